@@ -1,0 +1,79 @@
+/**
+ * The table between error codes and the shell: an exit code, and what to try next.
+ *
+ * Users read the table in docs/exit-codes.md and in `--help`; a test holds them together.
+ */
+
+import type { ErrorCode } from '../index.ts';
+
+export const exitCodes = {
+  ok: { code: 0, meaning: 'fine' },
+  internal: { code: 1, meaning: 'a defect of hopline, or a failure it has no name for' },
+  usage: { code: 2, meaning: 'wrong arguments' },
+  route: { code: 3, meaning: 'a mistake in the route' },
+  unreachable: { code: 4, meaning: 'a hop could not be reached, or was lost' },
+  refused: { code: 5, meaning: 'a hop refused' },
+  notFound: { code: 6, meaning: 'the origin has no such file' },
+  integrity: { code: 7, meaning: 'the content was not what it should be' },
+  disk: { code: 8, meaning: 'the local disk or output: full, exists, cannot be written' },
+  timeout: { code: 9, meaning: 'a deadline passed' },
+  listen: { code: 10, meaning: 'a node cannot listen on its address' },
+  interrupted: { code: 130, meaning: 'interrupted' },
+} as const;
+
+interface Exit {
+  readonly exit: keyof typeof exitCodes;
+  readonly hint: string;
+}
+
+const checkNode = 'check that a node runs there and speaks to this one';
+
+const exits = {
+  USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
+  ROUTE_SYNTAX: { exit: 'route', hint: 'the grammar is in docs/route-file.md' },
+  ROUTE_TOO_LONG: { exit: 'route', hint: 'use a shorter route' },
+  ROUTE_LOOP: { exit: 'route', hint: 'name each node once' },
+  PEER_UNRESOLVED: { exit: 'unreachable', hint: 'check the name, or write the address instead' },
+  PEER_UNREACHABLE: { exit: 'unreachable', hint: 'start `hopline node` there, or check host, port and firewall' },
+  PEER_LOST: { exit: 'unreachable', hint: checkNode },
+  PEER_PROTOCOL: {
+    exit: 'refused',
+    hint: 'check that the port is a hopline node; for the original programs use --classic',
+  },
+  PEER_VERSION: { exit: 'refused', hint: 'run the same version of hopline on both ends' },
+  POLICY_DENIED: { exit: 'refused', hint: 'on that hop, start the node with --next and a rule for the next one' },
+  LIMIT_CONNECTIONS: { exit: 'refused', hint: 'try later, or raise --max-connections on that hop' },
+  LIMIT_HEAD: { exit: 'refused', hint: 'use shorter names' },
+  LIMIT_HOPS: { exit: 'refused', hint: 'use a shorter route' },
+  NODE_STOPPING: { exit: 'refused', hint: 'try again when the node is back' },
+  LISTEN_FAILED: { exit: 'listen', hint: 'pick another address, or port 0 for a free one' },
+  FILE_NOT_FOUND: { exit: 'notFound', hint: "names are relative to the origin's --root" },
+  FILE_DENIED: { exit: 'refused', hint: "only regular files below the origin's --root are served" },
+  FILE_CHANGED: { exit: 'integrity', hint: 'try again once nobody writes to the file' },
+  FILE_UNREADABLE: { exit: 'refused', hint: "look into the origin's log and disk" },
+  HASH_MISMATCH: { exit: 'integrity', hint: 'a hop on the route alters bytes; try another route' },
+  DISK_EXISTS: { exit: 'disk', hint: 'use --force to replace it, or -o for another place' },
+  DISK_FULL: { exit: 'disk', hint: 'make room, or use -o for another place' },
+  DISK_FAILED: { exit: 'disk', hint: 'check the place that is written to, or use -o for another' },
+  TIMEOUT_CONNECT: { exit: 'timeout', hint: 'check host, port and firewall, or raise --connect-timeout' },
+  TIMEOUT_HEAD: { exit: 'timeout', hint: checkNode },
+  TIMEOUT_IDLE: { exit: 'timeout', hint: 'try again, or raise --idle-timeout' },
+  INTERRUPTED: { exit: 'interrupted', hint: 'nothing was left behind' },
+  INTERNAL: { exit: 'internal', hint: 'please report this' },
+} as const satisfies Record<ErrorCode, Exit>;
+
+/** The process's exit code for a failure. */
+export function exitCodeOf(code: ErrorCode): number {
+  return exitCodes[exits[code].exit].code;
+}
+
+/** What to try after a failure. */
+export function hintFor(code: ErrorCode): string {
+  return exits[code].hint;
+}
+
+/** The table for `--help`. */
+export function exitHelp(): string {
+  const rows = Object.values(exitCodes).map(({ code, meaning }) => `  ${String(code).padStart(3)}  ${meaning}`);
+  return ['', 'Exit codes:', ...rows].join('\n');
+}

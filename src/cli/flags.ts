@@ -1,0 +1,32 @@
+/** How the values of flags are written, with one sentence for each that is not. */
+
+import { InvalidArgumentError } from 'commander';
+import { parseListen } from '../index.ts';
+
+/** HOST:PORT to listen on; port 0 picks one. */
+export function listenFlag(text: string): { readonly host: string; readonly port: number } {
+  const listen = parseListen(text);
+  if (!listen) throw new InvalidArgumentError('Expected HOST:PORT, such as 127.0.0.1:7001 or [::1]:0.');
+  return listen;
+}
+
+/** Seconds, above zero; becomes milliseconds. */
+export function secondsFlag(text: string): number {
+  const seconds = Number(text);
+  if (text.trim() === '' || !Number.isFinite(seconds) || seconds <= 0 || seconds > 86_400) {
+    throw new InvalidArgumentError('Expected seconds, above 0 and at most 86400.');
+  }
+  return Math.ceil(seconds * 1000);
+}
+
+export function countFlag(text: string): number {
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000) {
+    throw new InvalidArgumentError('Expected a whole number from 1 to 1000000.');
+  }
+  return count;
+}
+
+export function listFlag(text: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, text];
+}

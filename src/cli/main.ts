@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+/**
+ * The program: commands, and the one place that sets the exit code.
+ *
+ * stdout carries results, stderr carries talk.
+ */
+
+import { Command, CommanderError } from 'commander';
+import { softwareVersion } from '../index.ts';
+import { addDemoCommand } from './demo-command.ts';
+import { exitCodes, exitHelp } from './exit.ts';
+import { addGetCommand } from './get-command.ts';
+import { addNodeCommand } from './node-command.ts';
+import { reportFailure } from './report.ts';
+
+// A reader that went away (`| head`) is no reason to fail: the work goes on without it.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+process.exitCode = await run(process.argv);
+
+async function run(argv: readonly string[]): Promise<number> {
+  const program = new Command('hopline')
+    .description('Moves files through a chain of machines that cannot all see each other.')
+    .version(softwareVersion)
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100) })
+    .showHelpAfterError('  hint: see --help')
+    .exitOverride();
+  addGetCommand(program);
+  addNodeCommand(program);
+  addDemoCommand(program);
+  for (const command of [program, ...program.commands]) {
+    command.addHelpText('after', exitHelp()).exitOverride().showHelpAfterError('  hint: see --help');
+  }
+  try {
+    await program.parseAsync(argv);
+    return exitCodes.ok.code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
+    return reportFailure(error, argv.includes('--json') && argv[2] === 'get');
+  }
+}

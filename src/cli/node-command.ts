@@ -1,0 +1,97 @@
+/** `hopline node`: runs a relay and origin until it is told to stop. */
+
+import { type Command, Option } from 'commander';
+import { defaultLimits, HoplineError, type Limits, parseListen, startNode } from '../index.ts';
+import { countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
+import { createLogger, type LogLevel, logLevels } from './logging.ts';
+import { openPrompts } from './prompt.ts';
+
+interface NodeFlags {
+  readonly listen?: { readonly host: string; readonly port: number };
+  readonly root: string;
+  readonly next?: readonly string[];
+  readonly maxConnections?: number;
+  readonly idleTimeout?: number;
+  readonly grace?: number;
+  readonly logLevel: LogLevel;
+  readonly json?: boolean;
+}
+
+export function addNodeCommand(program: Command): void {
+  program
+    .command('node')
+    .summary('run a node: relay or origin, as each request asks')
+    .description(
+      'Runs a node. For each request it is a relay, if the route goes on, or the origin, if the route ends here.\n' +
+        'Without --listen it asks for IP and PORT, a line each.',
+    )
+    .option('--listen <HOST:PORT>', 'where to listen; port 0 picks a free one', listenFlag)
+    .option('--root <DIR>', 'the directory whose files are served', '.')
+    .option(
+      '--next <RULE>',
+      'where legs may go on to: any, a CIDR, an address or a host, then maybe :PORT or :LOW-HIGH; repeatable. ' +
+        'A node on loopback may go on to loopback, any other node nowhere',
+      listFlag,
+    )
+    .option('--max-connections <N>', `connections at once (default: ${defaultLimits.maxConnections})`, countFlag)
+    .option('--idle-timeout <SECONDS>', `give up a silent leg (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
+    .option(
+      '--grace <SECONDS>',
+      `let circuits finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
+      secondsFlag,
+    )
+    .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr').choices(logLevels).default('info'))
+    .option('--json', 'log as JSON lines')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
+        '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001',
+    )
+    .action(runNode);
+}
+
+async function runNode(flags: NodeFlags): Promise<void> {
+  // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
+  process.channel?.unref();
+  const listen = flags.listen ?? (await askListen());
+  const limits: Partial<Limits> = {
+    ...(flags.maxConnections === undefined ? {} : { maxConnections: flags.maxConnections }),
+    ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
+    ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
+  };
+  const log = createLogger({ level: flags.logLevel, json: flags.json ?? false });
+  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], limits, log });
+  const { host, port } = node.address;
+  process.stdout.write(`listening on ${host.includes(':') ? `[${host}]` : host}:${port}\n`);
+  await stopRequested();
+  const hurry = stopRequested().then(() => node.close({ graceMs: 0 }));
+  await Promise.race([node.close(), hurry]);
+}
+
+async function askListen(): Promise<{ readonly host: string; readonly port: number }> {
+  const prompts = openPrompts();
+  try {
+    const host = await prompts.ask('IP: ');
+    const port = await prompts.ask('PORT: ');
+    const listen = parseListen(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+    if (listen) return listen;
+    throw new HoplineError(
+      'USAGE_INVALID',
+      `read IP "${host}" and PORT "${port}", expected an address of this machine and a port from 0 to 65535`,
+    );
+  } finally {
+    prompts.close();
+  }
+}
+
+/** Settles at the next SIGINT or SIGTERM, or when the process that started this one goes away. */
+function stopRequested(): Promise<void> {
+  return new Promise((resolve) => {
+    const events = ['SIGINT', 'SIGTERM', 'disconnect'] as const;
+    const stop = () => {
+      for (const event of events) process.off(event, stop);
+      resolve();
+    };
+    for (const event of events) process.on(event, stop);
+  });
+}

@@ -1,0 +1,74 @@
+/**
+ * Progress for people: a bar on a terminal, a plain line now and then elsewhere. Always on stderr.
+ */
+
+import ProgressBar from 'progress';
+import { formatBytes, formatDuration, formatRate } from './units.ts';
+
+const plainEveryMs = 5_000;
+
+export interface Progress {
+  /** `bytes` of the file's `size` have arrived. */
+  update(bytes: number): void;
+  /** Leaves the terminal on a fresh line. */
+  stop(): void;
+}
+
+export const noProgress: Progress = { update: () => {}, stop: () => {} };
+
+/** Starts showing a download of `size` bytes over `hops` hops. */
+export function startProgress(size: number, hops: number): Progress {
+  return process.stderr.isTTY ? startBar(size, hops) : startLines(size, hops);
+}
+
+function startBar(size: number, hops: number): Progress {
+  const started = performance.now();
+  const bar = new ProgressBar(':shown% [:bar] :done/:whole :speed :left :hops', {
+    total: Math.max(size, 1),
+    width: 40,
+    incomplete: ' ',
+    stream: process.stderr,
+    renderThrottle: 100,
+  });
+  let last = 0;
+  return {
+    update: (bytes) => {
+      bar.tick(bytes - last, tokens(bytes, size, performance.now() - started, hops));
+      last = bytes;
+    },
+    stop: () => {
+      if (!bar.complete) bar.terminate();
+    },
+  };
+}
+
+function startLines(size: number, hops: number): Progress {
+  const started = performance.now();
+  let due = started + plainEveryMs;
+  return {
+    update: (bytes) => {
+      const now = performance.now();
+      if (now < due) return;
+      due = now + plainEveryMs;
+      const { shown, done, whole, speed, left } = tokens(bytes, size, now - started, hops);
+      process.stderr.write(`${shown}% ${done} of ${whole}, ${speed}, ${left} left, ${hopCount(hops)}\n`);
+    },
+    stop: () => {},
+  };
+}
+
+function tokens(bytes: number, size: number, ms: number, hops: number) {
+  const perMs = bytes / Math.max(ms, 1);
+  return {
+    shown: String(size === 0 ? 100 : Math.floor((bytes / size) * 100)).padStart(3),
+    done: formatBytes(bytes),
+    whole: formatBytes(size),
+    speed: formatRate(bytes, ms),
+    left: perMs > 0 ? formatDuration((size - bytes) / perMs / 1000) : '-:--',
+    hops: hopCount(hops),
+  };
+}
+
+export function hopCount(hops: number): string {
+  return hops === 1 ? '1 hop' : `${hops} hops`;
+}

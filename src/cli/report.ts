@@ -1,0 +1,29 @@
+/** How a command ends: an error as one line and a hint, then the exit code that the table gives. */
+
+import { asHoplineError } from '../index.ts';
+import { exitCodeOf, hintFor } from './exit.ts';
+
+/** Thrown by a command whose exit code was decided by another process, which has said why. */
+export class ExitWith extends Error {
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`exit ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
+/** Tells the user about a failure and returns the exit code. With `json`, on stdout as an object, for scripts. */
+export function reportFailure(failure: unknown, json: boolean): number {
+  if (failure instanceof ExitWith) return failure.exitCode;
+  const error = asHoplineError(failure);
+  const exitCode = exitCodeOf(error.code);
+  if (json) {
+    const { code, message, hop, reason } = error;
+    const fields = { event: 'error', code, message, hop, reason, hint: hintFor(code), exitCode };
+    process.stdout.write(`${JSON.stringify(fields)}\n`);
+  } else {
+    process.stderr.write(`hopline: ${error.message}\n  hint: ${hintFor(error.code)}\n`);
+  }
+  return exitCode;
+}

@@ -1,0 +1,73 @@
+/**
+ * The client in the classic dialect: downloads from a chain of the original programs, ours among them or not.
+ *
+ * The dialect has sizes and no digests: what arrives is whole or it fails, but it is not verified.
+ * Specification: docs/protocol.md#classic
+ */
+
+import { HoplineError } from '../core/errors.ts';
+import { readUntilQuiet } from '../io/head.ts';
+import type { Leg } from '../io/leg.ts';
+import { type ClassicSize, decodeClassicSize, encodeClassicRequest, goAhead } from '../wire/classic.ts';
+import type { Route } from '../wire/route.ts';
+import { nameHop } from './blame.ts';
+import { type ClientContext, reachFirstHop } from './circuit.ts';
+import type { Target } from './target.ts';
+
+export class ClassicCircuit {
+  readonly #leg: Leg;
+  readonly #route: Route;
+
+  private constructor(leg: Leg, route: Route) {
+    this.#leg = leg;
+    this.#route = route;
+  }
+
+  static async open(route: Route, client: ClientContext): Promise<ClassicCircuit> {
+    const request = encodeClassicRequest(route, client.limits.maxClassicBytes);
+    const leg = await reachFirstHop(route.hops, client);
+    leg.post(request);
+    return new ClassicCircuit(leg, route);
+  }
+
+  /** Waits for the size. Throws `FILE_NOT_FOUND`, `PEER_UNREACHABLE`, `PEER_LOST`, `PEER_PROTOCOL`, `TIMEOUT_HEAD`. */
+  async receiveSize({ limits, clock }: ClientContext): Promise<number> {
+    const wait = { clock, ms: limits.openMs };
+    const answer = await readUntilQuiet(this.#leg, decodeClassicSize, limits.quietMs, wait);
+    return sizeOf(answer, this.#route);
+  }
+
+  /** Lets the server send and writes what comes. Throws `PEER_LOST` if it ends early, and as the target does. */
+  async receiveContent(size: number, target: Target, onBytes: (count: number) => void): Promise<void> {
+    this.#leg.post(goAhead);
+    for (let position = 0; position < size; ) {
+      const chunk = await this.#leg.read(size - position);
+      if (chunk === null) {
+        const missing = `${size - position} of ${size} bytes before the end`;
+        throw new HoplineError('PEER_LOST', `${nameHop(1, this.#route.hops)} ended the circuit ${missing}`);
+      }
+      const { length } = chunk.bytes;
+      await target.write(chunk, position, position);
+      await target.accept(position);
+      onBytes(length);
+      position += length;
+    }
+  }
+
+  /** Ends politely: an original proxy on the way waits for the end of our stream. */
+  async close(lingerMs: number): Promise<void> {
+    await this.#leg.linger(lingerMs);
+    await this.#leg.closed;
+  }
+}
+
+function sizeOf(answer: ClassicSize | null, { file, hops }: Route): number {
+  if (answer?.kind === 'size') return answer.size;
+  const origin = nameHop(hops.length, hops);
+  if (answer?.kind === 'not-found')
+    throw new HoplineError('FILE_NOT_FOUND', `${origin}, the origin, has no file "${file}"`);
+  if (answer?.kind === 'unreachable') {
+    throw new HoplineError('PEER_UNREACHABLE', 'a hop of the route could not reach the next one; its log says which');
+  }
+  throw new HoplineError('PEER_LOST', `${nameHop(1, hops)} ended the circuit without an answer`);
+}

@@ -1,0 +1,90 @@
+/**
+ * The one error class of hopline and its closed list of codes.
+ *
+ * Owns the vocabulary of failure: every way in which hopline can say no has a
+ * code here, grouped by who must act. Knows nothing about how a code is shown:
+ * three tables elsewhere translate it (wire/refusal.ts to the wire, the
+ * gateway to an HTTP status, cli/exit.ts to an exit code and a hint), each
+ * typed so that a new code does not compile until it is mapped.
+ *
+ * Invariant: a native error becomes a HoplineError once, where it happened,
+ * with `cause` kept; nobody matches message text.
+ */
+
+/** Every code, grouped by who must act. Listed for users in docs/exit-codes.md. */
+export const errorCodes = [
+  // The user: what was asked for is not well formed.
+  'USAGE_INVALID',
+  'ROUTE_SYNTAX',
+  'ROUTE_TOO_LONG',
+  'ROUTE_LOOP',
+  // The network between two neighbours.
+  'PEER_UNRESOLVED',
+  'PEER_UNREACHABLE',
+  'PEER_LOST',
+  'PEER_PROTOCOL',
+  'PEER_VERSION',
+  // The operator of a node: it is told not to.
+  'POLICY_DENIED',
+  'LIMIT_CONNECTIONS',
+  'LIMIT_HEAD',
+  'LIMIT_HOPS',
+  'NODE_STOPPING',
+  'LISTEN_FAILED',
+  // The file at the origin.
+  'FILE_NOT_FOUND',
+  'FILE_DENIED',
+  'FILE_CHANGED',
+  'FILE_UNREADABLE',
+  // The content that arrived.
+  'HASH_MISMATCH',
+  // The disk that the client writes to.
+  'DISK_EXISTS',
+  'DISK_FULL',
+  'DISK_FAILED',
+  // Time and the user's patience.
+  'TIMEOUT_CONNECT',
+  'TIMEOUT_HEAD',
+  'TIMEOUT_IDLE',
+  'INTERRUPTED',
+  // A defect of hopline itself.
+  'INTERNAL',
+] as const;
+
+export type ErrorCode = (typeof errorCodes)[number];
+
+export interface ErrorDetails {
+  /** The place in the route of the node that failed or refused, from 1; 0 is the client itself. */
+  readonly hop?: number;
+  /** The operating system's own code for the failure, such as `ECONNREFUSED`. */
+  readonly reason?: string;
+  readonly cause?: unknown;
+}
+
+/** What every failing function of hopline throws. `message` is one line for people, without a prefix or a full stop. */
+export class HoplineError extends Error {
+  override readonly name = 'HoplineError';
+  readonly code: ErrorCode;
+  readonly hop?: number;
+  readonly reason?: string;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
+    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    this.code = code;
+    if (details.hop !== undefined) this.hop = details.hop;
+    if (details.reason !== undefined) this.reason = details.reason;
+  }
+}
+
+/** The operating system's code of a native error (`ENOENT`), or undefined. */
+export function systemCode(error: unknown): string | undefined {
+  if (!(error instanceof Error) || !('code' in error)) return undefined;
+  return typeof error.code === 'string' ? error.code : undefined;
+}
+
+/** Returns a HoplineError as it is and wraps anything else as `INTERNAL`. */
+export function asHoplineError(error: unknown): HoplineError {
+  if (error instanceof HoplineError) return error;
+  const message = error instanceof Error ? error.message : String(error);
+  return new HoplineError('INTERNAL', message, { cause: error });
+}

@@ -1,0 +1,65 @@
+/**
+ * Every cap and deadline, in one value that is passed down and never read from a global.
+ *
+ * The reason for each is in docs/limits.md; a test holds the two lists against each other.
+ */
+
+export interface Limits {
+  /** Hops in a route. */
+  readonly maxHops: number;
+  /** Bytes of JSON in one native frame. */
+  readonly maxHeaderBytes: number;
+  /** Bytes of a classic request: what the original programs read at most. */
+  readonly maxClassicBytes: number;
+  /** Bytes of a file name on the wire, in UTF-8. */
+  readonly maxNameBytes: number;
+  /** Bytes in one piece of a file. */
+  readonly pieceBytes: number;
+  /** Bytes that one READ may ask for. */
+  readonly maxReadBytes: number;
+  /** READs that a client sends ahead of the answers. */
+  readonly maxReadsAhead: number;
+  /** Times a piece is asked for again after its digest was wrong. */
+  readonly maxPieceRetries: number;
+  /** Bytes in one read from a socket at most; a leg grows to it while it is busy. */
+  readonly maxBlockBytes: number;
+  /** Connections that a node holds at once; one more is refused. */
+  readonly maxConnections: number;
+  /** Milliseconds for one attempt to open a TCP connection. */
+  readonly connectMs: number;
+  /** Milliseconds from the start of a circuit to the origin's first answer. */
+  readonly openMs: number;
+  /** Milliseconds for a head to arrive whole once a node waits for it. */
+  readonly headMs: number;
+  /** Milliseconds without a byte in either direction after which a leg is given up. */
+  readonly idleMs: number;
+  /** Milliseconds of silence that end a classic message, which has no terminator. */
+  readonly quietMs: number;
+  /** Milliseconds that a closing socket is read on, so that its last bytes are not cut off by a reset. */
+  readonly lingerMs: number;
+  /** Milliseconds for one answer while a broken circuit is looked into. */
+  readonly probeMs: number;
+  /** Milliseconds that a stopping node lets running circuits finish. */
+  readonly graceMs: number;
+}
+
+export const defaultLimits: Limits = {
+  maxHops: 32,
+  maxHeaderBytes: 64 * 1024,
+  maxClassicBytes: 1024,
+  maxNameBytes: 4096,
+  pieceBytes: 1024 * 1024,
+  maxReadBytes: 16 * 1024 * 1024,
+  maxReadsAhead: 32,
+  maxPieceRetries: 2,
+  maxBlockBytes: 256 * 1024,
+  maxConnections: 2048,
+  connectMs: 10_000,
+  openMs: 30_000,
+  headMs: 10_000,
+  idleMs: 60_000,
+  quietMs: 250,
+  lingerMs: 2_000,
+  probeMs: 2_000,
+  graceMs: 10_000,
+};

@@ -1,0 +1,27 @@
+/**
+ * The library's public names, and nothing else.
+ *
+ * `parseRoute` reads a route file, `download` fetches its file, `startNode` runs a relay and origin.
+ */
+
+export type { DownloadEvent, DownloadOptions, DownloadResult } from './client/download.ts';
+export { download } from './client/download.ts';
+export type { Reservation } from './client/target.ts';
+export type { Clock } from './core/clock.ts';
+export { systemClock } from './core/clock.ts';
+export type { ErrorCode } from './core/errors.ts';
+export { asHoplineError, errorCodes, HoplineError, systemCode } from './core/errors.ts';
+export type { Limits } from './core/limits.ts';
+export { defaultLimits } from './core/limits.ts';
+export type { Logger } from './core/log.ts';
+export { silentLogger } from './core/log.ts';
+export type { NodeStats } from './core/metrics.ts';
+export { softwareVersion } from './core/software.ts';
+export type { DigestName } from './io/digest.ts';
+export type { Resolver } from './io/resolve.ts';
+export type { NodeOptions, RunningNode } from './node/listen.ts';
+export { startNode } from './node/listen.ts';
+export type { Hop, Port } from './wire/address.ts';
+export { formatHop, parseHop, parseListen } from './wire/address.ts';
+export type { Route, RouteOptions } from './wire/route.ts';
+export { formatRoute, parseRoute, parseVia } from './wire/route.ts';

@@ -1,0 +1,62 @@
+/**
+ * The digest algorithms that prove a piece: BLAKE3 where its native library loads, SHA-256 everywhere.
+ *
+ * Owns the names that are negotiated and the order of preference. Knows nothing about pieces or files.
+ */
+
+import { createHash } from 'node:crypto';
+import { createRequire } from 'node:module';
+
+export interface Hasher {
+  update(bytes: Buffer): unknown;
+  /** The digest in lower-case hex; the hasher is spent. */
+  digest(): string;
+}
+
+export type DigestName = 'blake3' | 'sha256';
+
+/** Makes hashers for one algorithm. */
+export interface DigestAlgorithm {
+  readonly name: DigestName;
+  readonly start: () => Hasher;
+}
+
+interface BlakeLibrary {
+  readonly Blake3Hasher: new () => { update(bytes: Buffer): unknown; digest(format: 'hex'): string };
+}
+
+const sha256: DigestAlgorithm = {
+  name: 'sha256',
+  start: () => {
+    const hash = createHash('sha256');
+    return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
+  },
+};
+
+/** The algorithms that this machine has, the best first. */
+export function availableDigests(): readonly DigestAlgorithm[] {
+  const library = loadBlake();
+  if (!library) return [sha256];
+  const start = () => {
+    const hash = new library.Blake3Hasher();
+    return { update: (bytes: Buffer) => hash.update(bytes), digest: () => hash.digest('hex') };
+  };
+  return [{ name: 'blake3', start }, sha256];
+}
+
+/** The first algorithm of `ours` that the peer offers, whose order decides. */
+export function chooseDigest(
+  ours: readonly DigestAlgorithm[],
+  offered: readonly string[],
+): DigestAlgorithm | undefined {
+  const names = offered.map((name) => ours.find((algorithm) => algorithm.name === name));
+  return names.find((algorithm) => algorithm !== undefined);
+}
+
+function loadBlake(): BlakeLibrary | undefined {
+  try {
+    return createRequire(import.meta.url)('@napi-rs/blake-hash') as BlakeLibrary;
+  } catch {
+    return undefined;
+  }
+}

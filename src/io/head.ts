@@ -1,0 +1,106 @@
+/**
+ * Reads one head from a leg and leaves what was read past it to be read next.
+ *
+ * A peer may send the head and the first content in one segment, or the head a
+ * byte at a time. Either way the caller gets a decoded value, and the next
+ * `read` of the leg starts at the first byte after it.
+ *
+ * Knows nothing about what a head means: the decoder is passed in.
+ * Invariant: never waits past `ms`, and holds no more bytes than the decoder asks for plus one block.
+ */
+
+import { type Clock, startDeadline } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import { type Decoded, more, ok } from '../wire/decoded.ts';
+import type { Chunk, Leg } from './leg.ts';
+
+export interface HeadOptions {
+  readonly clock: Clock;
+  /** Milliseconds for the whole head, however its bytes arrive. */
+  readonly ms: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A request or answer must be whole in time; `null` when the peer ended before its first byte. */
+export async function readHead<T>(
+  leg: Leg,
+  decode: (bytes: Buffer) => Decoded<T>,
+  options: HeadOptions,
+): Promise<T | null> {
+  const late = () =>
+    new HoplineError('TIMEOUT_HEAD', `${leg.peer} sent no complete header within ${options.ms / 1000} s`);
+  const deadline = startDeadline(options.clock, options.ms, late, options.signal);
+  let held: Buffer | undefined;
+  try {
+    for (;;) {
+      const chunk = await leg.read(undefined, deadline.signal);
+      if (chunk === null) {
+        if (held === undefined) return null;
+        throw new HoplineError('PEER_PROTOCOL', `${leg.peer} ended in the middle of a header`);
+      }
+      const bytes: Buffer = held === undefined ? chunk.bytes : Buffer.concat([held, chunk.bytes]);
+      const decoded = decode(bytes);
+      if (decoded.kind === 'bad') {
+        chunk.release();
+        throw decoded.error;
+      }
+      if (decoded.kind === 'ok') {
+        putBack(leg, chunk, bytes, decoded.used);
+        return decoded.value;
+      }
+      held = held === undefined ? Buffer.from(bytes) : bytes;
+      chunk.release();
+    }
+  } finally {
+    deadline.clear();
+  }
+}
+
+/**
+ * Reads a message that has no terminator: once `decode` says `ok`, waits until `quietMs` pass without another byte.
+ * The bytes are used up. Throws as `readHead`; an ended stream counts as quiet.
+ */
+export async function readUntilQuiet<T>(
+  leg: Leg,
+  decode: (bytes: Buffer) => Decoded<T>,
+  quietMs: number,
+  options: HeadOptions,
+): Promise<T | null> {
+  let held = Buffer.alloc(0);
+  let whole = false;
+  const gather = (bytes: Buffer): Decoded<true> => {
+    const decoded = decode(Buffer.concat([held, bytes]));
+    if (decoded.kind === 'bad') return decoded;
+    held = Buffer.concat([held, bytes]);
+    whole = decoded.kind === 'ok';
+    return ok(true, bytes.length);
+  };
+  const started = options.clock.now();
+  for (;;) {
+    const left = Math.max(1, options.ms - (options.clock.now() - started));
+    const ms = whole ? Math.min(quietMs, left) : left;
+    try {
+      const part = await readHead(leg, gather, { ...options, ms });
+      if (part === null) break;
+    } catch (error) {
+      if (whole && error instanceof HoplineError && error.code === 'TIMEOUT_HEAD') break;
+      throw error;
+    }
+  }
+  if (held.length === 0) return null;
+  const decoded = decode(held);
+  if (decoded.kind === 'ok') return decoded.value;
+  throw new HoplineError('PEER_PROTOCOL', `${leg.peer} ended in the middle of a header`);
+}
+
+function putBack(leg: Leg, chunk: Chunk, bytes: Buffer, used: number): void {
+  const unused = bytes.length - used;
+  leg.unread({ bytes: chunk.bytes.subarray(chunk.bytes.length - unused), release: () => chunk.release() });
+}
+
+/** Reads exactly `length` bytes, or returns null if the peer ends before. Throws as `readHead`. */
+export function readExactly(leg: Leg, length: number, options: HeadOptions): Promise<Buffer | null> {
+  const decode = (bytes: Buffer): Decoded<Buffer> =>
+    bytes.length < length ? more : ok(Buffer.from(bytes.subarray(0, length)), length);
+  return readHead(leg, decode, options);
+}

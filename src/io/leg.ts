@@ -1,0 +1,298 @@
+/**
+ * One TCP connection between neighbours: reading with owned buffers, writing with backpressure, one idle deadline.
+ *
+ * Owns the socket and its buffers. Knows nothing about what the bytes mean.
+ *
+ * Reading goes through `onread` into blocks that the leg owns, which costs about
+ * half of what a stream's own buffers do. A block belongs to whoever read a chunk
+ * of it until `release()`; then the leg fills it again. At most `blocksAhead`
+ * chunks wait unread: past that the leg stops reading, and so the peer stops sending.
+ *
+ * Invariant: after `closed` has settled there is no socket, timer or waiting reader.
+ */
+
+import net from 'node:net';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import { formatHop } from '../wire/address.ts';
+
+const blocksAhead = 2;
+const firstBlockBytes = 16 * 1024;
+const keepAliveDelayMs = 15_000;
+
+export interface LegOptions {
+  /** Milliseconds without a byte in either direction before the leg is given up. */
+  readonly idleMs: number;
+  /** Bytes that the leg's blocks grow to while it is busy. */
+  readonly maxBlockBytes: number;
+}
+
+export interface DialOptions extends LegOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Bytes that were read. Whoever holds a chunk releases it once, when the bytes are no longer needed. */
+export interface Chunk {
+  readonly bytes: Buffer;
+  release(): void;
+}
+
+export class Leg {
+  /** The address of the peer, `host:port`. */
+  readonly peer: string;
+  /** Settles, and never rejects, once the socket is closed. */
+  readonly closed: Promise<void>;
+  readonly #socket: net.Socket;
+  readonly #unread: Chunk[] = [];
+  #ended = false;
+  #failure: HoplineError | undefined;
+  #wake: (() => void) | undefined;
+  #paused = false;
+
+  private constructor(socket: net.Socket, peer: string, idleMs: number) {
+    this.#socket = socket;
+    this.peer = peer;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, keepAliveDelayMs);
+    socket.setTimeout(idleMs, () =>
+      this.destroy(new HoplineError('TIMEOUT_IDLE', `no byte moved between here and ${peer} for ${idleMs / 1000} s`)),
+    );
+    socket.on('end', () => {
+      this.#ended = true;
+      this.#wake?.();
+    });
+    socket.on('error', (cause) => {
+      this.#failure ??= lost(peer, cause);
+      this.#wake?.();
+    });
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        if (!this.#ended) this.#failure ??= lost(peer);
+        this.#wake?.();
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Takes over a connection that a server accepted with `pauseOnConnect`.
+   *
+   * A server gives no way to ask for `onread`, so the handle is moved to a socket
+   * that has it; the old socket is closed empty, which keeps the server's count right.
+   */
+  static accept(accepted: net.Socket, options: LegOptions): Leg {
+    const blocks = new Blocks(options.maxBlockBytes);
+    const peer = formatHop({ host: accepted.remoteAddress ?? 'unknown', port: accepted.remotePort ?? 0 });
+    const inner = accepted as unknown as { _handle: unknown };
+    const handle = inner._handle;
+    inner._handle = null;
+    accepted.destroy();
+    let leg: Leg | undefined;
+    const init = { handle, allowHalfOpen: true, onread: blocks.onread((chunk) => leg?.take(chunk) ?? false) };
+    leg = new Leg(new net.Socket(init as net.SocketConstructorOpts), peer, options.idleMs);
+    return leg;
+  }
+
+  /**
+   * Opens a connection to an address, never to a name.
+   * Throws `PEER_UNREACHABLE`, or the signal's reason once it aborts.
+   */
+  static dial(address: string, port: number, options: DialOptions): Promise<Leg> {
+    const blocks = new Blocks(options.maxBlockBytes);
+    const peer = formatHop({ host: address, port });
+    return new Promise((resolve, reject) => {
+      let leg: Leg | undefined;
+      options.signal?.throwIfAborted();
+      const socket = net.connect({
+        host: address,
+        port,
+        allowHalfOpen: true,
+        autoSelectFamily: false,
+        onread: blocks.onread((chunk) => leg?.take(chunk) ?? false),
+      });
+      const abort = () => socket.destroy(options.signal?.reason);
+      options.signal?.addEventListener('abort', abort, { once: true });
+      const fail = (cause: Error) => reject(cause instanceof HoplineError ? cause : unreachable(peer, cause));
+      socket.once('error', fail);
+      socket.once('close', () => options.signal?.removeEventListener('abort', abort));
+      socket.once('connect', () => {
+        options.signal?.removeEventListener('abort', abort);
+        socket.off('error', fail);
+        leg = new Leg(socket, peer, options.idleMs);
+        resolve(leg);
+      });
+    });
+  }
+
+  /** The address of this end, `host:port`. */
+  get local(): string {
+    return formatHop({ host: this.#socket.localAddress ?? 'unknown', port: this.#socket.localPort ?? 0 });
+  }
+
+  /**
+   * The next bytes, at most `maxBytes` of them, or null once the peer has ended. One reader at a time.
+   * Throws `PEER_LOST`, `TIMEOUT_IDLE`, or the signal's reason; after that the leg can be read again.
+   */
+  async read(maxBytes = Number.POSITIVE_INFINITY, signal?: AbortSignal): Promise<Chunk | null> {
+    for (;;) {
+      const chunk = this.#unread.shift();
+      if (chunk) return this.#serve(chunk, maxBytes);
+      if (this.#failure) throw this.#failure;
+      if (this.#ended) return null;
+      await this.#change(signal);
+    }
+  }
+
+  /** Puts back what was read too far; the next read returns it first. */
+  unread(chunk: Chunk): void {
+    if (chunk.bytes.length > 0) this.#unread.unshift(chunk);
+    else chunk.release();
+  }
+
+  /** Settles when the kernel has taken the bytes, so that their buffer is free. Throws `PEER_LOST`, `TIMEOUT_IDLE`. */
+  write(bytes: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#socket.write(bytes, (cause) => {
+        if (cause) reject(this.#failure ?? lost(this.peer, cause));
+        else resolve();
+      });
+    });
+  }
+
+  /** Writes without waiting: for a few bytes whose failure the next read or write will tell. */
+  post(bytes: Buffer): void {
+    if (this.#socket.writable) this.#socket.write(bytes);
+  }
+
+  /** Lets what is written until `uncork` leave in as few segments as possible. */
+  cork(): void {
+    this.#socket.cork();
+  }
+
+  uncork(): void {
+    this.#socket.uncork();
+  }
+
+  /** Sends the end of the stream; reading goes on. */
+  end(): void {
+    if (!this.#socket.destroyed) this.#socket.end();
+  }
+
+  /** Ends both directions at once; with an error, the peer sees a reset and this side's reads and writes throw it. */
+  destroy(error?: HoplineError): void {
+    if (this.#socket.destroyed) return;
+    if (error) {
+      this.#failure ??= error;
+      this.#socket.resetAndDestroy();
+    } else {
+      this.#socket.destroy();
+    }
+    this.#wake?.();
+  }
+
+  /** Ends politely: sends the end, then reads on for up to `lingerMs`, since closing on unread bytes would reset what was sent. */
+  async linger(lingerMs: number): Promise<void> {
+    this.end();
+    const late = setTimeout(() => this.destroy(), lingerMs);
+    try {
+      for (let chunk = await this.read(); chunk; chunk = await this.read()) chunk.release();
+    } catch {
+      // The peer is gone, which is all that was waited for.
+    } finally {
+      clearTimeout(late);
+      this.destroy();
+    }
+  }
+
+  /** Called with each chunk read; says whether to read on. */
+  private take(chunk: Chunk): boolean {
+    this.#unread.push(chunk);
+    this.#wake?.();
+    this.#paused = this.#unread.length >= blocksAhead;
+    return !this.#paused;
+  }
+
+  #serve(chunk: Chunk, maxBytes: number): Chunk {
+    if (this.#paused && this.#unread.length < blocksAhead) {
+      this.#paused = false;
+      this.#socket.resume();
+    }
+    if (chunk.bytes.length <= maxBytes) return chunk;
+    const [head, tail] = splitChunk(chunk, maxBytes);
+    this.#unread.unshift(tail);
+    return head;
+  }
+
+  #change(signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (then: () => void) => {
+        this.#wake = undefined;
+        signal?.removeEventListener('abort', abort);
+        then();
+      };
+      const abort = () => settle(() => reject(signal?.reason));
+      this.#wake = () => settle(resolve);
+      if (signal?.aborted) abort();
+      else signal?.addEventListener('abort', abort);
+    });
+  }
+}
+
+/** The blocks that one leg reads into: recycled when released, larger while reads fill them. */
+class Blocks {
+  readonly #maxBytes: number;
+  readonly #free: Buffer[] = [];
+  #bytes: number;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+    this.#bytes = Math.min(firstBlockBytes, maxBytes);
+  }
+
+  onread(take: (chunk: Chunk) => boolean): net.OnReadOpts {
+    return {
+      buffer: () => this.#next(),
+      callback: (length, buffer) => {
+        const block = buffer as Buffer;
+        if (length === block.length) this.#bytes = Math.min(this.#bytes * 4, this.#maxBytes);
+        return take({ bytes: block.subarray(0, length), release: () => this.#recycle(block) });
+      },
+    };
+  }
+
+  #next(): Buffer {
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
+  }
+
+  #recycle(block: Buffer): void {
+    if (block.length === this.#bytes && this.#free.length <= blocksAhead) this.#free.push(block);
+  }
+}
+
+function splitChunk(chunk: Chunk, at: number): [Chunk, Chunk] {
+  let holders = 2;
+  const release = () => {
+    holders -= 1;
+    if (holders === 0) chunk.release();
+  };
+  return [
+    { bytes: chunk.bytes.subarray(0, at), release },
+    { bytes: chunk.bytes.subarray(at), release },
+  ];
+}
+
+function lost(peer: string, cause?: unknown): HoplineError {
+  const reason = systemCode(cause);
+  const how = reason === undefined ? 'closed' : `lost (${reason})`;
+  return new HoplineError('PEER_LOST', `the connection with ${peer} was ${how}`, {
+    cause,
+    ...(reason === undefined ? {} : { reason }),
+  });
+}
+
+function unreachable(peer: string, cause: Error): HoplineError {
+  const reason = systemCode(cause);
+  return new HoplineError('PEER_UNREACHABLE', `no connection to ${peer} (${reason ?? cause.message})`, {
+    cause,
+    ...(reason === undefined ? {} : { reason }),
+  });
+}

@@ -1,0 +1,123 @@
+/**
+ * A node in the classic dialect: origin or relay for the original programs.
+ *
+ * Towards a server or relay that may be an original: exactly four bytes go
+ * ahead, and nothing more until the content has come whole, since an original
+ * that closes on unread bytes resets what it sent. Towards an original client
+ * or proxy: the size is one piece, and the end of the content is the end of the stream.
+ * Specification: docs/protocol.md#classic
+ */
+
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { type HeadOptions, readExactly, readUntilQuiet } from '../io/head.ts';
+import type { Leg } from '../io/leg.ts';
+import {
+  type ClassicRequest,
+  type ClassicSize,
+  decodeClassicRequest,
+  decodeClassicSize,
+  goAhead,
+  notFoundText,
+  unreachableText,
+} from '../wire/classic.ts';
+import type { NodeContext } from './context.ts';
+import { reachNext } from './relay.ts';
+import { ServedFile } from './served-file.ts';
+
+/** Serves one classic connection. Throws for a request that is not one, and when the peer's leg breaks. */
+export async function serveClassic(near: Leg, node: NodeContext): Promise<void> {
+  const { limits } = node;
+  const decode = (bytes: Buffer) => decodeClassicRequest(bytes, limits.maxClassicBytes);
+  const request = await readUntilQuiet(near, decode, limits.quietMs, waitMs(node, limits.headMs));
+  if (request === null) return near.destroy();
+  if (request.hops.length === 1) await serveFile(near, request, node);
+  else await relayFile(near, request, node);
+}
+
+async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext): Promise<void> {
+  const file = await ServedFile.open(node.root, request.name, node.limits.maxNameBytes);
+  try {
+    node.metrics.served += 1;
+    near.post(Buffer.from(String(file.size)));
+    if ((await readExactly(near, goAhead.length, waitMs(node, node.limits.idleMs))) === null) return near.destroy();
+    const block = Buffer.allocUnsafeSlow(node.limits.maxBlockBytes);
+    for (let position = 0; position < file.size; ) {
+      const part = block.subarray(0, Math.min(block.length, file.size - position));
+      await file.readFully(part, position);
+      await near.write(part);
+      position += part.length;
+      node.metrics.bytesServed += part.length;
+    }
+    await file.check();
+    node.log.info({ peer: near.peer, dialect: 'classic', bytes: file.size }, 'file served');
+  } catch (error) {
+    // The dialect has no word for a failure in the middle: only a reset keeps the client from taking half for whole.
+    near.destroy(asHoplineError(error));
+    throw error;
+  } finally {
+    await file.close();
+  }
+  await near.linger(node.limits.lingerMs);
+}
+
+async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext): Promise<void> {
+  const far = await reachOnward(near, request, node);
+  if (!far) return;
+  void near.closed.then(() => far.destroy());
+  try {
+    far.post(request.onward);
+    const { quietMs, openMs, idleMs } = node.limits;
+    const answer = await readUntilQuiet(far, decodeClassicSize, quietMs, waitMs(node, openMs));
+    near.post(Buffer.from(sizeText(answer)));
+    if (answer?.kind === 'size') {
+      node.metrics.relayed += 1;
+      const ahead = await readExactly(near, goAhead.length, waitMs(node, idleMs));
+      if (ahead !== null) await passContent(far, near, ahead, answer.size, node);
+    }
+  } catch (error) {
+    near.destroy(asHoplineError(error));
+    far.destroy();
+    throw error;
+  }
+  await Promise.all([near.linger(node.limits.lingerMs), far.linger(node.limits.lingerMs)]);
+}
+
+/** The next leg, or undefined after the client was told that there is none. */
+async function reachOnward(near: Leg, request: ClassicRequest, node: NodeContext): Promise<Leg | undefined> {
+  const [, next] = request.hops;
+  if (!next) throw new HoplineError('INTERNAL', 'a relay needs a next hop');
+  try {
+    return await reachNext(near, next, node.limits.connectMs, node);
+  } catch (cause) {
+    const error = asHoplineError(cause);
+    node.metrics.countFailure(error.code);
+    node.log.warn({ peer: near.peer, dialect: 'classic', code: error.code, reason: error.reason }, error.message);
+    near.post(Buffer.from(unreachableText));
+    await near.linger(node.limits.lingerMs);
+    return undefined;
+  }
+}
+
+async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, node: NodeContext): Promise<void> {
+  far.post(ahead);
+  let left = size;
+  while (left > 0) {
+    const chunk = await far.read(left);
+    if (chunk === null)
+      throw new HoplineError('PEER_LOST', `${far.peer} ended ${left} bytes before the end of the file`);
+    await near.write(chunk.bytes);
+    left -= chunk.bytes.length;
+    node.metrics.bytesRelayed += chunk.bytes.length;
+    chunk.release();
+  }
+  node.log.info({ peer: near.peer, next: far.peer, dialect: 'classic', bytes: size }, 'file relayed');
+}
+
+function sizeText(answer: ClassicSize | null): string {
+  if (answer?.kind === 'size') return String(answer.size);
+  return answer?.kind === 'not-found' ? notFoundText : unreachableText;
+}
+
+function waitMs(node: NodeContext, ms: number): HeadOptions {
+  return { clock: node.clock, ms };
+}

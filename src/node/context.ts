@@ -1,0 +1,29 @@
+/**
+ * What every connection of one node shares: its settings, and what it counts and knows.
+ */
+
+import type { Clock } from '../core/clock.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Logger } from '../core/log.ts';
+import type { Metrics } from '../core/metrics.ts';
+import type { DigestAlgorithm } from '../io/digest.ts';
+import type { Resolver } from '../io/resolve.ts';
+import type { NextPolicy } from './policy.ts';
+
+export interface NodeContext {
+  /** The real path of the directory that files are served from. */
+  readonly root: string;
+  readonly mayDial: NextPolicy;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly resolve: Resolver;
+  readonly digests: readonly DigestAlgorithm[];
+  /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */
+  readonly traces: Set<string>;
+  /** Whether dialling this address and port would reach the node itself. */
+  readonly isSelf: (address: string, port: number) => boolean;
+  /** Aborts when the node begins to stop: nothing new is begun. */
+  readonly stopping: AbortSignal;
+}

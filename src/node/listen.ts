@@ -1,0 +1,166 @@
+/**
+ * A running node: accepts connections, caps them, and stops gracefully.
+ *
+ * Owns the server socket and the set of open legs. What happens on a
+ * connection is session.ts's affair.
+ * Invariant: once `close()` has settled, no socket or timer of the node is left.
+ */
+
+import { realpath, stat } from 'node:fs/promises';
+import net from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { type Logger, silentLogger } from '../core/log.ts';
+import { Metrics, type NodeStats } from '../core/metrics.ts';
+import { availableDigests } from '../io/digest.ts';
+import { Leg } from '../io/leg.ts';
+import { type Resolver, systemResolver } from '../io/resolve.ts';
+import { formatHop } from '../wire/address.ts';
+import type { NodeContext } from './context.ts';
+import { createNextPolicy, parseNextRules } from './policy.ts';
+import { refuse, serveConnection } from './session.ts';
+
+export interface NodeOptions {
+  /** Where to listen; port 0 picks a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The directory whose files are served. @default the working directory */
+  readonly root?: string;
+  /** Where legs may be opened to: CIDR, address or host name, or `any`, each maybe with `:PORT` or `:LOW-HIGH`. */
+  readonly next?: readonly string[];
+  readonly limits?: Partial<Limits>;
+  /** @default silent */
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly resolve?: Resolver;
+}
+
+export interface RunningNode {
+  /** Where the node listens, with the real port. */
+  readonly address: { readonly host: string; readonly port: number };
+  stats(): NodeStats;
+  /** Stops accepting, lets running circuits finish for `graceMs` (default: the limit), then ends them. May be called again to hurry. */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** Starts a node. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a rule or root that is not one. */
+export async function startNode(options: NodeOptions): Promise<RunningNode> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const log = options.log ?? silentLogger;
+  const clock = options.clock ?? systemClock;
+  const metrics = new Metrics();
+  const root = await resolveRoot(options.root ?? process.cwd());
+  const rules = parseNextRules(options.next ?? []);
+  const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  // Past this the kernel's connection is dropped unanswered: even refusals are capped.
+  server.maxConnections = limits.maxConnections * 2;
+  await listen(server, options.listen);
+  const address = boundAddress(server);
+
+  const stopping = new AbortController();
+  const node: NodeContext = {
+    root,
+    mayDial: createNextPolicy(rules, address.host),
+    limits,
+    log,
+    clock,
+    metrics,
+    resolve: options.resolve ?? systemResolver,
+    digests: availableDigests(),
+    traces: new Set(),
+    isSelf: (host, port) => port === address.port && isOwnAddress(host, address.host),
+    stopping: stopping.signal,
+  };
+  const sessions = new Map<Leg, Promise<void>>();
+  server.on('connection', (socket) => {
+    const leg = Leg.accept(socket, limits);
+    metrics.accepted += 1;
+    metrics.open += 1;
+    const session = admit(leg, sessions.size, node).finally(() => {
+      metrics.open -= 1;
+      sessions.delete(leg);
+    });
+    sessions.set(leg, session);
+  });
+  server.on('drop', (drop) => {
+    metrics.countFailure('LIMIT_CONNECTIONS');
+    log.warn(
+      { peer: formatHop({ host: drop?.remoteAddress ?? '', port: drop?.remotePort ?? 0 }) },
+      'connection dropped: far over the limit',
+    );
+  });
+  server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
+  log.info({ address: formatHop(address), root }, 'node started');
+
+  return {
+    address,
+    stats: () => metrics.snapshot(),
+    close: async ({ graceMs = limits.graceMs } = {}) => {
+      server.close();
+      const error = new HoplineError('NODE_STOPPING', 'the node is stopping');
+      if (!stopping.signal.aborted) stopping.abort(error);
+      const cancel = clock.after(graceMs, () => {
+        for (const leg of sessions.keys()) leg.destroy(error);
+      });
+      await Promise.all(sessions.values());
+      cancel();
+      log.info({ ...metrics.snapshot() }, 'node stopped');
+    },
+  };
+}
+
+async function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {
+  if (open < node.limits.maxConnections) return serveConnection(leg, node);
+  const error = new HoplineError(
+    'LIMIT_CONNECTIONS',
+    `the node holds its ${node.limits.maxConnections} connections already`,
+  );
+  return refuse(leg, error, { node, dialect: 'native', hop: 1 });
+}
+
+async function resolveRoot(root: string): Promise<string> {
+  try {
+    const real = await realpath(root);
+    if ((await stat(real)).isDirectory()) return real;
+  } catch (cause) {
+    throw new HoplineError('USAGE_INVALID', `--root: read "${root}", expected a directory (${systemCode(cause)})`, {
+      cause,
+    });
+  }
+  throw new HoplineError('USAGE_INVALID', `--root: read "${root}", expected a directory`);
+}
+
+function listen(server: net.Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error) => {
+      const reason = systemCode(cause);
+      const why: Record<string, string> = {
+        EADDRINUSE: 'the port is in use',
+        EACCES: 'the port needs more rights',
+        EADDRNOTAVAIL: 'this machine does not have the address',
+        ENOTFOUND: 'the name does not resolve',
+      };
+      const text = why[reason ?? ''] ?? cause.message;
+      reject(new HoplineError('LISTEN_FAILED', `cannot listen on ${formatHop({ host, port })}: ${text}`, { cause }));
+    };
+    server.once('error', fail);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+}
+
+function boundAddress(server: net.Server): { host: string; port: number } {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new HoplineError('INTERNAL', 'the server has no address');
+  return { host: address.address, port: address.port };
+}
+
+function isOwnAddress(address: string, bound: string): boolean {
+  if (address === bound) return true;
+  if (bound !== '0.0.0.0' && bound !== '::') return false;
+  const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  return own.some((entry) => entry.address === address);
+}

@@ -1,0 +1,119 @@
+/**
+ * A file below the root, opened and then checked: the only way from a name on the wire to bytes on disk.
+ *
+ * Opens first and judges what was opened, so that nothing can be swapped in
+ * between. Serves regular files alone, and only those whose real path lies
+ * below the root: a link may point around inside it, never out.
+ * Invariant: every byte read belongs to the version that was opened, or the read fails with `FILE_CHANGED`.
+ */
+
+import { createHash } from 'node:crypto';
+import { type BigIntStats, constants } from 'node:fs';
+import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import { nameProblem } from '../wire/name.ts';
+
+export class ServedFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Changes whenever the file does: a hash of device, inode, size and modification time in nanoseconds. */
+  readonly version: string;
+  readonly #handle: FileHandle;
+
+  private constructor(handle: FileHandle, opened: BigIntStats) {
+    this.#handle = handle;
+    this.size = Number(opened.size);
+    this.version = versionOf(opened);
+  }
+
+  /** Opens `name` below `root`, which must be a real path. Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`. */
+  static async open(root: string, name: string, maxNameBytes: number): Promise<ServedFile> {
+    const problem = nameProblem(name, maxNameBytes);
+    if (problem !== undefined) throw new HoplineError('FILE_DENIED', problem);
+    if (process.platform === 'win32' && /[\\:]/.test(name)) {
+      throw new HoplineError('FILE_DENIED', 'the name holds a character that Windows gives a meaning of its own');
+    }
+    const wanted = path.join(root, name);
+    let handle: FileHandle | undefined;
+    try {
+      // Non-blocking, or opening a FIFO would wait for its writer.
+      handle = await open(wanted, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      const opened = await handle.stat({ bigint: true });
+      if (!opened.isFile()) throw new HoplineError('FILE_DENIED', 'the name is not that of a regular file');
+      await checkInside(root, wanted, opened);
+      return new ServedFile(handle, opened);
+    } catch (error) {
+      await handle?.close();
+      throw openError(error);
+    }
+  }
+
+  /** Reads into `buffer` at `position`, all of it. Throws `FILE_CHANGED` if the file ends before, `FILE_UNREADABLE`. */
+  async readFully(buffer: Buffer, position: number): Promise<void> {
+    let filled = 0;
+    while (filled < buffer.length) {
+      const length = buffer.length - filled;
+      const { bytesRead } = await this.#handle.read(buffer, filled, length, position + filled).catch((cause) => {
+        throw unreadable(cause);
+      });
+      if (bytesRead === 0) throw changed();
+      filled += bytesRead;
+    }
+  }
+
+  /** Throws `FILE_CHANGED` unless the file is still the version that was opened. */
+  async check(): Promise<void> {
+    if (versionOf(await this.#handle.stat({ bigint: true })) !== this.version) throw changed();
+  }
+
+  close(): Promise<void> {
+    return this.#handle.close();
+  }
+}
+
+export function changed(): HoplineError {
+  return new HoplineError('FILE_CHANGED', 'the file changed while it was read');
+}
+
+/** What was opened must be what the real path below the root names. */
+async function checkInside(root: string, wanted: string, opened: BigIntStats): Promise<void> {
+  const real = await realpath(wanted);
+  const below = path.relative(root, real);
+  const outside = below === '' || below.startsWith('..') || path.isAbsolute(below);
+  if (!outside) {
+    const named = await stat(real, { bigint: true });
+    if (named.ino === opened.ino && named.dev === opened.dev) return;
+  }
+  throw new HoplineError('FILE_DENIED', 'the name leads out of the root');
+}
+
+function versionOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
+  return createHash('sha256').update([dev, ino, size, mtimeNs].join(':')).digest('hex').slice(0, 32);
+}
+
+function openError(error: unknown): HoplineError {
+  if (error instanceof HoplineError) return error;
+  switch (systemCode(error)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new HoplineError('FILE_NOT_FOUND', 'there is no such file', { cause: error });
+    case 'EACCES':
+    case 'EPERM':
+    case 'EISDIR':
+    case 'ELOOP':
+    case 'ENXIO':
+    case 'ENAMETOOLONG':
+      return new HoplineError('FILE_DENIED', 'the file cannot be served', { cause: error });
+    default:
+      return unreadable(error);
+  }
+}
+
+function unreadable(cause: unknown): HoplineError {
+  const reason = systemCode(cause);
+  return new HoplineError('FILE_UNREADABLE', `the file cannot be read (${reason ?? 'unknown'})`, {
+    cause,
+    ...(reason === undefined ? {} : { reason }),
+  });
+}

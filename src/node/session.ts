@@ -1,0 +1,86 @@
+/**
+ * One connection from its first byte: finds the dialect, reads the head, and hands over to relay, origin or classic.
+ *
+ * Owns the decision and the last word: whatever goes wrong on a connection ends
+ * here, is counted, logged once with the peer's address, and told to the peer.
+ */
+
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { readHead } from '../io/head.ts';
+import type { Leg } from '../io/leg.ts';
+import { notFoundText } from '../wire/classic.ts';
+import { type Dialect, detectDialect } from '../wire/dialect.ts';
+import { decodeOpen, encodeMessage, type Open, refusal } from '../wire/messages.ts';
+import { serveClassic } from './classic.ts';
+import type { NodeContext } from './context.ts';
+import { serveOrigin } from './origin.ts';
+import { relayCircuit } from './relay.ts';
+
+/** Serves one accepted connection to its end. Never throws. */
+export async function serveConnection(leg: Leg, node: NodeContext): Promise<void> {
+  let dialect: Dialect = 'unknown';
+  let open: Open | null = null;
+  try {
+    const detect = (bytes: Buffer) => detectDialect(bytes, node.limits.maxClassicBytes);
+    const head = { clock: node.clock, ms: node.limits.headMs, signal: node.stopping };
+    const spoken = await readHead(leg, detect, head);
+    if (spoken === null) return leg.destroy();
+    dialect = spoken;
+    if (dialect === 'classic') return await serveClassic(leg, node);
+    if (dialect !== 'native') throw new HoplineError('PEER_PROTOCOL', `a node does not serve the ${dialect} dialect`);
+    open = await readHead(leg, (bytes) => decodeOpen(bytes, node.limits.maxHeaderBytes), head);
+    if (open === null) return leg.destroy();
+    await serveCircuit(leg, open, node);
+  } catch (error) {
+    await refuse(leg, error, { node, dialect, hop: open?.hop ?? 1, trace: open?.trace });
+  }
+}
+
+interface Refused {
+  readonly node: NodeContext;
+  readonly dialect: Dialect;
+  readonly hop: number;
+  readonly trace?: string | undefined;
+}
+
+/** Counts and logs a failure, tells the peer in its own dialect, and closes politely. */
+export async function refuse(leg: Leg, cause: unknown, { node, dialect, hop, trace }: Refused): Promise<void> {
+  const error = asHoplineError(cause);
+  node.metrics.countFailure(error.code);
+  const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
+  log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, error.message);
+  leg.post(encodeRefusal(error, dialect, hop));
+  await leg.linger(node.limits.lingerMs);
+  await leg.closed;
+}
+
+async function serveCircuit(leg: Leg, open: Open, node: NodeContext): Promise<void> {
+  if (open.hop + open.hops.length - 1 > node.limits.maxHops) {
+    throw new HoplineError('LIMIT_HOPS', `the route has more than ${node.limits.maxHops} hops`);
+  }
+  if (node.traces.has(open.trace)) throw new HoplineError('ROUTE_LOOP', 'the circuit comes through this node twice');
+  node.traces.add(open.trace);
+  try {
+    const [, next] = open.hops;
+    if (next) await relayCircuit(leg, open, next, node);
+    else await serveOrigin(leg, open, node);
+  } finally {
+    node.traces.delete(open.trace);
+  }
+}
+
+function encodeRefusal(error: HoplineError, dialect: Dialect, hop: number): Buffer {
+  switch (dialect) {
+    case 'classic':
+      return Buffer.from(notFoundText);
+    case 'packet':
+      return Buffer.from(JSON.stringify({ type: -1, payload: error.message }));
+    case 'http': {
+      const body = `hopline: ${error.message}\n`;
+      const head = ['HTTP/1.1 501 Not Implemented', 'Content-Type: text/plain', `Content-Length: ${body.length}`];
+      return Buffer.from([...head, 'Connection: close', '', body].join('\r\n'));
+    }
+    default:
+      return encodeMessage(refusal(error, hop));
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * Tells from the first bytes of a connection what the peer speaks.
+ *
+ * Only looks; decoding is for the dialect's own codec.
+ * Rules: docs/protocol.md#dialects
+ */
+
+import { type Decoded, more, ok } from './decoded.ts';
+import { firstFrameByte } from './frame.ts';
+
+export type Dialect = 'native' | 'classic' | 'packet' | 'http' | 'tls' | 'pickle' | 'unknown';
+
+/** Decides once the bytes leave no doubt; uses none of them. A line over `maxLineBytes` is `unknown`. */
+export function detectDialect(bytes: Buffer, maxLineBytes: number): Decoded<Dialect> {
+  const first = bytes[0];
+  if (first === undefined) return more;
+  if (first === firstFrameByte) return ok('native', 0);
+  if (first === 0x16) return ok('tls', 0);
+  if (first === 0x80) return ok('pickle', 0);
+  if (first < 0x20 || first === 0x7f) return ok('unknown', 0);
+  const start = bytes.toString('latin1', 0, maxLineBytes);
+  if (/^\{\s*"/.test(start)) return ok('packet', 0);
+  if (/^\{\s*$/.test(start) && bytes.length <= maxLineBytes) return more;
+  const lineEnd = bytes.indexOf('\n');
+  if (lineEnd < 0) return bytes.length > maxLineBytes ? ok('unknown', 0) : more;
+  return ok(/^[A-Z]+ \S+ HTTP\/\d\.\d\r?$/.test(start.slice(0, lineEnd)) ? 'http' : 'classic', 0);
+}

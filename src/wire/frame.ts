@@ -1,0 +1,65 @@
+/**
+ * The frame of the native dialect: magic, version, length, then a JSON object.
+ *
+ * Owns the eight bytes before the JSON and the cap on its length. Knows nothing
+ * about what the object means: wire/messages.ts does.
+ * Format: docs/protocol.md#frames
+ */
+
+import { bad, type Decoded, more, ok } from './decoded.ts';
+
+/** 0xFF never occurs in UTF-8, so no text of another dialect can begin like a frame. */
+const magic = Buffer.from([0xff, 0x48, 0x4c]);
+const version = 1;
+const prefixBytes = 8;
+
+/** The first byte of every frame, for telling dialects apart. */
+export const firstFrameByte = 0xff;
+
+/** Encodes `header` as one frame. */
+export function encodeFrame(header: object): Buffer {
+  const json = JSON.stringify(header);
+  const length = Buffer.byteLength(json);
+  const frame = Buffer.allocUnsafe(prefixBytes + length);
+  magic.copy(frame);
+  frame[magic.length] = version;
+  frame.writeUInt32BE(length, 4);
+  frame.write(json, prefixBytes);
+  return frame;
+}
+
+/**
+ * Decodes the frame at the start of `bytes`.
+ * Bad: `PEER_PROTOCOL` (not a frame, not JSON, not an object), `PEER_VERSION`, `LIMIT_HEAD` (over `maxHeaderBytes`).
+ */
+export function decodeFrame(bytes: Buffer, maxHeaderBytes: number): Decoded<object> {
+  const start = bytes.subarray(0, magic.length);
+  if (!start.equals(magic.subarray(0, start.length))) {
+    return bad('PEER_PROTOCOL', 'the peer sent bytes that are not a hopline frame');
+  }
+  const spoken = bytes[magic.length];
+  if (spoken !== undefined && spoken !== version) {
+    return bad('PEER_VERSION', `the peer speaks version ${spoken} of the protocol, not ${version}`);
+  }
+  if (bytes.length < prefixBytes) return more;
+  const length = bytes.readUInt32BE(4);
+  if (length > maxHeaderBytes) {
+    return bad('LIMIT_HEAD', `the peer sent a header of ${length} bytes; at most ${maxHeaderBytes} are taken`);
+  }
+  const end = prefixBytes + length;
+  if (bytes.length < end) return more;
+  return decodeJson(bytes.subarray(prefixBytes, end), end);
+}
+
+function decodeJson(bytes: Buffer, used: number): Decoded<object> {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    return bad('PEER_PROTOCOL', 'the peer sent a header that is not JSON in UTF-8', cause);
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return bad('PEER_PROTOCOL', 'the peer sent a header that is not a JSON object');
+  }
+  return ok(value, used);
+}

@@ -1,0 +1,133 @@
+/**
+ * The messages of the native dialect: what the header of a frame may say.
+ *
+ * OPEN travels forward and builds a circuit; STAT, READ and PING are the
+ * client's requests to the origin; STATUS, DATA, END, PONG and REFUSED are the
+ * answers. One definition a message serves both ends: the schema checks what
+ * arrives, its type shapes what is sent. Unknown fields are ignored, so that a
+ * later version may add some.
+ * Format: docs/protocol.md#messages
+ */
+
+import * as v from 'valibot';
+import type { HoplineError } from '../core/errors.ts';
+import { type Hop, parseHop } from './address.ts';
+import { bad, type Decoded, ok } from './decoded.ts';
+import { decodeFrame, encodeFrame } from './frame.ts';
+import { wireCodes } from './refusal.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const shortText = v.pipe(v.string(), v.maxLength(200));
+const hexDigest = v.pipe(v.string(), v.regex(/^[0-9a-f]{32,128}$/));
+
+const hop = v.pipe(
+  v.string(),
+  v.maxLength(300),
+  v.rawTransform<string, Hop>(({ dataset, addIssue, NEVER }) => {
+    const parsed = parseHop(dataset.value);
+    if (parsed.kind === 'ok') return parsed.hop;
+    addIssue({ message: `expected ${parsed.expected}` });
+    return NEVER;
+  }),
+);
+
+const open = v.object({
+  type: v.literal('open'),
+  /** The hops that are left, the receiver first. */
+  hops: v.pipe(v.array(hop), v.minLength(1), v.maxLength(256)),
+  /** The receiver's place in the route, from 1. */
+  hop: v.pipe(positive, v.maxValue(256)),
+  /** Names this circuit on every node that it goes through. */
+  trace: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  /** Milliseconds that are left for the circuit to reach the origin. */
+  deadlineMs: positive,
+});
+
+const request = v.variant('type', [
+  v.object({
+    type: v.literal('stat'),
+    name: v.pipe(v.string(), v.maxLength(4096)),
+    /** Digest algorithms that the client can check, the best first. */
+    digests: v.pipe(v.array(shortText), v.maxLength(16)),
+  }),
+  v.object({
+    type: v.literal('read'),
+    offset: count,
+    length: positive,
+    /** The version that STATUS gave; without it, whichever was opened. */
+    version: v.optional(shortText),
+  }),
+  v.object({ type: v.literal('ping') }),
+]);
+
+const answer = v.variant('type', [
+  v.object({
+    type: v.literal('status'),
+    size: count,
+    version: shortText,
+    pieceBytes: positive,
+    digest: shortText,
+  }),
+  /** `length` raw bytes follow this frame, and then END or REFUSED. */
+  v.object({ type: v.literal('data'), offset: count, length: count }),
+  v.object({ type: v.literal('end'), digest: hexDigest }),
+  v.object({ type: v.literal('pong'), software: shortText }),
+  v.object({
+    type: v.literal('refused'),
+    code: v.picklist(wireCodes),
+    /** The place in the route of the node that refused, from 1. */
+    hop: v.pipe(positive, v.maxValue(256)),
+    /** The operating system's word for it, such as ECONNREFUSED. */
+    reason: v.optional(v.pipe(v.string(), v.regex(/^[A-Z0-9_]{1,40}$/))),
+  }),
+]);
+
+export type Open = v.InferOutput<typeof open>;
+export type Request = v.InferOutput<typeof request>;
+export type Answer = v.InferOutput<typeof answer>;
+/** What is sent; hops travel as text. */
+export type Message = v.InferInput<typeof open> | v.InferInput<typeof request> | v.InferInput<typeof answer>;
+
+export type AnswerOf<Type extends Answer['type']> = Extract<Answer, { type: Type }>;
+
+/** Encodes one message as a frame. */
+export function encodeMessage(message: Message): Buffer {
+  return encodeFrame(message);
+}
+
+/** Decodes the first frame of a circuit. Bad as `decodeFrame`, and `PEER_PROTOCOL` for anything but a valid OPEN. */
+export function decodeOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open> {
+  return decodeAs(open, 'OPEN', bytes, maxHeaderBytes);
+}
+
+/** Decodes a request to the origin. */
+export function decodeRequest(bytes: Buffer, maxHeaderBytes: number): Decoded<Request> {
+  return decodeAs(request, 'request', bytes, maxHeaderBytes);
+}
+
+/** Decodes an answer to the client. */
+export function decodeAnswer(bytes: Buffer, maxHeaderBytes: number): Decoded<Answer> {
+  return decodeAs(answer, 'answer', bytes, maxHeaderBytes);
+}
+
+/** The REFUSED that tells the client of `error`, sent by the node at place `hop`. */
+export function refusal(error: HoplineError, hop: number): Message {
+  const code = wireCodes.find((known) => known === error.code) ?? 'INTERNAL';
+  return { type: 'refused', code, hop, ...(error.reason === undefined ? {} : { reason: error.reason }) };
+}
+
+function decodeAs<Schema extends v.GenericSchema>(
+  schema: Schema,
+  what: string,
+  bytes: Buffer,
+  maxHeaderBytes: number,
+): Decoded<v.InferOutput<Schema>> {
+  const frame = decodeFrame(bytes, maxHeaderBytes);
+  if (frame.kind !== 'ok') return frame;
+  const parsed = v.safeParse(schema, frame.value, { abortEarly: true });
+  if (parsed.success) return ok(parsed.output, frame.used);
+  const [issue] = parsed.issues;
+  const path = v.getDotPath(issue) ?? 'header';
+  return bad('PEER_PROTOCOL', `the peer sent a malformed ${what}: ${path}: ${issue.message}`);
+}

@@ -1,0 +1,47 @@
+/**
+ * The table between error codes and the wire: which codes a node may send in REFUSED, and as what.
+ *
+ * Invariant: a code that only makes sense on the machine where it arose (a full
+ * disk at the client, say) never travels; it would be sent as `INTERNAL`.
+ * Format: docs/protocol.md#refused
+ */
+
+import type { ErrorCode } from '../core/errors.ts';
+
+const travels = {
+  USAGE_INVALID: false,
+  ROUTE_SYNTAX: false,
+  ROUTE_TOO_LONG: false,
+  ROUTE_LOOP: true,
+  PEER_UNRESOLVED: true,
+  PEER_UNREACHABLE: true,
+  PEER_LOST: false,
+  PEER_PROTOCOL: true,
+  PEER_VERSION: true,
+  POLICY_DENIED: true,
+  LIMIT_CONNECTIONS: true,
+  LIMIT_HEAD: true,
+  LIMIT_HOPS: true,
+  NODE_STOPPING: true,
+  LISTEN_FAILED: false,
+  FILE_NOT_FOUND: true,
+  FILE_DENIED: true,
+  FILE_CHANGED: true,
+  FILE_UNREADABLE: true,
+  HASH_MISMATCH: false,
+  DISK_EXISTS: false,
+  DISK_FULL: false,
+  DISK_FAILED: false,
+  TIMEOUT_CONNECT: true,
+  TIMEOUT_HEAD: true,
+  TIMEOUT_IDLE: true,
+  INTERRUPTED: false,
+  INTERNAL: true,
+} as const satisfies Record<ErrorCode, boolean>;
+
+export type WireCode = { [Code in ErrorCode]: (typeof travels)[Code] extends true ? Code : never }[ErrorCode];
+
+/** The codes that REFUSED may carry. */
+export const wireCodes = Object.entries(travels)
+  .filter(([, sent]) => sent)
+  .map(([code]) => code) as WireCode[];

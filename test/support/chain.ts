@@ -1,0 +1,75 @@
+/** Nodes on loopback for one test, in this process, closed when the test ends; a socket that survives them fails it. */
+
+import assert from 'node:assert/strict';
+import net from 'node:net';
+import type { TestContext } from 'node:test';
+import { type NodeOptions, parseVia, type Route, type RunningNode, startNode } from '../../src/index.ts';
+
+export interface Chain {
+  /** In the order of the route; the last is the origin. */
+  readonly nodes: readonly RunningNode[];
+  /** The route to `file` through all nodes. */
+  route(file: string): Route;
+}
+
+/** Starts `count` nodes that serve `root`, each on a port that the system picked. */
+export async function startChain(
+  t: TestContext,
+  count: number,
+  root: string,
+  options: Partial<NodeOptions> = {},
+): Promise<Chain> {
+  const nodes: RunningNode[] = [];
+  t.after(async () => {
+    await Promise.all(nodes.map((node) => node.close({ graceMs: 0 })));
+    for (const node of nodes) assert.equal(node.stats().open, 0, 'a connection survived its node');
+  });
+  for (let index = 0; index < count; index += 1) {
+    nodes.push(await startNode({ listen: { host: '127.0.0.1', port: 0 }, root, ...options }));
+  }
+  return { nodes, route: (file) => parseVia(nodes.map(addressOf).join(','), file) };
+}
+
+/** `host:port` of a node. */
+export function addressOf(node: RunningNode): string {
+  return `${node.address.host}:${node.address.port}`;
+}
+
+/** A TCP server for one test that treats each connection as `serve` says; closed, with its connections, when the test ends. */
+export async function startPeer(
+  t: TestContext,
+  serve: (socket: net.Socket) => void,
+): Promise<{ readonly port: number; readonly address: string }> {
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.add(socket);
+    socket.on('error', () => {}).on('close', () => sockets.delete(socket));
+    serve(socket);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(async () => {
+    for (const socket of sockets) socket.destroy();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  const { port } = server.address() as net.AddressInfo;
+  return { port, address: `127.0.0.1:${port}` };
+}
+
+/** Connects to a node as a raw peer; the socket is destroyed when the test ends. */
+export async function connectRaw(t: TestContext, node: RunningNode): Promise<net.Socket> {
+  const socket = net.connect({ host: node.address.host, port: node.address.port, allowHalfOpen: true });
+  socket.on('error', () => {});
+  t.after(() => socket.destroy());
+  await new Promise<void>((resolve, reject) => socket.once('connect', resolve).once('error', reject));
+  return socket;
+}
+
+/** Everything that a socket receives until its peer ends or resets. */
+export function receiveAll(socket: net.Socket): Promise<Buffer> {
+  const parts: Buffer[] = [];
+  socket.on('data', (part: Buffer) => parts.push(part));
+  return new Promise((resolve) => {
+    const done = () => resolve(Buffer.concat(parts));
+    socket.once('end', done).once('close', done);
+  });
+}

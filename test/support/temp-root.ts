@@ -1,0 +1,30 @@
+/** A temporary directory for one test, removed when the test ends, whatever its outcome. */
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { TestContext } from 'node:test';
+
+export interface TempRoot {
+  readonly path: string;
+  /** Writes a file of random bytes and returns them. */
+  writeRandom(name: string, bytes: number): Promise<Buffer>;
+  /** The names in the directory, sorted. */
+  list(): Promise<string[]>;
+}
+
+export async function makeTempRoot(t: TestContext): Promise<TempRoot> {
+  const root = await mkdtemp(path.join(tmpdir(), 'hopline-test-'));
+  t.after(() => rm(root, { recursive: true, force: true }));
+  return {
+    path: root,
+    writeRandom: async (name, bytes) => {
+      const content = randomBytes(bytes);
+      await mkdir(path.dirname(path.join(root, name)), { recursive: true });
+      await writeFile(path.join(root, name), content);
+      return content;
+    },
+    list: async () => (await readdir(root)).sort(),
+  };
+}

@@ -28,6 +28,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addGetCommand(program);
   addNodeCommand(program);
   addDemoCommand(program);
+  program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
   for (const command of [program, ...program.commands]) {
     command.addHelpText('after', exitHelp()).exitOverride().showHelpAfterError('  hint: see --help');
   }

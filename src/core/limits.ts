@@ -25,6 +25,8 @@ export interface Limits {
   readonly maxBlockBytes: number;
   /** Connections that a node holds at once; one more is refused. */
   readonly maxConnections: number;
+  /** Connections above that which are told so at once; one more is dropped without a word. */
+  readonly maxRefusals: number;
   /** Milliseconds for one attempt to open a TCP connection. */
   readonly connectMs: number;
   /** Milliseconds from the start of a circuit to the origin's first answer. */
@@ -54,6 +56,7 @@ export const defaultLimits: Limits = {
   maxPieceRetries: 2,
   maxBlockBytes: 256 * 1024,
   maxConnections: 2048,
+  maxRefusals: 1024,
   connectMs: 10_000,
   openMs: 30_000,
   headMs: 10_000,

@@ -22,6 +22,13 @@ export interface JoinResult {
 export async function joinLegs(near: Leg, far: Leg): Promise<JoinResult> {
   const counts = { forward: 0, back: 0 };
   let failure: HoplineError | undefined;
+  const breakOff = (error: HoplineError) => {
+    failure ??= error;
+    near.destroy(failure);
+    far.destroy(failure);
+  };
+  // A pump that waits for one leg does not see the other one break.
+  for (const leg of [near, far]) void leg.closed.then(() => leg.failure && breakOff(leg.failure));
   const pump = async (from: Leg, to: Leg, direction: keyof typeof counts) => {
     try {
       for (let chunk = await from.read(); chunk; chunk = await from.read()) {
@@ -31,9 +38,7 @@ export async function joinLegs(near: Leg, far: Leg): Promise<JoinResult> {
       }
       to.end();
     } catch (error) {
-      failure ??= asHoplineError(error);
-      near.destroy(failure);
-      far.destroy(failure);
+      breakOff(asHoplineError(error));
     }
   };
   await Promise.all([pump(near, far, 'forward'), pump(far, near, 'back')]);

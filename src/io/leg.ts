@@ -128,6 +128,11 @@ export class Leg {
     return formatHop({ host: this.#socket.localAddress ?? 'unknown', port: this.#socket.localPort ?? 0 });
   }
 
+  /** Why the leg broke; undefined while it is open and after a clean end. */
+  get failure(): HoplineError | undefined {
+    return this.#failure;
+  }
+
   /**
    * The next bytes, at most `maxBytes` of them, or null once the peer has ended. One reader at a time.
    * Throws `PEER_LOST`, `TIMEOUT_IDLE`, or the signal's reason; after that the leg can be read again.

@@ -53,8 +53,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const root = await resolveRoot(options.root ?? process.cwd());
   const rules = parseNextRules(options.next ?? []);
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
-  // Past this the kernel's connection is dropped unanswered: even refusals are capped.
-  server.maxConnections = limits.maxConnections * 2;
   await listen(server, options.listen);
   const address = boundAddress(server);
 
@@ -74,6 +72,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
   const sessions = new Map<Leg, Promise<void>>();
   server.on('connection', (socket) => {
+    if (sessions.size >= limits.maxConnections + limits.maxRefusals) {
+      metrics.countFailure('LIMIT_CONNECTIONS');
+      log.warn({ peer: peerOf(socket) }, 'connection dropped: far above the limit');
+      socket.resetAndDestroy();
+      return;
+    }
     const leg = Leg.accept(socket, limits);
     metrics.accepted += 1;
     metrics.open += 1;
@@ -82,13 +86,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       sessions.delete(leg);
     });
     sessions.set(leg, session);
-  });
-  server.on('drop', (drop) => {
-    metrics.countFailure('LIMIT_CONNECTIONS');
-    log.warn(
-      { peer: formatHop({ host: drop?.remoteAddress ?? '', port: drop?.remotePort ?? 0 }) },
-      'connection dropped: far over the limit',
-    );
   });
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
   log.info({ address: formatHop(address), root }, 'node started');
@@ -150,6 +147,10 @@ function listen(server: net.Server, { host, port }: { host: string; port: number
       resolve();
     });
   });
+}
+
+function peerOf(socket: net.Socket): string {
+  return formatHop({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
 }
 
 function boundAddress(server: net.Server): { host: string; port: number } {

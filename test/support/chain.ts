@@ -35,24 +35,29 @@ export function addressOf(node: RunningNode): string {
   return `${node.address.host}:${node.address.port}`;
 }
 
+export interface Peer {
+  readonly port: number;
+  readonly address: string;
+  /** Settles at the first connection. */
+  readonly connected: Promise<unknown>;
+}
+
 /** A TCP server for one test that treats each connection as `serve` says; closed, with its connections, when the test ends. */
-export async function startPeer(
-  t: TestContext,
-  serve: (socket: net.Socket) => void,
-): Promise<{ readonly port: number; readonly address: string }> {
+export async function startPeer(t: TestContext, serve: (socket: net.Socket) => void): Promise<Peer> {
   const sockets = new Set<net.Socket>();
   const server = net.createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     serve(socket);
   });
+  const connected = new Promise((resolve) => server.once('connection', resolve));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(async () => {
     for (const socket of sockets) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
   const { port } = server.address() as net.AddressInfo;
-  return { port, address: `127.0.0.1:${port}` };
+  return { port, address: `127.0.0.1:${port}`, connected };
 }
 
 /** Connects to a node as a raw peer; the socket is destroyed when the test ends. */
@@ -72,4 +77,13 @@ export function receiveAll(socket: net.Socket): Promise<Buffer> {
     const done = () => resolve(Buffer.concat(parts));
     socket.once('end', done).once('close', done);
   });
+}
+
+/** Settles once `condition` holds; fails after five seconds. For what has no event that a test could await. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = performance.now() + 5000;
+  while (!(await condition())) {
+    assert.ok(performance.now() < deadline, 'the condition did not come true in time');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 }

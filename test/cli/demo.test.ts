@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { formatRoute, parseVia } from '../../src/index.ts';
+import { startChain, startPeer, until } from '../support/chain.ts';
+import { runProgram, startProgram } from '../support/program.ts';
+import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
+
+/** A route over ports that were free a moment ago, found by letting nodes take and leave them. */
+async function writeRoute(t: Parameters<typeof startChain>[0], root: TempRoot, hops: number): Promise<string> {
+  const chain = await startChain(t, hops, root.path);
+  await Promise.all(chain.nodes.map((node) => node.close()));
+  const file = path.join(root.path, 'input.txt');
+  await writeFile(file, formatRoute(chain.route('data.bin')));
+  return file;
+}
+
+test('demo runs a node for every hop, downloads, stops them, and exits as the client did', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  await root.writeRandom('data.bin', 2_000_000);
+  const file = await writeRoute(t, root, 3);
+  const first = await runProgram(t, ['demo', file, '--root', root.path], { cwd: out.path });
+  assert.equal(first.code, 0, first.stderr);
+  assert.match(first.stdout, /verified +yes, all 2 pieces/);
+  const again = await runProgram(t, ['demo', file, '--root', root.path], { cwd: out.path });
+  assert.equal(again.code, 8);
+  assert.match(again.stderr, /data\.bin exists already/);
+  const forced = await runProgram(t, ['demo', file, '--root', root.path, '--force'], { cwd: out.path });
+  assert.equal(forced.code, 0);
+  assert.match(forced.stdout, /saved +data\.bin \(replaced the earlier one\)/);
+});
+
+test('demo names the port that is in use, and stops the nodes that it had started', async (t) => {
+  const root = await makeTempRoot(t);
+  await root.writeRandom('data.bin', 10);
+  const taken = await startPeer(t, () => {});
+  const free = await startChain(t, 1, root.path);
+  const [first] = free.nodes;
+  await first?.close();
+  const route = parseVia(`127.0.0.1:${first?.address.port},${taken.address}`, 'data.bin');
+  const file = path.join(root.path, 'input.txt');
+  await writeFile(file, formatRoute(route));
+  const { code, stderr } = await runProgram(t, ['demo', file, '--root', root.path], { cwd: root.path });
+  assert.equal(code, 10);
+  assert.match(stderr, new RegExp(`cannot listen on ${taken.address}: the port is in use`));
+  const reuse = await runProgram(t, ['demo', file, '--root', root.path], { cwd: root.path });
+  assert.match(reuse.stderr, new RegExp(`node 1 listens on 127\\.0\\.0\\.1:${first?.address.port}\n`));
+});
+
+for (const signal of ['SIGINT', 'SIGKILL'] as const) {
+  test(`demo leaves no node behind when it ends by ${signal}`, async (t) => {
+    const root = await makeTempRoot(t);
+    await writeFile(path.join(root.path, 'data.bin'), Buffer.alloc(300 * 1024 * 1024));
+    const file = await writeRoute(t, root, 2);
+    const demo = startProgram(t, ['demo', file, '--root', root.path, '-o', path.join(root.path, 'copy.bin')]);
+    await demo.saw(/node 2 listens/);
+    demo.child.kill(signal);
+    await demo.finished;
+    await until(async () => {
+      const retry = await runProgram(t, ['demo', file, '--root', root.path, '-o', '/dev/null/x']);
+      return retry.code === 8;
+    });
+  });
+}

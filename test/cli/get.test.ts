@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { formatRoute } from '../../src/index.ts';
+import { addressOf, startChain, startPeer } from '../support/chain.ts';
+import { runProgram, startProgram } from '../support/program.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+
+test('get reads a route file, shows what it did, and exits with 0', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  const content = await root.writeRandom('sub/data.bin', 3_000_000);
+  const chain = await startChain(t, 3, root.path);
+  await writeFile(path.join(out.path, 'input.txt'), formatRoute(chain.route('sub/data.bin')));
+  const { code, stdout, stderr } = await runProgram(t, ['get', 'input.txt'], { cwd: out.path });
+  assert.equal(stderr, '');
+  assert.equal(code, 0);
+  assert.match(
+    stdout,
+    /^route +127.*\(3 hops\)\nsaved +data\.bin\nsize +2\.9 MiB \(3000000 bytes\)\ndigest +\w+ [0-9a-f]{64}\n/,
+  );
+  assert.match(stdout, /\nverified +yes, all 3 pieces\n$/);
+  assert.deepEqual(await readFile(path.join(out.path, 'data.bin')), content);
+});
+
+test('get asks for the route file, from a pipe too', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  await root.writeRandom('data.bin', 10);
+  const chain = await startChain(t, 1, root.path);
+  await writeFile(path.join(out.path, 'my route.txt'), formatRoute(chain.route('data.bin')));
+  const { code, stderr } = await runProgram(t, ['get'], { cwd: out.path, input: 'my route.txt\n' });
+  assert.equal(code, 0);
+  assert.equal(stderr, 'Enter input filename: ');
+  assert.deepEqual(await out.list(), ['data.bin', 'my route.txt']);
+});
+
+test('--via names the hops, and -o - streams the content to stdout with the talk on stderr', async (t) => {
+  const root = await makeTempRoot(t);
+  await writeFile(path.join(root.path, 'text.txt'), 'through two hops\n');
+  const chain = await startChain(t, 2, root.path);
+  const via = chain.nodes.map(addressOf).join(',');
+  const { code, stdout, stderr } = await runProgram(t, ['get', '--via', via, 'text.txt', '-o', '-']);
+  assert.equal(code, 0);
+  assert.equal(stdout, 'through two hops\n');
+  assert.match(stderr, /saved +stdout\n/);
+});
+
+test('--json prints one object a line with exact numbers', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  await root.writeRandom('data.bin', 2_000_001);
+  const chain = await startChain(t, 2, root.path);
+  const via = chain.nodes.map(addressOf).join(',');
+  const { code, stdout, stderr } = await runProgram(t, ['get', '--via', via, 'data.bin', '--json', '-o', out.path]);
+  assert.equal(code, 0);
+  assert.equal(stderr, '');
+  const events = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  assert.deepEqual(
+    events.map(({ event }) => event),
+    ['route', 'started', 'progress', 'done'],
+  );
+  assert.deepEqual(events[0].hops, chain.nodes.map(addressOf));
+  assert.equal(events[1].size, 2_000_001);
+  assert.equal(events[3].size, 2_000_001);
+  assert.equal(events[3].verified, true);
+  assert.match(events[3].digest.hex, /^[0-9a-f]{64}$/);
+});
+
+test('each way to fail has its exit code, one line and a hint, and leaves nothing on disk', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  await root.writeRandom('data.bin', 10);
+  await writeFile(path.join(root.path, 'huge.bin'), '');
+  await truncate(path.join(root.path, 'huge.bin'), 8 * 1024 ** 4);
+  const chain = await startChain(t, 1, root.path);
+  const mute = await startPeer(t, (socket) => socket.resume());
+  const via = addressOf(chain.nodes[0] as never);
+  await writeFile(path.join(root.path, 'bad.txt'), 'data.bin\n127.0.0.1 7001\n127.0.0.1 http\n');
+  const bad = path.join(root.path, 'bad.txt');
+  const rows: readonly (readonly [args: readonly string[], code: number, words: RegExp])[] = [
+    [['--via', via], 2, /--via needs the name/],
+    [['--via', via, 'data.bin', '--connect-timeout', 'soon'], 2, /Expected seconds/],
+    [[bad], 3, /bad\.txt:3: read "127\.0\.0\.1 http", expected a port from 1 to 65535/],
+    [['no such.txt'], 3, /cannot read the route file no such\.txt: there is no such file/],
+    [['--via', '127.0.0.1:1', 'data.bin'], 4, /this machine cannot reach hop 1/],
+    [['--via', via, 'data.bin/..'], 3, /climbs out of the root/],
+    [['--via', via, 'no such.bin'], 6, /hop 1 .*, the origin, has no file "no such\.bin"/],
+    [['--via', via, 'huge.bin'], 8, /needs 8796093022208 bytes free/],
+    [['--via', via, 'data.bin', '-o', root.path], 8, /data\.bin exists already/],
+    [['--via', via, 'data.bin', '-o', 'no/such/dir/x'], 8, /cannot write .* \(ENOENT\)/],
+    [['--via', mute.address, 'data.bin', '--idle-timeout', '0.3'], 9, /stalled at leg 1/],
+  ];
+  for (const [args, code, words] of rows) {
+    const result = await runProgram(t, ['get', ...args], { cwd: out.path });
+    assert.equal(result.code, code, `${args.join(' ')}: ${result.stderr}`);
+    assert.match(result.stderr, words);
+    assert.match(result.stderr, /^(hopline|error): .*\n {2}hint: .*\n$/);
+    assert.equal(result.stdout, '');
+    assert.deepEqual(await out.list(), []);
+  }
+  const json = await runProgram(t, ['get', '--via', via, 'no such.bin', '--json'], { cwd: out.path });
+  assert.equal(json.code, 6);
+  assert.equal(json.stderr, '');
+  const last = JSON.parse(json.stdout.trim().split('\n').at(-1) as string);
+  assert.equal(last.event, 'error');
+  assert.equal(last.code, 'FILE_NOT_FOUND');
+  assert.equal(last.exitCode, 6);
+});
+
+test('Ctrl-C in the middle exits with 130 and leaves nothing on disk', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  await writeFile(path.join(root.path, 'data.bin'), '');
+  await truncate(path.join(root.path, 'data.bin'), 4 * 1024 ** 3);
+  const chain = await startChain(t, 1, root.path);
+  const via = addressOf(chain.nodes[0] as never);
+  const get = startProgram(t, ['get', '--via', via, 'data.bin', '--json'], { cwd: out.path });
+  await get.saw(/"event":"progress"/);
+  get.child.kill('SIGINT');
+  const { code, stdout } = await get.finished;
+  assert.equal(code, 130);
+  assert.match(stdout, /"code":"INTERRUPTED"/);
+  assert.deepEqual(await out.list(), []);
+});
+
+test('every command has help with an example and the exit codes', async (t) => {
+  for (const args of [['--help'], ['get', '--help'], ['node', '--help'], ['demo', '--help']]) {
+    const { code, stdout, stderr } = await runProgram(t, args);
+    assert.equal(code, 0);
+    assert.equal(stderr, '');
+    assert.match(stdout, /\$ hopline /);
+    assert.match(stdout, /Exit codes:\n +0 {2}fine\n/);
+  }
+});

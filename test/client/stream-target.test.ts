@@ -6,12 +6,12 @@ import { StreamTarget } from '../../src/client/stream-target.ts';
 const never = new AbortController().signal;
 
 /** Gives `target` one chunk, and says whether it was released. */
-async function give(target: StreamTarget, text: string, offset: number, position = offset): Promise<boolean> {
+async function give(target: StreamTarget, text: string, offset: number): Promise<boolean> {
   let released = false;
   const release = () => {
     released = true;
   };
-  await target.write({ bytes: Buffer.from(text), release }, offset, position);
+  await target.write({ bytes: Buffer.from(text), release }, offset);
   return released;
 }
 
@@ -22,7 +22,7 @@ test('pieces that arrive out of order leave in order, each only once it is verif
   assert.equal(await give(target, 'ghi', 6), true);
   await give(target, 'abc', 0);
   await give(target, 'de', 3);
-  await give(target, 'f', 3, 5);
+  await give(target, 'f', 3);
   assert.equal(out.readableLength, 0);
   await target.accept(6);
   await target.accept(3);
@@ -47,7 +47,7 @@ test('what a chunk held may be overwritten once it is released', async () => {
   const out = new PassThrough();
   const target = new StreamTarget(out, never);
   const bytes = Buffer.from('abc');
-  await target.write({ bytes, release: () => bytes.fill('x') }, 0, 0);
+  await target.write({ bytes, release: () => bytes.fill('x') }, 0);
   await target.accept(0);
   assert.equal(String(out.read()), 'abc');
 });

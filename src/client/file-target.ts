@@ -64,7 +64,7 @@ class FileTarget implements Target {
       if (size === 0) return 'none';
       const errno = this.#fallocate ? await this.#fallocate(this.#handle.fd, size) : os.errno.ENOSYS;
       if (errno === 0) return 'allocated';
-      if (errno === os.errno.ENOSPC) throw this.#full(size);
+      if (errno === os.errno.ENOSPC || errno === os.errno.EDQUOT) throw this.#full(size);
       await this.#handle.truncate(size);
       return 'sparse';
     } catch (error) {

@@ -111,7 +111,7 @@ export class Leg {
       });
       const abort = () => socket.destroy(options.signal?.reason);
       options.signal?.addEventListener('abort', abort, { once: true });
-      const fail = (cause: Error) => reject(cause instanceof HoplineError ? cause : unreachable(peer, cause));
+      const fail = (cause: Error) => reject(options.signal?.aborted ? options.signal.reason : unreachable(peer, cause));
       socket.once('error', fail);
       socket.once('close', () => options.signal?.removeEventListener('abort', abort));
       socket.once('connect', () => {

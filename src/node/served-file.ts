@@ -80,7 +80,7 @@ export function changed(): HoplineError {
 async function checkInside(root: string, wanted: string, opened: BigIntStats): Promise<void> {
   const real = await realpath(wanted);
   const below = path.relative(root, real);
-  const outside = below === '' || below.startsWith('..') || path.isAbsolute(below);
+  const outside = below === '' || below.split(path.sep)[0] === '..' || path.isAbsolute(below);
   if (!outside) {
     const named = await stat(real, { bigint: true });
     if (named.ino === opened.ino && named.dev === opened.dev) return;

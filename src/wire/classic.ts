@@ -38,11 +38,8 @@ export function decodeClassicRequest(bytes: Buffer, maxBytes: number): Decoded<C
   if (bytes.length > maxBytes) return bad('LIMIT_HEAD', `the classic request is longer than ${maxBytes} bytes`);
   const nameEnd = bytes.indexOf('\n');
   if (nameEnd < 0) return more;
-  const ownEnd = bytes.indexOf('\n', nameEnd + 1);
-  const lines = bytes
-    .subarray(nameEnd + 1)
-    .toString('utf8')
-    .split(/\r?\n/);
+  const text = bytes.subarray(nameEnd + 1).toString('utf8');
+  const lines = text.split(/\r?\n/);
   const hops: Hop[] = [];
   for (const [index, line] of lines.entries()) {
     const isLast = index === lines.length - 1;
@@ -53,10 +50,8 @@ export function decodeClassicRequest(bytes: Buffer, maxBytes: number): Decoded<C
     else return bad('PEER_PROTOCOL', `the classic request has a line that is not a hop: expected ${parsed.expected}`);
   }
   if (hops.length === 0) return more;
-  const onward = Buffer.concat([
-    bytes.subarray(0, nameEnd + 1),
-    ownEnd < 0 ? bytes.subarray(0, 0) : bytes.subarray(ownEnd + 1),
-  ]);
+  // Blank lines before the first hop go with it: the next program takes line 2 for its own address.
+  const onward = Buffer.concat([bytes.subarray(0, nameEnd + 1), Buffer.from(text.replace(/^\s*[^\n]*\n?/, ''))]);
   const name = bytes
     .subarray(0, nameEnd)
     .toString('utf8')
@@ -84,7 +79,7 @@ export function decodeClassicSize(bytes: Buffer): Decoded<ClassicSize> {
   if (text === unreachableText) return ok({ kind: 'unreachable' }, bytes.length);
   if (notFoundText.startsWith(text) || unreachableText.startsWith(text)) return more;
   const size = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(size)) {
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(size)) {
     return bad('PEER_PROTOCOL', 'the peer answered a classic request with something that is not a size');
   }
   return ok({ kind: 'size', size }, bytes.length);

@@ -22,6 +22,7 @@ export function detectDialect(bytes: Buffer, maxLineBytes: number): Decoded<Dial
   if (/^\{\s*"/.test(start)) return ok('packet', 0);
   if (/^\{\s*$/.test(start) && bytes.length <= maxLineBytes) return more;
   const lineEnd = bytes.indexOf('\n');
+  if (lineEnd > maxLineBytes) return ok('unknown', 0);
   if (lineEnd < 0) return bytes.length > maxLineBytes ? ok('unknown', 0) : more;
   return ok(/^[A-Z]+ \S+ HTTP\/\d\.\d\r?$/.test(start.slice(0, lineEnd)) ? 'http' : 'classic', 0);
 }

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { exitCodeOf, exitCodes, exitHelp, hintFor } from '../../src/cli/exit.ts';
+import { asHoplineError, errorCodes, HoplineError, systemCode } from '../../src/core/errors.ts';
+import { wireCodes } from '../../src/wire/refusal.ts';
+
+test('a code is listed once', () => {
+  assert.equal(new Set(errorCodes).size, errorCodes.length);
+});
+
+for (const code of errorCodes) {
+  test(`${code} has an exit code other than 0 that --help lists, and a hint`, () => {
+    const exit = exitCodeOf(code);
+    assert.ok(exit > 0 && exit < 256);
+    assert.match(exitHelp(), new RegExp(`^ +${exit}  \\S`, 'm'));
+    assert.match(hintFor(code), /^\S.*[^.\s]$/);
+  });
+}
+
+test('each exit code has one meaning', () => {
+  const codes = Object.values(exitCodes).map(({ code }) => code);
+  assert.equal(new Set(codes).size, codes.length);
+});
+
+test('what arises on the client’s own machine never travels', () => {
+  const local = errorCodes.filter((code) => /^(DISK|USAGE|ROUTE_(SYNTAX|TOO))|HASH|INTERRUPTED|LISTEN/.test(code));
+  assert.equal(local.length, 9);
+  for (const code of local) assert.ok(!(wireCodes as readonly string[]).includes(code), code);
+  assert.ok(wireCodes.every((code) => errorCodes.includes(code)));
+  assert.ok(wireCodes.includes('INTERNAL'));
+});
+
+test('a HoplineError stays as it is, and anything else becomes INTERNAL with its cause', () => {
+  const ours = new HoplineError('PEER_LOST', 'gone', { hop: 2, reason: 'ECONNRESET' });
+  assert.equal(asHoplineError(ours), ours);
+  assert.deepEqual([ours.hop, ours.reason, ours.cause], [2, 'ECONNRESET', undefined]);
+  const cause = new TypeError('x is not a function');
+  const wrapped = asHoplineError(cause);
+  assert.deepEqual([wrapped.code, wrapped.message, wrapped.cause], ['INTERNAL', cause.message, cause]);
+  assert.equal(asHoplineError('text').message, 'text');
+});
+
+test('the system’s code of an error is told, and nothing that is not text', () => {
+  assert.equal(systemCode(Object.assign(new Error(), { code: 'ENOENT' })), 'ENOENT');
+  for (const other of [new Error(), Object.assign(new Error(), { code: 7 }), { code: 'ENOENT' }, null, undefined]) {
+    assert.equal(systemCode(other), undefined);
+  }
+});

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { appendFile, mkdir, realpath, rename, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { promisify } from 'node:util';
+import type { ErrorCode } from '../../src/core/errors.ts';
+import { ServedFile } from '../../src/node/served-file.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+
+/** A root below a temporary directory, so that there is something outside of it. */
+async function makeRoot(t: TestContext) {
+  const outer = await makeTempRoot(t);
+  await mkdir(path.join(outer.path, 'root', 'folder'), { recursive: true });
+  await writeFile(path.join(outer.path, 'secret'), 'secret');
+  await writeFile(path.join(outer.path, 'root', 'a'), 'content');
+  const root = await realpath(path.join(outer.path, 'root'));
+  const open = async (name: string) => {
+    const file = await ServedFile.open(root, name, 4096);
+    t.after(() => file.close());
+    return file;
+  };
+  const denied = (name: string, code: ErrorCode) =>
+    assert.rejects(ServedFile.open(root, name, 4096), { name: 'HoplineError', code }, JSON.stringify(name));
+  return { path: root, at: (name: string) => path.join(root, name), open, denied };
+}
+
+test('a regular file below the root is opened and read from any position', async (t) => {
+  const root = await makeRoot(t);
+  const file = await root.open('a');
+  const buffer = Buffer.alloc(4);
+  await file.readFully(buffer, 3);
+  assert.deepEqual([file.size, buffer.toString()], [7, 'tent']);
+  await file.check();
+});
+
+test('names that start with dots but do not climb are served', async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['..a', '...', '.hidden', 'folder/..b']) {
+    await writeFile(root.at(name), 'dots');
+    assert.equal((await root.open(name)).size, 4, name);
+  }
+});
+
+test('a name that climbs, is absolute, over-long or holds a NUL is denied before the disk is asked', async (t) => {
+  const root = await makeRoot(t);
+  const names = ['../secret', 'folder/../../secret', 'folder/../a', '..', '/etc/passwd', 'a\0', '\0', 'a\n', '', 'a/'];
+  for (const name of [...names, 'x'.repeat(256), 'x/'.repeat(2050).concat('a')]) await root.denied(name, 'FILE_DENIED');
+});
+
+test('what is not there is not found, also below a file', async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['b', 'folder/b', 'b/c', 'a/b']) await root.denied(name, 'FILE_NOT_FOUND');
+});
+
+test('a folder is denied, the root itself too', async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['folder', '.', './folder']) await root.denied(name, 'FILE_DENIED');
+});
+
+test('a link may point around inside the root and never out of it', async (t) => {
+  const root = await makeRoot(t);
+  await symlink('../a', root.at('folder/inside'));
+  await symlink('../../secret', root.at('folder/outside'));
+  await symlink('../secret', root.at('outside'));
+  await symlink('..', root.at('up'));
+  await symlink('outside', root.at('twice'));
+  await symlink('loop', root.at('loop'));
+  await symlink('nowhere', root.at('dangling'));
+  assert.equal((await root.open('folder/inside')).size, 7);
+  for (const name of ['folder/outside', 'outside', 'up/secret', 'twice', 'loop'])
+    await root.denied(name, 'FILE_DENIED');
+  await root.denied('dangling', 'FILE_NOT_FOUND');
+});
+
+test('a folder beside the root whose name begins like it is outside', async (t) => {
+  const root = await makeRoot(t);
+  await mkdir(`${root.path}-beside`);
+  await writeFile(path.join(`${root.path}-beside`, 'b'), 'b');
+  await symlink(`${root.path}-beside/b`, root.at('b'));
+  await root.denied('b', 'FILE_DENIED');
+});
+
+test('a FIFO is denied without waiting for its writer', { skip: process.platform === 'win32' }, async (t) => {
+  const root = await makeRoot(t);
+  await promisify(execFile)('mkfifo', [root.at('fifo')]);
+  await root.denied('fifo', 'FILE_DENIED');
+});
+
+test('a device behind a link is denied', { skip: process.platform === 'win32' }, async (t) => {
+  const root = await makeRoot(t);
+  await symlink('/dev/zero', root.at('zero'));
+  await root.denied('zero', 'FILE_DENIED');
+});
+
+test('an empty file is served, and reading past its end is a change', async (t) => {
+  const root = await makeRoot(t);
+  await writeFile(root.at('empty'), '');
+  const file = await root.open('empty');
+  assert.equal(file.size, 0);
+  await file.readFully(Buffer.alloc(0), 0);
+  await file.check();
+  await assert.rejects(file.readFully(Buffer.alloc(1), 0), { code: 'FILE_CHANGED' });
+});
+
+test('a file that shrinks while it is read fails with FILE_CHANGED', async (t) => {
+  const root = await makeRoot(t);
+  const file = await root.open('a');
+  await truncate(root.at('a'), 2);
+  await assert.rejects(file.readFully(Buffer.alloc(7), 0), { code: 'FILE_CHANGED' });
+  await assert.rejects(file.check(), { code: 'FILE_CHANGED' });
+});
+
+test('a file that grows, or is written in place, is no longer the version that was opened', async (t) => {
+  const root = await makeRoot(t);
+  const grown = await root.open('a');
+  await appendFile(root.at('a'), 'x');
+  await assert.rejects(grown.check(), { code: 'FILE_CHANGED' });
+  const written = await root.open('a');
+  await utimes(root.at('a'), 1, 1);
+  await assert.rejects(written.check(), { code: 'FILE_CHANGED' });
+});
+
+test('a file that is replaced goes on being served as it was, and is another version when opened anew', async (t) => {
+  const root = await makeRoot(t);
+  const before = await root.open('a');
+  await writeFile(root.at('new'), 'another');
+  await rename(root.at('new'), root.at('a'));
+  await before.check();
+  const buffer = Buffer.alloc(7);
+  await before.readFully(buffer, 0);
+  assert.equal(buffer.toString(), 'content');
+  assert.notEqual((await root.open('a')).version, before.version);
+  assert.equal((await root.open('a')).version, (await root.open('a')).version);
+});

@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { HoplineError } from '../../src/core/errors.ts';
+import {
+  decodeAnswer,
+  decodeOpen,
+  decodeRequest,
+  encodeMessage,
+  type Message,
+  refusal,
+} from '../../src/wire/messages.ts';
+import { wireCodes } from '../../src/wire/refusal.ts';
+import { assertBad, decodeEveryWay, fuzzDecoder, rawFrame } from '../support/decoding.ts';
+
+const cap = 64 * 1024;
+const asOpen = (bytes: Buffer) => decodeOpen(bytes, cap);
+const asRequest = (bytes: Buffer) => decodeRequest(bytes, cap);
+const asAnswer = (bytes: Buffer) => decodeAnswer(bytes, cap);
+const trace = '0123456789abcdef0123456789abcdef';
+const open = {
+  type: 'open' as const,
+  hops: ['127.0.0.1:7001', '[::1]:7002'],
+  hop: 1,
+  trace,
+  deadlineMs: 30000,
+} satisfies Message;
+const status = { type: 'status', size: 5, version: 'v1', pieceBytes: 1048576, digest: 'blake3' } as const;
+
+/** A frame of `base` with some fields replaced or, where undefined, left out. */
+function altered(base: object, fields: object): Buffer {
+  return rawFrame(JSON.stringify({ ...base, ...fields }));
+}
+
+test('an OPEN is decoded with its hops as hosts and ports', () => {
+  const hops = [
+    { host: '127.0.0.1', port: 7001 },
+    { host: '::1', port: 7002 },
+  ];
+  assert.deepEqual(decodeEveryWay(asOpen, encodeMessage(open)), { ...open, hops });
+});
+
+const requests: Message[] = [
+  { type: 'stat', name: 'a/б.pdf', digests: ['blake3', 'sha256'] },
+  { type: 'read', offset: 0, length: 1048576, version: 'v1' },
+  { type: 'read', offset: Number.MAX_SAFE_INTEGER, length: 1 },
+  { type: 'ping' },
+];
+const answers: Message[] = [
+  status,
+  { type: 'data', offset: 0, length: 0 },
+  { type: 'end', digest: 'ab'.repeat(32) },
+  { type: 'pong', software: 'hopline/1' },
+  { type: 'refused', code: 'PEER_UNREACHABLE', hop: 2, reason: 'ECONNREFUSED' },
+  { type: 'refused', code: 'FILE_NOT_FOUND', hop: 256 },
+];
+for (const message of requests) {
+  test(`a ${message.type} request comes back as it was sent`, () => {
+    assert.deepEqual(decodeEveryWay(asRequest, encodeMessage(message)), message);
+  });
+}
+for (const message of answers) {
+  test(`a ${message.type} answer comes back as it was sent`, () => {
+    assert.deepEqual(decodeEveryWay(asAnswer, encodeMessage(message)), message);
+  });
+}
+
+test('any READ in range comes back as it was sent', () => {
+  const count = fc.nat({ max: Number.MAX_SAFE_INTEGER });
+  fc.assert(
+    fc.property(count, count, fc.string({ maxLength: 100 }), (offset, length, version) => {
+      const read: Message = { type: 'read', offset, length: length + 1, version };
+      const decoded = asRequest(encodeMessage(read));
+      assert.equal(decoded.kind, Number.isSafeInteger(length + 1) ? 'ok' : 'bad');
+      if (decoded.kind === 'ok') assert.deepEqual(decoded.value, read);
+    }),
+  );
+});
+
+test('arbitrary bytes and arbitrary JSON never throw', () => {
+  for (const decode of [asOpen, asRequest, asAnswer]) {
+    fuzzDecoder(decode, [rawFrame('{"type":"', 40), rawFrame('{"type":"read","offset":', 60)]);
+    fc.assert(fc.property(fc.jsonValue(), (value) => void decode(rawFrame(JSON.stringify(value)))));
+    fc.assert(
+      fc.property(fc.constantFrom('open', 'stat', 'read', 'status', 'refused'), fc.object(), (type, rest) => {
+        assert.equal(decode(rawFrame(JSON.stringify({ ...rest, type }))).kind, 'bad');
+      }),
+    );
+  }
+});
+
+test('unknown fields are ignored, __proto__ among them', () => {
+  const json = JSON.stringify(open).replace('{', '{"__proto__":{"hop":9},"later":[1,{"x":null}],');
+  const value = decodeEveryWay(asOpen, rawFrame(json));
+  assert.deepEqual(Object.keys(value), Object.keys(open));
+  assert.equal(Object.getPrototypeOf(value), Object.prototype);
+});
+
+test('a header of deeply nested unknown fields is still decided', () => {
+  const json = JSON.stringify({ type: 'ping' }).replace('}', `,"x":${'['.repeat(30_000)}${']'.repeat(30_000)}}`);
+  assert.notEqual(asRequest(rawFrame(json)).kind, 'more');
+});
+
+for (const hop of ['', 'no-port', 'a:0', 'a:70000', 'a:http', '::1:7001', '-a:1', 'a b c', `${'a'.repeat(300)}:1`]) {
+  test(`an OPEN with ${JSON.stringify(hop.slice(0, 20))} for a hop is refused by its place`, () => {
+    assertBad(asOpen, altered(open, { hops: ['a:1', hop] }), 'PEER_PROTOCOL', /malformed OPEN: hops\.1/);
+  });
+}
+
+test('33 hops decode, since the cap on a route is the node’s to apply; 257 are not looked at', () => {
+  const hops = (count: number) => Array.from({ length: count }, (_, index) => `a:${index + 1}`);
+  assert.equal(asOpen(altered(open, { hops: hops(33) })).kind, 'ok');
+  assertBad(asOpen, altered(open, { hops: hops(257) }), 'PEER_PROTOCOL', /hops/);
+});
+
+const wrongOpens = [
+  { hops: [] },
+  { hops: 'a:1' },
+  { hops: [1] },
+  { hop: 0 },
+  { hop: 257 },
+  { hop: '1' },
+  { trace: trace.toUpperCase() },
+  { trace: `${trace}0` },
+  { deadlineMs: 0 },
+  { deadlineMs: 1e300 },
+  { deadlineMs: -1 },
+  { type: 'stat' },
+  { trace: undefined },
+];
+for (const fields of wrongOpens) {
+  test(`an OPEN with ${Object.entries(fields).join(' ')} is refused`, () => {
+    assertBad(asOpen, altered(open, fields), 'PEER_PROTOCOL', /malformed OPEN/);
+  });
+}
+
+test('numbers that are not exact are refused wherever a count stands', () => {
+  for (const size of ['1e300', '9007199254740992', '-1', '0.5', '"5"', 'null']) {
+    const json = JSON.stringify(status).replace('"size":5', `"size":${size}`);
+    assertBad(asAnswer, rawFrame(json), 'PEER_PROTOCOL', /size/);
+  }
+});
+
+test('a message of the other direction is refused', () => {
+  assertBad(asRequest, encodeMessage(status), 'PEER_PROTOCOL');
+  assertBad(asAnswer, encodeMessage({ type: 'ping' }), 'PEER_PROTOCOL');
+  assertBad(asAnswer, rawFrame('{}'), 'PEER_PROTOCOL');
+});
+
+test('a refusal may not carry a code of its own making nor a reason that is not a word', () => {
+  const refused = { type: 'refused', code: 'POLICY_DENIED', hop: 1 };
+  assertBad(asAnswer, altered(refused, { code: 'DISK_FULL' }), 'PEER_PROTOCOL');
+  assertBad(asAnswer, altered(refused, { code: 'constructor' }), 'PEER_PROTOCOL');
+  assertBad(asAnswer, altered(refused, { reason: 'see \u001b[31m' }), 'PEER_PROTOCOL');
+});
+
+test('every error becomes a refusal that decodes, and one that must not travel becomes INTERNAL', () => {
+  for (const code of wireCodes) {
+    assert.deepEqual(decodeEveryWay(asAnswer, encodeMessage(refusal(new HoplineError(code, 'x'), 3))), {
+      type: 'refused',
+      code,
+      hop: 3,
+    });
+  }
+  const local = refusal(new HoplineError('DISK_FULL', 'x', { reason: 'ENOSPC' }), 1);
+  assert.deepEqual(local, { type: 'refused', code: 'INTERNAL', hop: 1, reason: 'ENOSPC' });
+});

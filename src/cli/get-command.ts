@@ -19,6 +19,7 @@ import {
 import { secondsFlag } from './flags.ts';
 import { hopCount, noProgress, type Progress, startProgress } from './progress.ts';
 import { openPrompts } from './prompt.ts';
+import { ExitWith, reportFailure } from './report.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 const maxRouteFileBytes = 1024 * 1024;
@@ -57,7 +58,20 @@ export function addGetCommand(program: Command): void {
       '\nExamples:\n  $ hopline get input.txt\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
         '  $ hopline get input.txt -o - --quiet | tar x',
     )
-    .action(runGet);
+    .action(reportGet);
+}
+
+async function reportGet(argument: string | undefined, flags: GetFlags): Promise<void> {
+  try {
+    await runGet(argument, flags);
+  } catch (error) {
+    throw new ExitWith(reportFailure(error, flags.json ? talkStream(flags) : undefined));
+  }
+}
+
+/** Where results are told: stdout, unless the content goes there. */
+function talkStream({ output }: GetFlags): NodeJS.WritableStream {
+  return output === '-' ? process.stderr : process.stdout;
 }
 
 async function runGet(argument: string | undefined, flags: GetFlags): Promise<void> {
@@ -133,7 +147,7 @@ interface Report {
 }
 
 function createReport(route: Route, flags: GetFlags): Report {
-  if (flags.json) return createJsonReport(route, flags.output === '-' ? process.stderr : process.stdout);
+  if (flags.json) return createJsonReport(route, talkStream(flags));
   if (flags.quiet) return { event: () => {}, done: () => {}, stop: () => {} };
   return createTextReport(route, flags);
 }
@@ -156,7 +170,7 @@ function createJsonReport(route: Route, stream: NodeJS.WritableStream): Report {
 
 function createTextReport(route: Route, flags: GetFlags): Report {
   let progress: Progress = noProgress;
-  const results = flags.output === '-' ? process.stderr : process.stdout;
+  const results = talkStream(flags);
   return {
     event: (event) => {
       if (event.kind === 'started') {

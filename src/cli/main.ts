@@ -37,6 +37,6 @@ async function run(argv: readonly string[]): Promise<number> {
     return exitCodes.ok.code;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
-    return reportFailure(error, argv.includes('--json') && argv[2] === 'get');
+    return reportFailure(error);
   }
 }

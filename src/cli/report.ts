@@ -13,15 +13,15 @@ export class ExitWith extends Error {
   }
 }
 
-/** Tells the user about a failure and returns the exit code. With `json`, on stdout as an object, for scripts. */
-export function reportFailure(failure: unknown, json: boolean): number {
+/** Tells the user about a failure and returns the exit code. With `json`, as an object on that stream, for scripts. */
+export function reportFailure(failure: unknown, json?: NodeJS.WritableStream): number {
   if (failure instanceof ExitWith) return failure.exitCode;
   const error = asHoplineError(failure);
   const exitCode = exitCodeOf(error.code);
   if (json) {
     const { code, message, hop, reason } = error;
     const fields = { event: 'error', code, message, hop, reason, hint: hintFor(code), exitCode };
-    process.stdout.write(`${JSON.stringify(fields)}\n`);
+    json.write(`${JSON.stringify(fields)}\n`);
   } else {
     process.stderr.write(`hopline: ${error.message}\n  hint: ${hintFor(error.code)}\n`);
   }

@@ -20,7 +20,7 @@ import { type Resolver, systemResolver } from '../io/resolve.ts';
 import { formatHop } from '../wire/address.ts';
 import type { NodeContext } from './context.ts';
 import { createNextPolicy, parseNextRules } from './policy.ts';
-import { refuse, serveConnection } from './session.ts';
+import { serveConnection } from './session.ts';
 
 export interface NodeOptions {
   /** Where to listen; port 0 picks a free one. */
@@ -107,13 +107,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
 }
 
-async function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {
-  if (open < node.limits.maxConnections) return serveConnection(leg, node);
-  const error = new HoplineError(
-    'LIMIT_CONNECTIONS',
-    `the node holds its ${node.limits.maxConnections} connections already`,
-  );
-  return refuse(leg, error, { node, dialect: 'native', hop: 1 });
+function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {
+  const { maxConnections } = node.limits;
+  if (open < maxConnections) return serveConnection(leg, node);
+  const error = new HoplineError('LIMIT_CONNECTIONS', `the node holds its ${maxConnections} connections already`);
+  return serveConnection(leg, node, error);
 }
 
 async function resolveRoot(root: string): Promise<string> {

@@ -16,8 +16,11 @@ import type { NodeContext } from './context.ts';
 import { serveOrigin } from './origin.ts';
 import { relayCircuit } from './relay.ts';
 
-/** Serves one accepted connection to its end. Never throws. */
-export async function serveConnection(leg: Leg, node: NodeContext): Promise<void> {
+/**
+ * Serves one accepted connection to its end. Never throws.
+ * With `turnedAway`, the peer gets that instead, once its head has told its dialect and this node's place in the route.
+ */
+export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: HoplineError): Promise<void> {
   let dialect: Dialect = 'unknown';
   let open: Open | null = null;
   try {
@@ -26,10 +29,12 @@ export async function serveConnection(leg: Leg, node: NodeContext): Promise<void
     const spoken = await readHead(leg, detect, head);
     if (spoken === null) return leg.destroy();
     dialect = spoken;
+    if (turnedAway && dialect !== 'native') throw turnedAway;
     if (dialect === 'classic') return await serveClassic(leg, node);
     if (dialect !== 'native') throw new HoplineError('PEER_PROTOCOL', `a node does not serve the ${dialect} dialect`);
     open = await readHead(leg, (bytes) => decodeOpen(bytes, node.limits.maxHeaderBytes), head);
     if (open === null) return leg.destroy();
+    if (turnedAway) throw turnedAway;
     await serveCircuit(leg, open, node);
   } catch (error) {
     await refuse(leg, error, { node, dialect, hop: open?.hop ?? 1, trace: open?.trace });
@@ -44,7 +49,7 @@ interface Refused {
 }
 
 /** Counts and logs a failure, tells the peer in its own dialect, and closes politely. */
-export async function refuse(leg: Leg, cause: unknown, { node, dialect, hop, trace }: Refused): Promise<void> {
+async function refuse(leg: Leg, cause: unknown, { node, dialect, hop, trace }: Refused): Promise<void> {
   const error = asHoplineError(cause);
   node.metrics.countFailure(error.code);
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;

@@ -51,7 +51,7 @@ export function parsePort(text: string): Port | undefined {
   return isPort(port) ? port : undefined;
 }
 
-export function isPort(port: number): port is Port {
+function isPort(port: number): port is Port {
   return Number.isInteger(port) && port >= 1 && port <= 65535;
 }
 

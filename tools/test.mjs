@@ -1,0 +1,15 @@
+// Runs the test files named on the command line, or all of them.
+//
+// Node 20 expands no patterns itself, and neither does the shell of Windows.
+import { spawnSync } from 'node:child_process';
+import { readdirSync } from 'node:fs';
+import path from 'node:path';
+
+const named = process.argv.slice(2);
+const files =
+  named.length > 0 ? named : readdirSync('test', { recursive: true }).map((name) => path.join('test', name));
+const tests = files.filter((name) => name.endsWith('.test.ts')).sort();
+const { status } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), '--test', ...tests], {
+  stdio: 'inherit',
+});
+process.exitCode = status ?? 1;

@@ -18,26 +18,28 @@ import { relayCircuit } from './relay.ts';
 
 /**
  * Serves one accepted connection to its end. Never throws.
- * With `turnedAway`, the peer gets that instead, once its head has told its dialect and this node's place in the route.
+ * With `turnedAway`, the peer gets that instead: in its own dialect and with this node's place in the route if its
+ * head comes soon, and in any case.
  */
 export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: HoplineError): Promise<void> {
+  const { limits } = node;
   let dialect: Dialect = 'unknown';
   let open: Open | null = null;
   try {
-    const detect = (bytes: Buffer) => detectDialect(bytes, node.limits.maxClassicBytes);
-    const head = { clock: node.clock, ms: node.limits.headMs, signal: node.stopping };
+    const detect = (bytes: Buffer) => detectDialect(bytes, limits.maxClassicBytes);
+    const ms = turnedAway ? Math.min(limits.lingerMs, limits.headMs) : limits.headMs;
+    const head = { clock: node.clock, ms, signal: node.stopping };
     const spoken = await readHead(leg, detect, head);
     if (spoken === null) return leg.destroy();
     dialect = spoken;
-    if (turnedAway && dialect !== 'native') throw turnedAway;
+    if (dialect === 'native') open = await readHead(leg, (bytes) => decodeOpen(bytes, limits.maxHeaderBytes), head);
+    if (turnedAway) throw turnedAway;
     if (dialect === 'classic') return await serveClassic(leg, node);
     if (dialect !== 'native') throw new HoplineError('PEER_PROTOCOL', `a node does not serve the ${dialect} dialect`);
-    open = await readHead(leg, (bytes) => decodeOpen(bytes, node.limits.maxHeaderBytes), head);
     if (open === null) return leg.destroy();
-    if (turnedAway) throw turnedAway;
     await serveCircuit(leg, open, node);
   } catch (error) {
-    await refuse(leg, error, { node, dialect, hop: open?.hop ?? 1, trace: open?.trace });
+    await refuse(leg, turnedAway ?? error, { node, dialect, hop: open?.hop ?? 1, trace: open?.trace });
   }
 }
 

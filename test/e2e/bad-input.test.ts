@@ -196,20 +196,23 @@ test('a hop that takes the connection and says nothing is found and named', asyn
 
 test('connections above the limit are each refused by name, and the node serves on', async (t) => {
   const root = await makeTempRoot(t);
-  const limits = { ...short, maxConnections: 8, maxRefusals: 900, headMs: 20_000, idleMs: 20_000, lingerMs: 20_000 };
+  const limits = { ...short, maxConnections: 8, maxRefusals: 900, headMs: 20_000, idleMs: 20_000 };
   const { nodes } = await startChain(t, 1, root.path, { limits });
   const [node] = nodes as [RunningNode];
   const held = await Promise.all(Array.from({ length: 8 }, () => connectRaw(t, node)));
-  const over = Array.from({ length: 1000 }, async () => {
+  const over = Array.from({ length: 1000 }, async (_, index) => {
     const socket = await connectRaw(t, node).catch(() => undefined);
+    // Half of them speak; the others are told all the same.
+    if (index % 2 === 0) socket?.write(encodeMessage(openMessage(['127.0.0.1:1'])));
     const bytes = socket ? await receiveAll(socket) : Buffer.alloc(0);
     return { socket, refused: decodeAnswer(bytes, 65536) };
   });
   const answers = await Promise.all(over);
-  const named = answers.filter(({ refused }) => refused.kind === 'ok' && 'code' in refused.value);
-  assert.equal(named.length, 900, 'the rest was dropped');
+  const named = answers.filter(
+    ({ refused }) => refused.kind === 'ok' && 'code' in refused.value && refused.value.code === 'LIMIT_CONNECTIONS',
+  );
+  assert.ok(named.length >= 900, 'past the cap on refusals a connection may be dropped');
   assert.equal(node.stats().failures.LIMIT_CONNECTIONS, 1000);
-  assert.equal(node.stats().open, 908);
   for (const socket of [...held, ...answers.map(({ socket }) => socket)]) socket?.destroy();
   await until(() => node.stats().open === 0);
   await assertServes(t, node, root);

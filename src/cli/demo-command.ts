@@ -45,9 +45,9 @@ async function runDemo(file: string, flags: DemoFlags): Promise<void> {
   };
   process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
-    for (const hop of route.hops) {
+    for (const [index, hop] of route.hops.entries()) {
       if (interrupted) throw new HoplineError('INTERRUPTED', 'the demo was interrupted');
-      children.push(await startChildNode(hop, flags.root, children));
+      children.push(await startChildNode(hop, route.hops[index + 1], flags.root, children));
       process.stderr.write(`node ${children.length} listens on ${formatHop(hop)}\n`);
     }
     const more = [...(flags.output === undefined ? [] : ['-o', flags.output]), ...(flags.force ? ['--force'] : [])];
@@ -62,8 +62,14 @@ async function runDemo(file: string, flags: DemoFlags): Promise<void> {
 }
 
 /** Starts a node process and waits for its "listening" line. Throws what it said if it ends before. */
-async function startChildNode(hop: Hop, root: string, children: ChildProcess[]): Promise<ChildProcess> {
-  const args = [program, 'node', '--listen', formatHop(hop), '--root', root, '--log-level', 'error'];
+async function startChildNode(
+  hop: Hop,
+  next: Hop | undefined,
+  root: string,
+  children: ChildProcess[],
+): Promise<ChildProcess> {
+  const onward = next ? ['--next', formatHop(next)] : [];
+  const args = [program, 'node', '--listen', formatHop(hop), '--root', root, '--log-level', 'error', ...onward];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {

@@ -8,9 +8,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, open, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, rename, stat, statfs } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
+import { ensureDir, remove } from 'fs-extra/esm';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import type { Chunk } from '../io/leg.ts';
 import { type Fallocate, loadFallocate } from '../io/libc.ts';
@@ -24,16 +25,28 @@ export interface FileTargetOptions {
   readonly fallocate?: Fallocate | undefined;
 }
 
-/** The place for a file called `name`: `output`, or `name` in it if it is a directory. Throws `DISK_EXISTS`, `DISK_FAILED`. */
+/**
+ * The place for a file called `name`: `output`, or `name` in it if it is a directory or ends like one, which is then made.
+ * Throws `DISK_EXISTS`.
+ */
 export async function createFileTarget(output: string, name: string, options: FileTargetOptions): Promise<Target> {
   const wanted = path.resolve(output);
-  const isDirectory = (await stat(wanted).catch(() => undefined))?.isDirectory() ?? false;
+  const isDirectory = /[\\/]$/.test(output) || ((await stat(wanted).catch(() => undefined))?.isDirectory() ?? false);
   const target = isDirectory ? path.join(wanted, name) : wanted;
   const existing = await lstat(target).catch(() => undefined);
   if (existing && !options.force) throw exists(target);
   if (existing?.isDirectory()) throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
   const fallocate = 'fallocate' in options ? options.fallocate : loadFallocate();
-  return new FileTarget(target, { ...options, fallocate }, existing !== undefined);
+  return new FileTarget(
+    target,
+    { ...options, fallocate },
+    { replaces: existing !== undefined, makeDirectory: isDirectory },
+  );
+}
+
+interface TargetFacts {
+  readonly replaces: boolean;
+  readonly makeDirectory: boolean;
 }
 
 class FileTarget implements Target {
@@ -41,14 +54,16 @@ class FileTarget implements Target {
   readonly replaces: boolean;
   readonly #temporary: string;
   readonly #force: boolean;
+  readonly #makeDirectory: boolean;
   readonly #fallocate: Fallocate | undefined;
   readonly #writes = new Set<Promise<void>>();
   #handle: FileHandle | undefined;
   #failure: HoplineError | undefined;
 
-  constructor(target: string, { force, fallocate }: FileTargetOptions, replaces: boolean) {
+  constructor(target: string, { force, fallocate }: FileTargetOptions, facts: TargetFacts) {
     this.path = target;
-    this.replaces = replaces;
+    this.replaces = facts.replaces;
+    this.#makeDirectory = facts.makeDirectory;
     this.#force = force;
     this.#fallocate = fallocate;
     const mark = randomBytes(4).toString('hex');
@@ -58,8 +73,9 @@ class FileTarget implements Target {
   }
 
   async reserve(size: number): Promise<Reservation> {
-    await this.#checkSpace(size);
     try {
+      if (this.#makeDirectory) await ensureDir(path.dirname(this.path));
+      await this.#checkSpace(size);
       this.#handle = await open(this.#temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
       if (size === 0) return 'none';
       const errno = this.#fallocate ? await this.#fallocate(this.#handle.fd, size) : os.errno.ENOSYS;
@@ -73,7 +89,10 @@ class FileTarget implements Target {
   }
 
   async write(chunk: Chunk, _offset: number, position: number): Promise<void> {
-    if (this.#failure) throw this.#failure;
+    if (this.#failure) {
+      chunk.release();
+      throw this.#failure;
+    }
     const write = this.#writeFully(chunk, position).finally(() => {
       chunk.release();
       this.#writes.delete(write);
@@ -111,7 +130,7 @@ class FileTarget implements Target {
     await Promise.allSettled(this.#writes);
     await this.#handle?.close().catch(() => {});
     this.#handle = undefined;
-    await unlink(this.#temporary).catch(() => {});
+    await remove(this.#temporary).catch(() => {});
   }
 
   async #writeFully({ bytes }: Chunk, position: number): Promise<void> {
@@ -123,9 +142,7 @@ class FileTarget implements Target {
 
   async #checkSpace(size: number): Promise<void> {
     const directory = path.dirname(this.path);
-    const disk = await statfs(directory).catch((error) => {
-      throw this.#diskError(error);
-    });
+    const disk = await statfs(directory);
     // A file system without a size of its own (ramfs, some network mounts) reports no blocks at all.
     if (disk.blocks === 0) return;
     if (disk.bavail * disk.bsize < size) throw this.#full(size, disk.bavail * disk.bsize);
@@ -136,12 +153,12 @@ class FileTarget implements Target {
     if (this.#force) return rename(this.#temporary, this.path);
     try {
       await link(this.#temporary, this.path);
-      await unlink(this.#temporary);
     } catch (error) {
       if (systemCode(error) === 'EEXIST') throw exists(this.path);
       if (await lstat(this.path).catch(() => undefined)) throw exists(this.path);
-      await rename(this.#temporary, this.path);
+      return rename(this.#temporary, this.path);
     }
+    await remove(this.#temporary);
   }
 
   #full(size: number, free?: number): HoplineError {

@@ -29,7 +29,7 @@ export interface Limits {
   readonly maxRefusals: number;
   /** Milliseconds for one attempt to open a TCP connection. */
   readonly connectMs: number;
-  /** Milliseconds from the start of a circuit to the origin's first answer. */
+  /** Milliseconds from the first leg's opening to the origin's first answer. */
   readonly openMs: number;
   /** Milliseconds for a head to arrive whole once a node waits for it. */
   readonly headMs: number;

@@ -80,7 +80,8 @@ function parseTarget(target: string): NextRule['matches'] | undefined {
   const [base, prefix, ...more] = target.split('/');
   if (base === undefined || more.length > 0) return undefined;
   if (isIP(base)) return parseSubnet(base, prefix);
-  if (prefix !== undefined || !/^[a-z0-9_][a-z0-9_.-]*$/i.test(base)) return undefined;
+  // Digits and dots alone are an address that was mistyped, not a name.
+  if (prefix !== undefined || !/^[a-z0-9_][a-z0-9_.-]*$/i.test(base) || /^[\d.]+$/.test(base)) return undefined;
   return (hop) => hop.host.toLowerCase() === base.toLowerCase();
 }
 

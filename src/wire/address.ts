@@ -66,7 +66,10 @@ export function sameHop(a: Hop, b: Hop): boolean {
 
 function splitHostPort(text: string): readonly [host: string, port: string] | undefined {
   const match =
-    /^\[([^\]\s]+)\]:(\S+)$/.exec(text) ?? /^\[?([^\][\s]+)\]?\s+(\S+)$/.exec(text) ?? /^([^:\s]+):(\S+)$/.exec(text);
+    /^\[([^\]\s]+)\]:(\S+)$/.exec(text) ??
+    /^\[([^\][\s]+)\]\s+(\S+)$/.exec(text) ??
+    /^([^\][\s]+)\s+(\S+)$/.exec(text) ??
+    /^([^:\s]+):(\S+)$/.exec(text);
   const [, host, port] = match ?? [];
   return host !== undefined && port !== undefined ? [host, port] : undefined;
 }

@@ -32,7 +32,8 @@ const hop = v.pipe(
   }),
 );
 
-const open = v.object({
+// Loose, so that a relay passes on the fields of a later version that it does not know.
+const open = v.looseObject({
   type: v.literal('open'),
   /** The hops that are left, the receiver first. */
   hops: v.pipe(v.array(hop), v.minLength(1), v.maxLength(256)),

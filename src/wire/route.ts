@@ -71,7 +71,7 @@ export function parseVia(via: string, file: string, options: RouteOptions = {}):
   return { file, hops: parseHops(hops, options) };
 }
 
-/** Writes a route as the text of a route file that parses to the same route. */
+/** Writes a route as the text of a route file that parses to the same file and hops. A name's outer spaces are lost. */
 export function formatRoute(route: Route): string {
   const file = route.file.startsWith('#') ? `./${route.file}` : route.file;
   return [file, ...route.hops.map((hop) => `${hop.host} ${hop.port}`), ''].join('\n');

@@ -94,8 +94,15 @@ export async function readUntilQuiet<T>(
 }
 
 function putBack(leg: Leg, chunk: Chunk, bytes: Buffer, used: number): void {
-  const unused = bytes.length - used;
-  leg.unread({ bytes: chunk.bytes.subarray(chunk.bytes.length - unused), release: () => chunk.release() });
+  const unused = bytes.subarray(used);
+  if (unused.length <= chunk.bytes.length) {
+    const rest = chunk.bytes.subarray(chunk.bytes.length - unused.length);
+    leg.unread({ bytes: rest, release: () => chunk.release() });
+  } else {
+    // A decoder that only looks leaves bytes of earlier chunks too; those are in the copy alone.
+    leg.unread({ bytes: unused, release: () => {} });
+    chunk.release();
+  }
 }
 
 /** Reads exactly `length` bytes, or returns null if the peer ends before. Throws as `readHead`. */

@@ -83,6 +83,35 @@ test('a port that is cut by a segment border is read whole', async (t) => {
   assert.equal(await settled([...origins, ...relay.nodes]), 'nothing is left');
 });
 
+test('a request a byte at a time is read whole', async (t) => {
+  const { bytes, nodes, hops } = await startNodes(t, 2, { quietMs: 200 });
+  const socket = await connectRaw(t, nodes[0] as (typeof nodes)[0]);
+  for (const byte of Buffer.from(inputText('data.bin', hops))) {
+    socket.write(Buffer.of(byte));
+    await sleep(1);
+  }
+  assert.equal(await firstPiece(socket), String(bytes.length));
+  const received = receiveAll(socket);
+  for (const byte of Buffer.from('ack_')) socket.write(Buffer.of(byte));
+  socket.end();
+  assert.deepEqual(await received, bytes);
+  socket.destroy();
+  assert.equal(await settled(nodes), 'nothing is left');
+});
+
+test('a name that is cut by a segment border is read whole', async (t) => {
+  const { bytes, nodes, hops } = await startNodes(t, 1);
+  const socket = await connectRaw(t, nodes[0] as (typeof nodes)[0]);
+  const size = firstPiece(socket);
+  const text = inputText('data.bin', hops);
+  socket.write(text.slice(0, 4));
+  await sleep(20);
+  socket.write(text.slice(4));
+  assert.equal(await size, String(bytes.length));
+  socket.destroy();
+  assert.equal(await settled(nodes), 'nothing is left');
+});
+
 test('host names on a request are resolved', async (t) => {
   const { bytes, nodes, hops } = await startNodes(t, 2);
   const text = ['data.bin', ...hops.map(({ port }) => `localhost ${port}`)]

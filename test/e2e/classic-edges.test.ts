@@ -157,6 +157,17 @@ test('exactly four bytes go ahead, and nothing past the size comes back', async 
   assert.equal(sent, 'ack_');
 });
 
+test('an answer counts although a reset follows it', async (t) => {
+  const server = await startPeer(t, (socket) => {
+    // Node shows a reset that arrives along with data as a plain end, so the reset comes later.
+    socket.once('data', () => socket.write('NA', () => setTimeout(() => socket.resetAndDestroy(), 20)));
+  });
+  const { nodes, out, hops } = await startNodes(t, 1, { quietMs: 200 });
+  assert.equal((await runOriginalClient(inputText('x', [...hops, server]))).answer, 'NA');
+  await assert.rejects(getClassic([server], out.path, 'x', { quietMs: 200 }), failsWith('FILE_NOT_FOUND'));
+  assert.equal(await settled(nodes), 'nothing is left');
+});
+
 for (const count of [1, 2]) {
   test(`a closed port behind ${count} of our nodes is told in the words of the originals`, async (t) => {
     const { nodes, out, hops } = await startNodes(t, count);

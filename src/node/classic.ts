@@ -64,12 +64,12 @@ async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext):
   const far = await reachOnward(near, request, node);
   if (!far) return;
   void near.closed.then(() => far.destroy());
+  const { lingerMs, idleMs } = node.limits;
   try {
     far.post(request.onward);
-    const { quietMs, openMs, idleMs } = node.limits;
-    const answer = await readUntilQuiet(far, decodeClassicSize, quietMs, waitMs(node, openMs));
+    const answer = await receiveSize(far, near, node);
     near.post(Buffer.from(sizeText(answer)));
-    if (answer?.kind === 'size') {
+    if (answer.kind === 'size') {
       node.metrics.relayed += 1;
       const ahead = await readExactly(near, goAhead.length, waitMs(node, idleMs));
       if (ahead !== null) await passContent(far, near, ahead, answer.size, node);
@@ -79,7 +79,7 @@ async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext):
     far.destroy();
     throw error;
   }
-  await Promise.all([near.linger(node.limits.lingerMs), far.linger(node.limits.lingerMs)]);
+  await Promise.all([near.linger(lingerMs), far.linger(lingerMs)]);
 }
 
 /** The next leg, or undefined after the client was told that there is none. */
@@ -89,12 +89,23 @@ async function reachOnward(near: Leg, request: ClassicRequest, node: NodeContext
   try {
     return await reachNext(near, next, node.limits.connectMs, node);
   } catch (cause) {
-    const error = asHoplineError(cause);
-    node.metrics.countFailure(error.code);
-    node.log.warn({ peer: near.peer, dialect: 'classic', code: error.code, reason: error.reason }, error.message);
+    noteFailure(cause, near, node);
     near.post(Buffer.from(unreachableText));
     await near.linger(node.limits.lingerMs);
     return undefined;
+  }
+}
+
+/** The answer of the next hop; one that breaks before it has given any counts as out of reach. */
+async function receiveSize(far: Leg, near: Leg, node: NodeContext): Promise<ClassicSize> {
+  const { quietMs, openMs } = node.limits;
+  try {
+    const answer = await readUntilQuiet(far, decodeClassicSize, quietMs, waitMs(node, openMs));
+    if (answer === null) throw new HoplineError('PEER_LOST', `${far.peer} ended the circuit without an answer`);
+    return answer;
+  } catch (cause) {
+    noteFailure(cause, near, node);
+    return { kind: 'unreachable' };
   }
 }
 
@@ -113,9 +124,15 @@ async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, nod
   node.log.info({ peer: near.peer, next: far.peer, dialect: 'classic', bytes: size }, 'file relayed');
 }
 
-function sizeText(answer: ClassicSize | null): string {
-  if (answer?.kind === 'size') return String(answer.size);
-  return answer?.kind === 'not-found' ? notFoundText : unreachableText;
+function sizeText(answer: ClassicSize): string {
+  if (answer.kind === 'size') return String(answer.size);
+  return answer.kind === 'not-found' ? notFoundText : unreachableText;
+}
+
+function noteFailure(cause: unknown, near: Leg, node: NodeContext): void {
+  const error = asHoplineError(cause);
+  node.metrics.countFailure(error.code);
+  node.log.warn({ peer: near.peer, dialect: 'classic', code: error.code, reason: error.reason }, error.message);
 }
 
 function waitMs(node: NodeContext, ms: number): HeadOptions {

@@ -168,6 +168,23 @@ test('an answer counts although a reset follows it', async (t) => {
   assert.equal(await settled(nodes), 'nothing is left');
 });
 
+for (const [how, leave] of [
+  ['resets', (socket: net.Socket) => socket.resetAndDestroy()],
+  ['ends', (socket: net.Socket) => socket.destroy()],
+  ['says nothing that is a size', (socket: net.Socket) => socket.end('Traceback (most recent call last)')],
+] as const) {
+  test(`a next hop that ${how} instead of answering is out of reach`, async (t) => {
+    const server = await startPeer(t, (socket) => {
+      socket.once('data', () => leave(socket));
+    });
+    const { nodes, out, hops } = await startNodes(t, 1);
+    assert.equal((await runOriginalClient(inputText('x', [...hops, server]))).answer, 'Address not found');
+    await assert.rejects(getClassic([...hops, server], out.path), failsWith('PEER_UNREACHABLE'));
+    assert.deepEqual(await out.list(), []);
+    assert.equal(await settled(nodes), 'nothing is left');
+  });
+}
+
 for (const count of [1, 2]) {
   test(`a closed port behind ${count} of our nodes is told in the words of the originals`, async (t) => {
     const { nodes, out, hops } = await startNodes(t, count);

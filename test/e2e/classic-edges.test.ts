@@ -99,6 +99,27 @@ test('a request a byte at a time is read whole', async (t) => {
   assert.equal(await settled(nodes), 'nothing is left');
 });
 
+for (const [habit, write] of [
+  ['CRLF', (name, own, next) => `${name}\r\n127.0.0.1 ${own}\r\n127.0.0.1 ${next}`],
+  ['CRLF and a final newline', (name, own, next) => `${name}\r\n127.0.0.1 ${own}\r\n127.0.0.1 ${next}\r\n`],
+  ['a final newline', (name, own, next) => `${name}\n127.0.0.1 ${own}\n127.0.0.1 ${next}\n`],
+  ['a blank line', (name, own, next) => `${name}\n\n127.0.0.1 ${own}\n\n127.0.0.1 ${next}\n\n`],
+  ['colons and tabs', (name, own, next) => `${name}\n127.0.0.1:${own}\n127.0.0.1\t${next} `],
+] as [string, (name: string, own: number, next: number) => string][]) {
+  test(`a request with ${habit} goes on as the strictest original reads it`, async (t) => {
+    const { nodes, original, hops } = await startBeforeOriginal(t);
+    const [own] = hops;
+    const text = write('data.bin', own?.port ?? 0, original.port);
+    const socket = await connectRaw(t, nodes[0] as (typeof nodes)[0]);
+    const first = firstPiece(socket);
+    socket.write(text);
+    assert.equal(await first, String(content.length));
+    assert.deepEqual(original.requests, [`data.bin\n127.0.0.1 ${original.port}`]);
+    socket.destroy();
+    assert.equal(await settled(nodes), 'nothing is left');
+  });
+}
+
 test('a name that is cut by a segment border is read whole', async (t) => {
   const { bytes, nodes, hops } = await startNodes(t, 1);
   const socket = await connectRaw(t, nodes[0] as (typeof nodes)[0]);

@@ -54,9 +54,9 @@ export class ClassicCircuit {
     }
   }
 
-  /** Ends politely: an original proxy on the way waits for the end of our stream. */
-  async close(lingerMs: number): Promise<void> {
-    await this.#leg.linger(lingerMs);
+  /** Ends both ways at once: nothing of ours is still to be read, and an original proxy on the way may never end its own. */
+  async close(): Promise<void> {
+    this.#leg.destroy();
     await this.#leg.closed;
   }
 }

@@ -307,6 +307,16 @@ for (const through of [0, 1, 2]) {
   });
 }
 
+test('our client does not wait for original proxies that wait for each other', async (t) => {
+  const files = new Map([['data.bin', content]]);
+  const hops = [await startOriginal(t, files), await startOriginal(t, files), await startOriginal(t, files)];
+  const out = await makeTempRoot(t);
+  const route = parseVia(hops.map(({ address }) => address).join(), 'data.bin');
+  const own = { ...limits, lingerMs: 20_000 };
+  const result = await download({ route, classic: true, output: out.path, limits: own });
+  assert.ok(result.elapsedMs < own.lingerMs);
+});
+
 test('`get --classic` for a missing file exits with 6', async (t) => {
   const { nodes, out, hops } = await startNodes(t, 2);
   const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;

@@ -8,6 +8,7 @@
  * Specification: docs/protocol.md#classic
  */
 
+import { startDeadline } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { type HeadOptions, readExactly, readUntilQuiet } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
@@ -57,7 +58,7 @@ async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext):
   } finally {
     await file.close();
   }
-  await near.linger(node.limits.lingerMs);
+  await finish(near, node);
 }
 
 async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext): Promise<void> {
@@ -65,6 +66,7 @@ async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext):
   if (!far) return;
   void near.closed.then(() => far.destroy());
   const { lingerMs, idleMs } = node.limits;
+  let asked = false;
   try {
     far.post(request.onward);
     const answer = await receiveSize(far, near, node);
@@ -72,6 +74,7 @@ async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext):
     if (answer.kind === 'size') {
       node.metrics.relayed += 1;
       const ahead = await readExactly(near, goAhead.length, waitMs(node, idleMs));
+      asked = ahead !== null;
       if (ahead !== null) await passContent(far, near, ahead, answer.size, node);
     }
   } catch (error) {
@@ -79,7 +82,7 @@ async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext):
     far.destroy();
     throw error;
   }
-  await Promise.all([near.linger(lingerMs), far.linger(lingerMs)]);
+  await Promise.all([asked ? finish(near, node) : near.linger(lingerMs), far.linger(lingerMs)]);
 }
 
 /** The next leg, or undefined after the client was told that there is none. */
@@ -122,6 +125,27 @@ async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, nod
     chunk.release();
   }
   node.log.info({ peer: near.peer, next: far.peer, dialect: 'classic', bytes: size }, 'file relayed');
+}
+
+/**
+ * Ends the near leg once the peer has, or after a linger. An original proxy that sees the end closes on what its own
+ * client sent, and the reset cuts off content that is still on the way to that client.
+ */
+async function finish(near: Leg, node: NodeContext): Promise<void> {
+  const { lingerMs } = node.limits;
+  const late = () => new HoplineError('TIMEOUT_IDLE', `${near.peer} did not end in time`);
+  const deadline = startDeadline(node.clock, lingerMs, late, node.stopping);
+  try {
+    for (let chunk = await near.read(undefined, deadline.signal); chunk; ) {
+      chunk.release();
+      chunk = await near.read(undefined, deadline.signal);
+    }
+  } catch {
+    // Late or gone: there is nobody left to spare.
+  } finally {
+    deadline.clear();
+  }
+  await near.linger(lingerMs);
 }
 
 function sizeText(answer: ClassicSize): string {

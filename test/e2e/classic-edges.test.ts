@@ -317,6 +317,35 @@ test('our client does not wait for original proxies that wait for each other', a
   assert.ok(result.elapsedMs < own.lingerMs);
 });
 
+test('an original proxy is not told of the end before its client has had the time to leave', async (t) => {
+  const { bytes, nodes, hops } = await startNodes(t, 1, { lingerMs: 2_000 });
+  const proxy = await startOriginal(t, new Map());
+  for (let round = 0; round < 5; round += 1) {
+    const received = await runOriginalClient(inputText('data.bin', [proxy, ...hops]));
+    assert.deepEqual(received.content, bytes);
+  }
+  const socket = await connectRaw(t, nodes[0] as (typeof nodes)[0]);
+  let ended = false;
+  socket.on('end', () => {
+    ended = true;
+  });
+  socket.write(inputText('data.bin', hops));
+  await firstPiece(socket);
+  socket.write('ack_to_send');
+  let left = bytes.length;
+  await new Promise<void>((resolve) => {
+    socket.on('data', (part) => {
+      left -= part.length;
+      if (left === 0) resolve();
+    });
+  });
+  await sleep(100);
+  assert.equal(ended, false);
+  socket.write('close');
+  socket.end();
+  assert.equal(await settled(nodes), 'nothing is left');
+});
+
 test('`get --classic` for a missing file exits with 6', async (t) => {
   const { nodes, out, hops } = await startNodes(t, 2);
   const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;

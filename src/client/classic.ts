@@ -2,7 +2,7 @@
  * The client in the classic dialect: downloads from a chain of the original programs, ours among them or not.
  *
  * The dialect has sizes and no digests: what arrives is whole or it fails, but it is not verified.
- * Specification: docs/protocol.md#classic
+ * Specification: docs/classic.md
  */
 
 import { HoplineError } from '../core/errors.ts';

@@ -5,7 +5,7 @@
  * ahead, and nothing more until the content has come whole, since an original
  * that closes on unread bytes resets what it sent. Towards an original client
  * or proxy: the size is one piece, and the end of the content is the end of the stream.
- * Specification: docs/protocol.md#classic
+ * Specification: docs/classic.md
  */
 
 import { startDeadline } from '../core/clock.ts';

@@ -3,7 +3,7 @@
  *
  * Nothing in it is delimited, so a decoder can only say that what it has seen
  * may be complete; the reader waits for a quiet moment to be sure.
- * Format: docs/protocol.md#classic
+ * Format: docs/classic.md
  */
 
 import { HoplineError } from '../core/errors.ts';

@@ -2,7 +2,7 @@
  * The client in the classic dialect: downloads from a chain of the original programs, ours among them or not.
  *
  * The dialect has sizes and no digests: what arrives is whole or it fails, but it is not verified.
- * Specification: docs/protocol.md#classic
+ * Specification: docs/classic.md
  */
 
 import { HoplineError } from '../core/errors.ts';
@@ -54,9 +54,9 @@ export class ClassicCircuit {
     }
   }
 
-  /** Ends politely: an original proxy on the way waits for the end of our stream. */
-  async close(lingerMs: number): Promise<void> {
-    await this.#leg.linger(lingerMs);
+  /** Ends both ways at once: nothing of ours is still to be read, and an original proxy on the way may never end its own. */
+  async close(): Promise<void> {
+    this.#leg.destroy();
     await this.#leg.closed;
   }
 }

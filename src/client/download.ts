@@ -139,7 +139,7 @@ async function fetchClassic(options: DownloadOptions, target: Target, client: Cl
     await circuit.receiveContent(size, target, countProgress(size, options));
     return { size, reservation, verified: false, pieces: 0, digest: null };
   } finally {
-    await circuit.close(client.signal.aborted ? 0 : client.limits.lingerMs);
+    await circuit.close();
   }
 }
 

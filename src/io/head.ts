@@ -10,7 +10,7 @@
  */
 
 import { type Clock, startDeadline } from '../core/clock.ts';
-import { HoplineError } from '../core/errors.ts';
+import { type ErrorCode, HoplineError } from '../core/errors.ts';
 import { type Decoded, more, ok } from '../wire/decoded.ts';
 import type { Chunk, Leg } from './leg.ts';
 
@@ -20,6 +20,9 @@ export interface HeadOptions {
   readonly ms: number;
   readonly signal?: AbortSignal | undefined;
 }
+
+/** What, after a message that may be whole, says that no more of it will come. */
+const endsMessage: ReadonlySet<ErrorCode> = new Set(['TIMEOUT_HEAD', 'PEER_LOST']);
 
 /** A request or answer must be whole in time; `null` when the peer ended before its first byte. */
 export async function readHead<T>(
@@ -58,7 +61,7 @@ export async function readHead<T>(
 
 /**
  * Reads a message that has no terminator: once `decode` says `ok`, waits until `quietMs` pass without another byte.
- * The bytes are used up. Throws as `readHead`; an ended stream counts as quiet.
+ * The bytes are used up. Throws as `readHead`; an ended or broken stream counts as quiet, and the next read says so.
  */
 export async function readUntilQuiet<T>(
   leg: Leg,
@@ -83,7 +86,7 @@ export async function readUntilQuiet<T>(
       const part = await readHead(leg, gather, { ...options, ms });
       if (part === null) break;
     } catch (error) {
-      if (whole && error instanceof HoplineError && error.code === 'TIMEOUT_HEAD') break;
+      if (whole && error instanceof HoplineError && endsMessage.has(error.code)) break;
       throw error;
     }
   }
@@ -94,8 +97,15 @@ export async function readUntilQuiet<T>(
 }
 
 function putBack(leg: Leg, chunk: Chunk, bytes: Buffer, used: number): void {
-  const unused = bytes.length - used;
-  leg.unread({ bytes: chunk.bytes.subarray(chunk.bytes.length - unused), release: () => chunk.release() });
+  const unused = bytes.subarray(used);
+  if (unused.length <= chunk.bytes.length) {
+    const rest = chunk.bytes.subarray(chunk.bytes.length - unused.length);
+    leg.unread({ bytes: rest, release: () => chunk.release() });
+  } else {
+    // A decoder that only looks leaves bytes of earlier chunks too; those are in the copy alone.
+    leg.unread({ bytes: unused, release: () => {} });
+    chunk.release();
+  }
 }
 
 /** Reads exactly `length` bytes, or returns null if the peer ends before. Throws as `readHead`. */

@@ -5,9 +5,10 @@
  * ahead, and nothing more until the content has come whole, since an original
  * that closes on unread bytes resets what it sent. Towards an original client
  * or proxy: the size is one piece, and the end of the content is the end of the stream.
- * Specification: docs/protocol.md#classic
+ * Specification: docs/classic.md
  */
 
+import { startDeadline } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { type HeadOptions, readExactly, readUntilQuiet } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
@@ -57,21 +58,23 @@ async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext):
   } finally {
     await file.close();
   }
-  await near.linger(node.limits.lingerMs);
+  await finish(near, node);
 }
 
 async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext): Promise<void> {
   const far = await reachOnward(near, request, node);
   if (!far) return;
   void near.closed.then(() => far.destroy());
+  const { lingerMs, idleMs } = node.limits;
+  let asked = false;
   try {
     far.post(request.onward);
-    const { quietMs, openMs, idleMs } = node.limits;
-    const answer = await readUntilQuiet(far, decodeClassicSize, quietMs, waitMs(node, openMs));
+    const answer = await receiveSize(far, near, node);
     near.post(Buffer.from(sizeText(answer)));
-    if (answer?.kind === 'size') {
+    if (answer.kind === 'size') {
       node.metrics.relayed += 1;
       const ahead = await readExactly(near, goAhead.length, waitMs(node, idleMs));
+      asked = ahead !== null;
       if (ahead !== null) await passContent(far, near, ahead, answer.size, node);
     }
   } catch (error) {
@@ -79,7 +82,7 @@ async function relayFile(near: Leg, request: ClassicRequest, node: NodeContext):
     far.destroy();
     throw error;
   }
-  await Promise.all([near.linger(node.limits.lingerMs), far.linger(node.limits.lingerMs)]);
+  await Promise.all([asked ? finish(near, node) : near.linger(lingerMs), far.linger(lingerMs)]);
 }
 
 /** The next leg, or undefined after the client was told that there is none. */
@@ -89,12 +92,23 @@ async function reachOnward(near: Leg, request: ClassicRequest, node: NodeContext
   try {
     return await reachNext(near, next, node.limits.connectMs, node);
   } catch (cause) {
-    const error = asHoplineError(cause);
-    node.metrics.countFailure(error.code);
-    node.log.warn({ peer: near.peer, dialect: 'classic', code: error.code, reason: error.reason }, error.message);
+    noteFailure(cause, near, node);
     near.post(Buffer.from(unreachableText));
     await near.linger(node.limits.lingerMs);
     return undefined;
+  }
+}
+
+/** The answer of the next hop; one that breaks before it has given any counts as out of reach. */
+async function receiveSize(far: Leg, near: Leg, node: NodeContext): Promise<ClassicSize> {
+  const { quietMs, openMs } = node.limits;
+  try {
+    const answer = await readUntilQuiet(far, decodeClassicSize, quietMs, waitMs(node, openMs));
+    if (answer === null) throw new HoplineError('PEER_LOST', `${far.peer} ended the circuit without an answer`);
+    return answer;
+  } catch (cause) {
+    noteFailure(cause, near, node);
+    return { kind: 'unreachable' };
   }
 }
 
@@ -113,9 +127,36 @@ async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, nod
   node.log.info({ peer: near.peer, next: far.peer, dialect: 'classic', bytes: size }, 'file relayed');
 }
 
-function sizeText(answer: ClassicSize | null): string {
-  if (answer?.kind === 'size') return String(answer.size);
-  return answer?.kind === 'not-found' ? notFoundText : unreachableText;
+/**
+ * Ends the near leg once the peer has, or after a linger. An original proxy that sees the end closes on what its own
+ * client sent, and the reset cuts off content that is still on the way to that client.
+ */
+async function finish(near: Leg, node: NodeContext): Promise<void> {
+  const { lingerMs } = node.limits;
+  const late = () => new HoplineError('TIMEOUT_IDLE', `${near.peer} did not end in time`);
+  const deadline = startDeadline(node.clock, lingerMs, late, node.stopping);
+  try {
+    for (let chunk = await near.read(undefined, deadline.signal); chunk; ) {
+      chunk.release();
+      chunk = await near.read(undefined, deadline.signal);
+    }
+  } catch {
+    // Late or gone: there is nobody left to spare.
+  } finally {
+    deadline.clear();
+  }
+  await near.linger(lingerMs);
+}
+
+function sizeText(answer: ClassicSize): string {
+  if (answer.kind === 'size') return String(answer.size);
+  return answer.kind === 'not-found' ? notFoundText : unreachableText;
+}
+
+function noteFailure(cause: unknown, near: Leg, node: NodeContext): void {
+  const error = asHoplineError(cause);
+  node.metrics.countFailure(error.code);
+  node.log.warn({ peer: near.peer, dialect: 'classic', code: error.code, reason: error.reason }, error.message);
 }
 
 function waitMs(node: NodeContext, ms: number): HeadOptions {

@@ -3,7 +3,7 @@
  *
  * Nothing in it is delimited, so a decoder can only say that what it has seen
  * may be complete; the reader waits for a quiet moment to be sure.
- * Format: docs/protocol.md#classic
+ * Format: docs/classic.md
  */
 
 import { HoplineError } from '../core/errors.ts';
@@ -15,7 +15,7 @@ export interface ClassicRequest {
   readonly name: string;
   /** The hops that are left, the receiver first. */
   readonly hops: readonly Hop[];
-  /** The same request without its first hop, in the very bytes that came; what a relay sends on. */
+  /** The request without its first hop, plainly written, as the strictest original reads it; what a relay sends on. */
   readonly onward: Buffer;
 }
 
@@ -38,8 +38,10 @@ export function decodeClassicRequest(bytes: Buffer, maxBytes: number): Decoded<C
   if (bytes.length > maxBytes) return bad('LIMIT_HEAD', `the classic request is longer than ${maxBytes} bytes`);
   const nameEnd = bytes.indexOf('\n');
   if (nameEnd < 0) return more;
-  const text = bytes.subarray(nameEnd + 1).toString('utf8');
-  const lines = text.split(/\r?\n/);
+  const lines = bytes
+    .subarray(nameEnd + 1)
+    .toString('utf8')
+    .split(/\r?\n/);
   const hops: Hop[] = [];
   for (const [index, line] of lines.entries()) {
     const isLast = index === lines.length - 1;
@@ -50,19 +52,17 @@ export function decodeClassicRequest(bytes: Buffer, maxBytes: number): Decoded<C
     else return bad('PEER_PROTOCOL', `the classic request has a line that is not a hop: expected ${parsed.expected}`);
   }
   if (hops.length === 0) return more;
-  // Blank lines before the first hop go with it: the next program takes line 2 for its own address.
-  const onward = Buffer.concat([bytes.subarray(0, nameEnd + 1), Buffer.from(text.replace(/^\s*[^\n]*\n?/, ''))]);
   const name = bytes
     .subarray(0, nameEnd)
     .toString('utf8')
     .replace(/^\uFEFF/, '')
     .trim();
-  return ok({ name, hops, onward }, bytes.length);
+  return ok({ name, hops, onward: encodeLines(name, hops.slice(1)) }, bytes.length);
 }
 
 /** Encodes a request as the original client sends it. Throws `ROUTE_TOO_LONG` over `maxBytes`, which no original reads. */
 export function encodeClassicRequest(route: Route, maxBytes: number): Buffer {
-  const bytes = Buffer.from([route.file, ...route.hops.map((hop) => `${hop.host} ${hop.port}`)].join('\n'));
+  const bytes = encodeLines(route.file, route.hops);
   if (bytes.length > maxBytes) {
     throw new HoplineError(
       'ROUTE_TOO_LONG',
@@ -70,6 +70,10 @@ export function encodeClassicRequest(route: Route, maxBytes: number): Buffer {
     );
   }
   return bytes;
+}
+
+function encodeLines(name: string, hops: readonly Hop[]): Buffer {
+  return Buffer.from([name, ...hops.map(({ host, port }) => `${host} ${port}`)].join('\n'));
 }
 
 /** Decodes a size that may still grow by digits. Bad: `PEER_PROTOCOL` for anything that cannot become one. */

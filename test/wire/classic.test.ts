@@ -12,14 +12,14 @@ const decodeText = (text: string) => decodeEveryWay(request, Buffer.from(text), 
 
 const good: [what: string, text: string, hops: number, onward: string][] = [
   ['without a final newline', 'a.pdf\nh1 1\nh2 2', 2, 'a.pdf\nh2 2'],
-  ['with a final newline', 'a.pdf\nh1 1\nh2 2\n', 2, 'a.pdf\nh2 2\n'],
-  ['with CRLF', 'a.pdf\r\nh1 1\r\nh2 2\r\n', 2, 'a.pdf\r\nh2 2\r\n'],
-  ['for the last hop', 'a.pdf\nh1 1', 1, 'a.pdf\n'],
-  ['with host:port and IPv6', 'a.pdf\nh1:1\n::1 2\n[::1]:3', 3, 'a.pdf\n::1 2\n[::1]:3'],
+  ['with a final newline', 'a.pdf\nh1 1\nh2 2\n', 2, 'a.pdf\nh2 2'],
+  ['with CRLF', 'a.pdf\r\nh1 1\r\nh2 2\r\n', 2, 'a.pdf\nh2 2'],
+  ['for the last hop', 'a.pdf\nh1 1', 1, 'a.pdf'],
+  ['with host:port and IPv6', 'a.pdf\nh1:1\n::1 2\n[::1]:3', 3, 'a.pdf\n::1 2\n::1 3'],
   ['with a blank line before the hops', 'a.pdf\n\nh1 1\nh2 2', 2, 'a.pdf\nh2 2'],
 ];
 for (const [what, text, hops, onward] of good) {
-  test(`a request ${what} is read, and goes on in its own bytes without the first hop`, () => {
+  test(`a request ${what} is read, and goes on plainly, without the first hop`, () => {
     const value = decodeText(text);
     assert.deepEqual([value.name, value.hops.length, value.onward.toString()], ['a.pdf', hops, onward]);
   });

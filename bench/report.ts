@@ -104,11 +104,19 @@ function drawScenario(chart: Chart, summaries: readonly Summary[]): string | und
 function formatTable(rows: readonly Summary[]): string {
   const axis = axisOf(rows[0]?.scenario ?? '');
   const extra = [...new Set(rows.flatMap(({ values }) => Object.keys(values)))];
+  // A cost for each GB means nothing where a run moves a few bytes.
+  const tiny = rows.every(({ bytes }) => bytes < 1e6);
+  const unit = tiny ? 'CPU ms a run' : 'CPU s/GB';
+  const cpuOf = (row: Summary, { median, min, max }: Spread): Spread => {
+    const factor = tiny ? (row.bytes / 1e9) * 1000 : 1;
+    return { median: median * factor, min: min * factor, max: max * factor };
+  };
+  const digits = tiny ? 0 : 2;
   const head = [
     axis.label,
     'contender',
-    'MB/s (min-max)',
-    'CPU s/GB (min-max)',
+    tiny ? 'ms (min-max)' : 'MB/s (min-max)',
+    `${unit} (min-max)`,
     'a relay',
     'origin',
     'client',
@@ -120,11 +128,11 @@ function formatTable(rows: readonly Summary[]): string {
   const body = rows.map((row) => [
     axis.format(row.x),
     row.contender,
-    formatSpread(row.megabytesPerSecond, 0),
-    formatSpread(row.cpuPerGigabyte, 2),
-    row.cpuPerGigabyteOf.eachRelay.median.toFixed(2),
-    row.cpuPerGigabyteOf.origin.median.toFixed(2),
-    row.cpuPerGigabyteOf.client.median.toFixed(2),
+    tiny ? formatSpread(inMilliseconds(row.seconds), 0) : formatSpread(row.megabytesPerSecond, 0),
+    formatSpread(cpuOf(row, row.cpuPerGigabyte), digits),
+    ...[row.cpuPerGigabyteOf.eachRelay, row.cpuPerGigabyteOf.origin, row.cpuPerGigabyteOf.client].map((of) =>
+      cpuOf(row, of).median.toFixed(digits),
+    ),
     ...[row.memory.relay, row.memory.origin, row.memory.client].map((bytes) => (bytes / 2 ** 20).toFixed(0)),
     ...extra.map((name) => formatValue(row.values[name])),
   ]);
@@ -137,6 +145,10 @@ function formatTable(rows: readonly Summary[]): string {
 
 function formatSpread({ median, min, max }: Spread, digits: number): string {
   return `${median.toFixed(digits)} (${min.toFixed(digits)}-${max.toFixed(digits)})`;
+}
+
+function inMilliseconds({ median, min, max }: Spread): Spread {
+  return { median: median * 1000, min: min * 1000, max: max * 1000 };
 }
 
 function formatValue(spread: Spread | undefined): string {

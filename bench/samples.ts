@@ -36,6 +36,8 @@ export interface Summary {
   readonly x: number;
   readonly relays: number;
   readonly rounds: number;
+  /** Bytes of content in one run. */
+  readonly bytes: number;
   readonly seconds: Spread;
   /** 10^6 bytes a second, from the start of the client to its end. */
   readonly megabytesPerSecond: Spread;
@@ -86,6 +88,7 @@ function summariseGroup(group: Sample[]): Summary {
     x: first.x,
     relays: first.relays,
     rounds: group.length,
+    bytes: first.bytes,
     seconds: over(({ seconds }) => seconds),
     megabytesPerSecond: over(({ bytes, seconds }) => bytes / 1e6 / seconds),
     cpuPerGigabyte: perGigabyte(({ cpu }) => cpu.relay + cpu.origin + cpu.client),

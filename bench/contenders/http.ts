@@ -14,10 +14,10 @@ type StartRelay = (fleet: Fleet, next: number) => Promise<{ readonly pid: number
 const streamModules = ['/usr/lib/nginx/modules/ngx_stream_module.so', '/usr/lib64/nginx/modules/ngx_stream_module.so'];
 const pipeRelay = path.resolve('bench/peers/pipe-relay.mjs');
 
-export const haproxySplice = createHttp('haproxy-splice', ['haproxy'], (fleet, next) =>
-  startHaproxy(fleet, next, 'option splice-auto'),
-);
-export const haproxyCopy = createHttp('haproxy-copy', ['haproxy'], (fleet, next) => startHaproxy(fleet, next, ''));
+/** Splices always; `splice-auto`, below, may find a stream too slow to be worth it and then copies. */
+export const haproxySplice = createHaproxy('haproxy-splice', ['option splice-response', 'option splice-request']);
+export const haproxyAuto = createHaproxy('haproxy-auto', ['option splice-auto']);
+export const haproxyCopy = createHaproxy('haproxy-copy', []);
 export const nginxStream = createHttp('nginx-stream', [], startNginxStream);
 export const socat = createHttp('socat', ['socat'], startSocat);
 export const nodePipe = createHttp('node-pipe', [], (fleet, next) =>
@@ -28,6 +28,10 @@ export const curlDirect: Contender = {
   ...createHttp('curl-direct', [], () => Promise.reject(new Error('curl-direct has no relays'))),
   start: (request) => startChain({ ...request, relays: 0 }, () => Promise.reject(new Error('no relays'))),
 };
+
+function createHaproxy(name: string, splice: readonly string[]): Contender {
+  return createHttp(name, ['haproxy'], (fleet, next) => startHaproxy(fleet, next, splice));
+}
 
 function createHttp(name: string, needs: readonly string[], startRelay: StartRelay): Contender {
   return {
@@ -103,16 +107,16 @@ function temporaryPaths(fleet: Fleet, port: number): string {
   return kinds.map((kind) => `  ${kind}_temp_path ${directory}/${kind};`).join('\n');
 }
 
-async function startHaproxy(fleet: Fleet, next: number, splice: string) {
+async function startHaproxy(fleet: Fleet, next: number, splice: readonly string[]) {
   const port = await freePort();
   const config = `global
   nbthread 1
   maxconn 2048
   maxpipes 4096
-  ${splice ? 'tune.pipesize 1048576' : 'nosplice'}
+  ${splice.length > 0 ? 'tune.pipesize 1048576' : 'nosplice'}
 defaults
   mode tcp
-  ${splice}
+  ${splice.join('\n  ')}
   timeout connect 10s
   timeout client 600s
   timeout server 600s

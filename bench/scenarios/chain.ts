@@ -4,12 +4,23 @@ import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Chain, Contender } from '../contenders/contender.ts';
 import { hopline, hoplinePortable } from '../contenders/hopline.ts';
-import { haproxyCopy, haproxySplice, nginxStream, nodePipe, socat } from '../contenders/http.ts';
+import { haproxyAuto, haproxyCopy, haproxySplice, nginxStream, nodePipe, socat } from '../contenders/http.ts';
 import { scp, scpGcm } from '../contenders/ssh.ts';
 import type { Content } from '../content.ts';
 import { type Bench, interleave, type Measured, measureClient, present, withChains } from '../measure.ts';
 
-const contenders = [hopline, hoplinePortable, haproxySplice, haproxyCopy, nginxStream, nodePipe, socat, scp, scpGcm];
+const contenders = [
+  hopline,
+  hoplinePortable,
+  haproxySplice,
+  haproxyAuto,
+  haproxyCopy,
+  nginxStream,
+  nodePipe,
+  socat,
+  scp,
+  scpGcm,
+];
 const blake3 = path.resolve('bench/peers/blake3.mjs');
 
 export async function runChain(bench: Bench, content: Content): Promise<void> {

@@ -55,9 +55,13 @@ async function fetchAll(
           ])
         : curlList(fleet.directory, output, chain.address, names);
     const measured = await measureClient(fleet, chain, bytes, [command]);
+    const total = measured.cpu.relay + measured.cpu.origin + measured.cpu.client;
     const arrived = readdirSync(output).length;
     if (arrived !== names.length) throw new Error(`${arrived} of ${names.length} files arrived`);
-    return { ...measured, values: { filesPerSecond: names.length / measured.seconds } };
+    return {
+      ...measured,
+      values: { filesPerSecond: names.length / measured.seconds, cpuMsPerFile: (total * 1000) / names.length },
+    };
   } finally {
     rmSync(output, { recursive: true, force: true });
   }

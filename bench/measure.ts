@@ -43,7 +43,7 @@ export function present(bench: Bench, scenario: string, contenders: readonly Con
   });
 }
 
-export function leaveOut(bench: Bench, scenario: string, contender: string, reason: string): void {
+function leaveOut(bench: Bench, scenario: string, contender: string, reason: string): void {
   const known = bench.absent.some((one) => one.scenario === scenario && one.contender === contender);
   if (!known) bench.absent.push({ scenario, contender, reason });
   console.error(`  ${contender}: left out, ${reason}`);

@@ -1,6 +1,6 @@
 /** One measurement of one contender, and the median and spread of many. */
 
-export interface Roles {
+interface Roles {
   readonly relay: number;
   readonly origin: number;
   readonly client: number;

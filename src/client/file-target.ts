@@ -16,8 +16,7 @@ import { HoplineError, systemCode } from '../core/errors.ts';
 import type { Chunk } from '../io/leg.ts';
 import { type Fallocate, loadFallocate } from '../io/libc.ts';
 import type { Reservation, Target } from './target.ts';
-
-const writesAtOnce = 4;
+import { WriteBehind } from './write-behind.ts';
 
 export interface FileTargetOptions {
   readonly force: boolean;
@@ -56,9 +55,7 @@ class FileTarget implements Target {
   readonly #force: boolean;
   readonly #makeDirectory: boolean;
   readonly #fallocate: Fallocate | undefined;
-  readonly #writes = new Set<Promise<void>>();
-  #handle: FileHandle | undefined;
-  #failure: HoplineError | undefined;
+  #output: { readonly handle: FileHandle; readonly behind: WriteBehind } | undefined;
 
   constructor(target: string, { force, fallocate }: FileTargetOptions, facts: TargetFacts) {
     this.path = target;
@@ -76,12 +73,13 @@ class FileTarget implements Target {
     try {
       if (this.#makeDirectory) await ensureDir(path.dirname(this.path));
       await this.#checkSpace(size);
-      this.#handle = await open(this.#temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
+      const handle = await open(this.#temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
+      this.#output = { handle, behind: new WriteBehind(handle) };
       if (size === 0) return 'none';
-      const errno = this.#fallocate ? await this.#fallocate(this.#handle.fd, size) : os.errno.ENOSYS;
+      const errno = this.#fallocate ? await this.#fallocate(handle.fd, size) : os.errno.ENOSYS;
       if (errno === 0) return 'allocated';
       if (errno === os.errno.ENOSPC || errno === os.errno.EDQUOT) throw this.#full(size);
-      await this.#handle.truncate(size);
+      await handle.truncate(size);
       return 'sparse';
     } catch (error) {
       throw this.#diskError(error);
@@ -89,19 +87,11 @@ class FileTarget implements Target {
   }
 
   async write(chunk: Chunk, _offset: number, position: number): Promise<void> {
-    if (this.#failure) {
-      chunk.release();
-      throw this.#failure;
+    try {
+      await this.#output?.behind.add(chunk, position);
+    } catch (error) {
+      throw this.#diskError(error);
     }
-    const write = this.#writeFully(chunk, position).finally(() => {
-      chunk.release();
-      this.#writes.delete(write);
-    });
-    write.catch((error) => {
-      this.#failure ??= this.#diskError(error);
-    });
-    this.#writes.add(write);
-    if (this.#writes.size >= writesAtOnce) await Promise.race(this.#writes).catch(() => {});
   }
 
   async accept(): Promise<void> {
@@ -113,12 +103,11 @@ class FileTarget implements Target {
   }
 
   async commit(): Promise<void> {
-    await Promise.allSettled(this.#writes);
-    if (this.#failure) throw this.#failure;
     try {
-      await this.#handle?.sync();
-      await this.#handle?.close();
-      this.#handle = undefined;
+      await this.#output?.behind.flush();
+      await this.#output?.handle.sync();
+      await this.#output?.handle.close();
+      this.#output = undefined;
       await this.#publish();
       await syncDirectory(path.dirname(this.path));
     } catch (error) {
@@ -127,17 +116,10 @@ class FileTarget implements Target {
   }
 
   async discard(): Promise<void> {
-    await Promise.allSettled(this.#writes);
-    await this.#handle?.close().catch(() => {});
-    this.#handle = undefined;
+    await this.#output?.behind.flush().catch(() => {});
+    await this.#output?.handle.close().catch(() => {});
+    this.#output = undefined;
     await remove(this.#temporary).catch(() => {});
-  }
-
-  async #writeFully({ bytes }: Chunk, position: number): Promise<void> {
-    for (let written = 0; written < bytes.length; ) {
-      const handle = this.#handle as FileHandle;
-      written += (await handle.write(bytes, written, bytes.length - written, position + written)).bytesWritten;
-    }
   }
 
   async #checkSpace(size: number): Promise<void> {

@@ -16,6 +16,8 @@ import { HoplineError, systemCode } from '../core/errors.ts';
 import { formatHop } from '../wire/address.ts';
 
 const blocksAhead = 2;
+/** A consumer that writes to disk gives several blocks back at once; allocating them anew costs more than keeping them. */
+const maxFreeBlocks = 16;
 const firstBlockBytes = 16 * 1024;
 const keepAliveDelayMs = 15_000;
 
@@ -269,7 +271,7 @@ class Blocks {
   }
 
   #recycle(block: Buffer): void {
-    if (block.length === this.#bytes && this.#free.length <= blocksAhead) this.#free.push(block);
+    if (block.length === this.#bytes && this.#free.length < maxFreeBlocks) this.#free.push(block);
   }
 }
 

@@ -1,6 +1,5 @@
 /** The program's log: pino, as JSON lines or as lines for people, always on stderr. */
 
-import { pino } from 'pino';
 import type { Logger } from '../index.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -12,7 +11,9 @@ export interface LogOptions {
 }
 
 /** Makes the logger that a command hands to the library. */
-export function createLogger({ level, json }: LogOptions): Logger {
+export async function createLogger({ level, json }: LogOptions): Promise<Logger> {
+  // Loaded here, since only a node logs and every other command would wait for it.
+  const { pino } = await import('pino');
   const options = {
     level,
     base: null,

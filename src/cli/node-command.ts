@@ -59,7 +59,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
-  const log = createLogger({ level: flags.logLevel, json: flags.json ?? false });
+  const log = await createLogger({ level: flags.logLevel, json: flags.json ?? false });
   const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], limits, log });
   const { host, port } = node.address;
   process.stdout.write(`listening on ${host.includes(':') ? `[${host}]` : host}:${port}\n`);

@@ -8,10 +8,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, open, rename, stat, statfs } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
-import { ensureDir, remove } from 'fs-extra/esm';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import type { Chunk } from '../io/leg.ts';
 import { type Fallocate, loadFallocate } from '../io/libc.ts';
@@ -71,7 +70,7 @@ class FileTarget implements Target {
 
   async reserve(size: number): Promise<Reservation> {
     try {
-      if (this.#makeDirectory) await ensureDir(path.dirname(this.path));
+      if (this.#makeDirectory) await (await loadExtra()).ensureDir(path.dirname(this.path));
       await this.#checkSpace(size);
       const handle = await open(this.#temporary, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o666);
       this.#output = { handle, behind: new WriteBehind(handle) };
@@ -119,7 +118,7 @@ class FileTarget implements Target {
     await this.#output?.behind.flush().catch(() => {});
     await this.#output?.handle.close().catch(() => {});
     this.#output = undefined;
-    await remove(this.#temporary).catch(() => {});
+    await (await loadExtra()).remove(this.#temporary).catch(() => {});
   }
 
   async #checkSpace(size: number): Promise<void> {
@@ -140,7 +139,7 @@ class FileTarget implements Target {
       if (await lstat(this.path).catch(() => undefined)) throw exists(this.path);
       return rename(this.#temporary, this.path);
     }
-    await remove(this.#temporary);
+    await unlink(this.#temporary);
   }
 
   #full(size: number, free?: number): HoplineError {
@@ -155,6 +154,11 @@ class FileTarget implements Target {
     const code = reason === 'ENOSPC' || reason === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED';
     return new HoplineError(code, `cannot write ${this.path} (${reason})`, { cause: error, reason });
   }
+}
+
+/** Loaded when first needed: it takes longer to import than a small file takes to come. */
+function loadExtra(): Promise<typeof import('fs-extra/esm')> {
+  return import('fs-extra/esm');
 }
 
 /** A rename is durable once its directory is; Windows has no such call and no need for it. */

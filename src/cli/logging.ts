@@ -20,7 +20,10 @@ export async function createLogger({ level, json }: LogOptions): Promise<Logger>
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     formatters: { level: (label: string) => ({ level: label }) },
   };
-  return json ? pino(options, pino.destination({ dest: 2, sync: true })) : pino(options, { write: writeLine });
+  const log: Logger = json
+    ? pino(options, pino.destination({ dest: 2, sync: true }))
+    : pino(options, { write: writeLine });
+  return log;
 }
 
 function writeLine(line: string): void {

@@ -6,6 +6,7 @@ import ProgressBar from 'progress';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 
 const plainEveryMs = 5_000;
+const minBarColumns = 14;
 
 export interface Progress {
   /** `bytes` of the file's `size` have arrived. */
@@ -23,23 +24,34 @@ export function startProgress(size: number, hops: number): Progress {
 
 function startBar(size: number, hops: number): Progress {
   const started = performance.now();
-  const bar = new ProgressBar(':shown% [:bar] :done/:whole :speed :left :hops', {
+  const bar = new ProgressBar(formatBar(0, size, 0, hops), {
     total: Math.max(size, 1),
     width: 40,
     incomplete: ' ',
     stream: process.stderr,
     renderThrottle: 100,
-  });
+  }) as ProgressBar & { fmt: string };
   let last = 0;
   return {
     update: (bytes) => {
-      bar.tick(bytes - last, tokens(bytes, size, performance.now() - started, hops));
+      // The bar takes what room the text leaves, so the text must be in the format already and not in its tokens.
+      bar.fmt = formatBar(bytes, size, performance.now() - started, hops);
+      bar.tick(bytes - last);
       last = bytes;
     },
     stop: () => {
       if (!bar.complete) bar.terminate();
     },
   };
+}
+
+/** The longest of several texts that leaves the bar some room. */
+function formatBar(bytes: number, size: number, ms: number, hops: number): string {
+  const { shown, done, whole, speed, left, count } = describe(bytes, size, ms, hops);
+  const tails = [`${done}/${whole} ${speed} ${left} ${count}`, `${done}/${whole} ${speed} ${left}`, speed, ''];
+  const columns = process.stderr.columns || 80;
+  const tail = tails.find((text) => text.length + minBarColumns <= columns) ?? '';
+  return `${shown}% [:bar] ${tail}`;
 }
 
 function startLines(size: number, hops: number): Progress {
@@ -50,14 +62,14 @@ function startLines(size: number, hops: number): Progress {
       const now = performance.now();
       if (now < due) return;
       due = now + plainEveryMs;
-      const { shown, done, whole, speed, left } = tokens(bytes, size, now - started, hops);
-      process.stderr.write(`${shown}% ${done} of ${whole}, ${speed}, ${left} left, ${hopCount(hops)}\n`);
+      const { shown, done, whole, speed, left, count } = describe(bytes, size, now - started, hops);
+      process.stderr.write(`${shown}% ${done} of ${whole}, ${speed}, ${left} left, ${count}\n`);
     },
     stop: () => {},
   };
 }
 
-function tokens(bytes: number, size: number, ms: number, hops: number) {
+function describe(bytes: number, size: number, ms: number, hops: number) {
   const perMs = bytes / Math.max(ms, 1);
   return {
     shown: String(size === 0 ? 100 : Math.floor((bytes / size) * 100)).padStart(3),
@@ -65,7 +77,7 @@ function tokens(bytes: number, size: number, ms: number, hops: number) {
     whole: formatBytes(size),
     speed: formatRate(bytes, ms),
     left: perMs > 0 ? formatDuration((size - bytes) / perMs / 1000) : '-:--',
-    hops: hopCount(hops),
+    count: hopCount(hops),
   };
 }
 

@@ -1,15 +1,17 @@
 /** `hopline node`: runs a relay and origin until it is told to stop. */
 
 import { type Command, Option } from 'commander';
-import { defaultLimits, HoplineError, type Limits, parseListen, startNode } from '../index.ts';
+import { defaultLimits, formatHop, HoplineError, type Limits, parseListen, startNode } from '../index.ts';
 import { countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
 import { openPrompts } from './prompt.ts';
+import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
 
 interface NodeFlags {
   readonly listen?: { readonly host: string; readonly port: number };
   readonly root: string;
   readonly next?: readonly string[];
+  readonly workers?: number;
   readonly maxConnections?: number;
   readonly idleTimeout?: number;
   readonly grace?: number;
@@ -33,7 +35,12 @@ export function addNodeCommand(program: Command): void {
         'A node on loopback may go on to loopback, any other node nowhere',
       listFlag,
     )
-    .option('--max-connections <N>', `connections at once (default: ${defaultLimits.maxConnections})`, countFlag)
+    .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
+    .option(
+      '--max-connections <N>',
+      `connections at once, of each worker (default: ${defaultLimits.maxConnections})`,
+      countFlag,
+    )
     .option('--idle-timeout <SECONDS>', `give up a silent leg (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
     .option(
       '--grace <SECONDS>',
@@ -51,9 +58,10 @@ export function addNodeCommand(program: Command): void {
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
-  // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
-  process.channel?.unref();
   const listen = flags.listen ?? (await askListen());
+  if ((flags.workers ?? 1) > 1 && !isWorker) {
+    return runWorkers(flags.workers ?? 1, formatHop(listen), printListening, stopRequested);
+  }
   const limits: Partial<Limits> = {
     ...(flags.maxConnections === undefined ? {} : { maxConnections: flags.maxConnections }),
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
@@ -61,11 +69,17 @@ async function runNode(flags: NodeFlags): Promise<void> {
   };
   const log = await createLogger({ level: flags.logLevel, json: flags.json ?? false });
   const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], limits, log });
-  const { host, port } = node.address;
-  process.stdout.write(`listening on ${host.includes(':') ? `[${host}]` : host}:${port}\n`);
+  // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
+  process.channel?.unref();
+  const announce = isWorker ? reportListening : printListening;
+  announce(formatHop(node.address));
   await stopRequested();
   const hurry = stopRequested().then(() => node.close({ graceMs: 0 }));
   await Promise.race([node.close(), hurry]);
+}
+
+function printListening(address: string): void {
+  process.stdout.write(`listening on ${address}\n`);
 }
 
 async function askListen(): Promise<{ readonly host: string; readonly port: number }> {
@@ -84,14 +98,16 @@ async function askListen(): Promise<{ readonly host: string; readonly port: numb
   }
 }
 
-/** Settles at the next SIGINT or SIGTERM, or when the process that started this one goes away. */
+/** Settles at the next SIGINT or SIGTERM, or when the process that started this one says so or goes away. */
 function stopRequested(): Promise<void> {
   return new Promise((resolve) => {
-    const events = ['SIGINT', 'SIGTERM', 'disconnect'] as const;
-    const stop = () => {
-      for (const event of events) process.off(event, stop);
+    const settle = () => {
+      process.off('SIGINT', interrupt).off('SIGTERM', settle).off('disconnect', settle).off('message', hear);
       resolve();
     };
-    for (const event of events) process.on(event, stop);
+    // A worker leaves Ctrl-C, which the whole group gets, to the process that started it.
+    const interrupt = () => isWorker || settle();
+    const hear = (message: unknown) => isStopMessage(message) && settle();
+    process.on('SIGINT', interrupt).on('SIGTERM', settle).on('disconnect', settle).on('message', hear);
   });
 }

@@ -1,0 +1,81 @@
+/**
+ * `hopline node --workers N`: the same node in several processes that share one listening socket.
+ *
+ * Owns the worker processes: starts them, replaces one that dies, tells them to stop.
+ * A worker is the program itself, run as it would be alone; it hears the end
+ * through its channel, so that a Ctrl-C for the whole group does not count twice.
+ */
+
+import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import { ExitWith } from './report.ts';
+
+const stopMessage = 'stop';
+
+/** Whether this process is one of several. */
+export const isWorker = cluster.isWorker;
+
+/**
+ * Runs `count` workers with this process's own arguments and `listen` added, until `stopRequested` settles; a second
+ * time hurries them. `announce` is called once, with what the first worker says it listens on.
+ */
+export async function runWorkers(
+  count: number,
+  listen: string,
+  announce: (address: string) => void,
+  stopRequested: () => Promise<void>,
+): Promise<void> {
+  // Port 0 is picked once: the socket is this process's, and the workers share it.
+  cluster.setupPrimary({ args: [...process.argv.slice(2), '--listen', listen] });
+  const workers = new Set<Worker>();
+  let isStopping = false;
+  cluster.on('exit', (dead) => {
+    // One that ended before it listened is not among them, and whoever started it knows.
+    if (!workers.delete(dead) || isStopping) return;
+    process.stderr.write(`hopline: worker ${dead.process.pid} ended (${dead.process.exitCode}); starting another\n`);
+    startWorker(workers).catch(() => process.stderr.write('hopline: the new worker did not start\n'));
+  });
+  announce(await startWorker(workers));
+  try {
+    for (let index = 1; index < count; index += 1) await startWorker(workers);
+  } catch (error) {
+    isStopping = true;
+    tellAll(workers);
+    throw error;
+  }
+  await stopRequested();
+  isStopping = true;
+  const ended = Promise.all([...workers].map((worker) => once(worker, 'exit')));
+  tellAll(workers);
+  void stopRequested().then(() => tellAll(workers));
+  await ended;
+}
+
+/** Tells the process that started this worker where it listens. */
+export function reportListening(address: string): void {
+  process.send?.({ listening: address });
+}
+
+/** Whether a message from the process that started this worker asks it to stop. */
+export function isStopMessage(message: unknown): boolean {
+  return message === stopMessage;
+}
+
+/** Starts one worker; resolves to its address. Throws with its exit code if it ends before it listens. */
+async function startWorker(workers: Set<Worker>): Promise<string> {
+  const worker = cluster.fork();
+  const listening = new Promise<string>((resolve) => {
+    worker.on('message', (message: { readonly listening?: string }) => {
+      if (message.listening !== undefined) resolve(message.listening);
+    });
+  });
+  const ended = once(worker, 'exit').then(([code]) => ({ code: Number(code ?? 1) }));
+  const started = await Promise.race([listening, ended]);
+  if (typeof started !== 'string') throw new ExitWith(started.code);
+  workers.add(worker);
+  return started;
+}
+
+function tellAll(workers: ReadonlySet<Worker>): void {
+  for (const worker of workers) if (worker.isConnected()) worker.send(stopMessage);
+}

@@ -10,6 +10,7 @@ interface NodeFlags {
   readonly listen?: { readonly host: string; readonly port: number };
   readonly root: string;
   readonly next?: readonly string[];
+  readonly digestCache?: string;
   readonly maxConnections?: number;
   readonly idleTimeout?: number;
   readonly grace?: number;
@@ -33,6 +34,7 @@ export function addNodeCommand(program: Command): void {
         'A node on loopback may go on to loopback, any other node nowhere',
       listFlag,
     )
+    .option('--digest-cache <DIR>', 'keep the digests of served files there, so that a new start does not hash again')
     .option('--max-connections <N>', `connections at once (default: ${defaultLimits.maxConnections})`, countFlag)
     .option('--idle-timeout <SECONDS>', `give up a silent leg (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
     .option(
@@ -60,7 +62,8 @@ async function runNode(flags: NodeFlags): Promise<void> {
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
   const log = createLogger({ level: flags.logLevel, json: flags.json ?? false });
-  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], limits, log });
+  const store = flags.digestCache === undefined ? {} : { digestCache: flags.digestCache };
+  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], ...store, limits, log });
   const { host, port } = node.address;
   process.stdout.write(`listening on ${host.includes(':') ? `[${host}]` : host}:${port}\n`);
   await stopRequested();

@@ -75,6 +75,12 @@ function decodeNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>): Decoded<
   return decoded;
 }
 
+/** A head that has arrived whole, without waiting; undefined otherwise, and then `readHead` says why. */
+export function readHeadNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>): T | undefined {
+  const ready = decodeNow(leg, decode);
+  return ready.kind === 'ok' ? ready.value : undefined;
+}
+
 /**
  * Reads a message that has no terminator: once `decode` says `ok`, waits until `quietMs` pass without another byte.
  * The bytes are used up. Throws as `readHead`; an ended stream counts as quiet.

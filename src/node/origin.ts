@@ -11,7 +11,7 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
-import { readHead } from '../io/head.ts';
+import { readHead, readHeadNow } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { decodeRequest, encodeMessage, type Message, type Open, type Request, refusal } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
@@ -27,13 +27,7 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
   const circuit = new OriginCircuit(leg, open, node);
   node.metrics.served += 1;
   try {
-    const decode = (bytes: Buffer) => decodeRequest(bytes, node.limits.maxHeaderBytes);
-    const wait = { clock: node.clock, ms: node.limits.idleMs, beforeWait: () => circuit.flush() };
-    for (;;) {
-      const request = await readHead(leg, decode, wait);
-      if (request === null) break;
-      await circuit.answer(request);
-    }
+    for (let due = await circuit.next(); due; due = await circuit.next()) await circuit.answer(due);
     await circuit.drain();
     await leg.linger(node.limits.lingerMs);
     await leg.closed;
@@ -45,6 +39,15 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
 
 /** Milliseconds that an answer may wait for the ones to requests that came with its own. */
 const gatherMs = 5;
+
+/** Requests that are looked at before their turn, so that their files are open by then. */
+const requestsAhead = 8;
+
+interface DueRequest {
+  readonly request: Request;
+  /** For STAT. */
+  readonly opening?: Promise<ServedFile>;
+}
 
 interface OpenFile {
   readonly served: ServedFile;
@@ -67,6 +70,8 @@ class OriginCircuit {
   readonly #open: Open;
   readonly #node: NodeContext;
   readonly #outbox: Outbox;
+  readonly #due: DueRequest[] = [];
+  readonly #closing = new Set<Promise<void>>();
   #file: OpenFile | undefined;
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #refused = false;
@@ -85,14 +90,37 @@ class OriginCircuit {
     return { files: this.#files, bytes: this.#bytes };
   }
 
+  /** The request whose turn it is, or null when the client has ended. Throws as `readHead`. */
+  async next(): Promise<DueRequest | null> {
+    const { limits, clock } = this.#node;
+    const decode = (bytes: Buffer) => decodeRequest(bytes, limits.maxHeaderBytes);
+    while (this.#due.length < requestsAhead) {
+      const request = readHeadNow(this.#leg, decode);
+      if (!request) break;
+      this.#due.push(this.#prepare(request));
+    }
+    const due = this.#due.shift();
+    if (due) return due;
+    const wait = { clock, ms: limits.idleMs, beforeWait: () => this.flush() };
+    const request = await readHead(this.#leg, decode, wait);
+    return request && this.#prepare(request);
+  }
+
+  #prepare(request: Request): DueRequest {
+    if (request.type !== 'stat') return { request };
+    const opening = ServedFile.open(this.#node.root, request.name, this.#node.limits.maxNameBytes);
+    opening.catch(() => {});
+    return { request, opening };
+  }
+
   /** Answers one request; a file that cannot be served is a refusal, and the circuit goes on. */
-  async answer(request: Request): Promise<void> {
+  async answer({ request, opening }: DueRequest): Promise<void> {
     const { clock } = this.#node;
     if (this.#outbox.isEmpty) this.#gathering = clock.now();
     try {
       if (request.type === 'ping') await this.#send({ type: 'pong', software });
-      else if (request.type === 'stat') await this.#answerStat(request);
-      else await this.#answerRead(request);
+      else if (request.type === 'stat' && opening) await this.#answerStat(request, opening);
+      else if (request.type === 'read') await this.#answerRead(request);
     } catch (cause) {
       const error = asHoplineError(cause);
       if (!error.code.startsWith('FILE_')) {
@@ -115,11 +143,26 @@ class OriginCircuit {
   }
 
   async close(): Promise<void> {
+    this.#closeFile();
+    for (const { opening } of this.#due) this.#closeLater(opening);
+    await Promise.all(this.#closing);
+  }
+
+  #closeFile(): void {
     const file = this.#file;
     this.#file = undefined;
     if (!file) return;
     this.#node.digestCache.done(file.digests);
-    await file.served.close();
+    this.#closeLater(Promise.resolve(file.served));
+  }
+
+  /** No answer waits for a file to be closed. */
+  #closeLater(opening: Promise<ServedFile> | undefined): void {
+    const closing = Promise.resolve(opening)
+      .then((served) => served?.close())
+      .catch(() => {})
+      .finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
   }
 
   #send(message: Message): Promise<void> {
@@ -135,12 +178,15 @@ class OriginCircuit {
     this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);
   }
 
-  async #answerStat({ name, digests: offered }: StatRequest): Promise<void> {
-    const { root, limits, digestCache } = this.#node;
+  async #answerStat({ digests: offered }: StatRequest, opening: Promise<ServedFile>): Promise<void> {
+    const { limits, digestCache } = this.#node;
+    this.#closeFile();
     const digest = chooseDigest(this.#node.digests, offered);
-    if (!digest) throw new HoplineError('PEER_PROTOCOL', 'the client checks none of the digests that this node has');
-    await this.close();
-    const served = await ServedFile.open(root, name, limits.maxNameBytes);
+    if (!digest) {
+      this.#closeLater(opening);
+      throw new HoplineError('PEER_PROTOCOL', 'the client checks none of the digests that this node has');
+    }
+    const served = await opening;
     const { size, version } = served;
     const { pieceBytes } = limits;
     const key = { version, algorithm: digest.name, pieceBytes, pieces: Math.ceil(size / pieceBytes) };

@@ -6,6 +6,8 @@
 
 export type { DownloadEvent, DownloadOptions, DownloadResult } from './client/download.ts';
 export { download } from './client/download.ts';
+export type { DownloadFilesOptions, FileOutcome, FilesEvent } from './client/download-files.ts';
+export { downloadFiles } from './client/download-files.ts';
 export type { Reservation } from './client/target.ts';
 export type { Clock } from './core/clock.ts';
 export { systemClock } from './core/clock.ts';

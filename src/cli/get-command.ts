@@ -1,4 +1,4 @@
-/** `hopline get`: downloads one file over a route. */
+/** `hopline get`: downloads one file, or several, over a route. */
 
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -17,6 +17,7 @@ import {
   systemCode,
 } from '../index.ts';
 import { secondsFlag } from './flags.ts';
+import { getFiles } from './get-files.ts';
 import { hopCount, noProgress, type Progress, startProgress } from './progress.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
@@ -39,12 +40,13 @@ interface GetFlags {
 export function addGetCommand(program: Command): void {
   program
     .command('get')
-    .summary('download a file over a route')
+    .summary('download files over a route')
     .description(
       'Downloads the file that a route file names, through the hops it names, and verifies every piece.\n' +
-        'Without an argument it asks for the route file. With --via, the argument is the file to get.',
+        'Without an argument it asks for the route file. With --via, the arguments are the files to get.',
     )
     .argument('[ROUTE_FILE]', 'the route file: a file name, then a hop a line; the last hop is the origin')
+    .argument('[FILES...]', 'get these over the hops of the route file, instead of the file that it names')
     .option('--via <HOPS>', 'the hops, HOST:PORT separated by commas, instead of a route file')
     .option('-o, --output <PATH>', 'where to write: a file, a directory, or - for stdout')
     .option('-f, --force', 'replace an existing file')
@@ -56,6 +58,7 @@ export function addGetCommand(program: Command): void {
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline get input.txt\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
+        '  $ hopline get input.txt -o ./reports -- reports/may.pdf reports/june.pdf\n' +
         '  $ hopline get input.txt -o - --quiet | tar x',
     )
     .action(reportGet);
@@ -74,9 +77,11 @@ function talkStream({ output }: GetFlags): NodeJS.WritableStream {
   return output === '-' ? process.stderr : process.stdout;
 }
 
-async function runGet(argument: string | undefined, flags: GetFlags): Promise<void> {
-  const route = await readRoute(argument, flags);
-  const report = createReport(route, flags);
+async function runGet(argument: string | undefined, more: readonly string[], flags: GetFlags): Promise<void> {
+  const { hops, files } = await readRoute(argument, more, flags);
+  const [file = ''] = files;
+  const route = { file, hops };
+  const report = files.length === 1 ? createReport(route, flags) : undefined;
   const stop = new AbortController();
   const interrupt = () => {
     process.once('SIGINT', () => process.exit(130));
@@ -88,6 +93,7 @@ async function runGet(argument: string | undefined, flags: GetFlags): Promise<vo
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
   };
   try {
+    if (!report) return await getFiles(hops, files, { ...flags, signal: stop.signal, limits });
     const result = await download({
       route,
       output: flags.output === '-' ? process.stdout : (flags.output ?? '.'),
@@ -99,19 +105,25 @@ async function runGet(argument: string | undefined, flags: GetFlags): Promise<vo
     });
     report.done(result);
   } finally {
-    report.stop();
+    report?.stop();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
   }
 }
 
-async function readRoute(argument: string | undefined, { via }: GetFlags): Promise<Route> {
+interface Request {
+  readonly hops: Route['hops'];
+  readonly files: readonly string[];
+}
+
+async function readRoute(argument: string | undefined, more: readonly string[], { via }: GetFlags): Promise<Request> {
   if (via !== undefined) {
     if (argument === undefined) throw new HoplineError('USAGE_INVALID', '--via needs the name of the file to get');
-    return parseVia(via, argument);
+    const { hops, file } = parseVia(via, argument);
+    return { hops, files: [file, ...more] };
   }
-  const file = argument ?? (await askRouteFile());
-  const text = await readText(file);
-  return parseRoute(text, { source: file });
+  const source = argument ?? (await askRouteFile());
+  const { hops, file } = parseRoute(await readText(source), { source });
+  return { hops, files: more.length > 0 ? more : [file] };
 }
 
 async function askRouteFile(): Promise<string> {

@@ -12,6 +12,7 @@ interface NodeFlags {
   readonly root: string;
   readonly next?: readonly string[];
   readonly workers?: number;
+  readonly digestCache?: string;
   readonly maxConnections?: number;
   readonly idleTimeout?: number;
   readonly grace?: number;
@@ -35,6 +36,7 @@ export function addNodeCommand(program: Command): void {
         'A node on loopback may go on to loopback, any other node nowhere',
       listFlag,
     )
+    .option('--digest-cache <DIR>', 'keep the digests of served files there, so that a new start does not hash again')
     .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
     .option(
       '--max-connections <N>',
@@ -68,7 +70,8 @@ async function runNode(flags: NodeFlags): Promise<void> {
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
   const log = await createLogger({ level: flags.logLevel, json: flags.json ?? false });
-  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], limits, log });
+  const store = flags.digestCache === undefined ? {} : { digestCache: flags.digestCache };
+  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], ...store, limits, log });
   // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
   process.channel?.unref();
   const announce = isWorker ? reportListening : printListening;

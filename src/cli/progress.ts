@@ -7,6 +7,7 @@ import { formatBytes, formatDuration, formatRate } from './units.ts';
 
 const plainEveryMs = 5_000;
 const minBarColumns = 14;
+const barEveryMs = 100;
 
 export interface Progress {
   /** `bytes` of the file's `size` have arrived. */
@@ -20,6 +21,43 @@ export const noProgress: Progress = { update: () => {}, stop: () => {} };
 /** Starts showing a download of `size` bytes over `hops` hops. */
 export function startProgress(size: number, hops: number): Progress {
   return process.stderr.isTTY ? startBar(size, hops) : startLines(size, hops);
+}
+
+/** Starts showing how many of `files` files are done, whose sizes nobody knows yet. */
+export function startFileProgress(
+  files: number,
+  hops: number,
+): { update(settled: number, bytes: number): void; stop(): void } {
+  const started = performance.now();
+  const text = (settled: number, bytes: number) => {
+    const speed = formatRate(bytes, performance.now() - started);
+    return `${settled} of ${files} files, ${formatBytes(bytes)}, ${speed}, ${hopCount(hops)}`;
+  };
+  if (process.stderr.isTTY) {
+    const bar = new ProgressBar('[:bar] :text', { total: files, width: 40, incomplete: ' ', stream: process.stderr });
+    let due = 0;
+    return {
+      update: (settled, bytes) => {
+        const now = performance.now();
+        if (now < due && settled < files) return;
+        due = now + barEveryMs;
+        bar.update(settled / files, { text: text(settled, bytes) });
+      },
+      stop: () => {
+        if (!bar.complete) bar.terminate();
+      },
+    };
+  }
+  let due = started + plainEveryMs;
+  return {
+    update: (settled, bytes) => {
+      const now = performance.now();
+      if (now < due) return;
+      due = now + plainEveryMs;
+      process.stderr.write(`${text(settled, bytes)}\n`);
+    },
+    stop: () => {},
+  };
 }
 
 function startBar(size: number, hops: number): Progress {

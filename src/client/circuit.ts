@@ -79,8 +79,11 @@ export class Circuit {
     this.#leg.uncork();
   }
 
-  /** The next answer, which must be of `type`. Throws a refusal, a broken or stalled circuit, or `PEER_PROTOCOL`. */
-  async receive<Type extends Answer['type']>(type: Type): Promise<AnswerOf<Type>> {
+  /**
+   * The next answer, which must be of `type`; a refusal is about `file`, by default the one asked for last.
+   * Throws a refusal, a broken or stalled circuit, or `PEER_PROTOCOL`.
+   */
+  async receive<Type extends Answer['type']>(type: Type, file: string = this.#file): Promise<AnswerOf<Type>> {
     const { clock, limits } = this.#client;
     const ms = this.#answered ? limits.idleMs : limits.openMs;
     const decode = (bytes: Buffer) => decodeAnswer(bytes, limits.maxHeaderBytes);
@@ -88,7 +91,7 @@ export class Circuit {
     this.#answered = true;
     if (answer === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.#hops)} ended the circuit`);
     if (isOf(answer, type)) return answer;
-    if (answer.type === 'refused') throw refusedError(answer, this.#hops, this.#file);
+    if (answer.type === 'refused') throw refusedError(answer, this.#hops, file);
     throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, this.#hops)} answered ${answer.type} where ${type} was due`);
   }
 

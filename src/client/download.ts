@@ -17,7 +17,7 @@ import type { Route } from '../wire/route.ts';
 import { Circuit, type ClientContext } from './circuit.ts';
 import { ClassicCircuit } from './classic.ts';
 import { locateFailure } from './diagnose.ts';
-import { fetchPieces } from './fetch-pieces.ts';
+import { checkStatus, fetchPieces, isFirstPiece, requestFile, skipFirstRead } from './fetch-pieces.ts';
 import { createFileTarget } from './file-target.ts';
 import { StreamTarget } from './stream-target.ts';
 import type { Reservation, Target } from './target.ts';
@@ -66,19 +66,7 @@ type Content = Pick<DownloadResult, 'size' | 'reservation' | 'verified' | 'piece
  * Throws a HoplineError; with an aborted signal, `INTERRUPTED`. Codes: docs/exit-codes.md
  */
 export async function download(options: DownloadOptions): Promise<DownloadResult> {
-  const { route, signal } = options;
-  const interruption = new AbortController();
-  const interrupt = () => {
-    interruption.abort(new HoplineError('INTERRUPTED', 'the download was interrupted', { cause: signal?.reason }));
-  };
-  if (signal?.aborted) interrupt();
-  signal?.addEventListener('abort', interrupt, { once: true });
-  const client: ClientContext = {
-    limits: { ...defaultLimits, ...options.limits },
-    clock: options.clock ?? systemClock,
-    resolve: options.resolve ?? systemResolver,
-    signal: interruption.signal,
-  };
+  const { client, end } = startClient(options);
   const started = client.clock.now();
   let target: Target | undefined;
   try {
@@ -89,12 +77,31 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     return { path: target.path, replaced: target.replaces, ...content, elapsedMs: client.clock.now() - started };
   } catch (error) {
     await target?.discard();
-    interruption.signal.throwIfAborted();
+    client.signal.throwIfAborted();
     const failure = asHoplineError(error);
-    throw options.classic ? failure : await locateFailure(failure, route.hops, client);
+    throw options.classic ? failure : await locateFailure(failure, options.route.hops, client);
   } finally {
-    signal?.removeEventListener('abort', interrupt);
+    end();
   }
+}
+
+/** The context of one call of the library: its signal aborts with `INTERRUPTED`. `end` must be called in `finally`. */
+export function startClient({
+  signal,
+  limits,
+  clock = systemClock,
+  resolve = systemResolver,
+}: Pick<DownloadOptions, 'signal' | 'limits' | 'clock' | 'resolve'>): { client: ClientContext; end: () => void } {
+  const interruption = new AbortController();
+  const interrupt = () => {
+    interruption.abort(new HoplineError('INTERRUPTED', 'the download was interrupted', { cause: signal?.reason }));
+  };
+  if (signal?.aborted) interrupt();
+  signal?.addEventListener('abort', interrupt, { once: true });
+  return {
+    client: { limits: { ...defaultLimits, ...limits }, clock, resolve, signal: interruption.signal },
+    end: () => signal?.removeEventListener('abort', interrupt),
+  };
 }
 
 async function createTarget(options: DownloadOptions, signal: AbortSignal): Promise<Target> {
@@ -106,20 +113,24 @@ async function createTarget(options: DownloadOptions, signal: AbortSignal): Prom
 
 async function fetchNative(options: DownloadOptions, target: Target, client: ClientContext): Promise<Content> {
   const { route, onEvent } = options;
+  const { limits } = client;
   const algorithms = availableDigests();
-  const stat = { type: 'stat', name: route.file, digests: algorithms.map(({ name }) => name) } as const;
-  const circuit = await Circuit.open(route.hops, [stat], client);
+  const circuit = await Circuit.open(route.hops, requestFile(route.file, algorithms, limits), client);
   try {
     const status = await circuit.receive('status');
-    const digest = algorithms.find(({ name }) => name === status.digest);
-    if (!digest) throw new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
+    const digest = checkStatus(status, algorithms, limits);
+    // The first piece may be here already; it waits in the socket until there is room for it on disk.
     const reservation = await start(status.size, target, options);
+    const isAsked = isFirstPiece(status, limits);
+    if (!isAsked) await skipFirstRead(circuit, status, route.file, limits);
     const fetched = await fetchPieces({
       circuit,
+      file: route.file,
+      asked: isAsked ? 0 : undefined,
       status,
       digest,
       target,
-      limits: client.limits,
+      limits,
       onBytes: countProgress(status.size, options),
       onRetry: (piece, attempt) => onEvent?.({ kind: 'retry', piece, attempt }),
     });

@@ -10,7 +10,7 @@
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { DigestAlgorithm, Hasher } from '../io/digest.ts';
-import type { AnswerOf } from '../wire/messages.ts';
+import type { AnswerOf, Message } from '../wire/messages.ts';
 import type { Circuit } from './circuit.ts';
 import type { Target } from './target.ts';
 
@@ -18,6 +18,8 @@ const minPieceBytes = 1024;
 
 export interface FetchOptions {
   readonly circuit: Circuit;
+  /** The name of the file, for messages. */
+  readonly file: string;
   readonly status: AnswerOf<'status'>;
   readonly digest: DigestAlgorithm;
   readonly target: Target;
@@ -26,6 +28,10 @@ export interface FetchOptions {
   readonly onBytes: (count: number) => void;
   /** Called when a piece was wrong and is asked for again. */
   readonly onRetry: (piece: number, attempt: number) => void;
+  /** The piece that is asked for already; those after it are not. @default none */
+  readonly asked?: number | undefined;
+  /** The digest of the first piece, if that is in the target already. */
+  readonly firstDigest?: string | undefined;
 }
 
 export interface Fetched {
@@ -34,20 +40,58 @@ export interface Fetched {
   readonly digest: string;
 }
 
-/** Fetches every piece into the target. Throws `HASH_MISMATCH` naming the piece, and as the circuit and the target do. */
-export async function fetchPieces(options: FetchOptions): Promise<Fetched> {
-  const { circuit, status, limits, onRetry } = options;
-  const { size, version, pieceBytes } = status;
+/** STAT and, before anyone knows how the origin cuts the file, a READ of what is likely its first piece. */
+export function requestFile(name: string, digests: readonly DigestAlgorithm[], limits: Limits): Message[] {
+  return [
+    { type: 'stat', name, digests: digests.map(({ name: digest }) => digest) },
+    { type: 'read', offset: 0, length: limits.pieceBytes },
+  ];
+}
+
+/** The digest that the origin chose. Throws `PEER_PROTOCOL` if it, or the size of the pieces, cannot be. */
+export function checkStatus(
+  { digest, pieceBytes }: AnswerOf<'status'>,
+  offered: readonly DigestAlgorithm[],
+  limits: Limits,
+): DigestAlgorithm {
+  const algorithm = offered.find(({ name }) => name === digest);
+  if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
   if (pieceBytes < minPieceBytes || pieceBytes > limits.maxReadBytes) {
     throw new HoplineError('PEER_PROTOCOL', `the origin cuts files into pieces of ${pieceBytes} bytes`);
   }
+  return algorithm;
+}
+
+/** Whether the READ that went along with STAT asked for exactly the first piece. */
+export function isFirstPiece({ size, pieceBytes }: AnswerOf<'status'>, limits: Limits): boolean {
+  return size > 0 && Math.min(size, limits.pieceBytes) === Math.min(size, pieceBytes);
+}
+
+/** Takes the answer to the READ that went along with STAT, and drops it. */
+export async function skipFirstRead(
+  circuit: Circuit,
+  { size }: AnswerOf<'status'>,
+  file: string,
+  limits: Limits,
+): Promise<void> {
+  const length = await receiveData(circuit, file, 0, Math.min(size, limits.pieceBytes));
+  await circuit.receiveBytes(length, async (chunk) => chunk.release());
+  await circuit.receive('end', file);
+}
+
+/** Fetches every piece into the target. Throws `HASH_MISMATCH` naming the piece, and as the circuit and the target do. */
+export async function fetchPieces(options: FetchOptions): Promise<Fetched> {
+  const { circuit, status, limits, onRetry, firstDigest } = options;
+  const { size, version, pieceBytes } = status;
   const pieces = Math.ceil(size / pieceBytes);
   const whole = new WholeDigest(options.digest);
   const wrong: number[] = [];
-  const asked: number[] = [];
+  const asked: number[] = options.asked === undefined ? [] : [options.asked];
   const attempts = new Map<number, number>();
-  let next = 0;
-  for (let done = 0; done < pieces; ) {
+  if (firstDigest !== undefined) whole.add(0, firstDigest);
+  let done = firstDigest === undefined ? 0 : 1;
+  let next = Math.max(done, (options.asked ?? -1) + 1);
+  while (done < pieces) {
     const ahead: number[] = [];
     while (asked.length + ahead.length < limits.maxReadsAhead && (wrong.length > 0 || next < pieces)) {
       ahead.push(wrong.shift() ?? next++);
@@ -65,29 +109,29 @@ export async function fetchPieces(options: FetchOptions): Promise<Fetched> {
     }
     const attempt = (attempts.get(piece) ?? 0) + 1;
     attempts.set(piece, attempt);
-    if (attempt > limits.maxPieceRetries) throw mismatch(piece, pieces, attempt);
+    if (attempt > limits.maxPieceRetries) throw mismatchError(piece, pieces, attempt);
     onRetry(piece, attempt);
     wrong.push(piece);
   }
   return { pieces, digest: whole.finish() };
 }
 
-/** Receives the piece that is due; its digest in hex, or undefined if it was wrong. */
-async function receivePiece(piece: number, options: FetchOptions): Promise<string | undefined> {
-  const { circuit, status, target, onBytes } = options;
+/** Receives the piece that is due into the target; its digest in hex, or undefined if it was wrong. */
+export async function receivePiece(
+  piece: number,
+  options: Omit<FetchOptions, 'onRetry' | 'limits'>,
+): Promise<string | undefined> {
+  const { circuit, file, status, target, onBytes } = options;
   const offset = piece * status.pieceBytes;
   const length = Math.min(status.pieceBytes, status.size - offset);
-  const data = await circuit.receive('data');
-  if (data.offset !== offset || data.length !== length) {
-    throw new HoplineError('PEER_PROTOCOL', `the origin sent other bytes than were asked for at ${offset}`);
-  }
+  await receiveData(circuit, file, offset, length);
   const hasher = options.digest.start();
   await circuit.receiveBytes(length, (chunk, position) => {
     hasher.update(chunk.bytes);
     onBytes(chunk.bytes.length);
     return target.write(chunk, offset, offset + position);
   });
-  const { digest } = await circuit.receive('end');
+  const { digest } = await circuit.receive('end', file);
   if (hasher.digest() === digest) {
     await target.accept(offset);
     return digest;
@@ -95,6 +139,31 @@ async function receivePiece(piece: number, options: FetchOptions): Promise<strin
   target.reject(offset);
   onBytes(-length);
   return undefined;
+}
+
+/** The content of a file of one piece, in memory; undefined if it was wrong. */
+export async function receiveContent(
+  circuit: Circuit,
+  file: string,
+  size: number,
+  algorithm: DigestAlgorithm,
+): Promise<{ readonly content: Buffer; readonly digest: string } | undefined> {
+  await receiveData(circuit, file, 0, size);
+  const content = Buffer.allocUnsafe(size);
+  await circuit.receiveBytes(size, async (chunk, position) => {
+    chunk.bytes.copy(content, position);
+    chunk.release();
+  });
+  const { digest } = await circuit.receive('end', file);
+  const hasher = algorithm.start();
+  hasher.update(content);
+  return hasher.digest() === digest ? { content, digest } : undefined;
+}
+
+async function receiveData(circuit: Circuit, file: string, offset: number, length: number): Promise<number> {
+  const data = await circuit.receive('data', file);
+  if (data.offset === offset && data.length === length) return length;
+  throw new HoplineError('PEER_PROTOCOL', `the origin sent other bytes than were asked for at ${offset}`);
 }
 
 /** The digest of a file: that of its only piece, else the digest over its pieces' digests in their order. */
@@ -126,7 +195,7 @@ class WholeDigest {
   }
 }
 
-function mismatch(piece: number, pieces: number, attempts: number): HoplineError {
+export function mismatchError(piece: number, pieces: number, attempts: number): HoplineError {
   const message = `piece ${piece + 1} of ${pieces} did not match its digest, ${attempts} times in a row`;
   return new HoplineError('HASH_MISMATCH', message);
 }

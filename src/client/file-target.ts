@@ -8,7 +8,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, link, lstat, open, rename, stat, statfs, unlink } from 'node:fs/promises';
+import { type FileHandle, link, lstat, open, readdir, rename, stat, statfs, unlink } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../core/errors.ts';
@@ -21,6 +21,8 @@ export interface FileTargetOptions {
   readonly force: boolean;
   /** fallocate(2), or undefined to do without. @default the system's */
   readonly fallocate?: Fallocate | undefined;
+  /** Leaves it to the caller to make the name durable. @default false */
+  readonly leavesDirectory?: boolean;
 }
 
 /**
@@ -47,6 +49,54 @@ interface TargetFacts {
   readonly makeDirectory: boolean;
 }
 
+/** The directory that several files go into: looked into once for all of them, and synced once. */
+export class TargetDirectory {
+  readonly path: string;
+  readonly #force: boolean;
+  /** What is there now; whether it is a directory. */
+  readonly #existing: ReadonlyMap<string, boolean>;
+  readonly #fallocate = loadFallocate();
+
+  private constructor(directory: string, force: boolean, existing: ReadonlyMap<string, boolean>) {
+    this.path = directory;
+    this.#force = force;
+    this.#existing = existing;
+  }
+
+  /** Throws `DISK_FAILED` unless `output` is a directory. */
+  static async open(output: string, force: boolean): Promise<TargetDirectory> {
+    const directory = path.resolve(output);
+    try {
+      const entries = await readdir(directory, { withFileTypes: true });
+      return new TargetDirectory(directory, force, new Map(entries.map((entry) => [entry.name, entry.isDirectory()])));
+    } catch (cause) {
+      const reason = systemCode(cause) ?? 'unknown';
+      const message = `several files need a directory to go into, and ${directory} is none (${reason})`;
+      throw new HoplineError('DISK_FAILED', message, { cause, reason });
+    }
+  }
+
+  /** The place for the file called `name`. Throws `DISK_EXISTS`. */
+  target(name: string): Target {
+    const target = path.join(this.path, name);
+    const isDirectory = this.#existing.get(name);
+    if (isDirectory !== undefined && !this.#force) throw exists(target);
+    if (isDirectory) throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
+    const options = { force: this.#force, fallocate: this.#fallocate, leavesDirectory: true };
+    return new FileTarget(target, options, { replaces: isDirectory !== undefined, makeDirectory: false });
+  }
+
+  /** Makes the names of all committed files durable. Throws `DISK_FAILED`. */
+  async sync(): Promise<void> {
+    try {
+      await syncDirectory(this.path);
+    } catch (cause) {
+      const reason = systemCode(cause) ?? 'unknown';
+      throw new HoplineError('DISK_FAILED', `cannot write ${this.path} (${reason})`, { cause, reason });
+    }
+  }
+}
+
 class FileTarget implements Target {
   readonly path: string;
   readonly replaces: boolean;
@@ -54,14 +104,16 @@ class FileTarget implements Target {
   readonly #force: boolean;
   readonly #makeDirectory: boolean;
   readonly #fallocate: Fallocate | undefined;
+  readonly #leavesDirectory: boolean;
   #output: { readonly handle: FileHandle; readonly behind: WriteBehind } | undefined;
 
-  constructor(target: string, { force, fallocate }: FileTargetOptions, facts: TargetFacts) {
+  constructor(target: string, { force, fallocate, leavesDirectory = false }: FileTargetOptions, facts: TargetFacts) {
     this.path = target;
     this.replaces = facts.replaces;
     this.#makeDirectory = facts.makeDirectory;
     this.#force = force;
     this.#fallocate = fallocate;
+    this.#leavesDirectory = leavesDirectory;
     const mark = randomBytes(4).toString('hex');
     // The name is cut so that the mark never makes it longer than file systems take.
     const base = Buffer.from(path.basename(target)).subarray(0, 200).toString('utf8');
@@ -108,7 +160,7 @@ class FileTarget implements Target {
       await this.#output?.handle.close();
       this.#output = undefined;
       await this.#publish();
-      await syncDirectory(path.dirname(this.path));
+      if (!this.#leavesDirectory) await syncDirectory(path.dirname(this.path));
     } catch (error) {
       throw this.#diskError(error);
     }

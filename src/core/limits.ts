@@ -19,10 +19,16 @@ export interface Limits {
   readonly maxReadBytes: number;
   /** READs that a client sends ahead of the answers. */
   readonly maxReadsAhead: number;
+  /** Files that a client asks for ahead of the answers. */
+  readonly maxFilesAhead: number;
   /** Times a piece is asked for again after its digest was wrong. */
   readonly maxPieceRetries: number;
   /** Bytes in one read from a socket at most; a leg grows to it while it is busy. */
   readonly maxBlockBytes: number;
+  /** Bytes of piece digests that a node keeps in memory. */
+  readonly maxDigestCacheBytes: number;
+  /** Files in the directory that a node keeps piece digests in. */
+  readonly maxDigestCacheFiles: number;
   /** Connections that a node holds at once; one more is refused. */
   readonly maxConnections: number;
   /** Connections above that which are told so at once; one more is dropped without a word. */
@@ -53,8 +59,11 @@ export const defaultLimits: Limits = {
   pieceBytes: 1024 * 1024,
   maxReadBytes: 16 * 1024 * 1024,
   maxReadsAhead: 32,
+  maxFilesAhead: 32,
   maxPieceRetries: 2,
   maxBlockBytes: 256 * 1024,
+  maxDigestCacheBytes: 64 * 1024 * 1024,
+  maxDigestCacheFiles: 4096,
   maxConnections: 2048,
   maxRefusals: 1024,
   connectMs: 10_000,

@@ -19,6 +19,8 @@ export interface HeadOptions {
   /** Milliseconds for the whole head, however its bytes arrive. */
   readonly ms: number;
   readonly signal?: AbortSignal | undefined;
+  /** Called before waiting, and not at all when the whole head has arrived already. */
+  readonly beforeWait?: () => void;
 }
 
 /** What, after a message that may be whole, says that no more of it will come. */
@@ -30,6 +32,13 @@ export async function readHead<T>(
   decode: (bytes: Buffer) => Decoded<T>,
   options: HeadOptions,
 ): Promise<T | null> {
+  const ready = decodeNow(leg, decode);
+  if (ready.kind === 'ok') return ready.value;
+  options.beforeWait?.();
+  return awaitHead(leg, decode, options);
+}
+
+async function awaitHead<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>, options: HeadOptions): Promise<T | null> {
   const late = () =>
     new HoplineError('TIMEOUT_HEAD', `${leg.peer} sent no complete header within ${options.ms / 1000} s`);
   const deadline = startDeadline(options.clock, options.ms, late, options.signal);
@@ -57,6 +66,22 @@ export async function readHead<T>(
   } finally {
     deadline.clear();
   }
+}
+
+/** A head that has arrived whole; heads that come many at a time need no timer each. Leaves anything else unread. */
+function decodeNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>): Decoded<T> {
+  const chunk = leg.readNow();
+  if (!chunk) return more;
+  const decoded = decode(chunk.bytes);
+  if (decoded.kind === 'ok') putBack(leg, chunk, chunk.bytes, decoded.used);
+  else leg.unread(chunk);
+  return decoded;
+}
+
+/** A head that has arrived whole, without waiting; undefined otherwise, and then `readHead` says why. */
+export function readHeadNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>): T | undefined {
+  const ready = decodeNow(leg, decode);
+  return ready.kind === 'ok' ? ready.value : undefined;
 }
 
 /**

@@ -149,6 +149,12 @@ export class Leg {
     }
   }
 
+  /** What has arrived and was not read yet, without waiting for it; undefined if there is nothing. */
+  readNow(): Chunk | undefined {
+    const chunk = this.#unread.shift();
+    return chunk && this.#serve(chunk, Number.POSITIVE_INFINITY);
+  }
+
   /** Puts back what was read too far; the next read returns it first. */
   unread(chunk: Chunk): void {
     if (chunk.bytes.length > 0) this.#unread.unshift(chunk);

@@ -8,6 +8,7 @@ import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
 import type { Resolver } from '../io/resolve.ts';
+import type { DigestCache } from './digest-cache.ts';
 import type { NextPolicy } from './policy.ts';
 
 export interface NodeContext {
@@ -20,6 +21,8 @@ export interface NodeContext {
   readonly metrics: Metrics;
   readonly resolve: Resolver;
   readonly digests: readonly DigestAlgorithm[];
+  /** The digests of pieces that were served before. */
+  readonly digestCache: DigestCache;
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */
   readonly traces: Set<string>;
   /** Whether dialling this address and port would reach the node itself. */

@@ -19,6 +19,8 @@ import { Leg } from '../io/leg.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
 import { formatHop } from '../wire/address.ts';
 import type { NodeContext } from './context.ts';
+import { DigestCache } from './digest-cache.ts';
+import { DigestStore } from './digest-store.ts';
 import { createNextPolicy, parseNextRules } from './policy.ts';
 import { serveConnection } from './session.ts';
 
@@ -29,6 +31,8 @@ export interface NodeOptions {
   readonly root?: string;
   /** Where legs may be opened to: CIDR, address or host name, or `any`, each maybe with `:PORT` or `:LOW-HIGH`. */
   readonly next?: readonly string[];
+  /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
+  readonly digestCache?: string;
   readonly limits?: Partial<Limits>;
   /** @default silent */
   readonly log?: Logger;
@@ -52,6 +56,11 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const metrics = new Metrics();
   const root = await resolveRoot(options.root ?? process.cwd());
   const rules = parseNextRules(options.next ?? []);
+  const store =
+    options.digestCache === undefined
+      ? undefined
+      : await DigestStore.open(options.digestCache, limits.maxDigestCacheFiles, log);
+  const digestCache = new DigestCache(limits.maxDigestCacheBytes, store);
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
   const address = boundAddress(server);
@@ -66,6 +75,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics,
     resolve: options.resolve ?? systemResolver,
     digests: availableDigests(),
+    digestCache,
     traces: new Set(),
     isSelf: (host, port) => port === address.port && isOwnAddress(host, address.host),
     stopping: stopping.signal,
@@ -101,6 +111,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         for (const leg of sessions.keys()) leg.destroy(error);
       });
       await Promise.all(sessions.values());
+      await digestCache.close();
       cancel();
       log.info({ ...metrics.snapshot() }, 'node stopped');
     },

@@ -2,7 +2,8 @@
  * A node as the origin: answers STAT, READ and PING, one answer a request and in their order.
  *
  * Reads a block from disk while the one before it is on its way, and no further
- * ahead: a slow client stops the reads.
+ * ahead: a slow client stops the reads. Answers to requests that came together
+ * leave together. A piece whose digest is known is not hashed again.
  * Invariant: memory per circuit is two blocks, whatever the file's size.
  * Specification: docs/protocol.md#requests
  */
@@ -10,10 +11,12 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
-import { readHead } from '../io/head.ts';
+import { readHead, readHeadNow } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
-import { decodeRequest, encodeMessage, type Open, type Request, refusal } from '../wire/messages.ts';
+import { decodeRequest, encodeMessage, type Message, type Open, type Request, refusal } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
+import type { PieceDigests } from './digest-cache.ts';
+import { Outbox } from './outbox.ts';
 import { changed, ServedFile } from './served-file.ts';
 
 type StatRequest = Extract<Request, { type: 'stat' }>;
@@ -24,13 +27,8 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
   const circuit = new OriginCircuit(leg, open, node);
   node.metrics.served += 1;
   try {
-    const decode = (bytes: Buffer) => decodeRequest(bytes, node.limits.maxHeaderBytes);
-    for (;;) {
-      const request = await readHead(leg, decode, { clock: node.clock, ms: node.limits.idleMs });
-      if (request === null) break;
-      await circuit.answer(request);
-    }
-    await circuit.flush();
+    for (let due = await circuit.next(); due; due = await circuit.next()) await circuit.answer(due);
+    await circuit.drain();
     await leg.linger(node.limits.lingerMs);
     await leg.closed;
     node.log.info({ peer: leg.peer, hop: open.hop, trace: open.trace, ...circuit.summary }, 'circuit served');
@@ -39,12 +37,45 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
   }
 }
 
+/** Milliseconds that an answer may wait for the ones to requests that came with its own. */
+const gatherMs = 5;
+
+/** Requests that are looked at before their turn, so that their files are open by then. */
+const requestsAhead = 8;
+
+interface DueRequest {
+  readonly request: Request;
+  /** For STAT. */
+  readonly opening?: Promise<ServedFile>;
+}
+
+interface OpenFile {
+  readonly served: ServedFile;
+  readonly digest: DigestAlgorithm;
+  readonly digests: PieceDigests;
+  /** The first piece that was not asked for yet. */
+  nextPiece: number;
+}
+
+/** All that an answer to READ is when the digest is known beforehand: two frames, and a range of the file between them. */
+interface KnownPiece {
+  readonly head: Buffer;
+  readonly offset: number;
+  readonly length: number;
+  readonly tail: Buffer;
+}
+
 class OriginCircuit {
   readonly #leg: Leg;
   readonly #open: Open;
   readonly #node: NodeContext;
-  readonly #blocks: BlockWriter;
-  #file: { readonly served: ServedFile; readonly digest: DigestAlgorithm } | undefined;
+  readonly #outbox: Outbox;
+  readonly #due: DueRequest[] = [];
+  readonly #closing = new Set<Promise<void>>();
+  #file: OpenFile | undefined;
+  /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
+  #refused = false;
+  #gathering = 0;
   #files = 0;
   #bytes = 0;
 
@@ -52,51 +83,117 @@ class OriginCircuit {
     this.#leg = leg;
     this.#open = open;
     this.#node = node;
-    this.#blocks = new BlockWriter(leg, node.limits.maxBlockBytes);
+    this.#outbox = new Outbox(leg, node.limits.maxBlockBytes);
   }
 
   get summary(): { files: number; bytes: number } {
     return { files: this.#files, bytes: this.#bytes };
   }
 
-  /** Answers one request; a file that cannot be served is a refusal, and the circuit goes on. */
-  async answer(request: Request): Promise<void> {
-    try {
-      if (request.type === 'ping') this.#leg.post(encodeMessage({ type: 'pong', software }));
-      else if (request.type === 'stat') await this.#answerStat(request);
-      else await this.#answerRead(request);
-    } catch (cause) {
-      const error = asHoplineError(cause);
-      if (!error.code.startsWith('FILE_')) throw error;
-      this.#node.metrics.countFailure(error.code);
-      const { peer } = this.#leg;
-      const { hop, trace } = this.#open;
-      this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);
-      this.#leg.post(encodeMessage(refusal(error, hop)));
+  /** The request whose turn it is, or null when the client has ended. Throws as `readHead`. */
+  async next(): Promise<DueRequest | null> {
+    const { limits, clock } = this.#node;
+    const decode = (bytes: Buffer) => decodeRequest(bytes, limits.maxHeaderBytes);
+    while (this.#due.length < requestsAhead) {
+      const request = readHeadNow(this.#leg, decode);
+      if (!request) break;
+      this.#due.push(this.#prepare(request));
     }
+    const due = this.#due.shift();
+    if (due) return due;
+    const wait = { clock, ms: limits.idleMs, beforeWait: () => this.flush() };
+    const request = await readHead(this.#leg, decode, wait);
+    return request && this.#prepare(request);
   }
 
-  flush(): Promise<void> {
-    return this.#blocks.flush();
+  #prepare(request: Request): DueRequest {
+    if (request.type !== 'stat') return { request };
+    const opening = ServedFile.open(this.#node.root, request.name, this.#node.limits.maxNameBytes);
+    opening.catch(() => {});
+    return { request, opening };
+  }
+
+  /** Answers one request; a file that cannot be served is a refusal, and the circuit goes on. */
+  async answer({ request, opening }: DueRequest): Promise<void> {
+    const { clock } = this.#node;
+    if (this.#outbox.isEmpty) this.#gathering = clock.now();
+    try {
+      if (request.type === 'ping') await this.#send({ type: 'pong', software });
+      else if (request.type === 'stat' && opening) await this.#answerStat(request, opening);
+      else if (request.type === 'read') await this.#answerRead(request);
+    } catch (cause) {
+      const error = asHoplineError(cause);
+      if (!error.code.startsWith('FILE_')) {
+        // What was answered before still goes out, ahead of the refusal that ends the circuit.
+        await this.drain().catch(() => {});
+        throw error;
+      }
+      this.#report(error, request);
+      await this.#send(refusal(error, this.#open.hop));
+    }
+    if (clock.now() - this.#gathering > gatherMs) this.flush();
+  }
+
+  flush(): void {
+    this.#outbox.flush();
+  }
+
+  drain(): Promise<void> {
+    return this.#outbox.drain();
   }
 
   async close(): Promise<void> {
-    await this.#file?.served.close();
-    this.#file = undefined;
+    this.#closeFile();
+    for (const { opening } of this.#due) this.#closeLater(opening);
+    await Promise.all(this.#closing);
   }
 
-  async #answerStat({ name, digests }: StatRequest): Promise<void> {
-    const { root, limits } = this.#node;
-    const digest = chooseDigest(this.#node.digests, digests);
-    if (!digest) throw new HoplineError('PEER_PROTOCOL', 'the client checks none of the digests that this node has');
-    await this.close();
-    const served = await ServedFile.open(root, name, limits.maxNameBytes);
-    this.#file = { served, digest };
-    this.#files += 1;
+  #closeFile(): void {
+    const file = this.#file;
+    this.#file = undefined;
+    if (!file) return;
+    this.#node.digestCache.done(file.digests);
+    this.#closeLater(Promise.resolve(file.served));
+  }
+
+  /** No answer waits for a file to be closed. */
+  #closeLater(opening: Promise<ServedFile> | undefined): void {
+    const closing = Promise.resolve(opening)
+      .then((served) => served?.close())
+      .catch(() => {})
+      .finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #send(message: Message): Promise<void> {
+    return this.#outbox.append(encodeMessage(message));
+  }
+
+  #report(error: HoplineError, request: Request): void {
+    if (request.type === 'read' && this.#refused) return;
+    if (request.type === 'stat') this.#refused = true;
+    this.#node.metrics.countFailure(error.code);
+    const { peer } = this.#leg;
+    const { hop, trace } = this.#open;
+    this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);
+  }
+
+  async #answerStat({ digests: offered }: StatRequest, opening: Promise<ServedFile>): Promise<void> {
+    const { limits, digestCache } = this.#node;
+    this.#closeFile();
+    const digest = chooseDigest(this.#node.digests, offered);
+    if (!digest) {
+      this.#closeLater(opening);
+      throw new HoplineError('PEER_PROTOCOL', 'the client checks none of the digests that this node has');
+    }
+    const served = await opening;
     const { size, version } = served;
-    this.#leg.post(
-      encodeMessage({ type: 'status', size, version, pieceBytes: limits.pieceBytes, digest: digest.name }),
-    );
+    const { pieceBytes } = limits;
+    const key = { version, algorithm: digest.name, pieceBytes, pieces: Math.ceil(size / pieceBytes) };
+    this.#file = { served, digest, digests: await digestCache.open(key), nextPiece: 0 };
+    this.#refused = false;
+    this.#files += 1;
+    await this.#send({ type: 'status', size, version, pieceBytes, digest: digest.name });
   }
 
   async #answerRead({ offset, length, version }: ReadRequest): Promise<void> {
@@ -104,60 +201,64 @@ class OriginCircuit {
       throw new HoplineError('PEER_PROTOCOL', `a READ asks for more than ${this.#node.limits.maxReadBytes} bytes`);
     }
     if (!this.#file) throw new HoplineError('FILE_NOT_FOUND', 'no file is open on this circuit');
-    const { served, digest } = this.#file;
+    const { served, digests } = this.#file;
     if (version !== undefined && version !== served.version) throw changed();
-    const end = Math.min(served.size, offset + length);
-    const sent = Math.max(0, end - offset);
-    this.#leg.post(encodeMessage({ type: 'data', offset, length: sent }));
-    const hasher = digest.start();
-    let failure: HoplineError | undefined;
-    for (let position = offset; position < end; ) {
-      const block = await this.#blocks.next(Math.min(end - position, this.#blocks.size));
-      // A promised length is always sent; after a failure it is zeros, and REFUSED instead of END says so.
-      if (failure) block.fill(0);
-      else failure = await served.readFully(block, position).then(() => undefined, asHoplineError);
-      if (failure) block.fill(0);
-      hasher.update(block);
-      this.#blocks.send(block);
-      position += block.length;
-    }
+    const sent = Math.max(0, Math.min(served.size - offset, length));
+    const piece = this.#pieceAt(offset, sent, this.#file);
+    // A piece that is asked for again did not match: the digest is taken anew, should it be the wrong one.
+    const digest = piece !== undefined && piece >= this.#file.nextPiece ? digests.get(piece) : undefined;
+    if (piece !== undefined) this.#file.nextPiece = Math.max(this.#file.nextPiece, piece + 1);
+    const head = encodeMessage({ type: 'data', offset, length: sent });
+    if (digest === undefined) await this.#sendHashed(head, offset, sent, piece, this.#file);
+    else await this.#sendKnown({ head, offset, length: sent, tail: encodeMessage({ type: 'end', digest }) }, served);
     this.#bytes += sent;
     this.#node.metrics.bytesServed += sent;
+  }
+
+  /** The number of the piece that `length` bytes at `offset` are, or undefined if they are not exactly one. */
+  #pieceAt(offset: number, length: number, { served, digests }: OpenFile): number | undefined {
+    const { pieceBytes } = digests.key;
+    const due = Math.min(pieceBytes, served.size - offset);
+    return offset % pieceBytes === 0 && length > 0 && length === due ? offset / pieceBytes : undefined;
+  }
+
+  async #sendKnown({ head, offset, length, tail }: KnownPiece, served: ServedFile): Promise<void> {
+    await this.#outbox.append(head);
+    await this.#sendContent(served, offset, length, () => {});
+    await this.#outbox.append(tail);
+  }
+
+  /** Sends and hashes, and remembers the digest if the bytes are for certain those of the version. */
+  async #sendHashed(
+    head: Buffer,
+    offset: number,
+    length: number,
+    piece: number | undefined,
+    file: OpenFile,
+  ): Promise<void> {
+    const { served, digests } = file;
+    const { isSettled } = served;
+    const hasher = file.digest.start();
+    await this.#outbox.append(head);
+    await this.#sendContent(served, offset, length, (block) => hasher.update(block));
+    const digest = hasher.digest();
+    if (piece !== undefined && isSettled) digests.set(piece, digest);
+    await this.#send({ type: 'end', digest });
+  }
+
+  /** Throws if the bytes sent may not be those of the version that was opened. */
+  async #sendContent(served: ServedFile, offset: number, length: number, see: (block: Buffer) => void): Promise<void> {
+    let failure: HoplineError | undefined;
+    for (let position = offset; position < offset + length; ) {
+      const block = await this.#outbox.room(offset + length - position);
+      // A promised length is always sent; after a failure it is zeros, and REFUSED instead of END says so.
+      failure ??= await served.readFully(block, position).then(() => undefined, asHoplineError);
+      if (failure) block.fill(0);
+      else see(block);
+      this.#outbox.advance(block.length);
+      position += block.length;
+    }
     if (failure) throw failure;
     await served.check();
-    this.#leg.post(encodeMessage({ type: 'end', digest: hasher.digest() }));
-  }
-}
-
-/** Two blocks in turn: one is filled while the other is written. */
-class BlockWriter {
-  readonly size: number;
-  readonly #leg: Leg;
-  readonly #blocks: Buffer[] = [];
-  readonly #writes: Promise<void>[] = [];
-  #turn = 0;
-
-  constructor(leg: Leg, size: number) {
-    this.#leg = leg;
-    this.size = size;
-  }
-
-  /** A block of `length` bytes to fill, once its last write is done. */
-  async next(length: number): Promise<Buffer> {
-    this.#turn = 1 - this.#turn;
-    await this.#writes[this.#turn];
-    this.#blocks[this.#turn] ??= Buffer.allocUnsafeSlow(this.size);
-    return (this.#blocks[this.#turn] as Buffer).subarray(0, length);
-  }
-
-  /** Sends the block that `next` gave; a failure is thrown by the `next` or `flush` that waits for it. */
-  send(block: Buffer): void {
-    const write = this.#leg.write(block);
-    write.catch(() => {});
-    this.#writes[this.#turn] = write;
-  }
-
-  async flush(): Promise<void> {
-    await Promise.all(this.#writes);
   }
 }

@@ -14,17 +14,30 @@ import path from 'node:path';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { nameProblem } from '../wire/name.ts';
 
+/** The coarsest step in which file systems count modification times. */
+const mtimeStepMs = 2000;
+
 export class ServedFile {
   /** Bytes. */
   readonly size: number;
   /** Changes whenever the file does: a hash of device, inode, size and modification time in nanoseconds. */
   readonly version: string;
   readonly #handle: FileHandle;
+  readonly #modifiedMs: number;
 
   private constructor(handle: FileHandle, opened: BigIntStats) {
     this.#handle = handle;
     this.size = Number(opened.size);
     this.version = versionOf(opened);
+    this.#modifiedMs = Number(opened.mtimeMs);
+  }
+
+  /**
+   * Whether any change from now on will show in the version. A file that was modified a moment ago can be modified
+   * again within the same step of its time stamp.
+   */
+  get isSettled(): boolean {
+    return Date.now() - this.#modifiedMs > mtimeStepMs;
   }
 
   /** Opens `name` below `root`, which must be a real path. Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`. */

@@ -65,10 +65,15 @@ export function parseRoute(text: string, options: RouteOptions = {}): Route {
  * Throws as `parseRoute` does.
  */
 export function parseVia(via: string, file: string, options: RouteOptions = {}): Route {
-  const problem = nameProblem(file, options.maxNameBytes ?? defaultLimits.maxNameBytes);
-  if (problem !== undefined) throw syntaxError('FILE', file, `the name of a file below the origin's root: ${problem}`);
+  checkName(file, options.maxNameBytes);
   const hops = via.split(',').map((text, index) => ({ place: `--via, hop ${index + 1}`, text }));
   return { file, hops: parseHops(hops, options) };
+}
+
+/** Throws `ROUTE_SYNTAX` unless `file` may be asked for. */
+export function checkName(file: string, maxNameBytes: number = defaultLimits.maxNameBytes): void {
+  const problem = nameProblem(file, maxNameBytes);
+  if (problem !== undefined) throw syntaxError('FILE', file, `the name of a file below the origin's root: ${problem}`);
 }
 
 /** Writes a route as the text of a route file that parses to the same file and hops. A name's outer spaces are lost. */

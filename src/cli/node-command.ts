@@ -13,6 +13,7 @@ interface NodeFlags {
   readonly maxConnections?: number;
   readonly idleTimeout?: number;
   readonly grace?: number;
+  readonly kernel: boolean;
   readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
@@ -40,6 +41,7 @@ export function addNodeCommand(program: Command): void {
       `let circuits finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
       secondsFlag,
     )
+    .option('--no-kernel', 'pass bytes through this process, never inside the kernel; also HOPLINE_KERNEL=off')
     .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr').choices(logLevels).default('info'))
     .option('--json', 'log as JSON lines')
     .addHelpText(
@@ -59,8 +61,9 @@ async function runNode(flags: NodeFlags): Promise<void> {
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
+  const kernel = flags.kernel && process.env.HOPLINE_KERNEL !== 'off';
   const log = createLogger({ level: flags.logLevel, json: flags.json ?? false });
-  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], limits, log });
+  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], limits, kernel, log });
   const { host, port } = node.address;
   process.stdout.write(`listening on ${host.includes(':') ? `[${host}]` : host}:${port}\n`);
   await stopRequested();

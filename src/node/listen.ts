@@ -10,11 +10,13 @@ import { realpath, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { availableDigests } from '../io/digest.ts';
+import type { JoinOptions } from '../io/join.ts';
+import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
 import { Leg } from '../io/leg.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
 import { formatHop } from '../wire/address.ts';
@@ -30,6 +32,8 @@ export interface NodeOptions {
   /** Where legs may be opened to: CIDR, address or host name, or `any`, each maybe with `:PORT` or `:LOW-HIGH`. */
   readonly next?: readonly string[];
   readonly limits?: Partial<Limits>;
+  /** Whether circuits may pass inside the kernel where that is possible. @default true */
+  readonly kernel?: boolean;
   /** @default silent */
   readonly log?: Logger;
   readonly clock?: Clock;
@@ -55,6 +59,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
   const address = boundAddress(server);
+  const kernel = (options.kernel ?? true) ? startEngine(log) : undefined;
 
   const stopping = new AbortController();
   const node: NodeContext = {
@@ -66,6 +71,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics,
     resolve: options.resolve ?? systemResolver,
     digests: availableDigests(),
+    join: joinOptions(kernel, limits, clock, log),
     traces: new Set(),
     isSelf: (host, port) => port === address.port && isOwnAddress(host, address.host),
     stopping: stopping.signal,
@@ -102,6 +108,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       });
       await Promise.all(sessions.values());
       cancel();
+      kernel?.close();
       log.info({ ...metrics.snapshot() }, 'node stopped');
     },
   };
@@ -114,6 +121,25 @@ async function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {
     `the node holds its ${node.limits.maxConnections} connections already`,
   );
   return refuse(leg, error, { node, dialect: 'native', hop: 1 });
+}
+
+/** The kernel path, or undefined after a line in the log that says why not. */
+function startEngine(log: Logger): KernelEngine | undefined {
+  try {
+    return startKernelEngine();
+  } catch (error) {
+    log.info({ reason: asHoplineError(error).message }, 'circuits pass through this process, not inside the kernel');
+    return undefined;
+  }
+}
+
+function joinOptions(kernel: KernelEngine | undefined, limits: Limits, clock: Clock, log: Logger): JoinOptions {
+  let isTold = false;
+  const onFallback = (reason: string) => {
+    if (!isTold) log.info({ reason }, 'a circuit passes through this process, not inside the kernel');
+    isTold = true;
+  };
+  return { kernel, idleMs: limits.idleMs, clock, onFallback };
 }
 
 async function resolveRoot(root: string): Promise<string> {

@@ -64,9 +64,9 @@ export function addGetCommand(program: Command): void {
     .action(reportGet);
 }
 
-async function reportGet(argument: string | undefined, flags: GetFlags): Promise<void> {
+async function reportGet(argument: string | undefined, more: readonly string[], flags: GetFlags): Promise<void> {
   try {
-    await runGet(argument, flags);
+    await runGet(argument, more, flags);
   } catch (error) {
     throw new ExitWith(reportFailure(error, flags.json ? talkStream(flags) : undefined));
   }

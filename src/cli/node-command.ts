@@ -16,6 +16,7 @@ interface NodeFlags {
   readonly maxConnections?: number;
   readonly idleTimeout?: number;
   readonly grace?: number;
+  readonly kernel: boolean;
   readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
@@ -49,6 +50,7 @@ export function addNodeCommand(program: Command): void {
       `let circuits finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
       secondsFlag,
     )
+    .option('--no-kernel', 'pass bytes through this process, never inside the kernel; also HOPLINE_KERNEL=off')
     .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr').choices(logLevels).default('info'))
     .option('--json', 'log as JSON lines')
     .addHelpText(
@@ -69,9 +71,10 @@ async function runNode(flags: NodeFlags): Promise<void> {
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
+  const kernel = flags.kernel && process.env.HOPLINE_KERNEL !== 'off';
   const log = await createLogger({ level: flags.logLevel, json: flags.json ?? false });
   const store = flags.digestCache === undefined ? {} : { digestCache: flags.digestCache };
-  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], ...store, limits, log });
+  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], ...store, limits, kernel, log });
   // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
   process.channel?.unref();
   const announce = isWorker ? reportListening : printListening;

@@ -1,13 +1,28 @@
 /**
  * Joins two legs into a tunnel: bytes pass unread in both directions until both have ended.
  *
+ * Inside the kernel where an engine is given and both legs have a descriptor,
+ * through this process otherwise; nobody can tell but by the cost.
  * Honours half-close each way. A leg that breaks or idles out ends the other at
  * once, with a reset, so that the far end never mistakes it for a clean end.
  * Invariant: at most a few blocks a direction are held; a slow reader stops the fast writer.
  */
 
+import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
-import type { Leg } from './leg.ts';
+import type { KernelEngine } from './kernel/engine.ts';
+import type { Detached, Leg } from './leg.ts';
+
+export interface JoinOptions {
+  /** What moves the bytes inside the kernel; without it, they pass through this process. */
+  readonly kernel?: KernelEngine | undefined;
+  /** Milliseconds without a byte in either direction before a tunnel inside the kernel is given up; else each leg's own. */
+  readonly idleMs: number;
+  /** @default the system's */
+  readonly clock?: Clock;
+  /** Told when an engine was given and a leg did not allow it. */
+  readonly onFallback?: (reason: string) => void;
+}
 
 export interface JoinResult {
   /** Bytes from the first leg to the second. */
@@ -19,7 +34,49 @@ export interface JoinResult {
 }
 
 /** Passes bytes between `near` and `far` until both directions have ended. Never throws. */
-export async function joinLegs(near: Leg, far: Leg): Promise<JoinResult> {
+export async function joinLegs(near: Leg, far: Leg, options: JoinOptions): Promise<JoinResult> {
+  const { kernel } = options;
+  return (kernel && (await joinInKernel(near, far, kernel, options))) ?? joinHere(near, far);
+}
+
+/** Hands both connections to the engine; undefined, with the legs as they were, when that cannot be. */
+async function joinInKernel(
+  near: Leg,
+  far: Leg,
+  kernel: KernelEngine,
+  { idleMs, clock = systemClock, onFallback }: JoinOptions,
+): Promise<JoinResult | undefined> {
+  try {
+    await Promise.all([near.quiesce(), far.quiesce()]);
+  } catch {
+    return undefined;
+  }
+  // From here to the splice nothing may wait: a byte that arrived in between would be read by nobody.
+  const descriptors = [near.descriptor, far.descriptor].map((fd) => (fd === undefined ? -1 : kernel.duplicate(fd)));
+  const [nearFd, farFd] = descriptors;
+  if (nearFd === undefined || farFd === undefined || nearFd < 0 || farFd < 0) {
+    for (const fd of descriptors) if (fd >= 0) kernel.discard(fd);
+    if (!near.failure && !far.failure) onFallback?.('a connection has no descriptor of its own');
+    return undefined;
+  }
+  const abort = (error: HoplineError) => splice.abort(error);
+  const legs = [near.detach(abort), far.detach(abort)] as const;
+  const splice = kernel.splice(
+    { fd: nearFd, peer: near.peer, head: takeHead(legs[0]) },
+    { fd: farFd, peer: far.peer, head: takeHead(legs[1]) },
+    { clock, idleMs },
+  );
+  const result = await splice.done;
+  for (const leg of legs) leg.settle(result.failure);
+  return result;
+}
+
+/** The unread bytes of a detached leg; its blocks go with it, so there is nobody to release them to. */
+function takeHead({ unread }: Detached): Buffer[] {
+  return unread.map(({ bytes }) => bytes);
+}
+
+async function joinHere(near: Leg, far: Leg): Promise<JoinResult> {
   const counts = { forward: 0, back: 0 };
   let failure: HoplineError | undefined;
   const breakOff = (error: HoplineError) => {

@@ -14,6 +14,7 @@
 import net from 'node:net';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { formatHop } from '../wire/address.ts';
+import { idled, lost } from './loss.ts';
 
 const blocksAhead = 2;
 /** A consumer that writes to disk gives several blocks back at once; allocating them anew costs more than keeping them. */
@@ -38,6 +39,14 @@ export interface Chunk {
   release(): void;
 }
 
+/** What is left of a leg whose connection someone else carries on. */
+export interface Detached {
+  /** What was read from the connection and goes before what is still in it. */
+  readonly unread: readonly Chunk[];
+  /** Must be called once the connection is closed, with the failure that ended it. */
+  settle(failure?: HoplineError): void;
+}
+
 export class Leg {
   /** The address of the peer, `host:port`. */
   readonly peer: string;
@@ -49,15 +58,16 @@ export class Leg {
   #failure: HoplineError | undefined;
   #wake: (() => void) | undefined;
   #paused = false;
+  #isDetached = false;
+  #settleClosed = () => {};
+  #abort: ((error: HoplineError) => void) | undefined;
 
   private constructor(socket: net.Socket, peer: string, idleMs: number) {
     this.#socket = socket;
     this.peer = peer;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, keepAliveDelayMs);
-    socket.setTimeout(idleMs, () =>
-      this.destroy(new HoplineError('TIMEOUT_IDLE', `no byte moved between here and ${peer} for ${idleMs / 1000} s`)),
-    );
+    socket.setTimeout(idleMs, () => this.destroy(idled(peer, idleMs)));
     socket.on('end', () => {
       this.#ended = true;
       this.#wake?.();
@@ -67,7 +77,9 @@ export class Leg {
       this.#wake?.();
     });
     this.closed = new Promise((resolve) => {
+      this.#settleClosed = resolve;
       socket.on('close', () => {
+        if (this.#isDetached) return;
         if (!this.#ended) this.#failure ??= lost(peer);
         this.#wake?.();
         resolve();
@@ -145,6 +157,7 @@ export class Leg {
       if (chunk) return this.#serve(chunk, maxBytes);
       if (this.#failure) throw this.#failure;
       if (this.#ended) return null;
+      this.#goOn();
       await this.#change(signal);
     }
   }
@@ -192,6 +205,7 @@ export class Leg {
 
   /** Ends both directions at once; with an error, the peer sees a reset and this side's reads and writes throw it. */
   destroy(error?: HoplineError): void {
+    if (this.#isDetached) this.#abort?.(error ?? lost(this.peer));
     if (this.#socket.destroyed) return;
     if (error) {
       this.#failure ??= error;
@@ -216,6 +230,40 @@ export class Leg {
     }
   }
 
+  /** Stops reading until the next `read`, and settles when every write so far has left. Throws `PEER_LOST`, `TIMEOUT_IDLE`. */
+  async quiesce(): Promise<void> {
+    this.#paused = true;
+    this.#socket.pause();
+    // An empty write completes after all that were made before it.
+    if (this.#socket.writableLength > 0) await this.write(Buffer.alloc(0));
+  }
+
+  /** The descriptor of a leg that could be detached now: unbroken, open for writing, with no write on its way. */
+  get descriptor(): number | undefined {
+    const { destroyed, writable, writableLength } = this.#socket;
+    const { _handle: handle } = this.#socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
+    if (destroyed || this.#failure || !writable || writableLength > 0) return undefined;
+    return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+  }
+
+  /**
+   * Lets go of the socket without ending the connection, of which the caller holds a duplicate of the descriptor.
+   *
+   * From here on the leg only stands for the connection: `destroy` is passed to `abort`,
+   * and `closed` settles when the caller calls `settle`.
+   */
+  detach(abort: (error: HoplineError) => void): Detached {
+    this.#isDetached = true;
+    this.#abort = abort;
+    this.#socket.destroy();
+    const settle = (failure?: HoplineError) => {
+      this.#abort = undefined;
+      this.#failure ??= failure;
+      this.#settleClosed();
+    };
+    return { unread: this.#unread.splice(0), settle };
+  }
+
   /** Called with each chunk read; says whether to read on. */
   private take(chunk: Chunk): boolean {
     this.#unread.push(chunk);
@@ -225,14 +273,17 @@ export class Leg {
   }
 
   #serve(chunk: Chunk, maxBytes: number): Chunk {
-    if (this.#paused && this.#unread.length < blocksAhead) {
-      this.#paused = false;
-      this.#socket.resume();
-    }
+    if (this.#unread.length < blocksAhead) this.#goOn();
     if (chunk.bytes.length <= maxBytes) return chunk;
     const [head, tail] = splitChunk(chunk, maxBytes);
     this.#unread.unshift(tail);
     return head;
+  }
+
+  #goOn(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#socket.resume();
   }
 
   #change(signal?: AbortSignal): Promise<void> {
@@ -291,15 +342,6 @@ function splitChunk(chunk: Chunk, at: number): [Chunk, Chunk] {
     { bytes: chunk.bytes.subarray(0, at), release },
     { bytes: chunk.bytes.subarray(at), release },
   ];
-}
-
-function lost(peer: string, cause?: unknown): HoplineError {
-  const reason = systemCode(cause);
-  const how = reason === undefined ? 'closed' : `lost (${reason})`;
-  return new HoplineError('PEER_LOST', `the connection with ${peer} was ${how}`, {
-    cause,
-    ...(reason === undefined ? {} : { reason }),
-  });
 }
 
 function unreachable(peer: string, cause: Error): HoplineError {

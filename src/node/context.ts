@@ -7,6 +7,7 @@ import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
+import type { JoinOptions } from '../io/join.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { NextPolicy } from './policy.ts';
@@ -23,6 +24,8 @@ export interface NodeContext {
   readonly digests: readonly DigestAlgorithm[];
   /** The digests of pieces that were served before. */
   readonly digestCache: DigestCache;
+  /** How the two legs of a circuit are joined. */
+  readonly join: JoinOptions;
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */
   readonly traces: Set<string>;
   /** Whether dialling this address and port would reach the node itself. */

@@ -10,11 +10,13 @@ import { realpath, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { availableDigests } from '../io/digest.ts';
+import type { JoinOptions } from '../io/join.ts';
+import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
 import { Leg } from '../io/leg.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
 import { formatHop } from '../wire/address.ts';
@@ -34,6 +36,8 @@ export interface NodeOptions {
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
   readonly digestCache?: string;
   readonly limits?: Partial<Limits>;
+  /** Whether circuits may pass inside the kernel where that is possible. @default true */
+  readonly kernel?: boolean;
   /** @default silent */
   readonly log?: Logger;
   readonly clock?: Clock;
@@ -64,6 +68,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
   const address = boundAddress(server);
+  const kernel = (options.kernel ?? true) ? startEngine(log) : undefined;
 
   const stopping = new AbortController();
   const node: NodeContext = {
@@ -76,6 +81,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     resolve: options.resolve ?? systemResolver,
     digests: availableDigests(),
     digestCache,
+    join: joinOptions(kernel, limits, clock, log),
     traces: new Set(),
     isSelf: (host, port) => port === address.port && isOwnAddress(host, address.host),
     stopping: stopping.signal,
@@ -113,6 +119,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       await Promise.all(sessions.values());
       await digestCache.close();
       cancel();
+      kernel?.close();
       log.info({ ...metrics.snapshot() }, 'node stopped');
     },
   };
@@ -123,6 +130,25 @@ function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {
   if (open < maxConnections) return serveConnection(leg, node);
   const error = new HoplineError('LIMIT_CONNECTIONS', `the node holds its ${maxConnections} connections already`);
   return serveConnection(leg, node, error);
+}
+
+/** The kernel path, or undefined after a line in the log that says why not. */
+function startEngine(log: Logger): KernelEngine | undefined {
+  try {
+    return startKernelEngine();
+  } catch (error) {
+    log.info({ reason: asHoplineError(error).message }, 'circuits pass through this process, not inside the kernel');
+    return undefined;
+  }
+}
+
+function joinOptions(kernel: KernelEngine | undefined, limits: Limits, clock: Clock, log: Logger): JoinOptions {
+  let isTold = false;
+  const onFallback = (reason: string) => {
+    if (!isTold) log.info({ reason }, 'a circuit passes through this process, not inside the kernel');
+    isTold = true;
+  };
+  return { kernel, idleMs: limits.idleMs, clock, onFallback };
 }
 
 async function resolveRoot(root: string): Promise<string> {

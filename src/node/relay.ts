@@ -27,7 +27,7 @@ export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeC
     }),
   );
   node.metrics.relayed += 1;
-  const { bytesForward, bytesBack, failure } = await joinLegs(near, far);
+  const { bytesForward, bytesBack, failure } = await joinLegs(near, far, node.join);
   node.metrics.bytesRelayed += bytesForward + bytesBack;
   const fields = { peer: near.peer, next: far.peer, hop: open.hop, trace: open.trace, bytesForward, bytesBack };
   if (failure) {

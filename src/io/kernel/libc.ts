@@ -1,0 +1,176 @@
+/**
+ * The few calls of the C library that Node does not offer, through koffi where it loads.
+ *
+ * Owns the bindings and the numbers of the system's headers. Everything here has
+ * a portable path beside it: a caller that gets nothing uses that one.
+ * Invariant: a call never throws; a failure is its errno, negated as the kernel does.
+ */
+
+import { createRequire } from 'node:module';
+import { constants, type } from 'node:os';
+
+type Foreign = ((...parameters: unknown[]) => number) & { async(...parameters: unknown[]): void };
+
+interface Koffi {
+  load(library: string | null): { func(declaration: string): Foreign };
+  errno(): number;
+  node: { poll(fd: number, events: { readable: boolean }, callback: () => void): PollHandle };
+}
+
+/** A watch of the event loop on a file descriptor. */
+export interface PollHandle {
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+/** Each call returns what the C function does, or its errno negated. */
+export interface Libc {
+  splice(from: number, to: number, bytes: number): number;
+  send(fd: number, bytes: Buffer): number;
+  /** A pipe that never blocks: its reading and its writing end, or an errno. */
+  pipe(): { readonly out: number; readonly into: number } | number;
+  setPipeBytes(fd: number, bytes: number): number;
+  duplicate(fd: number): number;
+  close(fd: number): number;
+  /** Sends the end of the stream. */
+  shutdownWrites(fd: number): number;
+  /** Makes the next `close` a reset. */
+  resetOnClose(fd: number): number;
+  /** The failure of a socket that has not been told yet, as a positive errno; 0 without one. */
+  takeError(fd: number): number;
+  epollCreate(): number;
+  /** Watches a descriptor for every change of its state. */
+  epollAdd(epoll: number, fd: number): number;
+  /** The descriptors whose state has changed, at most 64; does not wait. */
+  epollTake(epoll: number): readonly EpollEvent[];
+  /** Calls back on the event loop while `fd` is readable. The callback must not throw, and no microtask runs after it. */
+  poll(fd: number, callback: () => void): PollHandle;
+}
+
+export interface EpollEvent {
+  readonly fd: number;
+  readonly readable: boolean;
+  readonly writable: boolean;
+  readonly broken: boolean;
+}
+
+/** Reserves the first `bytes` of the open file; resolves to 0 or to an errno. */
+export type Fallocate = (fd: number, bytes: number) => Promise<number>;
+
+const O_NONBLOCK = 0o4000;
+const O_CLOEXEC = 0o2000000;
+const F_DUPFD_CLOEXEC = 1030;
+const F_SETPIPE_SZ = 1031;
+const SPLICE_F_MOVE = 1;
+const SPLICE_F_NONBLOCK = 2;
+const MSG_DONTWAIT = 0x40;
+const MSG_NOSIGNAL = 0x4000;
+const SHUT_WR = 1;
+const SOL_SOCKET = 1;
+const SO_ERROR = 4;
+const SO_LINGER = 13;
+const EPOLL_CTL_ADD = 1;
+const EPOLLIN = 0x1;
+const EPOLLOUT = 0x4;
+const EPOLLERR = 0x8;
+const EPOLLHUP = 0x10;
+const EPOLLET = 0x80000000;
+const maxEvents = 64;
+// Elsewhere these numbers differ, or nobody has tried.
+const knownMachines: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
+
+/** The calls of the kernel path. Throws, with the reason as its message, where they cannot be made. */
+export function loadLibc(): Libc {
+  if (process.platform !== 'linux') throw new Error(`${type()} has no splice`);
+  if (!knownMachines.includes(process.arch)) throw new Error(`it is not built for ${process.arch}`);
+  const koffi = loadKoffi();
+  const libc = koffi.load(null);
+  const told = (result: number) => (result < 0 ? -(koffi.errno() || constants.errno.EIO) : result);
+
+  // The pointers are always null, and an integer is cheaper to pass; likewise ssize_t, which koffi does not know.
+  const splice = libc.func('intptr_t splice(int from, intptr_t at, int to, intptr_t at2, size_t length, int flags)');
+  const send = libc.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
+  const pipe2 = libc.func('int pipe2(void *fds, int flags)');
+  const fcntl = libc.func('int fcntl(int fd, int command, int value)');
+  const close = libc.func('int close(int fd)');
+  const shutdown = libc.func('int shutdown(int fd, int how)');
+  const setsockopt = libc.func('int setsockopt(int fd, int level, int name, void *value, int length)');
+  const getsockopt = libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
+  const epollCreate = libc.func('int epoll_create1(int flags)');
+  const epollControl = libc.func('int epoll_ctl(int epoll, int operation, int fd, void *event)');
+  const epollWait = libc.func('int epoll_wait(int epoll, void *events, int length, int ms)');
+
+  // epoll_event is a u32 and a u64, packed on x86-64 alone.
+  const [stride, place] = process.arch === 'x64' ? [3, 1] : [4, 2];
+  const events = new Uint32Array(stride * maxEvents);
+  const interest = new Uint32Array(stride);
+  const pair = new Int32Array(2);
+  const linger = Int32Array.of(1, 0);
+  const errorValue = new Int32Array(1);
+  const errorLength = Int32Array.of(4);
+
+  return {
+    splice: (from, to, bytes) => told(splice(from, 0, to, 0, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)),
+    send: (fd, bytes) => told(send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL)),
+    pipe: () => {
+      const result = told(pipe2(pair, O_NONBLOCK | O_CLOEXEC));
+      const [out, into] = pair;
+      return result < 0 || out === undefined || into === undefined ? result : { out, into };
+    },
+    setPipeBytes: (fd, bytes) => told(fcntl(fd, F_SETPIPE_SZ, bytes)),
+    duplicate: (fd) => told(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+    close: (fd) => told(close(fd)),
+    shutdownWrites: (fd) => told(shutdown(fd, SHUT_WR)),
+    resetOnClose: (fd) => told(setsockopt(fd, SOL_SOCKET, SO_LINGER, linger, linger.byteLength)),
+    takeError: (fd) => {
+      const result = getsockopt(fd, SOL_SOCKET, SO_ERROR, errorValue, errorLength);
+      return result < 0 ? 0 : (errorValue[0] ?? 0);
+    },
+    epollCreate: () => told(epollCreate(O_CLOEXEC)),
+    epollAdd: (epoll, fd) => {
+      interest[0] = EPOLLIN | EPOLLOUT | EPOLLET;
+      interest[place] = fd;
+      return told(epollControl(epoll, EPOLL_CTL_ADD, fd, interest));
+    },
+    epollTake: (epoll) => {
+      const count = epollWait(epoll, events, maxEvents, 0);
+      const taken: EpollEvent[] = [];
+      for (let at = 0; at < count * stride; at += stride) {
+        const state = events[at] ?? 0;
+        const broken = (state & (EPOLLERR | EPOLLHUP)) !== 0;
+        const readable = broken || (state & EPOLLIN) !== 0;
+        const writable = broken || (state & EPOLLOUT) !== 0;
+        taken.push({ fd: events[at + place] ?? -1, readable, writable, broken });
+      }
+      return taken;
+    },
+    poll: (fd, callback) => koffi.node.poll(fd, { readable: true }, callback),
+  };
+}
+
+/** Linux's fallocate(2), or undefined where it cannot be called. */
+export function loadFallocate(): Fallocate | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const koffi = loadKoffi();
+    // posix_fallocate would do, but it writes zeros where the file system cannot reserve, and that takes minutes.
+    const fallocate = koffi.load(null).func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+    return (fd, bytes) =>
+      new Promise((resolve) => {
+        fallocate.async(fd, 0, 0, bytes, (error: unknown, result: number) => {
+          resolve(error || result !== 0 ? koffi.errno() || constants.errno.EIO : 0);
+        });
+      });
+  } catch {
+    return undefined;
+  }
+}
+
+function loadKoffi(): Koffi {
+  try {
+    return createRequire(import.meta.url)('koffi') as Koffi;
+  } catch (cause) {
+    throw new Error('koffi does not load', { cause });
+  }
+}

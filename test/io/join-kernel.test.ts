@@ -1,0 +1,23 @@
+import { test } from 'node:test';
+import { type KernelEngine, startKernelEngine } from '../../src/io/kernel/engine.ts';
+import { testJoin } from './join.contract.ts';
+
+function whyNot(): string | undefined {
+  try {
+    startKernelEngine().close();
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
+
+const reason = whyNot();
+if (reason !== undefined) {
+  test('the kernel path joins legs', { skip: `the kernel path is not available: ${reason}` }, () => {});
+} else {
+  testJoin((t) => {
+    const kernel: KernelEngine = startKernelEngine();
+    t.after(() => kernel.close());
+    return { kernel };
+  });
+}

@@ -1,0 +1,3 @@
+import { testJoin } from './join.contract.ts';
+
+testJoin(() => ({ kernel: undefined }));

@@ -74,9 +74,18 @@ async function runNode(flags: NodeFlags): Promise<void> {
   const kernel = flags.kernel && process.env.HOPLINE_KERNEL !== 'off';
   const log = await createLogger({ level: flags.logLevel, json: flags.json ?? false });
   const store = flags.digestCache === undefined ? {} : { digestCache: flags.digestCache };
-  const node = await startNode({ listen, root: flags.root, next: flags.next ?? [], ...store, limits, kernel, log });
-  // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
-  process.channel?.unref();
+  const node = await startNode({
+    listen,
+    root: flags.root,
+    next: flags.next ?? [],
+    ...store,
+    limits,
+    kernel,
+    log,
+  }).finally(() => {
+    // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
+    process.channel?.unref();
+  });
   const announce = isWorker ? reportListening : printListening;
   announce(formatHop(node.address));
   await stopRequested();

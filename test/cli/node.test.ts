@@ -112,9 +112,7 @@ for (const [args, env] of [
 ] as const) {
   test(`a node is told to keep bytes out of the kernel path by ${args[0] ?? 'HOPLINE_KERNEL=off'}`, async (t) => {
     const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', '--json', ...args], { env });
-    const [line] = /\{.*"node started"\}/.exec(await node.saw(/listening on/)) ?? [];
+    const [line] = /\{.*"node started"\}/.exec(await node.saw(/"node started"\}/)) ?? [];
     assert.equal(JSON.parse(line ?? '{}').kernel, false);
-    node.child.kill('SIGTERM');
-    assert.equal((await node.finished).code, 0);
   });
 }

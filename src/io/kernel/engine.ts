@@ -19,25 +19,25 @@ import { type Breakage, type Side, Tunnel, type TunnelEnd } from './tunnel.ts';
 
 const both = ['near', 'far'] as const;
 
-export interface SplicedEnd extends TunnelEnd {
+interface SplicedEnd extends TunnelEnd {
   /** The address of the peer, for messages. */
   readonly peer: string;
 }
 
-export interface SpliceOptions {
+interface SpliceOptions {
   readonly clock: Clock;
   /** Milliseconds without a byte in either direction before the circuit is given up. */
   readonly idleMs: number;
 }
 
-export interface SpliceResult {
+interface SpliceResult {
   readonly bytesForward: number;
   readonly bytesBack: number;
   readonly failure?: HoplineError;
 }
 
 /** A circuit that the engine moves. */
-export interface Splice {
+interface Splice {
   /** Settles, and never rejects, once both sockets are closed. */
   readonly done: Promise<SpliceResult>;
   /** Resets both connections; the result has this failure. */

@@ -23,7 +23,7 @@ export interface PollEvents {
 }
 
 /** Called by the event loop. It must not throw, and no microtask runs behind it before another callback. */
-export type PollCallback = (status: number, events: PollEvents) => void;
+type PollCallback = (status: number, events: PollEvents) => void;
 
 /** A watch of the event loop on a descriptor, for as long as the states last that it was started for. */
 export interface PollHandle {

@@ -104,7 +104,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     sessions.set(leg, session);
   });
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
-  log.info({ address: formatHop(address), root }, 'node started');
+  log.info({ address: formatHop(address), root, kernel: kernel !== undefined }, 'node started');
 
   return {
     address,

@@ -105,3 +105,14 @@ function isRefused(address: string): Promise<boolean> {
       });
   });
 }
+
+for (const [args, env] of [
+  [['--no-kernel'], {}],
+  [[], { HOPLINE_KERNEL: 'off' }],
+] as const) {
+  test(`a node is told to keep bytes out of the kernel path by ${args[0] ?? 'HOPLINE_KERNEL=off'}`, async (t) => {
+    const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', '--json', ...args], { env });
+    const [line] = /\{.*"node started"\}/.exec(await node.saw(/"node started"\}/)) ?? [];
+    assert.equal(JSON.parse(line ?? '{}').kernel, false);
+  });
+}

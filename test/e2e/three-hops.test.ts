@@ -6,18 +6,20 @@ import { download, formatRoute, parseRoute } from '../../src/index.ts';
 import { startChain } from '../support/chain.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-for (const [hops, bytes] of [
-  [1, 1],
-  [1, 5_000_000],
-  [3, 0],
-  [3, 3_000_000],
-  [7, 1_048_576],
+for (const [hops, bytes, kernel] of [
+  [1, 1, true],
+  [1, 5_000_000, true],
+  [3, 0, true],
+  [3, 3_000_000, true],
+  [3, 3_000_000, false],
+  [7, 1_048_576, true],
+  [7, 1_048_576, false],
 ] as const) {
-  test(`a file of ${bytes} bytes comes whole through ${hops} hops`, async (t) => {
+  test(`a file of ${bytes} bytes comes whole through ${hops} hops${kernel ? '' : ', without the kernel path'}`, async (t) => {
     const root = await makeTempRoot(t);
     const out = await makeTempRoot(t);
     const content = await root.writeRandom('data.bin', bytes);
-    const chain = await startChain(t, hops, root.path);
+    const chain = await startChain(t, hops, root.path, { kernel });
     const result = await download({ route: chain.route('data.bin'), output: out.path });
     assert.deepEqual(await readFile(path.join(out.path, 'data.bin')), content);
     assert.deepEqual(await out.list(), ['data.bin']);

@@ -20,12 +20,14 @@ export async function startChain(
   options: Partial<NodeOptions> = {},
 ): Promise<Chain> {
   const nodes: RunningNode[] = [];
+  // So that the whole suite can be run without the kernel path.
+  const kernel = process.env.HOPLINE_KERNEL !== 'off';
   t.after(async () => {
     await Promise.all(nodes.map((node) => node.close({ graceMs: 0 })));
     for (const node of nodes) assert.equal(node.stats().open, 0, 'a connection survived its node');
   });
   for (let index = 0; index < count; index += 1) {
-    nodes.push(await startNode({ listen: { host: '127.0.0.1', port: 0 }, root, ...options }));
+    nodes.push(await startNode({ listen: { host: '127.0.0.1', port: 0 }, root, kernel, ...options }));
   }
   return { nodes, route: (file) => parseVia(nodes.map(addressOf).join(','), file) };
 }

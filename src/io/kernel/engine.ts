@@ -1,9 +1,9 @@
 /**
  * Moves the bytes of circuits inside the kernel, without one copy into this process.
  *
- * Owns one epoll set, which the event loop watches as a single descriptor, the
- * tunnels in it, and their pipes. Tunnels that have more to do wait in a queue
- * for their next turn, and between rounds the event loop runs.
+ * Owns the tunnels and their pipes, and a watch of the event loop on every
+ * socket. The event loop is the scheduler: a socket that stays ready is
+ * reported again after all others, so a fast circuit cannot starve a slow one.
  * How it works, and what was measured: docs/kernel-path.md
  *
  * Invariant: an engine without tunnels does not keep the process alive; once closed, it holds no descriptor.
@@ -11,34 +11,33 @@
 
 import { getSystemErrorName } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
-import { HoplineError } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { idled, lost } from '../loss.ts';
-import { type Libc, loadLibc, type PollHandle } from './libc.ts';
+import { type Libc, loadLibc, type PollEvents, type PollHandle } from './libc.ts';
 import { Pipes } from './pipes.ts';
 import { type Breakage, type Side, Tunnel, type TunnelEnd } from './tunnel.ts';
 
-/** Turns in a round before the event loop runs. */
-const turnsInRound = 8;
+const both = ['near', 'far'] as const;
 
-export interface SplicedEnd extends TunnelEnd {
+interface SplicedEnd extends TunnelEnd {
   /** The address of the peer, for messages. */
   readonly peer: string;
 }
 
-export interface SpliceOptions {
+interface SpliceOptions {
   readonly clock: Clock;
   /** Milliseconds without a byte in either direction before the circuit is given up. */
   readonly idleMs: number;
 }
 
-export interface SpliceResult {
+interface SpliceResult {
   readonly bytesForward: number;
   readonly bytesBack: number;
   readonly failure?: HoplineError;
 }
 
 /** A circuit that the engine moves. */
-export interface Splice {
+interface Splice {
   /** Settles, and never rejects, once both sockets are closed. */
   readonly done: Promise<SpliceResult>;
   /** Resets both connections; the result has this failure. */
@@ -58,34 +57,17 @@ export interface KernelEngine {
 
 /** Starts an engine. Throws, with the reason as its message, where the kernel path cannot be used. */
 export function startKernelEngine(): KernelEngine {
-  return new EpollEngine(loadLibc());
+  return new PollEngine(loadLibc());
 }
 
-interface Entry {
-  readonly tunnel: Tunnel;
-  /** Called after each turn. */
-  readonly onTurn: () => void;
-  readonly abort: (failure: HoplineError) => void;
-  isQueued: boolean;
-}
-
-class EpollEngine implements KernelEngine {
+class PollEngine implements KernelEngine {
   readonly #libc: Libc;
   readonly #pipes: Pipes;
-  readonly #epoll: number;
-  readonly #watch: PollHandle;
-  readonly #sides = new Map<number, { readonly side: Side; readonly entry: Entry }>();
-  readonly #queue: Entry[] = [];
-  #isRoundDue = false;
-  #isClosed = false;
+  readonly #running = new Set<Splice>();
 
   constructor(libc: Libc) {
     this.#libc = libc;
     this.#pipes = new Pipes(libc);
-    this.#epoll = libc.epollCreate();
-    if (this.#epoll < 0) throw new Error(`epoll_create1 failed (${getSystemErrorName(this.#epoll)})`);
-    this.#watch = libc.poll(this.#epoll, () => this.#callRound());
-    this.#watch.unref();
   }
 
   duplicate(fd: number): number {
@@ -96,106 +78,138 @@ class EpollEngine implements KernelEngine {
     this.#libc.close(fd);
   }
 
-  splice(near: SplicedEnd, far: SplicedEnd, { clock, idleMs }: SpliceOptions): Splice {
-    const tunnel = new Tunnel(this.#libc, this.#pipes, near, far);
-    const peers = { near: near.peer, far: far.peer };
-    let settle = (_result: SpliceResult) => {};
-    const done = new Promise<SpliceResult>((resolve) => {
-      settle = resolve;
-    });
-    let movedAt = clock.now();
-    let moved = 0;
-    const finish = (failure?: HoplineError) => {
-      cancelIdle();
-      this.#remove(tunnel);
-      const { bytesForward, bytesBack } = tunnel;
-      settle({ bytesForward, bytesBack, ...(failure ? { failure } : {}) });
-    };
-    const abort = (failure: HoplineError) => {
-      if (tunnel.isOver) return;
-      tunnel.reset();
-      finish(failure);
-    };
-    const onTurn = () => {
-      if (tunnel.isOver) return finish(tunnel.breakage && failureOf(tunnel.breakage, peers));
-      const total = tunnel.bytesForward + tunnel.bytesBack;
-      if (total !== moved) movedAt = clock.now();
-      moved = total;
-    };
-    const checkIdle = () => {
-      const left = movedAt + idleMs - clock.now();
-      if (left <= 0) abort(idled(peers[tunnel.awaited], idleMs));
-      else cancelIdle = clock.after(Math.ceil(left), checkIdle);
-    };
-    let cancelIdle = clock.after(idleMs, checkIdle);
-    this.#add({ tunnel, onTurn, abort, isQueued: false });
-    return { done, abort };
+  splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice {
+    const splice = new RunningSplice(this.#libc, this.#pipes, { near, far }, options);
+    this.#running.add(splice);
+    void splice.done.then(() => this.#running.delete(splice));
+    return splice;
   }
 
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    const stopped = new HoplineError('NODE_STOPPING', 'the node is stopping');
-    for (const { entry } of [...this.#sides.values()]) entry.abort(stopped);
+    for (const splice of this.#running) splice.abort(new HoplineError('NODE_STOPPING', 'the node is stopping'));
     this.#pipes.close();
-    this.#watch.close();
-    this.#libc.close(this.#epoll);
-  }
-
-  #add(entry: Entry): void {
-    this.#watch.ref();
-    this.#enqueue(entry);
-    for (const side of [entry.tunnel.near, entry.tunnel.far]) {
-      this.#sides.set(side.fd, { side, entry });
-      const result = this.#libc.epollAdd(this.#epoll, side.fd);
-      if (result < 0) entry.abort(failureOf({ errno: -result, call: 'epoll_ctl' }, { near: '', far: '' }));
-    }
-  }
-
-  /** The epoll set forgets a socket by itself when its last descriptor is closed. */
-  #remove(tunnel: Tunnel): void {
-    for (const { fd } of [tunnel.near, tunnel.far]) {
-      if (this.#sides.get(fd)?.entry.tunnel === tunnel) this.#sides.delete(fd);
-    }
-    if (this.#sides.size === 0) this.#watch.unref();
-  }
-
-  #enqueue(entry: Entry): void {
-    if (!entry.isQueued) this.#queue.push(entry);
-    entry.isQueued = true;
-    this.#callRound();
-  }
-
-  /** A round runs as a callback of its own, since promises are not looked after behind a poll callback. */
-  #callRound(): void {
-    if (this.#isRoundDue || this.#isClosed) return;
-    this.#isRoundDue = true;
-    setImmediate(() => {
-      this.#isRoundDue = false;
-      if (!this.#isClosed) this.#round();
-    });
-  }
-
-  #round(): void {
-    for (const { fd, readable, writable, broken } of this.#libc.epollTake(this.#epoll)) {
-      const found = this.#sides.get(fd);
-      if (!found) continue;
-      found.side.readable ||= readable;
-      found.side.writable ||= writable;
-      found.side.broken ||= broken;
-      this.#enqueue(found.entry);
-    }
-    for (const entry of this.#queue.splice(0, turnsInRound)) {
-      entry.isQueued = false;
-      if (entry.tunnel.isOver) continue;
-      if (entry.tunnel.turn()) this.#enqueue(entry);
-      entry.onTurn();
-    }
-    if (this.#queue.length > 0) this.#callRound();
   }
 }
 
-function failureOf({ side, errno, call }: Breakage, peers: Readonly<Record<Side['name'], string>>): HoplineError {
+class RunningSplice implements Splice {
+  readonly done: Promise<SpliceResult>;
+  readonly #tunnel: Tunnel;
+  readonly #peers: Readonly<Record<Side, string>>;
+  readonly #watches: Readonly<Record<Side, Watch>>;
+  readonly #options: SpliceOptions;
+  #settle = (_result: SpliceResult) => {};
+  #cancelIdle = () => {};
+  #isFinished = false;
+  #moved = 0;
+  #movedAt: number;
+
+  constructor(libc: Libc, pipes: Pipes, ends: Readonly<Record<Side, SplicedEnd>>, options: SpliceOptions) {
+    this.done = new Promise((resolve) => {
+      this.#settle = resolve;
+    });
+    this.#tunnel = new Tunnel(libc, pipes, ends.near, ends.far);
+    this.#peers = { near: ends.near.peer, far: ends.far.peer };
+    this.#options = options;
+    this.#movedAt = options.clock.now();
+    this.#watches = {
+      near: new Watch(libc, ends.near.fd, (events) => this.#wake('near', events)),
+      far: new Watch(libc, ends.far.fd, (events) => this.#wake('far', events)),
+    };
+    this.#cancelIdle = options.clock.after(options.idleMs, () => this.#checkIdle());
+    this.#turn(['near', 'far']);
+  }
+
+  abort(failure: HoplineError): void {
+    this.#finish(failure);
+  }
+
+  /** One side is ready, or broken when there are no events. */
+  #wake(side: Side, events: PollEvents | undefined): void {
+    const other = side === 'near' ? 'far' : 'near';
+    if (!events) this.#turn(both, side);
+    else this.#turn(both.filter((from) => (from === side && events.readable) || (from === other && events.writable)));
+  }
+
+  /** Must not throw, as it runs in a poll callback. */
+  #turn(directions: readonly Side[], broken?: Side): void {
+    if (this.#isFinished) return;
+    const tunnel = this.#tunnel;
+    for (const from of directions) tunnel.turn(from);
+    if (broken) tunnel.takeBreakage(broken);
+    if (tunnel.isOver) this.#finish(tunnel.breakage && failureOf(tunnel.breakage, this.#peers));
+    else this.#awaitMore();
+  }
+
+  #awaitMore(): void {
+    const tunnel = this.#tunnel;
+    try {
+      for (const side of both) this.#watches[side].await(tunnel.interest(side));
+    } catch (error) {
+      this.#finish(asHoplineError(error));
+    }
+    const total = tunnel.bytesForward + tunnel.bytesBack;
+    if (total !== this.#moved) this.#movedAt = this.#options.clock.now();
+    this.#moved = total;
+  }
+
+  #checkIdle(): void {
+    const { clock, idleMs } = this.#options;
+    const left = this.#movedAt + idleMs - clock.now();
+    if (left <= 0) this.abort(idled(this.#peers[this.#tunnel.awaited], idleMs));
+    else this.#cancelIdle = clock.after(Math.ceil(left), () => this.#checkIdle());
+  }
+
+  #finish(failure: HoplineError | undefined): void {
+    if (this.#isFinished) return;
+    this.#isFinished = true;
+    this.#cancelIdle();
+    // The watches go first: the number of a closed descriptor may be another's at once.
+    for (const side of both) this.#watches[side].close();
+    this.#tunnel.close();
+    const { bytesForward, bytesBack } = this.#tunnel;
+    const result = { bytesForward, bytesBack, ...(failure ? { failure } : {}) };
+    // Behind a poll callback nobody looks after promises; behind this one somebody does.
+    setImmediate(() => this.#settle(result));
+  }
+}
+
+/** The event loop's watch on one socket, changed only when what is awaited changes. */
+class Watch {
+  readonly #libc: Libc;
+  readonly #fd: number;
+  readonly #wake: (events: PollEvents | undefined) => void;
+  #handle: PollHandle | undefined;
+  #awaited: PollEvents = { readable: false, writable: false };
+
+  constructor(libc: Libc, fd: number, wake: (events: PollEvents | undefined) => void) {
+    this.#libc = libc;
+    this.#fd = fd;
+    this.#wake = wake;
+  }
+
+  await(events: PollEvents): void {
+    const { readable, writable } = events;
+    if (readable === this.#awaited.readable && writable === this.#awaited.writable) return;
+    this.#awaited = events;
+    if (!readable && !writable) this.#handle?.stop();
+    else if (this.#handle) this.#handle.start(events, this.#call);
+    else this.#handle = this.#libc.poll(this.#fd, events, this.#call);
+  }
+
+  close(): void {
+    this.#handle?.close();
+    this.#handle = undefined;
+  }
+
+  /** The event loop stops a watch that it reports as broken. */
+  readonly #call = (status: number, events: PollEvents) => {
+    if (!this.#handle) return;
+    if (status < 0) this.#awaited = { readable: false, writable: false };
+    this.#wake(status < 0 ? undefined : events);
+  };
+}
+
+function failureOf({ side, errno, call }: Breakage, peers: Readonly<Record<Side, string>>): HoplineError {
   const code = getSystemErrorName(-errno);
   const cause = Object.assign(new Error(`${call} ${code}`), { errno: -errno, code, syscall: call });
   if (side !== undefined) return lost(peers[side], cause);

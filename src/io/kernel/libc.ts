@@ -3,7 +3,7 @@
  *
  * Owns the bindings and the numbers of the system's headers. Everything here has
  * a portable path beside it: a caller that gets nothing uses that one.
- * Invariant: a call never throws; a failure is its errno, negated as the kernel does.
+ * Invariant: a call of C never throws; a failure is its errno, negated as the kernel does.
  */
 
 import { createRequire } from 'node:module';
@@ -14,14 +14,22 @@ type Foreign = ((...parameters: unknown[]) => number) & { async(...parameters: u
 interface Koffi {
   load(library: string | null): { func(declaration: string): Foreign };
   errno(): number;
-  node: { poll(fd: number, events: { readable: boolean }, callback: () => void): PollHandle };
+  node: { poll(fd: number, events: PollEvents, callback: PollCallback): PollHandle };
 }
 
-/** A watch of the event loop on a file descriptor. */
+export interface PollEvents {
+  readonly readable: boolean;
+  readonly writable: boolean;
+}
+
+/** Called by the event loop. It must not throw, and no microtask runs behind it before another callback. */
+type PollCallback = (status: number, events: PollEvents) => void;
+
+/** A watch of the event loop on a descriptor, for as long as the states last that it was started for. */
 export interface PollHandle {
+  start(events: PollEvents, callback: PollCallback): void;
+  stop(): void;
   close(): void;
-  ref(): void;
-  unref(): void;
 }
 
 /** Each call returns what the C function does, or its errno negated. */
@@ -39,20 +47,8 @@ export interface Libc {
   resetOnClose(fd: number): number;
   /** The failure of a socket that has not been told yet, as a positive errno; 0 without one. */
   takeError(fd: number): number;
-  epollCreate(): number;
-  /** Watches a descriptor for every change of its state. */
-  epollAdd(epoll: number, fd: number): number;
-  /** The descriptors whose state has changed, at most 64; does not wait. */
-  epollTake(epoll: number): readonly EpollEvent[];
-  /** Calls back on the event loop while `fd` is readable. The callback must not throw, and no microtask runs after it. */
-  poll(fd: number, callback: () => void): PollHandle;
-}
-
-export interface EpollEvent {
-  readonly fd: number;
-  readonly readable: boolean;
-  readonly writable: boolean;
-  readonly broken: boolean;
+  /** Watches a descriptor on the event loop, once each. Throws where that cannot be. */
+  poll(fd: number, events: PollEvents, callback: PollCallback): PollHandle;
 }
 
 /** Reserves the first `bytes` of the open file; resolves to 0 or to an errno. */
@@ -70,13 +66,6 @@ const SHUT_WR = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_LINGER = 13;
-const EPOLL_CTL_ADD = 1;
-const EPOLLIN = 0x1;
-const EPOLLOUT = 0x4;
-const EPOLLERR = 0x8;
-const EPOLLHUP = 0x10;
-const EPOLLET = 0x80000000;
-const maxEvents = 64;
 // Elsewhere these numbers differ, or nobody has tried.
 const knownMachines: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 
@@ -97,14 +86,7 @@ export function loadLibc(): Libc {
   const shutdown = libc.func('int shutdown(int fd, int how)');
   const setsockopt = libc.func('int setsockopt(int fd, int level, int name, void *value, int length)');
   const getsockopt = libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
-  const epollCreate = libc.func('int epoll_create1(int flags)');
-  const epollControl = libc.func('int epoll_ctl(int epoll, int operation, int fd, void *event)');
-  const epollWait = libc.func('int epoll_wait(int epoll, void *events, int length, int ms)');
 
-  // epoll_event is a u32 and a u64, packed on x86-64 alone.
-  const [stride, place] = process.arch === 'x64' ? [3, 1] : [4, 2];
-  const events = new Uint32Array(stride * maxEvents);
-  const interest = new Uint32Array(stride);
   const pair = new Int32Array(2);
   const linger = Int32Array.of(1, 0);
   const errorValue = new Int32Array(1);
@@ -127,25 +109,7 @@ export function loadLibc(): Libc {
       const result = getsockopt(fd, SOL_SOCKET, SO_ERROR, errorValue, errorLength);
       return result < 0 ? 0 : (errorValue[0] ?? 0);
     },
-    epollCreate: () => told(epollCreate(O_CLOEXEC)),
-    epollAdd: (epoll, fd) => {
-      interest[0] = EPOLLIN | EPOLLOUT | EPOLLET;
-      interest[place] = fd;
-      return told(epollControl(epoll, EPOLL_CTL_ADD, fd, interest));
-    },
-    epollTake: (epoll) => {
-      const count = epollWait(epoll, events, maxEvents, 0);
-      const taken: EpollEvent[] = [];
-      for (let at = 0; at < count * stride; at += stride) {
-        const state = events[at] ?? 0;
-        const broken = (state & (EPOLLERR | EPOLLHUP)) !== 0;
-        const readable = broken || (state & EPOLLIN) !== 0;
-        const writable = broken || (state & EPOLLOUT) !== 0;
-        taken.push({ fd: events[at + place] ?? -1, readable, writable, broken });
-      }
-      return taken;
-    },
-    poll: (fd, callback) => koffi.node.poll(fd, { readable: true }, callback),
+    poll: (fd, events, callback) => koffi.node.poll(fd, events, callback),
   };
 }
 

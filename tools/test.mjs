@@ -9,7 +9,11 @@ const named = process.argv.slice(2);
 const files =
   named.length > 0 ? named : readdirSync('test', { recursive: true }).map((name) => path.join('test', name));
 const tests = files.filter((name) => name.endsWith('.test.ts')).sort();
-const { status } = spawnSync(process.execPath, ['--import', import.meta.resolve('tsx'), '--test', ...tests], {
-  stdio: 'inherit',
-});
+const { status } = spawnSync(
+  process.execPath,
+  ['--import', import.meta.resolve('tsx'), '--test', '--test-timeout=60000', ...tests],
+  {
+    stdio: 'inherit',
+  },
+);
 process.exitCode = status ?? 1;

@@ -33,7 +33,11 @@ export async function runWorkers(
     // One that ended before it listened is not among them, and whoever started it knows.
     if (!workers.delete(dead) || isStopping) return;
     process.stderr.write(`hopline: worker ${dead.process.pid} ended (${dead.process.exitCode}); starting another\n`);
-    startWorker(workers).catch(() => process.stderr.write('hopline: the new worker did not start\n'));
+    startWorker(workers).then(
+      // It hears nothing before it listens, and by then the others may have been told to stop.
+      () => isStopping && tellAll(workers),
+      () => process.stderr.write('hopline: the new worker did not start\n'),
+    );
   });
   announce(await startWorker(workers));
   try {

@@ -178,7 +178,8 @@ export class Leg {
   write(bytes: Buffer): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#socket.write(bytes, (cause) => {
-        if (cause) reject(this.#failure ?? lost(this.peer, cause));
+        // A write that was cut off by closing the socket reports no error of its own.
+        if (cause || this.#socket.destroyed) reject(this.#failure ?? lost(this.peer, cause));
         else resolve();
       });
     });
@@ -209,11 +210,19 @@ export class Leg {
     if (this.#socket.destroyed) return;
     if (error) {
       this.#failure ??= error;
-      this.#socket.resetAndDestroy();
-    } else {
-      this.#socket.destroy();
+      this.#resetOnClose();
     }
+    this.#socket.destroy();
     this.#wake?.();
+  }
+
+  /**
+   * `resetAndDestroy()` ends the stream before it resets it; a `destroy()` that comes in between then fails to reset
+   * and never closes the socket. While an end is on its way, no reset can be sent.
+   */
+  #resetOnClose(): void {
+    if (this.#socket.writableEnded && !this.#socket.writableFinished) return;
+    (this.#socket as unknown as { resetAndClosing: boolean }).resetAndClosing = true;
   }
 
   /** Ends politely: sends the end, then reads on for up to `lingerMs`, since closing on unread bytes would reset what was sent. */

@@ -247,6 +247,11 @@ export class Leg {
     if (this.#socket.writableLength > 0) await this.write(Buffer.alloc(0));
   }
 
+  /** Counts as a byte moved: for who writes to the connection past this leg. */
+  touch(): void {
+    this.#socket.setTimeout(this.#socket.timeout ?? 0);
+  }
+
   /** The descriptor of a leg that could be detached now: unbroken, open for writing, with no write on its way. */
   get descriptor(): number | undefined {
     const { destroyed, writable, writableLength } = this.#socket;

@@ -3,7 +3,8 @@
  *
  * Reads a block from disk while the one before it is on its way, and no further
  * ahead: a slow client stops the reads. Answers to requests that came together
- * leave together. A piece whose digest is known is not hashed again.
+ * leave together. A piece whose digest is known is not hashed again, and where
+ * there is a kernel path it does not pass through this process either.
  * Invariant: memory per circuit is two blocks, whatever the file's size.
  * Specification: docs/protocol.md#requests
  */
@@ -12,6 +13,7 @@ import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
 import { readHead, readHeadNow } from '../io/head.ts';
+import type { FileSender } from '../io/kernel/file-sender.ts';
 import type { Leg } from '../io/leg.ts';
 import { decodeRequest, encodeMessage, type Message, type Open, type Request, refusal } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
@@ -39,6 +41,9 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
 
 /** Milliseconds that an answer may wait for the ones to requests that came with its own. */
 const gatherMs = 5;
+
+/** Bytes below which a copy costs less than the calls that would save it. */
+const minKernelBytes = 64 * 1024;
 
 /** Requests that are looked at before their turn, so that their files are open by then. */
 const requestsAhead = 8;
@@ -76,6 +81,7 @@ class OriginCircuit {
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #refused = false;
   #gathering = 0;
+  #sender: FileSender | undefined;
   #files = 0;
   #bytes = 0;
 
@@ -143,6 +149,7 @@ class OriginCircuit {
   }
 
   async close(): Promise<void> {
+    this.#sender?.close();
     this.#closeFile();
     for (const { opening } of this.#due) this.#closeLater(opening);
     await Promise.all(this.#closing);
@@ -224,8 +231,38 @@ class OriginCircuit {
 
   async #sendKnown({ head, offset, length, tail }: KnownPiece, served: ServedFile): Promise<void> {
     await this.#outbox.append(head);
-    await this.#sendContent(served, offset, length, () => {});
+    const sender = length >= minKernelBytes ? await this.#openSender() : undefined;
+    if (sender) await this.#sendInKernel(sender, served, offset, length);
+    else await this.#sendContent(served, offset, length, () => {});
     await this.#outbox.append(tail);
+  }
+
+  /** What sends files inside the kernel, once everything before has left; undefined where there is no such way. */
+  async #openSender(): Promise<FileSender | undefined> {
+    const { kernel } = this.#node.join;
+    if (!kernel) return undefined;
+    await this.#outbox.drain();
+    if (this.#sender) return this.#sender;
+    const { descriptor } = this.#leg;
+    const socket = descriptor === undefined ? -1 : kernel.duplicate(descriptor);
+    if (socket >= 0) this.#sender = kernel.openSender(socket, this.#leg.peer);
+    void this.#leg.closed.then(() => this.#sender?.close());
+    return this.#sender;
+  }
+
+  async #sendInKernel(sender: FileSender, served: ServedFile, offset: number, length: number): Promise<void> {
+    const range = { fd: served.descriptor, offset, length };
+    const sent = await sender.send(range, () => this.#leg.touch());
+    if (sent < length) {
+      // A promised length is always sent; what the file no longer has is zeros, and REFUSED instead of END says so.
+      for (let left = length - sent; left > 0; ) {
+        const block = (await this.#outbox.room(left)).fill(0);
+        this.#outbox.advance(block.length);
+        left -= block.length;
+      }
+      throw changed();
+    }
+    await served.check();
   }
 
   /** Sends and hashes, and remembers the digest if the bytes are for certain those of the version. */

@@ -62,6 +62,10 @@ export class ServedFile {
     }
   }
 
+  get descriptor(): number {
+    return this.#handle.fd;
+  }
+
   /** Reads into `buffer` at `position`, all of it. Throws `FILE_CHANGED` if the file ends before, `FILE_UNREADABLE`. */
   async readFully(buffer: Buffer, position: number): Promise<void> {
     let filled = 0;

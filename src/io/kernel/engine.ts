@@ -13,6 +13,7 @@ import { getSystemErrorName } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { idled, lost } from '../loss.ts';
+import { FileSender } from './file-sender.ts';
 import { type Libc, loadLibc, type PollEvents, type PollHandle } from './libc.ts';
 import { Pipes } from './pipes.ts';
 import { type Breakage, type Side, Tunnel, type TunnelEnd } from './tunnel.ts';
@@ -51,6 +52,8 @@ export interface KernelEngine {
   discard(fd: number): void;
   /** Joins two non-blocking sockets and closes them in the end. */
   splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice;
+  /** What sends files to the socket, by way of a duplicate of its descriptor, which it owns from now on. */
+  openSender(socket: number, peer: string): FileSender;
   /** Ends what still runs. */
   close(): void;
 }
@@ -64,6 +67,7 @@ class PollEngine implements KernelEngine {
   readonly #libc: Libc;
   readonly #pipes: Pipes;
   readonly #running = new Set<Splice>();
+  readonly #senders = new Set<FileSender>();
 
   constructor(libc: Libc) {
     this.#libc = libc;
@@ -85,7 +89,14 @@ class PollEngine implements KernelEngine {
     return splice;
   }
 
+  openSender(socket: number, peer: string): FileSender {
+    const sender = new FileSender(this.#libc, socket, peer, () => this.#senders.delete(sender));
+    this.#senders.add(sender);
+    return sender;
+  }
+
   close(): void {
+    for (const sender of this.#senders) sender.close();
     for (const splice of this.#running) splice.abort(new HoplineError('NODE_STOPPING', 'the node is stopping'));
     this.#pipes.close();
   }

@@ -36,6 +36,8 @@ export interface PollHandle {
 export interface Libc {
   splice(from: number, to: number, bytes: number): number;
   send(fd: number, bytes: Buffer): number;
+  /** Sends a range of a file to a socket; fewer bytes when the socket is full or the file ends. */
+  sendFile(socket: number, file: number, offset: number, bytes: number): number;
   /** A pipe that never blocks: its reading and its writing end, or an errno. */
   pipe(): { readonly out: number; readonly into: number } | number;
   setPipeBytes(fd: number, bytes: number): number;
@@ -80,6 +82,7 @@ export function loadLibc(): Libc {
   // The pointers are always null, and an integer is cheaper to pass; likewise ssize_t, which koffi does not know.
   const splice = libc.func('intptr_t splice(int from, intptr_t at, int to, intptr_t at2, size_t length, int flags)');
   const send = libc.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
+  const sendfile = libc.func('intptr_t sendfile(int to, int from, void *offset, size_t bytes)');
   const pipe2 = libc.func('int pipe2(void *fds, int flags)');
   const fcntl = libc.func('int fcntl(int fd, int command, int value)');
   const close = libc.func('int close(int fd)');
@@ -88,6 +91,7 @@ export function loadLibc(): Libc {
   const getsockopt = libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
 
   const pair = new Int32Array(2);
+  const place = new BigInt64Array(1);
   const linger = Int32Array.of(1, 0);
   const errorValue = new Int32Array(1);
   const errorLength = Int32Array.of(4);
@@ -95,6 +99,10 @@ export function loadLibc(): Libc {
   return {
     splice: (from, to, bytes) => told(splice(from, 0, to, 0, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)),
     send: (fd, bytes) => told(send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL)),
+    sendFile: (socket, file, offset, bytes) => {
+      place[0] = BigInt(offset);
+      return told(sendfile(socket, file, place, bytes));
+    },
     pipe: () => {
       const result = told(pipe2(pair, O_NONBLOCK | O_CLOEXEC));
       const [out, into] = pair;

@@ -49,7 +49,7 @@ async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext):
       position += part.length;
       node.metrics.bytesServed += part.length;
     }
-    await file.check();
+    file.check();
     node.log.info({ peer: near.peer, dialect: 'classic', bytes: file.size }, 'file served');
   } catch (error) {
     // The dialect has no word for a failure in the middle: only a reset keeps the client from taking half for whole.

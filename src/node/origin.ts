@@ -262,7 +262,7 @@ class OriginCircuit {
       }
       throw changed();
     }
-    await served.check();
+    served.check();
   }
 
   /** Sends and hashes, and remembers the digest if the bytes are for certain those of the version. */
@@ -296,6 +296,6 @@ class OriginCircuit {
       position += block.length;
     }
     if (failure) throw failure;
-    await served.check();
+    served.check();
   }
 }

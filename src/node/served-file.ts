@@ -8,7 +8,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { type BigIntStats, constants } from 'node:fs';
+import { type BigIntStats, constants, fstatSync } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../core/errors.ts';
@@ -23,13 +23,13 @@ export class ServedFile {
   /** Changes whenever the file does: a hash of device, inode, size and modification time in nanoseconds. */
   readonly version: string;
   readonly #handle: FileHandle;
-  readonly #modifiedMs: number;
+  readonly #opened: BigIntStats;
 
   private constructor(handle: FileHandle, opened: BigIntStats) {
     this.#handle = handle;
     this.size = Number(opened.size);
     this.version = versionOf(opened);
-    this.#modifiedMs = Number(opened.mtimeMs);
+    this.#opened = opened;
   }
 
   /**
@@ -37,7 +37,7 @@ export class ServedFile {
    * again within the same step of its time stamp.
    */
   get isSettled(): boolean {
-    return Date.now() - this.#modifiedMs > mtimeStepMs;
+    return Date.now() - Number(this.#opened.mtimeMs) > mtimeStepMs;
   }
 
   /** Opens `name` below `root`, which must be a real path. Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`. */
@@ -79,9 +79,14 @@ export class ServedFile {
     }
   }
 
-  /** Throws `FILE_CHANGED` unless the file is still the version that was opened. */
-  async check(): Promise<void> {
-    if (versionOf(await this.#handle.stat({ bigint: true })) !== this.version) throw changed();
+  /**
+   * Throws `FILE_CHANGED` unless the file is still the version that was opened.
+   * Asks at once instead of through the thread pool, which takes ten times as long as the kernel's answer from memory.
+   */
+  check(): void {
+    const { dev, ino, size, mtimeNs } = fstatSync(this.#handle.fd, { bigint: true });
+    const opened = this.#opened;
+    if (size !== opened.size || mtimeNs !== opened.mtimeNs || ino !== opened.ino || dev !== opened.dev) throw changed();
   }
 
   close(): Promise<void> {

@@ -31,7 +31,8 @@ export interface FileTargetOptions {
  */
 export async function createFileTarget(output: string, name: string, options: FileTargetOptions): Promise<Target> {
   const wanted = path.resolve(output);
-  const isDirectory = /[\\/]$/.test(output) || ((await stat(wanted).catch(() => undefined))?.isDirectory() ?? false);
+  const isDirectory =
+    endsLikeDirectory(output) || ((await stat(wanted).catch(() => undefined))?.isDirectory() ?? false);
   const target = isDirectory ? path.join(wanted, name) : wanted;
   const existing = await lstat(target).catch(() => undefined);
   if (existing && !options.force) throw exists(target);
@@ -63,10 +64,11 @@ export class TargetDirectory {
     this.#existing = existing;
   }
 
-  /** Throws `DISK_FAILED` unless `output` is a directory. */
+  /** Throws `DISK_FAILED` unless `output` is a directory, or ends like one and can be made. */
   static async open(output: string, force: boolean): Promise<TargetDirectory> {
     const directory = path.resolve(output);
     try {
+      if (endsLikeDirectory(output)) await (await loadExtra()).ensureDir(directory);
       const entries = await readdir(directory, { withFileTypes: true });
       return new TargetDirectory(directory, force, new Map(entries.map((entry) => [entry.name, entry.isDirectory()])));
     } catch (cause) {
@@ -206,6 +208,10 @@ class FileTarget implements Target {
     const code = reason === 'ENOSPC' || reason === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED';
     return new HoplineError(code, `cannot write ${this.path} (${reason})`, { cause: error, reason });
   }
+}
+
+function endsLikeDirectory(output: string): boolean {
+  return /[\\/]$/.test(output);
 }
 
 /** Loaded when first needed: it takes longer to import than a small file takes to come. */

@@ -6,9 +6,11 @@
  * Invariant: once `close()` has settled, no socket or timer of the node is left.
  */
 
+import { setMaxListeners } from 'node:events';
 import { realpath, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
+import path from 'node:path';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
@@ -61,9 +63,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const root = await resolveRoot(options.root ?? process.cwd());
   const rules = parseNextRules(options.next ?? []);
   const store =
-    options.digestCache === undefined
-      ? undefined
-      : await DigestStore.open(options.digestCache, limits.maxDigestCacheFiles, log);
+    options.digestCache === undefined ? undefined : await openDigestStore(options.digestCache, root, limits, log);
   const digestCache = new DigestCache(limits.maxDigestCacheBytes, store);
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
@@ -71,6 +71,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const kernel = (options.kernel ?? true) ? startEngine(log) : undefined;
 
   const stopping = new AbortController();
+  // Every connection that waits for its head listens, and there may be thousands.
+  setMaxListeners(0, stopping.signal);
   const node: NodeContext = {
     root,
     mayDial: createNextPolicy(rules, address.host),
@@ -149,6 +151,13 @@ function joinOptions(kernel: KernelEngine | undefined, limits: Limits, clock: Cl
     isTold = true;
   };
   return { kernel, idleMs: limits.idleMs, clock, onFallback };
+}
+
+async function openDigestStore(directory: string, root: string, limits: Limits, log: Logger): Promise<DigestStore> {
+  const store = await DigestStore.open(directory, limits.maxDigestCacheFiles, log);
+  const below = path.relative(root, await realpath(directory));
+  if (below.split(path.sep)[0] === '..' || path.isAbsolute(below)) return store;
+  throw new HoplineError('USAGE_INVALID', `--digest-cache: read "${directory}", expected a directory outside the root`);
 }
 
 async function resolveRoot(root: string): Promise<string> {

@@ -196,6 +196,10 @@ test('a hop that takes the connection and says nothing is found and named', asyn
 
 test('connections above the limit are each refused by name, and the node serves on', async (t) => {
   const root = await makeTempRoot(t);
+  const warnings: Error[] = [];
+  const collect = (warning: Error) => warnings.push(warning);
+  process.on('warning', collect);
+  t.after(() => process.off('warning', collect));
   const limits = { ...short, maxConnections: 8, maxRefusals: 900, headMs: 20_000, idleMs: 20_000 };
   const { nodes } = await startChain(t, 1, root.path, { limits });
   const [node] = nodes as [RunningNode];
@@ -213,6 +217,7 @@ test('connections above the limit are each refused by name, and the node serves 
   );
   assert.ok(named.length >= 900, 'past the cap on refusals a connection may be dropped');
   assert.equal(node.stats().failures.LIMIT_CONNECTIONS, 1000);
+  assert.deepEqual(warnings, []);
   for (const socket of [...held, ...answers.map(({ socket }) => socket)]) socket?.destroy();
   await until(() => node.stats().open === 0);
   await assertServes(t, node, root);

@@ -247,4 +247,8 @@ test('names that would meet on disk, and an output that is no directory, are ref
   await mkdir(path.join(out.path, 'dir'));
   const nowhere = { hops, files: ['x', 'y'], output: path.join(out.path, 'none') };
   await assert.rejects(downloadFiles(nowhere), { code: 'DISK_FAILED', message: /need a directory/ });
+  const fresh = { ...nowhere, output: `${path.join(out.path, 'fresh')}/` };
+  const [first] = await downloadFiles(fresh);
+  assert.equal(first && 'error' in first && first.error?.code, 'PEER_UNREACHABLE');
+  assert.deepEqual(await out.list(), ['dir', 'fresh']);
 });

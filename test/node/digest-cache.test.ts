@@ -110,6 +110,11 @@ test('a digest cache that is not a directory is a usage error', async (t) => {
   await writeFile(path.join(dir.path, 'digests'), 'a file');
   const node = startNode({ listen: { host: '127.0.0.1', port: 0 }, digestCache: path.join(dir.path, 'digests') });
   await assert.rejects(node, { code: 'USAGE_INVALID', message: /--digest-cache: read ".*", expected a directory/ });
+  const below = path.join(dir.path, 'below');
+  await assert.rejects(startNode({ listen: { host: '127.0.0.1', port: 0 }, root: dir.path, digestCache: below }), {
+    code: 'USAGE_INVALID',
+    message: /outside the root/,
+  });
 });
 
 async function startOrigin(t: TestContext, root: TempRoot, digestCache: string): Promise<RunningNode> {

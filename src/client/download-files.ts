@@ -9,8 +9,8 @@
 
 import path from 'node:path';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
+import type { Chunk } from '../io/blocks.ts';
 import { availableDigests } from '../io/digest.ts';
-import type { Chunk } from '../io/leg.ts';
 import type { Hop } from '../wire/address.ts';
 import { checkName } from '../wire/route.ts';
 import type { ClientContext } from './circuit.ts';

@@ -12,8 +12,8 @@ import { type FileHandle, link, lstat, open, readdir, rename, stat, statfs, unli
 import { constants as os } from 'node:os';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../core/errors.ts';
+import type { Chunk } from '../io/blocks.ts';
 import { type Fallocate, loadFallocate } from '../io/kernel/libc.ts';
-import type { Chunk } from '../io/leg.ts';
 import type { Reservation, Target } from './target.ts';
 import { WriteBehind } from './write-behind.ts';
 

@@ -7,7 +7,7 @@
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
-import type { Chunk } from '../io/leg.ts';
+import type { Chunk } from '../io/blocks.ts';
 import type { Reservation, Target } from './target.ts';
 
 interface HeldPiece {

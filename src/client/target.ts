@@ -5,7 +5,7 @@
  * `accept` says so piece by piece, and only `commit` makes the result visible.
  */
 
-import type { Chunk } from '../io/leg.ts';
+import type { Chunk } from '../io/blocks.ts';
 
 /**
  * `allocated`: the disk has set the space aside. `sparse`: the file has its length, but the space may still run out.

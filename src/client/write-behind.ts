@@ -7,7 +7,7 @@
  */
 
 import type { FileHandle } from 'node:fs/promises';
-import type { Chunk } from '../io/leg.ts';
+import type { Chunk } from '../io/blocks.ts';
 
 const batchBytes = 1024 * 1024;
 

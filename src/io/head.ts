@@ -12,7 +12,8 @@
 import { type Clock, startDeadline } from '../core/clock.ts';
 import { type ErrorCode, HoplineError } from '../core/errors.ts';
 import { type Decoded, more, ok } from '../wire/decoded.ts';
-import type { Chunk, Leg } from './leg.ts';
+import type { Chunk } from './blocks.ts';
+import type { Leg } from './leg.ts';
 
 export interface HeadOptions {
   readonly clock: Clock;

@@ -14,12 +14,10 @@
 import net from 'node:net';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { formatHop } from '../wire/address.ts';
+import { Blocks, type Chunk, splitChunk } from './blocks.ts';
 import { idled, lost } from './loss.ts';
 
 const blocksAhead = 2;
-/** A consumer that writes to disk gives several blocks back at once; allocating them anew costs more than keeping them. */
-const maxFreeBlocks = 16;
-const firstBlockBytes = 16 * 1024;
 const keepAliveDelayMs = 15_000;
 
 export interface LegOptions {
@@ -31,12 +29,6 @@ export interface LegOptions {
 
 export interface DialOptions extends LegOptions {
   readonly signal?: AbortSignal | undefined;
-}
-
-/** Bytes that were read. Whoever holds a chunk releases it once, when the bytes are no longer needed. */
-export interface Chunk {
-  readonly bytes: Buffer;
-  release(): void;
 }
 
 /** What is left of a leg whose connection someone else carries on. */
@@ -313,49 +305,6 @@ export class Leg {
       else signal?.addEventListener('abort', abort);
     });
   }
-}
-
-/** The blocks that one leg reads into: recycled when released, larger while reads fill them. */
-class Blocks {
-  readonly #maxBytes: number;
-  readonly #free: Buffer[] = [];
-  #bytes: number;
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-    this.#bytes = Math.min(firstBlockBytes, maxBytes);
-  }
-
-  onread(take: (chunk: Chunk) => boolean): net.OnReadOpts {
-    return {
-      buffer: () => this.#next(),
-      callback: (length, buffer) => {
-        const block = buffer as Buffer;
-        if (length === block.length) this.#bytes = Math.min(this.#bytes * 4, this.#maxBytes);
-        return take({ bytes: block.subarray(0, length), release: () => this.#recycle(block) });
-      },
-    };
-  }
-
-  #next(): Buffer {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
-  }
-
-  #recycle(block: Buffer): void {
-    if (block.length === this.#bytes && this.#free.length < maxFreeBlocks) this.#free.push(block);
-  }
-}
-
-function splitChunk(chunk: Chunk, at: number): [Chunk, Chunk] {
-  let holders = 2;
-  const release = () => {
-    holders -= 1;
-    if (holders === 0) chunk.release();
-  };
-  return [
-    { bytes: chunk.bytes.subarray(0, at), release },
-    { bytes: chunk.bytes.subarray(at), release },
-  ];
 }
 
 function unreachable(peer: string, cause: Error): HoplineError {

@@ -13,9 +13,9 @@ import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
 import { readHead, readHeadNow } from '../io/head.ts';
-import type { FileSender } from '../io/kernel/file-sender.ts';
 import type { Leg } from '../io/leg.ts';
 import { decodeRequest, encodeMessage, type Message, type Open, type Request, refusal } from '../wire/messages.ts';
+import { ContentWriter } from './content.ts';
 import type { NodeContext } from './context.ts';
 import type { PieceDigests } from './digest-cache.ts';
 import { Outbox } from './outbox.ts';
@@ -42,9 +42,6 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
 /** Milliseconds that an answer may wait for the ones to requests that came with its own. */
 const gatherMs = 5;
 
-/** Bytes below which a copy costs less than the calls that would save it. */
-const minKernelBytes = 64 * 1024;
-
 /** Requests that are looked at before their turn, so that their files are open by then. */
 const requestsAhead = 8;
 
@@ -62,26 +59,18 @@ interface OpenFile {
   nextPiece: number;
 }
 
-/** All that an answer to READ is when the digest is known beforehand: two frames, and a range of the file between them. */
-interface KnownPiece {
-  readonly head: Buffer;
-  readonly offset: number;
-  readonly length: number;
-  readonly tail: Buffer;
-}
-
 class OriginCircuit {
   readonly #leg: Leg;
   readonly #open: Open;
   readonly #node: NodeContext;
   readonly #outbox: Outbox;
+  readonly #content: ContentWriter;
   readonly #due: DueRequest[] = [];
   readonly #closing = new Set<Promise<void>>();
   #file: OpenFile | undefined;
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #refused = false;
   #gathering = 0;
-  #sender: FileSender | undefined;
   #files = 0;
   #bytes = 0;
 
@@ -90,6 +79,7 @@ class OriginCircuit {
     this.#open = open;
     this.#node = node;
     this.#outbox = new Outbox(leg, node.limits.maxBlockBytes);
+    this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel);
   }
 
   get summary(): { files: number; bytes: number } {
@@ -149,7 +139,7 @@ class OriginCircuit {
   }
 
   async close(): Promise<void> {
-    this.#sender?.close();
+    this.#content.close();
     this.#closeFile();
     for (const { opening } of this.#due) this.#closeLater(opening);
     await Promise.all(this.#closing);
@@ -217,7 +207,11 @@ class OriginCircuit {
     if (piece !== undefined) this.#file.nextPiece = Math.max(this.#file.nextPiece, piece + 1);
     const head = encodeMessage({ type: 'data', offset, length: sent });
     if (digest === undefined) await this.#sendHashed(head, offset, sent, piece, this.#file);
-    else await this.#sendKnown({ head, offset, length: sent, tail: encodeMessage({ type: 'end', digest }) }, served);
+    else {
+      await this.#outbox.append(head);
+      await this.#content.send(served, { offset, length: sent });
+      await this.#send({ type: 'end', digest });
+    }
     this.#bytes += sent;
     this.#node.metrics.bytesServed += sent;
   }
@@ -227,42 +221,6 @@ class OriginCircuit {
     const { pieceBytes } = digests.key;
     const due = Math.min(pieceBytes, served.size - offset);
     return offset % pieceBytes === 0 && length > 0 && length === due ? offset / pieceBytes : undefined;
-  }
-
-  async #sendKnown({ head, offset, length, tail }: KnownPiece, served: ServedFile): Promise<void> {
-    await this.#outbox.append(head);
-    const sender = length >= minKernelBytes ? await this.#openSender() : undefined;
-    if (sender) await this.#sendInKernel(sender, served, offset, length);
-    else await this.#sendContent(served, offset, length, () => {});
-    await this.#outbox.append(tail);
-  }
-
-  /** What sends files inside the kernel, once everything before has left; undefined where there is no such way. */
-  async #openSender(): Promise<FileSender | undefined> {
-    const { kernel } = this.#node.join;
-    if (!kernel) return undefined;
-    await this.#outbox.drain();
-    if (this.#sender) return this.#sender;
-    const { descriptor } = this.#leg;
-    const socket = descriptor === undefined ? -1 : kernel.duplicate(descriptor);
-    if (socket >= 0) this.#sender = kernel.openSender(socket, this.#leg.peer);
-    void this.#leg.closed.then(() => this.#sender?.close());
-    return this.#sender;
-  }
-
-  async #sendInKernel(sender: FileSender, served: ServedFile, offset: number, length: number): Promise<void> {
-    const range = { fd: served.descriptor, offset, length };
-    const sent = await sender.send(range, () => this.#leg.touch());
-    if (sent < length) {
-      // A promised length is always sent; what the file no longer has is zeros, and REFUSED instead of END says so.
-      for (let left = length - sent; left > 0; ) {
-        const block = (await this.#outbox.room(left)).fill(0);
-        this.#outbox.advance(block.length);
-        left -= block.length;
-      }
-      throw changed();
-    }
-    served.check();
   }
 
   /** Sends and hashes, and remembers the digest if the bytes are for certain those of the version. */
@@ -277,25 +235,9 @@ class OriginCircuit {
     const { isSettled } = served;
     const hasher = file.digest.start();
     await this.#outbox.append(head);
-    await this.#sendContent(served, offset, length, (block) => hasher.update(block));
+    await this.#content.sendSeen(served, { offset, length }, (block) => hasher.update(block));
     const digest = hasher.digest();
     if (piece !== undefined && isSettled) digests.set(piece, digest);
     await this.#send({ type: 'end', digest });
-  }
-
-  /** Throws if the bytes sent may not be those of the version that was opened. */
-  async #sendContent(served: ServedFile, offset: number, length: number, see: (block: Buffer) => void): Promise<void> {
-    let failure: HoplineError | undefined;
-    for (let position = offset; position < offset + length; ) {
-      const block = await this.#outbox.room(offset + length - position);
-      // A promised length is always sent; after a failure it is zeros, and REFUSED instead of END says so.
-      failure ??= await served.readFully(block, position).then(() => undefined, asHoplineError);
-      if (failure) block.fill(0);
-      else see(block);
-      this.#outbox.advance(block.length);
-      position += block.length;
-    }
-    if (failure) throw failure;
-    served.check();
   }
 }

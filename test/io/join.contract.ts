@@ -7,8 +7,9 @@ import { readdir } from 'node:fs/promises';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
+import type { Chunk } from '../../src/io/blocks.ts';
 import { type JoinOptions, type JoinResult, joinLegs } from '../../src/io/join.ts';
-import { type Chunk, Leg } from '../../src/io/leg.ts';
+import { Leg } from '../../src/io/leg.ts';
 import { until } from '../support/chain.ts';
 
 const mib = 1024 * 1024;

@@ -46,7 +46,8 @@ export class FileSender {
   }
 
   /**
-   * Settles with how many bytes the kernel has taken: all of the range, or fewer if the file ended before.
+   * Settles with how many bytes the kernel has taken: all of the range, or fewer if the file ended before
+   * or could not be read.
    * `onSlice` is called whenever some have gone. Throws `PEER_LOST`.
    */
   send(range: FileRange, onSlice: () => void): Promise<number> {
@@ -90,7 +91,7 @@ export class FileSender {
       sending.onSlice();
       if (sending.sent < range.length) this.#awaitRoom(sending);
       else sending.settle();
-    } else if (result === 0) {
+    } else if (result === 0 || result === -constants.errno.EIO) {
       sending.settle();
     } else if (result === -constants.errno.EAGAIN || result === -constants.errno.EINTR) {
       this.#awaitRoom(sending);

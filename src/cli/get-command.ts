@@ -21,10 +21,10 @@ import { getFiles } from './get-files.ts';
 import { hopCount, noProgress, type Progress, startProgress } from './progress.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
+import { formatRows, sparseNotice, startJsonLines } from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 const maxRouteFileBytes = 1024 * 1024;
-const jsonProgressEveryMs = 500;
 
 interface GetFlags {
   readonly via?: string;
@@ -165,16 +165,10 @@ function createReport(route: Route, flags: GetFlags): Report {
 }
 
 function createJsonReport(route: Route, stream: NodeJS.WritableStream): Report {
-  const print = (event: string, fields: object) => stream.write(`${JSON.stringify({ event, ...fields })}\n`);
+  const print = startJsonLines(stream);
   print('route', { file: route.file, hops: route.hops.map(formatHop) });
-  let due = 0;
   return {
-    event: ({ kind, ...fields }) => {
-      const now = performance.now();
-      if (kind === 'progress' && now < due) return;
-      if (kind === 'progress') due = now + jsonProgressEveryMs;
-      print(kind, fields);
-    },
+    event: ({ kind, ...fields }) => print(kind, fields),
     done: (result) => print('done', { ...result, bytesPerSecond: perSecond(result) }),
     stop: () => {},
   };
@@ -186,8 +180,7 @@ function createTextReport(route: Route, flags: GetFlags): Report {
   return {
     event: (event) => {
       if (event.kind === 'started') {
-        if (event.reservation === 'sparse')
-          process.stderr.write('this disk cannot reserve space: it may still run full\n');
+        if (event.reservation === 'sparse') process.stderr.write(sparseNotice);
         progress = startProgress(event.size, route.hops.length);
       } else if (event.kind === 'progress') {
         progress.update(event.bytes);
@@ -207,17 +200,16 @@ function formatResult(route: Route, result: DownloadResult): string {
   const { size, digest, elapsedMs } = result;
   const where = result.path === null ? 'stdout' : path.relative('', result.path) || result.path;
   const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
-  const rows = [
+  return formatRows([
     ['route', `${route.hops.map(formatHop).join(' -> ')} (${hopCount(route.hops.length)})`],
     ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)`],
-    ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`]] : []),
+    ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
     ['speed', `${formatRate(size, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
     result.verified
       ? ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}`]
       : ['verified', 'no, the classic dialect has no digests'],
-  ];
-  return rows.map(([label = '', text]) => `${label.padEnd(9)} ${text}\n`).join('');
+  ]);
 }
 
 function perSecond({ size, elapsedMs }: DownloadResult): number {

@@ -13,9 +13,8 @@ import {
 import { exitCodeOf, hintFor } from './exit.ts';
 import { hopCount, startFileProgress } from './progress.ts';
 import { ExitWith } from './report.ts';
+import { formatRows, sparseNotice, startJsonLines } from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
-
-const jsonProgressEveryMs = 500;
 
 export interface GetFilesFlags {
   readonly output?: string;
@@ -51,9 +50,8 @@ interface Show {
 }
 
 function showJson(hops: readonly Hop[], files: readonly string[]): Show {
-  const print = (event: string, fields: object) => process.stdout.write(`${JSON.stringify({ event, ...fields })}\n`);
+  const print = startJsonLines(process.stdout);
   print('route', { files: files.length, hops: hops.map(formatHop) });
-  let due = 0;
   const settled = ({ file, result, error }: FileOutcome) => {
     if (result) {
       print('done', { file, ...result });
@@ -66,9 +64,6 @@ function showJson(hops: readonly Hop[], files: readonly string[]): Show {
     event: (event) => {
       if (event.kind === 'settled') return settled(event);
       const { kind, ...fields } = event;
-      const now = performance.now();
-      if (kind === 'progress' && now < due) return;
-      if (kind === 'progress') due = now + jsonProgressEveryMs;
       print(kind, fields);
     },
     stop: () => {},
@@ -92,7 +87,7 @@ function showText(hops: readonly Hop[], files: readonly string[]): Show {
       if (event.kind === 'retry') process.stderr.write(`${event.file} was damaged on the way; asking again\n`);
       if (event.kind === 'started' && event.reservation === 'sparse' && !warned) {
         warned = true;
-        process.stderr.write('this disk cannot reserve space: it may still run full\n');
+        process.stderr.write(sparseNotice);
       }
       progress.update(settled, bytes);
     },
@@ -111,14 +106,13 @@ function formatSummary(hops: readonly Hop[], outcomes: readonly FileOutcome[], e
   const where = first?.path ? ` in ${path.relative('', path.dirname(first.path)) || '.'}` : '';
   const replaced = results.filter((result) => result.replaced).length;
   const perSecond = Math.round(results.length / Math.max(elapsedMs / 1000, 0.001));
-  const rows = [
+  return formatRows([
     ['route', `${hops.map(formatHop).join(' -> ')} (${hopCount(hops.length)})`],
     ['saved', `${results.length} of ${outcomes.length} files${where}${replaced > 0 ? ` (${replaced} replaced)` : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)`],
     ['speed', `${formatRate(size, elapsedMs)}, ${perSecond} files/s, ${(elapsedMs / 1000).toFixed(2)} s`],
     ['verified', results.length > 0 ? 'yes, every piece of every file' : 'no file arrived'],
-  ];
-  return rows.map(([label = '', text]) => `${label.padEnd(9)} ${text}\n`).join('');
+  ]);
 }
 
 /** A line for each failure, and one for all files that failed together. */

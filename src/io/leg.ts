@@ -129,11 +129,6 @@ export class Leg {
     });
   }
 
-  /** The address of this end, `host:port`. */
-  get local(): string {
-    return formatHop({ host: this.#socket.localAddress ?? 'unknown', port: this.#socket.localPort ?? 0 });
-  }
-
   /** Why the leg broke; undefined while it is open and after a clean end. */
   get failure(): HoplineError | undefined {
     return this.#failure;

@@ -108,11 +108,10 @@ test('a lingering leg does not wait longer than it was told', async (t) => {
   await leg.closed;
 });
 
-test('a dialled leg speaks with its peer and knows both addresses', async (t) => {
+test('a dialled leg speaks with its peer and knows its address', async (t) => {
   const { port, address } = await startPeer(t, (socket) => socket.pipe(socket));
   const leg = await Leg.dial('127.0.0.1', port, options);
   assert.equal(leg.peer, address);
-  assert.match(leg.local, /^127\.0\.0\.1:\d+$/);
   await leg.write(Buffer.from('echo'));
   leg.end();
   assert.equal((await readAll(leg)).toString(), 'echo');

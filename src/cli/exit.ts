@@ -53,6 +53,7 @@ const exits = {
   FILE_UNREADABLE: { exit: 'refused', hint: "look into the origin's log and disk" },
   HASH_MISMATCH: { exit: 'integrity', hint: 'a hop on the route alters bytes; try another route' },
   DISK_EXISTS: { exit: 'disk', hint: 'use --force to replace it, or -o for another place' },
+  DISK_BUSY: { exit: 'disk', hint: 'wait for the other transfer, or use -o for another place' },
   DISK_FULL: { exit: 'disk', hint: 'make room, or use -o for another place' },
   DISK_FAILED: { exit: 'disk', hint: 'check the place that is written to, or use -o for another' },
   TIMEOUT_CONNECT: { exit: 'timeout', hint: 'check host, port and firewall, or raise --connect-timeout' },

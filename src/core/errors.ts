@@ -38,8 +38,9 @@ export const errorCodes = [
   'FILE_UNREADABLE',
   // The content that arrived.
   'HASH_MISMATCH',
-  // The disk that the client writes to.
+  // The disk that is written to.
   'DISK_EXISTS',
+  'DISK_BUSY',
   'DISK_FULL',
   'DISK_FAILED',
   // Time and the user's patience.

@@ -53,8 +53,13 @@ export interface Libc {
   poll(fd: number, events: PollEvents, callback: PollCallback): PollHandle;
 }
 
-/** Reserves the first `bytes` of the open file; resolves to 0 or to an errno. */
-export type Fallocate = (fd: number, bytes: number) => Promise<number>;
+/** The calls for files; each is missing where it cannot be made. */
+export interface DiskCalls {
+  /** Reserves the first `bytes` of the open file; resolves to 0 or to an errno. */
+  readonly fallocate?: (fd: number, bytes: number) => Promise<number>;
+  /** Locks the open file until it is closed; false if someone else has it open and locked. */
+  readonly lock?: (fd: number) => boolean;
+}
 
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
@@ -68,6 +73,8 @@ const SHUT_WR = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_LINGER = 13;
+const LOCK_EX = 2;
+const LOCK_NB = 4;
 // Elsewhere these numbers differ, or nobody has tried.
 const knownMachines: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 
@@ -121,21 +128,27 @@ export function loadLibc(): Libc {
   };
 }
 
-/** Linux's fallocate(2), or undefined where it cannot be called. */
-export function loadFallocate(): Fallocate | undefined {
-  if (process.platform !== 'linux') return undefined;
+/** Linux's fallocate(2) and flock(2), or nothing. */
+export function loadDiskCalls(): DiskCalls {
+  if (process.platform !== 'linux') return {};
   try {
     const koffi = loadKoffi();
+    const libc = koffi.load(null);
     // posix_fallocate would do, but it writes zeros where the file system cannot reserve, and that takes minutes.
-    const fallocate = koffi.load(null).func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
-    return (fd, bytes) =>
-      new Promise((resolve) => {
-        fallocate.async(fd, 0, 0, bytes, (error: unknown, result: number) => {
-          resolve(error || result !== 0 ? koffi.errno() || constants.errno.EIO : 0);
-        });
-      });
+    const fallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
+    const flock = libc.func('int flock(int fd, int operation)');
+    return {
+      fallocate: (fd, bytes) =>
+        new Promise((resolve) => {
+          fallocate.async(fd, 0, 0, bytes, (error: unknown, result: number) => {
+            resolve(error || result !== 0 ? koffi.errno() || constants.errno.EIO : 0);
+          });
+        }),
+      // A file system without locks is no reason to refuse a transfer.
+      lock: (fd) => flock(fd, LOCK_EX | LOCK_NB) === 0 || koffi.errno() !== constants.errno.EWOULDBLOCK,
+    };
   } catch {
-    return undefined;
+    return {};
   }
 }
 

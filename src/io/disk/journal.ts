@@ -1,0 +1,191 @@
+/**
+ * The books of an unfinished file: which pieces are in it, what digest each has, and which version vouched for it.
+ *
+ * Append-only; each record has a checksum, and reading stops at the first that
+ * is not right. Knows nothing about the content: file-target.ts decides which
+ * records it believes.
+ * Invariant: a record follows what it speaks of. A record that could not be written ends the book-keeping, not the transfer.
+ * Format: docs/resume.md#journal
+ */
+
+import { type FileHandle, open, readFile, rename, unlink } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
+import type { Content, Vouched } from './target.ts';
+
+/** Above this a journal is none of ours: that of a file of 1 TiB is a third of it. */
+const maxJournalBytes = 256 * 1024 * 1024;
+const format = 'hopline 1';
+
+/** What an earlier run wrote down. */
+export interface Books {
+  readonly header: string;
+  /** The process that wrote, 0 if it did not say. */
+  readonly owner: number;
+  readonly pieces: readonly BookedPiece[];
+  /** How many of `pieces`, from the first, had been synced. */
+  readonly synced: number;
+}
+
+export interface BookedPiece extends Vouched {
+  readonly index: number;
+}
+
+/** The header line for `content`: equal for equal content. */
+export function headerOf({ file, size, pieceBytes, algorithm }: Content): string {
+  return `${format} ${JSON.stringify({ file, size, pieceBytes, algorithm })}`;
+}
+
+/** Reads the journal at `path`; undefined if there is none, or none that is readable. */
+export async function readBooks(path: string): Promise<Books | undefined> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(path);
+  } catch {
+    return undefined;
+  }
+  if (bytes.length > maxJournalBytes) return undefined;
+  const records = soundRecords(bytes.toString('utf8'));
+  const header = records.next();
+  if (header.done || !header.value.startsWith(format)) return undefined;
+  const reader = new RecordReader();
+  for (const record of records) if (!reader.take(record)) break;
+  return { header: header.value, owner: reader.owner, pieces: reader.pieces, synced: reader.synced };
+}
+
+export class Journal {
+  readonly #path: string;
+  readonly #handle: FileHandle;
+  readonly #versions = new Map<string, number>();
+  #pieces = 0;
+  #waiting = '';
+  #writing: Promise<void> | undefined;
+  #isBroken = false;
+
+  private constructor(path: string, handle: FileHandle) {
+    this.#path = path;
+    this.#handle = handle;
+  }
+
+  /**
+   * Puts a new journal in the place of any earlier, with the pieces that count already, all of them synced.
+   * Throws what the system says.
+   */
+  static async create(path: string, content: Content, left: ReadonlyMap<number, Vouched>): Promise<Journal> {
+    const beside = `${path}.new`;
+    await unlink(beside).catch(() => {});
+    const journal = new Journal(path, await open(beside, 'ax', 0o666));
+    journal.#append(headerOf(content));
+    journal.#append(`owner ${process.pid}`);
+    for (const [index, vouched] of left) journal.addPiece(index, vouched);
+    if (left.size > 0) journal.addSynced(journal.count);
+    await journal.#writing;
+    await rename(beside, path);
+    return journal;
+  }
+
+  /** How many pieces it lists. */
+  get count(): number {
+    return this.#pieces;
+  }
+
+  /** The bytes of this piece are with the system. */
+  addPiece(index: number, { digest, version }: Vouched): void {
+    let number = this.#versions.get(version);
+    if (number === undefined) {
+      number = this.#versions.size;
+      this.#versions.set(version, number);
+      this.#append(`version ${number} ${Buffer.from(version).toString('base64url')}`);
+    }
+    this.#append(`piece ${index} ${digest} ${number}`);
+    this.#pieces += 1;
+  }
+
+  /** The bytes of the first `count` pieces that were added have been synced. */
+  addSynced(count: number): void {
+    this.#append(`synced ${count}`);
+  }
+
+  /** Settles when all records are with the system, or cannot be. Never throws. */
+  async close(): Promise<void> {
+    while (this.#writing) await this.#writing;
+    await this.#handle.close().catch(() => {});
+  }
+
+  async remove(): Promise<void> {
+    await this.close();
+    await unlink(this.#path).catch(() => {});
+  }
+
+  /** Records that come while others are being written leave together. */
+  #append(record: string): void {
+    if (this.#isBroken) return;
+    this.#waiting += sealed(record);
+    this.#writing ??= this.#writeAll();
+  }
+
+  async #writeAll(): Promise<void> {
+    try {
+      while (this.#waiting !== '') {
+        const text = this.#waiting;
+        this.#waiting = '';
+        await this.#handle.appendFile(text);
+      }
+    } catch {
+      // What follows a torn record would be dropped anyway.
+      this.#isBroken = true;
+    } finally {
+      this.#writing = undefined;
+    }
+  }
+}
+
+function sealed(record: string): string {
+  return `${checksum(record)} ${record}\n`;
+}
+
+function checksum(record: string): string {
+  return crc32(record).toString(16).padStart(8, '0');
+}
+
+/** The records up to the first that is torn or changed. */
+function* soundRecords(text: string): Generator<string, undefined> {
+  for (let start = 0; ; ) {
+    const end = text.indexOf('\n', start);
+    if (end < 0) return;
+    const record = text.slice(start + 9, end);
+    if (text[start + 8] !== ' ' || text.slice(start, start + 8) !== checksum(record)) return;
+    yield record;
+    start = end + 1;
+  }
+}
+
+class RecordReader {
+  readonly pieces: BookedPiece[] = [];
+  owner = 0;
+  synced = 0;
+  readonly #versions = new Map<string, string>();
+
+  /** Takes one record; false for one that is none of this format. */
+  take(record: string): boolean {
+    const [kind, first = '', second = '', third = ''] = record.split(' ');
+    switch (kind) {
+      case 'owner':
+        this.owner = Number(first);
+        return true;
+      case 'version':
+        this.#versions.set(first, Buffer.from(second, 'base64url').toString());
+        return true;
+      case 'piece': {
+        const version = this.#versions.get(third);
+        if (version === undefined) return false;
+        this.pieces.push({ index: Number(first), digest: second, version });
+        return true;
+      }
+      case 'synced':
+        this.synced = Math.min(Number(first), this.pieces.length);
+        return true;
+      default:
+        return false;
+    }
+  }
+}

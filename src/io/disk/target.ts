@@ -1,0 +1,74 @@
+/**
+ * Where content goes, piece by piece: what a file and a stream have in common.
+ *
+ * A piece is given when it has been verified, never before, in any order; only
+ * `commit` makes the result visible.
+ */
+
+import type { Chunk } from '../blocks.ts';
+import type { DigestName } from '../digest.ts';
+
+/**
+ * `allocated`: the disk has set the space aside. `sparse`: the file has its length, but the space may still run out.
+ * `none`: nothing to reserve, for an empty file or a stream.
+ */
+export type Reservation = 'allocated' | 'sparse' | 'none';
+
+/** What is being transferred: what an earlier run left counts only if all of this was the same. */
+export interface Content {
+  /** The name that was asked for. */
+  readonly file: string;
+  /** Bytes. */
+  readonly size: number;
+  readonly pieceBytes: number;
+  /** Undefined where nothing is verified; then nothing is kept for a later run either. */
+  readonly algorithm: DigestName | undefined;
+}
+
+/** One piece that may be written: its bytes, in their order, are released when they are with the system. */
+export interface Piece {
+  readonly index: number;
+  /** Bytes from the beginning of the file. */
+  readonly position: number;
+  readonly chunks: readonly Chunk[];
+  readonly vouched: Vouched;
+}
+
+/** That a piece has a digest, in hex, in a version of the file. */
+export interface Vouched {
+  readonly digest: string;
+  readonly version: string;
+}
+
+export interface Begun {
+  readonly reservation: Reservation;
+  /** The pieces that an earlier run left, by their index. */
+  readonly left: ReadonlyMap<number, Vouched>;
+}
+
+export interface Target {
+  /** Where the file will be, or null for a stream. */
+  readonly path: string | null;
+  /** Whether there is a file of that name now, which `commit` will replace. */
+  readonly replaces: boolean;
+  /**
+   * How many pieces may be asked for beyond the first that is missing: what comes early must be held.
+   * Undefined where that costs nothing.
+   */
+  readonly maxPiecesEarly?: number;
+  /**
+   * Makes room for the content before its first byte arrives. Once for each content: another one starts over.
+   * Throws `DISK_FULL`, `DISK_BUSY`, `DISK_FAILED`.
+   */
+  begin(content: Content): Promise<Begun>;
+  /** Takes a piece and its chunks; settles when another may be given. Throws `DISK_FULL`, `DISK_FAILED`. */
+  write(piece: Piece): Promise<void>;
+  /** Forgets all pieces, for the same content in another version. Throws as `begin`. */
+  restart(): Promise<void>;
+  /** Makes the finished file durable and visible under its name. Throws `DISK_EXISTS`, `DISK_FULL`, `DISK_FAILED`. */
+  commit(): Promise<void>;
+  /** Ends an unfinished transfer and leaves its pieces for a later run; resolves to how many bytes they are. Never throws. */
+  keep(): Promise<number>;
+  /** Removes all traces of an unfinished transfer. Never throws. */
+  discard(): Promise<void>;
+}

@@ -4,11 +4,11 @@
  * `parseRoute` reads a route file, `download` fetches its file, `startNode` runs a relay and origin.
  */
 
-export type { DownloadEvent, DownloadOptions, DownloadResult } from './client/download.ts';
+export type { Reroute } from './client/circuits.ts';
+export type { DownloadEvent, DownloadOptions, DownloadResult, TransferOptions } from './client/download.ts';
 export { download } from './client/download.ts';
 export type { DownloadFilesOptions, FileOutcome, FilesEvent } from './client/download-files.ts';
 export { downloadFiles } from './client/download-files.ts';
-export type { Reservation } from './client/target.ts';
 export type { Clock } from './core/clock.ts';
 export { systemClock } from './core/clock.ts';
 export type { ErrorCode } from './core/errors.ts';
@@ -20,10 +20,11 @@ export { silentLogger } from './core/log.ts';
 export type { NodeStats } from './core/metrics.ts';
 export { softwareVersion } from './core/software.ts';
 export type { DigestName } from './io/digest.ts';
+export type { Reservation } from './io/disk/target.ts';
 export type { Resolver } from './io/resolve.ts';
 export type { NodeOptions, RunningNode } from './node/listen.ts';
 export { startNode } from './node/listen.ts';
 export type { Hop, Port } from './wire/address.ts';
 export { formatHop, parseHop, parseListen } from './wire/address.ts';
-export type { Route, RouteOptions } from './wire/route.ts';
-export { formatRoute, parseRoute, parseVia } from './wire/route.ts';
+export type { Place, Route, RouteOptions, RoutePlan } from './wire/route.ts';
+export { formatRoute, parseRoute, parseVia, preferredRoute } from './wire/route.ts';

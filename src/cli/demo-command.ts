@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { formatHop, type Hop, HoplineError, parseRoute, systemCode } from '../index.ts';
+import { formatHop, type Hop, HoplineError, parseRoute, preferredRoute, systemCode } from '../index.ts';
 import { ExitWith } from './report.ts';
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url));
@@ -36,7 +36,8 @@ export function addDemoCommand(parent: Command): void {
 }
 
 async function runDemo(file: string, flags: DemoFlags): Promise<void> {
-  const route = parseRoute(await readRouteFile(file), { source: file });
+  // The other ways of the route file are left alone: nobody would go them.
+  const route = preferredRoute(parseRoute(await readRouteFile(file), { source: file }));
   const children: ChildProcess[] = [];
   let interrupted = false;
   const stop = () => {

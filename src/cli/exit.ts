@@ -59,7 +59,8 @@ const exits = {
   TIMEOUT_CONNECT: { exit: 'timeout', hint: 'check host, port and firewall, or raise --connect-timeout' },
   TIMEOUT_HEAD: { exit: 'timeout', hint: checkNode },
   TIMEOUT_IDLE: { exit: 'timeout', hint: 'try again, or raise --idle-timeout' },
-  INTERRUPTED: { exit: 'interrupted', hint: 'nothing was left behind' },
+  TIMEOUT_DEADLINE: { exit: 'timeout', hint: 'run it again to go on, or raise --deadline' },
+  INTERRUPTED: { exit: 'interrupted', hint: 'run it again to go on from there' },
   INTERNAL: { exit: 'internal', hint: 'please report this' },
 } as const satisfies Record<ErrorCode, Exit>;
 

@@ -27,6 +27,11 @@ export function countFlag(text: string): number {
   return count;
 }
 
+/** How often, maybe never. */
+export function timesFlag(text: string): number {
+  return text === '0' ? 0 : countFlag(text);
+}
+
 export function listFlag(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }

@@ -1,35 +1,35 @@
 /** `hopline get`: downloads one file, or several, over a route. */
 
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import {
-  type DownloadEvent,
-  type DownloadResult,
   defaultLimits,
   download,
-  formatHop,
   HoplineError,
   type Limits,
   parseRoute,
   parseVia,
-  type Route,
+  type RoutePlan,
   systemCode,
+  type TransferOptions,
 } from '../index.ts';
-import { secondsFlag } from './flags.ts';
+import { countFlag, listFlag, secondsFlag, timesFlag } from './flags.ts';
 import { getFiles } from './get-files.ts';
-import { hopCount, noProgress, type Progress, startProgress } from './progress.ts';
+import { createReport } from './get-report.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
-import { formatRows, sparseNotice, startJsonLines } from './show.ts';
-import { formatBytes, formatRate } from './units.ts';
 
 const maxRouteFileBytes = 1024 * 1024;
 
 interface GetFlags {
-  readonly via?: string;
+  readonly via?: readonly string[];
   readonly output?: string;
   readonly force?: boolean;
+  readonly parallel?: number;
+  readonly resume: boolean;
+  readonly onChange: 'restart' | 'fail';
+  readonly retry?: number;
+  readonly deadline?: number;
   readonly classic?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -47,18 +47,36 @@ export function addGetCommand(program: Command): void {
     )
     .argument('[ROUTE_FILE]', 'the route file: a file name, then a hop a line; the last hop is the origin')
     .argument('[FILES...]', 'get these over the hops of the route file, instead of the file that it names')
-    .option('--via <HOPS>', 'the hops, HOST:PORT separated by commas, instead of a route file')
+    .option(
+      '--via <HOPS>',
+      'the hops, HOST:PORT separated by commas, | between alternates, instead of a route file; repeatable',
+      listFlag,
+    )
     .option('-o, --output <PATH>', 'where to write: a file, a directory, or - for stdout')
     .option('-f, --force', 'replace an existing file')
+    .option('--parallel <N>', 'fetch over that many circuits at once, spread over the routes given', countFlag)
+    .option('--no-resume', 'begin at the beginning, and leave nothing for a later run')
+    .addOption(
+      new Option('--on-change <WHAT>', 'when the file is not what was fetched of it before')
+        .choices(['restart', 'fail'])
+        .default('restart'),
+    )
+    .option(
+      '--retry <N>',
+      'times to take up a broken download without a byte in between (default: 5), and to try one again that does not begin (default: 0)',
+      timesFlag,
+    )
+    .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
     .option('--classic', 'speak the classic dialect of the original programs; nothing is verified')
     .option('-q, --quiet', 'print nothing but errors')
-    .option('--json', 'print one JSON object a line: route, started, progress, retry, done or error')
+    .option('--json', 'print one JSON object a line: route, started, progress, retry, reroute, kept, done or error')
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
     .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline get input.txt\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
         '  $ hopline get input.txt -o ./reports -- reports/may.pdf reports/june.pdf\n' +
+        '  $ hopline get --via 10.0.0.1:7001|10.0.0.9:7001,10.0.0.2:7001 --via 10.1.0.1:7001 --parallel 2 big.iso\n' +
         '  $ hopline get input.txt -o - --quiet | tar x',
     )
     .action(reportGet);
@@ -78,10 +96,13 @@ function talkStream({ output }: GetFlags): NodeJS.WritableStream {
 }
 
 async function runGet(argument: string | undefined, more: readonly string[], flags: GetFlags): Promise<void> {
-  const { hops, files } = await readRoute(argument, more, flags);
+  const { routes, files } = await readRoute(argument, more, flags);
   const [file = ''] = files;
-  const route = { file, hops };
-  const report = files.length === 1 ? createReport(route, flags) : undefined;
+  const route = { file, routes };
+  if (flags.classic && (routes.length > 1 || routes.some((places) => places.some(({ length }) => length > 1)))) {
+    throw new HoplineError('USAGE_INVALID', '--classic takes one route without alternates');
+  }
+  const report = files.length === 1 ? createReport(route, flags, talkStream(flags)) : undefined;
   const stop = new AbortController();
   const interrupt = () => {
     process.once('SIGINT', () => process.exit(130));
@@ -92,17 +113,13 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
   };
+  const { retry, deadline, force, classic, parallel, resume, onChange } = flags;
+  const transfer: TransferOptions = { signal: stop.signal, limits, retry, deadlineMs: deadline };
   try {
-    if (!report) return await getFiles(hops, files, { ...flags, signal: stop.signal, limits });
-    const result = await download({
-      route,
-      output: flags.output === '-' ? process.stdout : (flags.output ?? '.'),
-      force: flags.force ?? false,
-      classic: flags.classic ?? false,
-      signal: stop.signal,
-      onEvent: report.event,
-      limits,
-    });
+    if (!report) return await getFiles(routes, files, flags, transfer);
+    const output = flags.output === '-' ? process.stdout : flags.output;
+    const choices = { force, classic, parallel, resume, onChange };
+    const result = await download({ route, output, ...choices, ...transfer, onEvent: report.event });
     report.done(result);
   } finally {
     report?.stop();
@@ -111,19 +128,19 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
 }
 
 interface Request {
-  readonly hops: Route['hops'];
+  readonly routes: RoutePlan['routes'];
   readonly files: readonly string[];
 }
 
 async function readRoute(argument: string | undefined, more: readonly string[], { via }: GetFlags): Promise<Request> {
   if (via !== undefined) {
     if (argument === undefined) throw new HoplineError('USAGE_INVALID', '--via needs the name of the file to get');
-    const { hops, file } = parseVia(via, argument);
-    return { hops, files: [file, ...more] };
+    const { routes, file } = parseVia(via, argument);
+    return { routes, files: [file, ...more] };
   }
   const source = argument ?? (await askRouteFile());
-  const { hops, file } = parseRoute(await readText(source), { source });
-  return { hops, files: more.length > 0 ? more : [file] };
+  const { routes, file } = parseRoute(await readText(source), { source });
+  return { routes, files: more.length > 0 ? more : [file] };
 }
 
 async function askRouteFile(): Promise<string> {
@@ -150,68 +167,4 @@ async function readText(file: string): Promise<string> {
   } catch (cause) {
     throw new HoplineError('ROUTE_SYNTAX', `${file}: expected text in UTF-8`, { cause });
   }
-}
-
-interface Report {
-  event(event: DownloadEvent): void;
-  done(result: DownloadResult): void;
-  stop(): void;
-}
-
-function createReport(route: Route, flags: GetFlags): Report {
-  if (flags.json) return createJsonReport(route, talkStream(flags));
-  if (flags.quiet) return { event: () => {}, done: () => {}, stop: () => {} };
-  return createTextReport(route, flags);
-}
-
-function createJsonReport(route: Route, stream: NodeJS.WritableStream): Report {
-  const print = startJsonLines(stream);
-  print('route', { file: route.file, hops: route.hops.map(formatHop) });
-  return {
-    event: ({ kind, ...fields }) => print(kind, fields),
-    done: (result) => print('done', { ...result, bytesPerSecond: perSecond(result) }),
-    stop: () => {},
-  };
-}
-
-function createTextReport(route: Route, flags: GetFlags): Report {
-  let progress: Progress = noProgress;
-  const results = talkStream(flags);
-  return {
-    event: (event) => {
-      if (event.kind === 'started') {
-        if (event.reservation === 'sparse') process.stderr.write(sparseNotice);
-        progress = startProgress(event.size, route.hops.length);
-      } else if (event.kind === 'progress') {
-        progress.update(event.bytes);
-      } else {
-        process.stderr.write(`piece ${event.piece + 1} was damaged on the way; asking again (${event.attempt})\n`);
-      }
-    },
-    done: (result) => {
-      progress.stop();
-      results.write(formatResult(route, result));
-    },
-    stop: () => progress.stop(),
-  };
-}
-
-function formatResult(route: Route, result: DownloadResult): string {
-  const { size, digest, elapsedMs } = result;
-  const where = result.path === null ? 'stdout' : path.relative('', result.path) || result.path;
-  const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
-  return formatRows([
-    ['route', `${route.hops.map(formatHop).join(' -> ')} (${hopCount(route.hops.length)})`],
-    ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
-    ['size', `${formatBytes(size)} (${size} bytes)`],
-    ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
-    ['speed', `${formatRate(size, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
-    result.verified
-      ? ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}`]
-      : ['verified', 'no, the classic dialect has no digests'],
-  ]);
-}
-
-function perSecond({ size, elapsedMs }: DownloadResult): number {
-  return Math.round(size / Math.max(elapsedMs / 1000, 0.001));
 }

@@ -6,14 +6,14 @@ import {
   type FileOutcome,
   type FilesEvent,
   formatHop,
-  type Hop,
   HoplineError,
-  type Limits,
+  type RoutePlan,
+  type TransferOptions,
 } from '../index.ts';
 import { exitCodeOf, hintFor } from './exit.ts';
-import { hopCount, startFileProgress } from './progress.ts';
+import { startFileProgress } from './progress.ts';
 import { ExitWith } from './report.ts';
-import { formatRows, sparseNotice, startJsonLines } from './show.ts';
+import { describeHops, describeRoutes, formatRows, jsonOf, sparseNotice, startJsonLines, tellReroute } from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 export interface GetFilesFlags {
@@ -22,21 +22,26 @@ export interface GetFilesFlags {
   readonly classic?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
-  readonly signal: AbortSignal;
-  readonly limits: Partial<Limits>;
+  readonly resume: boolean;
 }
 
-/** Downloads `files` over `hops`. Throws `ExitWith` once failures have been told. */
-export async function getFiles(hops: readonly Hop[], files: readonly string[], flags: GetFilesFlags): Promise<void> {
-  const { output = '.', force = false, signal, limits } = flags;
+type Routes = RoutePlan['routes'];
+
+/** Downloads `files` over `routes`. Throws `ExitWith` once failures have been told. */
+export async function getFiles(
+  routes: Routes,
+  files: readonly string[],
+  flags: GetFilesFlags,
+  transfer: TransferOptions,
+): Promise<void> {
+  const { output = '.', force, resume } = flags;
   if (output === '-') throw new HoplineError('USAGE_INVALID', '-o - takes one file, not several');
   if (flags.classic) throw new HoplineError('USAGE_INVALID', '--classic takes one file, not several');
   const show = flags.json ? showJson : flags.quiet ? showErrors : showText;
-  const finish = show(hops, files);
+  const finish = show(routes, files);
   const started = performance.now();
-  const outcomes = await downloadFiles({ hops, files, output, force, signal, limits, onEvent: finish.event }).finally(
-    finish.stop,
-  );
+  const options = { routes, files, output, force, resume, ...transfer, onEvent: finish.event };
+  const outcomes = await downloadFiles(options).finally(finish.stop);
   finish.summary(outcomes, performance.now() - started);
   const failures = outcomes.flatMap(({ error }) => error ?? []);
   const decisive = failures.find(({ code }) => code === 'INTERRUPTED') ?? failures[0];
@@ -49,9 +54,10 @@ interface Show {
   readonly summary: (outcomes: readonly FileOutcome[], elapsedMs: number) => void;
 }
 
-function showJson(hops: readonly Hop[], files: readonly string[]): Show {
+function showJson(routes: Routes, files: readonly string[]): Show {
   const print = startJsonLines(process.stdout);
-  print('route', { files: files.length, hops: hops.map(formatHop) });
+  const written = routes.map((places) => places.map((place) => place.map(formatHop)));
+  print('route', { files: files.length, routes: written });
   const settled = ({ file, result, error }: FileOutcome) => {
     if (result) {
       print('done', { file, ...result });
@@ -63,8 +69,7 @@ function showJson(hops: readonly Hop[], files: readonly string[]): Show {
   return {
     event: (event) => {
       if (event.kind === 'settled') return settled(event);
-      const { kind, ...fields } = event;
-      print(kind, fields);
+      print(event.kind, jsonOf(event));
     },
     stop: () => {},
     summary: () => {},
@@ -75,8 +80,8 @@ function showErrors(): Show {
   return { event: () => {}, stop: () => {}, summary: tellFailures };
 }
 
-function showText(hops: readonly Hop[], files: readonly string[]): Show {
-  const progress = startFileProgress(files.length, hops.length);
+function showText(routes: Routes, files: readonly string[]): Show {
+  const progress = startFileProgress(files.length, routes[0]?.length ?? 0);
   let bytes = 0;
   let settled = 0;
   let warned = false;
@@ -84,7 +89,8 @@ function showText(hops: readonly Hop[], files: readonly string[]): Show {
     event: (event) => {
       if (event.kind === 'progress') bytes = event.bytes;
       if (event.kind === 'settled') settled += 1;
-      if (event.kind === 'retry') process.stderr.write(`${event.file} was damaged on the way; asking again\n`);
+      if (event.kind === 'retry') progress.say(`${event.file} was damaged on ${describeHops(event.hops)}; asking again`);
+      if (event.kind === 'reroute') progress.say(tellReroute(event));
       if (event.kind === 'started' && event.reservation === 'sparse' && !warned) {
         warned = true;
         process.stderr.write(sparseNotice);
@@ -93,13 +99,13 @@ function showText(hops: readonly Hop[], files: readonly string[]): Show {
     },
     stop: progress.stop,
     summary: (outcomes, elapsedMs) => {
-      process.stdout.write(formatSummary(hops, outcomes, elapsedMs));
+      process.stdout.write(formatSummary(routes, outcomes, elapsedMs));
       tellFailures(outcomes);
     },
   };
 }
 
-function formatSummary(hops: readonly Hop[], outcomes: readonly FileOutcome[], elapsedMs: number): string {
+function formatSummary(routes: Routes, outcomes: readonly FileOutcome[], elapsedMs: number): string {
   const results = outcomes.flatMap(({ result }) => result ?? []);
   const size = results.reduce((sum, result) => sum + result.size, 0);
   const [first] = results;
@@ -107,7 +113,7 @@ function formatSummary(hops: readonly Hop[], outcomes: readonly FileOutcome[], e
   const replaced = results.filter((result) => result.replaced).length;
   const perSecond = Math.round(results.length / Math.max(elapsedMs / 1000, 0.001));
   return formatRows([
-    ['route', `${hops.map(formatHop).join(' -> ')} (${hopCount(hops.length)})`],
+    ['route', describeRoutes(routes)],
     ['saved', `${results.length} of ${outcomes.length} files${where}${replaced > 0 ? ` (${replaced} replaced)` : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)`],
     ['speed', `${formatRate(size, elapsedMs)}, ${perSecond} files/s, ${(elapsedMs / 1000).toFixed(2)} s`],

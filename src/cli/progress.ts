@@ -12,22 +12,28 @@ const barEveryMs = 100;
 export interface Progress {
   /** `bytes` of the file's `size` have arrived. */
   update(bytes: number): void;
+  /** Puts a line of talk where it does not break the bar. */
+  say(line: string): void;
   /** Leaves the terminal on a fresh line. */
   stop(): void;
 }
 
-export const noProgress: Progress = { update: () => {}, stop: () => {} };
+export const noProgress: Progress = { update: () => {}, say: sayPlainly, stop: () => {} };
 
-/** Starts showing a download of `size` bytes over `hops` hops. */
-export function startProgress(size: number, hops: number): Progress {
-  return process.stderr.isTTY ? startBar(size, hops) : startLines(size, hops);
+/** Starts showing a download of `size` bytes over `hops` hops, of which `leftBytes` are there already. */
+export function startProgress(size: number, hops: number, leftBytes = 0): Progress {
+  return process.stderr.isTTY ? startBar(size, hops, leftBytes) : startLines(size, hops, leftBytes);
+}
+
+function sayPlainly(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 /** Starts showing how many of `files` files are done, whose sizes nobody knows yet. */
 export function startFileProgress(
   files: number,
   hops: number,
-): { update(settled: number, bytes: number): void; stop(): void } {
+): { update(settled: number, bytes: number): void } & Pick<Progress, 'say' | 'stop'> {
   const started = performance.now();
   const text = (settled: number, bytes: number) => {
     const speed = formatRate(bytes, performance.now() - started);
@@ -43,6 +49,7 @@ export function startFileProgress(
         due = now + barEveryMs;
         bar.update(settled / files, { text: text(settled, bytes) });
       },
+      say: (line) => (bar.complete ? sayPlainly(line) : bar.interrupt(line)),
       stop: () => {
         if (!bar.complete) bar.terminate();
       },
@@ -56,27 +63,30 @@ export function startFileProgress(
       due = now + plainEveryMs;
       process.stderr.write(`${text(settled, bytes)}\n`);
     },
+    say: sayPlainly,
     stop: () => {},
   };
 }
 
-function startBar(size: number, hops: number): Progress {
+function startBar(size: number, hops: number, leftBytes: number): Progress {
   const started = performance.now();
-  const bar = new ProgressBar(formatBar(0, size, 0, hops), {
+  const bar = new ProgressBar(formatBar(leftBytes, size, 0, hops, leftBytes), {
     total: Math.max(size, 1),
+    curr: leftBytes,
     width: 40,
     incomplete: ' ',
     stream: process.stderr,
     renderThrottle: 100,
   }) as ProgressBar & { fmt: string };
-  let last = 0;
+  let last = leftBytes;
   return {
     update: (bytes) => {
       // The bar takes what room the text leaves, so the text must be in the format already and not in its tokens.
-      bar.fmt = formatBar(bytes, size, performance.now() - started, hops);
+      bar.fmt = formatBar(bytes, size, performance.now() - started, hops, leftBytes);
       bar.tick(bytes - last);
       last = bytes;
     },
+    say: (line) => (bar.complete ? sayPlainly(line) : bar.interrupt(line)),
     stop: () => {
       if (!bar.complete) bar.terminate();
     },
@@ -84,15 +94,15 @@ function startBar(size: number, hops: number): Progress {
 }
 
 /** The longest of several texts that leaves the bar some room. */
-function formatBar(bytes: number, size: number, ms: number, hops: number): string {
-  const { shown, done, whole, speed, left, count } = describe(bytes, size, ms, hops);
+function formatBar(bytes: number, size: number, ms: number, hops: number, leftBytes: number): string {
+  const { shown, done, whole, speed, left, count } = describe(bytes, size, ms, hops, leftBytes);
   const tails = [`${done}/${whole} ${speed} ${left} ${count}`, `${done}/${whole} ${speed} ${left}`, speed, ''];
   const columns = process.stderr.columns || 80;
   const tail = tails.find((text) => text.length + minBarColumns <= columns) ?? '';
   return `${shown}% [:bar] ${tail}`;
 }
 
-function startLines(size: number, hops: number): Progress {
+function startLines(size: number, hops: number, leftBytes: number): Progress {
   const started = performance.now();
   let due = started + plainEveryMs;
   return {
@@ -100,20 +110,22 @@ function startLines(size: number, hops: number): Progress {
       const now = performance.now();
       if (now < due) return;
       due = now + plainEveryMs;
-      const { shown, done, whole, speed, left, count } = describe(bytes, size, now - started, hops);
+      const { shown, done, whole, speed, left, count } = describe(bytes, size, now - started, hops, leftBytes);
       process.stderr.write(`${shown}% ${done} of ${whole}, ${speed}, ${left} left, ${count}\n`);
     },
+    say: sayPlainly,
     stop: () => {},
   };
 }
 
-function describe(bytes: number, size: number, ms: number, hops: number) {
-  const perMs = bytes / Math.max(ms, 1);
+function describe(bytes: number, size: number, ms: number, hops: number, leftBytes: number) {
+  const fetched = Math.max(0, bytes - leftBytes);
+  const perMs = fetched / Math.max(ms, 1);
   return {
     shown: String(size === 0 ? 100 : Math.floor((bytes / size) * 100)).padStart(3),
     done: formatBytes(bytes),
     whole: formatBytes(size),
-    speed: formatRate(bytes, ms),
+    speed: formatRate(fetched, ms),
     left: perMs > 0 ? formatDuration((size - bytes) / perMs / 1000) : '-:--',
     count: hopCount(hops),
   };

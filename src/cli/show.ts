@@ -1,5 +1,8 @@
 /** What the ways of showing downloads have in common: labelled rows for people, events as JSON lines for scripts. */
 
+import { type DownloadEvent, type FilesEvent, formatHop, type Hop, type Reroute, type RoutePlan } from '../index.ts';
+import { hopCount } from './progress.ts';
+
 const progressEveryMs = 500;
 
 /** Said once where space cannot be reserved. */
@@ -19,4 +22,32 @@ export function startJsonLines(stream: NodeJS.WritableStream): (event: string, f
     if (event === 'progress') due = now + progressEveryMs;
     stream.write(`${JSON.stringify({ event, ...fields })}\n`);
   };
+}
+
+/** `a:1 -> b:2`. */
+export function describeHops(hops: readonly Hop[]): string {
+  return hops.map(formatHop).join(' -> ');
+}
+
+/** The routes with their alternates and their length, the preferred first. */
+export function describeRoutes(routes: RoutePlan['routes']): string {
+  const written = routes.map((places) => places.map((place) => place.map(formatHop).join(' | ')).join(' -> '));
+  return routes.map((places, index) => `${written[index]} (${hopCount(places.length)})`).join(', or ');
+}
+
+/** Which hop, why, what now: in a line. */
+export function tellReroute({ failure, from, to, waitMs }: Reroute): string {
+  const soon = waitMs > 0 ? ` in ${(waitMs / 1000).toFixed(1)} s` : '';
+  const way = describeHops(to);
+  return `${failure.message}; ${way === describeHops(from) ? 'trying again' : `going on over ${way}`}${soon}`;
+}
+
+/** The fields of an event for scripts, with hops and errors written out. */
+export function jsonOf(event: DownloadEvent | FilesEvent): object {
+  const { kind: _kind, ...fields } = event;
+  if (event.kind === 'retry') return { ...fields, hops: event.hops.map(formatHop) };
+  if (event.kind !== 'reroute') return fields;
+  const { failure, from, to, waitMs } = event;
+  const { code, message, hop, reason } = failure;
+  return { code, message, hop, reason, from: from.map(formatHop), to: to.map(formatHop), waitMs };
 }

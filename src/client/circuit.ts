@@ -46,15 +46,15 @@ export async function reachFirstHop(hops: readonly Hop[], client: ClientContext)
 }
 
 export class Circuit {
+  readonly hops: readonly Hop[];
   readonly #leg: Leg;
-  readonly #hops: readonly Hop[];
   readonly #client: ClientContext;
   #file = '';
   #answered = false;
 
   private constructor(leg: Leg, hops: readonly Hop[], client: ClientContext) {
     this.#leg = leg;
-    this.#hops = hops;
+    this.hops = hops;
     this.#client = client;
   }
 
@@ -90,17 +90,17 @@ export class Circuit {
     const decode = (bytes: Buffer) => decodeAnswer(bytes, limits.maxHeaderBytes);
     const answer = await readHead(this.#leg, decode, { clock, ms });
     this.#answered = true;
-    if (answer === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.#hops)} ended the circuit`);
+    if (answer === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
     if (isOf(answer, type)) return answer;
-    if (answer.type === 'refused') throw refusedError(answer, this.#hops, file);
-    throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, this.#hops)} answered ${answer.type} where ${type} was due`);
+    if (answer.type === 'refused') throw refusedError(answer, this.hops, file);
+    throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, this.hops)} answered ${answer.type} where ${type} was due`);
   }
 
   /** Passes the next `length` raw bytes to `take` as they arrive, with their place among them; `take` releases each chunk. */
   async receiveBytes(length: number, take: (chunk: Chunk, position: number) => Promise<void>): Promise<void> {
     for (let position = 0; position < length; ) {
       const chunk = await this.#leg.read(length - position);
-      if (chunk === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.#hops)} ended the circuit`);
+      if (chunk === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
       const { length: taken } = chunk.bytes;
       await take(chunk, position);
       position += taken;

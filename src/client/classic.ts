@@ -6,13 +6,14 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
+import type { Chunk } from '../io/blocks.ts';
+import type { Target } from '../io/disk/target.ts';
 import { readUntilQuiet } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { type ClassicSize, decodeClassicSize, encodeClassicRequest, goAhead } from '../wire/classic.ts';
 import type { Route } from '../wire/route.ts';
 import { nameHop } from './blame.ts';
 import { type ClientContext, reachFirstHop } from './circuit.ts';
-import type { Target } from './target.ts';
 
 export class ClassicCircuit {
   readonly #leg: Leg;
@@ -38,19 +39,27 @@ export class ClassicCircuit {
   }
 
   /** Lets the server send and writes what comes. Throws `PEER_LOST` if it ends early, and as the target does. */
-  async receiveContent(size: number, target: Target, onBytes: (count: number) => void): Promise<void> {
+  async receiveContent(
+    { size, pieceBytes }: { readonly size: number; readonly pieceBytes: number },
+    target: Target,
+    onBytes: (count: number) => void,
+  ): Promise<void> {
     this.#leg.post(goAhead);
-    for (let position = 0; position < size; ) {
-      const chunk = await this.#leg.read(size - position);
-      if (chunk === null) {
-        const missing = `${size - position} of ${size} bytes before the end`;
-        throw new HoplineError('PEER_LOST', `${nameHop(1, this.#route.hops)} ended the circuit ${missing}`);
+    for (let position = 0; position < size; position += pieceBytes) {
+      const chunks: Chunk[] = [];
+      const end = Math.min(size, position + pieceBytes);
+      for (let at = position; at < end; ) {
+        const chunk = await this.#leg.read(end - at);
+        if (chunk === null) {
+          const missing = `${size - at} of ${size} bytes before the end`;
+          throw new HoplineError('PEER_LOST', `${nameHop(1, this.#route.hops)} ended the circuit ${missing}`);
+        }
+        chunks.push({ bytes: Buffer.from(chunk.bytes), release: () => {} });
+        at += chunk.bytes.length;
+        onBytes(chunk.bytes.length);
+        chunk.release();
       }
-      const { length } = chunk.bytes;
-      await target.write(chunk, position, position);
-      await target.accept(position);
-      onBytes(length);
-      position += length;
+      await target.write({ index: position / pieceBytes, position, chunks, vouched: undefined });
     }
   }
 

@@ -3,7 +3,7 @@
  *
  * A relay is a tunnel and cannot put a word between the bytes it passes, so a
  * broken circuit looks the same wherever it broke. The client asks anew: it
- * opens a circuit to each hop in turn, nearest first, and the first that does not answer a PING is the one.
+ * opens a circuit to each hop, and the nearest that does not answer a PING is the one.
  */
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
@@ -24,19 +24,39 @@ export async function locateFailure(
 ): Promise<HoplineError> {
   if (!brokenCodes.has(failure.code) || failure.hop !== undefined || client.signal.aborted) return failure;
   const what = failure.code.startsWith('TIMEOUT') ? 'the circuit stalled' : 'the circuit broke';
+  const blamed = await findBroken(hops, client);
+  if (client.signal.aborted) return failure;
+  if (!blamed) {
+    const message = `${what}, though every hop answers now: ${failure.message}`;
+    return new HoplineError(failure.code, message, { cause: failure });
+  }
+  const { place, error } = blamed;
+  const leg = `leg ${place}, from ${nameHop(place - 1, hops)} to ${nameHop(place, hops)}`;
+  const { code, reason } = failure;
+  const details = { hop: place - 1, cause: failure, ...(reason === undefined ? {} : { reason }) };
+  return new HoplineError(code, `${what} at ${leg}: ${error.message}`, details);
+}
+
+/** The nearest hop that does not answer. All are asked at once, since whoever waits has a download to go on with. */
+async function findBroken(
+  hops: readonly Hop[],
+  client: ClientContext,
+): Promise<{ readonly place: number; readonly error: HoplineError } | undefined> {
   const { probeMs } = client.limits;
   const limits = { ...client.limits, connectMs: probeMs, openMs: probeMs, idleMs: probeMs };
-  for (let place = 1; place <= hops.length; place += 1) {
-    const blamed = await probe(hops.slice(0, place), { ...client, limits });
-    if (client.signal.aborted) return failure;
-    if (!blamed) continue;
-    const leg = `leg ${place}, from ${nameHop(place - 1, hops)} to ${nameHop(place, hops)}`;
-    const { code, reason } = failure;
-    const details = { hop: place - 1, cause: failure, ...(reason === undefined ? {} : { reason }) };
-    return new HoplineError(code, `${what} at ${leg}: ${blamed.message}`, details);
+  const found = new AbortController();
+  const context = { ...client, limits, signal: AbortSignal.any([client.signal, found.signal]) };
+  const probes = hops.map((_hop, index) => probe(hops.slice(0, index + 1), context));
+  try {
+    for (const [index, probed] of probes.entries()) {
+      const error = await probed;
+      if (error) return { place: index + 1, error };
+    }
+    return undefined;
+  } finally {
+    found.abort();
+    await Promise.all(probes);
   }
-  const message = `${what}, though every hop answers now: ${failure.message}`;
-  return new HoplineError(failure.code, message, { cause: failure });
 }
 
 async function probe(hops: readonly Hop[], client: ClientContext): Promise<HoplineError | undefined> {

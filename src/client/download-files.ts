@@ -9,22 +9,20 @@
 
 import path from 'node:path';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import type { Chunk } from '../io/blocks.ts';
-import { availableDigests } from '../io/digest.ts';
+import { TargetDirectory } from '../io/disk/place.ts';
 import type { Hop } from '../wire/address.ts';
-import { checkName } from '../wire/route.ts';
-import type { ClientContext } from './circuit.ts';
-import { locateFailure } from './diagnose.ts';
-import { type DownloadOptions, type DownloadResult, startClient } from './download.ts';
-import { type FetchedFile, type FileJob, fetchFiles } from './fetch-files.ts';
-import { TargetDirectory } from './file-target.ts';
+import { checkName, type RoutePlan } from '../wire/route.ts';
+import type { Circuit, ClientContext } from './circuit.ts';
+import { Circuits, type Reroute } from './circuits.ts';
+import { type DownloadOptions, type DownloadResult, startClient, type TransferOptions } from './download.ts';
+import { digestOfPieces, type Fetched, type FetchStart } from './fetch-file.ts';
+import { type FileJob, fetchFiles, type SmallFile } from './fetch-files.ts';
 import { Finisher } from './finisher.ts';
-import type { Reservation } from './target.ts';
+import { RouteChooser } from './route-chooser.ts';
 
-export interface DownloadFilesOptions
-  extends Pick<DownloadOptions, 'force' | 'signal' | 'limits' | 'clock' | 'resolve'> {
-  /** The last one is the origin. */
-  readonly hops: readonly Hop[];
+export interface DownloadFilesOptions extends TransferOptions, Pick<DownloadOptions, 'force' | 'resume'> {
+  /** The ways to the origin. */
+  readonly routes: RoutePlan['routes'];
   /** Paths below the origin's root; no two may end in the same name. */
   readonly files: readonly string[];
   /** The directory to put them into. @default the working directory */
@@ -34,10 +32,17 @@ export interface DownloadFilesOptions
 }
 
 export type FilesEvent =
-  | { readonly kind: 'started'; readonly file: string; readonly size: number; readonly reservation: Reservation }
+  | ({ readonly kind: 'started'; readonly file: string } & FetchStart)
   /** Of all files together, and how many are done or failed. */
   | { readonly kind: 'progress'; readonly bytes: number; readonly settled: number }
-  | { readonly kind: 'retry'; readonly file: string; readonly piece: number; readonly attempt: number }
+  | {
+      readonly kind: 'retry';
+      readonly file: string;
+      readonly piece: number;
+      readonly attempt: number;
+      readonly hops: readonly Hop[];
+    }
+  | ({ readonly kind: 'reroute' } & Reroute)
   | ({ readonly kind: 'settled' } & FileOutcome);
 
 /** What became of one file: a result or an error. Files that failed together share the error. */
@@ -55,18 +60,17 @@ interface Job extends FileJob {
  * every file that was not finished. Throws for a mistake in the options and for an output that is not a directory.
  */
 export async function downloadFiles(options: DownloadFilesOptions): Promise<readonly FileOutcome[]> {
-  const { hops, files, output = '.', force = false } = options;
+  const { routes, files, output = '.', force = false, resume = true, retry, onEvent } = options;
   checkNames(files, options.limits?.maxNameBytes);
   const { client, end } = startClient(options);
   const run = new FilesDownload(options, client);
   try {
-    const directory = await TargetDirectory.open(output, force);
+    const directory = await TargetDirectory.open(output, { force, resume });
     const jobs = run.createJobs(directory);
-    await fetchFiles(hops, jobs, availableDigests(), client, run).catch(async (error) => {
-      const failure = client.signal.aborted
-        ? client.signal.reason
-        : await locateFailure(asHoplineError(error), hops, client);
-      await run.failRest(jobs, failure);
+    const chooser = new RouteChooser({ file: '', routes }, client);
+    const circuits = new Circuits(chooser, client, { retry }, (reroute) => onEvent?.({ kind: 'reroute', ...reroute }));
+    await fetchFiles(circuits, jobs, client, run).catch(async (error) => {
+      await run.failRest(jobs, client.signal.aborted ? client.signal.reason : asHoplineError(error));
     });
     await run.drain();
     await directory.sync();
@@ -119,19 +123,24 @@ class FilesDownload {
     return jobs;
   }
 
-  fetched = async (job: FileJob, fetched: FetchedFile): Promise<void> => {
+  fetched = async (job: FileJob, fetched: Fetched): Promise<void> => {
     this.#arrived.add(job);
-    await this.#finisher.start(() => this.#finish(job as Job, fetched));
+    await this.#finisher.start(() => this.#finish(job as Job, async () => fetched));
+  };
+
+  fetchedSmall = async (job: FileJob, small: SmallFile): Promise<void> => {
+    this.#arrived.add(job);
+    await this.#finisher.start(() => this.#finish(job as Job, () => this.#write(job, small)));
   };
 
   failed = async (job: FileJob, error: HoplineError): Promise<void> => {
     this.#arrived.add(job);
-    await job.target.discard();
+    await job.target.keep();
     this.#settle((job as Job).place, { file: job.file, error });
   };
 
-  onStarted = ({ file }: FileJob, size: number, reservation: Reservation): void => {
-    this.#options.onEvent?.({ kind: 'started', file, size, reservation });
+  onStarted = ({ file }: FileJob, start: FetchStart): void => {
+    this.#options.onEvent?.({ kind: 'started', file, ...start });
   };
 
   onBytes = (count: number): void => {
@@ -139,8 +148,8 @@ class FilesDownload {
     this.#options.onEvent?.({ kind: 'progress', bytes: this.#bytes, settled: this.#settled });
   };
 
-  onRetry = ({ file }: FileJob, piece: number, attempt: number): void => {
-    this.#options.onEvent?.({ kind: 'retry', file, piece, attempt });
+  onRetry = ({ file }: FileJob, piece: number, attempt: number, { hops }: Circuit): void => {
+    this.#options.onEvent?.({ kind: 'retry', file, piece, attempt, hops });
   };
 
   async failRest(jobs: readonly Job[], failure: HoplineError): Promise<void> {
@@ -151,27 +160,32 @@ class FilesDownload {
     return this.#finisher.drain();
   }
 
-  async #finish(job: Job, fetched: FetchedFile): Promise<void> {
+  async #finish(job: Job, arrive: () => Promise<Fetched>): Promise<void> {
     const { file, target, place } = job;
-    const { size, pieces, algorithm, digest } = fetched;
     try {
-      const reservation = fetched.reservation ?? (await this.#write(job, fetched));
+      const { leftBytes, ...fetched } = await arrive();
       await target.commit();
       const elapsedMs = this.#client.clock.now() - this.#startedMs;
-      const named = { algorithm: algorithm.name, hex: digest };
-      const content = { size, reservation, verified: true, pieces, digest: named };
-      this.#settle(place, { file, result: { path: target.path, replaced: target.replaces, ...content, elapsedMs } });
+      // What was wasted or rerouted is that of the run, not of one file.
+      const facts = { verified: true, resumedBytes: leftBytes, wastedBytes: 0, reroutes: 0, elapsedMs };
+      this.#settle(place, { file, result: { path: target.path, replaced: target.replaces, ...fetched, ...facts } });
     } catch (error) {
       await this.failed(job, asHoplineError(error));
     }
   }
 
-  async #write(job: Job, { size, content }: FetchedFile): Promise<Reservation> {
-    const reservation = await job.target.reserve(size);
-    this.onStarted(job, size, reservation);
-    if (content && size > 0) await job.target.write(held(content), 0, 0);
-    await job.target.accept(0);
-    return reservation;
+  async #write(job: FileJob, { content, algorithm, version, piece }: SmallFile): Promise<Fetched> {
+    const { size } = content;
+    const { reservation } = await job.target.begin(content);
+    const start = { size, reservation, leftBytes: 0, restarted: false };
+    this.onStarted(job, start);
+    const digests = piece ? [piece.digest] : [];
+    if (piece) {
+      const { chunks, digest } = piece;
+      await job.target.write({ index: 0, position: 0, chunks, vouched: { digest, version } });
+    }
+    const digest = { algorithm: algorithm.name, hex: digestOfPieces(digests, algorithm) };
+    return { size, reservation, leftBytes: 0, pieces: digests.length, digest };
   }
 
   #settle(place: number, outcome: FileOutcome): void {
@@ -179,9 +193,4 @@ class FilesDownload {
     this.#settled += 1;
     this.#options.onEvent?.({ kind: 'settled', ...outcome });
   }
-}
-
-/** Bytes that no leg waits for. */
-function held(bytes: Buffer): Chunk {
-  return { bytes, release: () => {} };
 }

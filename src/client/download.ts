@@ -1,47 +1,78 @@
 /**
- * One download from first to last: target, circuit, size, space, content, commit.
+ * One download from first to last: target, circuits, space, content, commit.
  *
  * Owns the order of these steps and the clean-up when one of them fails.
- * Invariant: when `download` has settled there is no socket, timer or temporary
- * file left, and the target is either the whole file or untouched.
+ * Invariant: when `download` has settled there is no socket or timer left, no
+ * file left but what a later run goes on from, and the target is either the whole file or untouched.
  */
 
+import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import { availableDigests, type DigestName } from '../io/digest.ts';
+import type { DigestName } from '../io/digest.ts';
+import { createFileTarget } from '../io/disk/place.ts';
+import type { Reservation, Target } from '../io/disk/target.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
-import type { Route } from '../wire/route.ts';
-import { Circuit, type ClientContext } from './circuit.ts';
+import type { Hop } from '../wire/address.ts';
+import { preferredRoute, type RoutePlan } from '../wire/route.ts';
+import type { ClientContext } from './circuit.ts';
+import { Circuits, type Reroute } from './circuits.ts';
 import { ClassicCircuit } from './classic.ts';
-import { locateFailure } from './diagnose.ts';
-import { checkStatus, fetchPieces, isFirstPiece, requestFile, skipFirstRead } from './fetch-pieces.ts';
-import { createFileTarget } from './file-target.ts';
+import { type FetchSink, FileFetch } from './fetch-file.ts';
+import { RouteChooser } from './route-chooser.ts';
 import { StreamTarget } from './stream-target.ts';
-import type { Reservation, Target } from './target.ts';
 
-export interface DownloadOptions {
-  readonly route: Route;
+/** What every kind of transfer takes. */
+export interface TransferOptions {
+  /** Milliseconds for all of it. @default no deadline */
+  readonly deadlineMs?: number | undefined;
+  /**
+   * How often a transfer that broke is taken up again without a byte in between; given, also how often one that has not
+   * begun is tried again. Ways that were not tried yet are always tried. @default 5 once it has begun, 0 before
+   */
+  readonly retry?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  readonly clock?: Clock | undefined;
+  readonly resolve?: Resolver | undefined;
+}
+
+export interface DownloadOptions extends TransferOptions {
+  readonly route: RoutePlan;
   /** A file, a directory to put the file into, or a stream. @default the route's file name in the working directory */
-  readonly output?: string | Writable;
+  readonly output?: string | Writable | undefined;
   /** Replaces an existing file. @default false */
-  readonly force?: boolean;
+  readonly force?: boolean | undefined;
   /** Speaks the classic dialect, which verifies nothing. @default false */
-  readonly classic?: boolean;
-  readonly signal?: AbortSignal;
-  /** Called when the size is known, as content arrives, and when a piece is asked for again. Must not throw. */
-  readonly onEvent?: (event: DownloadEvent) => void;
-  readonly limits?: Partial<Limits>;
-  readonly clock?: Clock;
-  readonly resolve?: Resolver;
+  readonly classic?: boolean | undefined;
+  /** How many circuits fetch at once. @default 1 */
+  readonly parallel?: number | undefined;
+  /** Goes on from what an earlier run left, and leaves something to a later one. @default true */
+  readonly resume?: boolean | undefined;
+  /** What to do about a file that is not what was fetched of it before: fetch it anew or give up. @default 'restart' */
+  readonly onChange?: 'restart' | 'fail' | undefined;
+  /** Must not throw. */
+  readonly onEvent?: ((event: DownloadEvent) => void) | undefined;
 }
 
 export type DownloadEvent =
-  | { readonly kind: 'started'; readonly size: number; readonly reservation: Reservation }
+  /** The space is reserved; `leftBytes` are here from an earlier run. Again, with `restarted`, when the file has changed. */
+  | {
+      readonly kind: 'started';
+      readonly size: number;
+      readonly reservation: Reservation;
+      readonly leftBytes: number;
+      readonly restarted: boolean;
+    }
   | { readonly kind: 'progress'; readonly bytes: number; readonly size: number }
-  | { readonly kind: 'retry'; readonly piece: number; readonly attempt: number };
+  /** A piece was damaged somewhere on these hops and is asked for again. */
+  | { readonly kind: 'retry'; readonly piece: number; readonly attempt: number; readonly hops: readonly Hop[] }
+  | ({ readonly kind: 'reroute' } & Reroute)
+  /** The download failed, and this much of it waits for the next run. */
+  | { readonly kind: 'kept'; readonly bytes: number; readonly size: number };
 
 export interface DownloadResult {
   /** Where the file is now; null for a stream. */
@@ -56,10 +87,16 @@ export interface DownloadResult {
   readonly pieces: number;
   /** Of the file's only piece, or over the digests of all pieces; null when not verified. */
   readonly digest: { readonly algorithm: DigestName; readonly hex: string } | null;
+  /** Bytes that an earlier run had left. */
+  readonly resumedBytes: number;
+  /** Bytes that came and were worth nothing: damaged, brought twice, or of another version. */
+  readonly wastedBytes: number;
+  /** How often a circuit failed and another took its place. */
+  readonly reroutes: number;
   readonly elapsedMs: number;
 }
 
-type Content = Pick<DownloadResult, 'size' | 'reservation' | 'verified' | 'pieces' | 'digest'>;
+type Content = Omit<DownloadResult, 'path' | 'replaced' | 'elapsedMs'>;
 
 /**
  * Downloads the file of a route through its hops.
@@ -68,102 +105,129 @@ type Content = Pick<DownloadResult, 'size' | 'reservation' | 'verified' | 'piece
 export async function download(options: DownloadOptions): Promise<DownloadResult> {
   const { client, end } = startClient(options);
   const started = client.clock.now();
+  const progress = new Progress(options);
   let target: Target | undefined;
   try {
-    target = await createTarget(options, client.signal);
+    target = await createTarget(options, client);
     const fetch = options.classic ? fetchClassic : fetchNative;
-    const content = await fetch(options, target, client);
+    const content = await fetch(options, target, client, progress);
     await target.commit();
     return { path: target.path, replaced: target.replaces, ...content, elapsedMs: client.clock.now() - started };
   } catch (error) {
-    await target?.discard();
+    const bytes = (await target?.keep()) ?? 0;
+    if (bytes > 0) options.onEvent?.({ kind: 'kept', bytes, size: progress.size });
     client.signal.throwIfAborted();
-    const failure = asHoplineError(error);
-    throw options.classic ? failure : await locateFailure(failure, options.route.hops, client);
+    throw asHoplineError(error);
   } finally {
     end();
   }
 }
 
-/** The context of one call of the library: its signal aborts with `INTERRUPTED`. `end` must be called in `finally`. */
+/**
+ * The context of one call of the library: its signal aborts with `INTERRUPTED`, or with `TIMEOUT_DEADLINE`.
+ * `end` must be called in `finally`.
+ */
 export function startClient({
   signal,
   limits,
   clock = systemClock,
   resolve = systemResolver,
-}: Pick<DownloadOptions, 'signal' | 'limits' | 'clock' | 'resolve'>): { client: ClientContext; end: () => void } {
-  const interruption = new AbortController();
+  deadlineMs,
+}: TransferOptions): { client: ClientContext; end: () => void } {
+  const stop = new AbortController();
+  // Every circuit and every pause of a transfer listens.
+  setMaxListeners(0, stop.signal);
   const interrupt = () => {
-    interruption.abort(new HoplineError('INTERRUPTED', 'the download was interrupted', { cause: signal?.reason }));
+    stop.abort(new HoplineError('INTERRUPTED', 'the transfer was interrupted', { cause: signal?.reason }));
   };
   if (signal?.aborted) interrupt();
   signal?.addEventListener('abort', interrupt, { once: true });
+  const late = () => stop.abort(new HoplineError('TIMEOUT_DEADLINE', `not done within ${(deadlineMs ?? 0) / 1000} s`));
+  const cancel = deadlineMs === undefined ? () => {} : clock.after(deadlineMs, late);
   return {
-    client: { limits: { ...defaultLimits, ...limits }, clock, resolve, signal: interruption.signal },
-    end: () => signal?.removeEventListener('abort', interrupt),
+    client: { limits: { ...defaultLimits, ...limits }, clock, resolve, signal: stop.signal },
+    end: () => {
+      cancel();
+      signal?.removeEventListener('abort', interrupt);
+    },
   };
 }
 
-async function createTarget(options: DownloadOptions, signal: AbortSignal): Promise<Target> {
-  const { route, output = '.', force = false } = options;
-  if (typeof output !== 'string') return new StreamTarget(output, signal);
+async function createTarget(options: DownloadOptions, { signal, limits }: ClientContext): Promise<Target> {
+  const { route, output = '.', force = false, resume = true, classic = false } = options;
+  if (typeof output !== 'string') return new StreamTarget(output, signal, limits.maxReadsAhead);
   // The name on disk is the last part of the name that was asked for, never one that the other side sent.
-  return createFileTarget(output, path.basename(route.file), { force });
+  return createFileTarget(output, path.basename(route.file), { force, resume: resume && !classic });
 }
 
-async function fetchNative(options: DownloadOptions, target: Target, client: ClientContext): Promise<Content> {
-  const { route, onEvent } = options;
-  const { limits } = client;
-  const algorithms = availableDigests();
-  const circuit = await Circuit.open(route.hops, requestFile(route.file, algorithms, limits), client);
-  try {
-    const status = await circuit.receive('status');
-    const digest = checkStatus(status, algorithms, limits);
-    // The first piece may be here already; it waits in the socket until there is room for it on disk.
-    const reservation = await start(status.size, target, options);
-    const isAsked = isFirstPiece(status, limits);
-    if (!isAsked) await skipFirstRead(circuit, status, route.file, limits);
-    const fetched = await fetchPieces({
-      circuit,
-      file: route.file,
-      asked: isAsked ? 0 : undefined,
-      status,
-      digest,
-      target,
-      limits,
-      onBytes: countProgress(status.size, options),
-      onRetry: (piece, attempt) => onEvent?.({ kind: 'retry', piece, attempt }),
-    });
-    const { pieces } = fetched;
-    const named = { algorithm: digest.name, hex: fetched.digest };
-    return { size: status.size, reservation, verified: true, pieces, digest: named };
-  } finally {
-    await circuit.close();
-  }
+async function fetchNative(
+  { route, parallel, onChange, retry, onEvent }: DownloadOptions,
+  target: Target,
+  client: ClientContext,
+  progress: Progress,
+): Promise<Content> {
+  let reroutes = 0;
+  const chooser = new RouteChooser(route, client);
+  const circuits = new Circuits(chooser, client, { retry }, (reroute) => {
+    reroutes += 1;
+    onEvent?.({ kind: 'reroute', ...reroute });
+  });
+  const sink: FetchSink = {
+    onStarted: (start) => {
+      progress.start(start.size, start.leftBytes);
+      onEvent?.({ kind: 'started', ...start });
+    },
+    onBytes: progress.count,
+    onRetry: (piece, attempt, { hops }) => onEvent?.({ kind: 'retry', piece, attempt, hops }),
+    onPiece: (circuit) => circuits.progressed(circuit),
+  };
+  const fetch = new FileFetch({ file: route.file, target, client, parallel, onChange, sink });
+  const { leftBytes, ...fetched } = await fetch.run(circuits);
+  return { ...fetched, verified: true, resumedBytes: leftBytes, wastedBytes: progress.wasted, reroutes };
 }
 
-async function fetchClassic(options: DownloadOptions, target: Target, client: ClientContext): Promise<Content> {
-  const circuit = await ClassicCircuit.open(options.route, client);
+async function fetchClassic(
+  { route, onEvent }: DownloadOptions,
+  target: Target,
+  client: ClientContext,
+  progress: Progress,
+): Promise<Content> {
+  const circuit = await ClassicCircuit.open(preferredRoute(route), client);
   try {
     const size = await circuit.receiveSize(client);
-    const reservation = await start(size, target, options);
-    await circuit.receiveContent(size, target, countProgress(size, options));
-    return { size, reservation, verified: false, pieces: 0, digest: null };
+    const content = { file: route.file, size, pieceBytes: client.limits.pieceBytes, algorithm: undefined };
+    const { reservation } = await target.begin(content);
+    progress.start(size, 0);
+    onEvent?.({ kind: 'started', size, reservation, leftBytes: 0, restarted: false });
+    await circuit.receiveContent(content, target, progress.count);
+    const none = { pieces: 0, digest: null, resumedBytes: 0, wastedBytes: 0, reroutes: 0 };
+    return { size, reservation, verified: false, ...none };
   } finally {
     await circuit.close();
   }
 }
 
-async function start(size: number, target: Target, { onEvent }: DownloadOptions): Promise<Reservation> {
-  const reservation = await target.reserve(size);
-  onEvent?.({ kind: 'started', size, reservation });
-  return reservation;
-}
+/** Bytes that are here or arriving, told as they change. */
+class Progress {
+  readonly #onEvent: DownloadOptions['onEvent'];
+  size = 0;
+  /** Bytes that were taken back. */
+  wasted = 0;
+  #bytes = 0;
 
-function countProgress(size: number, { onEvent }: DownloadOptions): (count: number) => void {
-  let bytes = 0;
-  return (count) => {
-    bytes += count;
-    onEvent?.({ kind: 'progress', bytes, size });
+  constructor({ onEvent }: DownloadOptions) {
+    this.#onEvent = onEvent;
+  }
+
+  start(size: number, leftBytes: number): void {
+    this.wasted += this.#bytes;
+    this.size = size;
+    this.#bytes = leftBytes;
+  }
+
+  count = (count: number): void => {
+    this.#bytes += count;
+    if (count < 0) this.wasted -= count;
+    this.#onEvent?.({ kind: 'progress', bytes: this.#bytes, size: this.size });
   };
 }

@@ -1,5 +1,6 @@
 /**
- * Fetches several files over one route, and over one circuit as long as that holds: asks for many ahead of the answers.
+ * Fetches several files over one circuit as long as that holds, and over another when it does not: asks for many ahead
+ * of the answers.
  *
  * A small file is one STAT and one READ, and is held in memory until it has been
  * verified. What a larger one has beyond its first piece is fetched once no
@@ -8,87 +9,83 @@
  * Invariant: bytes on disk were reserved first, and memory holds at most the small files that wait for the disk.
  */
 
-import { asHoplineError, HoplineError } from '../core/errors.ts';
-import type { DigestAlgorithm } from '../io/digest.ts';
-import type { Hop } from '../wire/address.ts';
+import { asHoplineError, type HoplineError } from '../core/errors.ts';
+import { availableDigests, type DigestAlgorithm } from '../io/digest.ts';
+import type { Content, Target } from '../io/disk/target.ts';
 import type { AnswerOf, Message } from '../wire/messages.ts';
-import { Circuit, type ClientContext } from './circuit.ts';
+import type { Circuit, ClientContext } from './circuit.ts';
+import type { Circuits } from './circuits.ts';
+import { type Fetched, type FetchStart, FileFetch } from './fetch-file.ts';
 import {
   checkStatus,
-  type Fetched,
-  fetchPieces,
   isFirstPiece,
-  mismatchError,
-  receiveContent,
+  type ReceivedPiece,
   receivePiece,
   requestFile,
   skipFirstRead,
 } from './fetch-pieces.ts';
-import type { Reservation, Target } from './target.ts';
+import { mismatchError } from './piece-fetcher.ts';
 
 export interface FileJob {
   readonly file: string;
   readonly target: Target;
 }
 
-/** A file that has arrived whole and verified; small ones are not on disk yet. */
-export interface FetchedFile extends Fetched {
-  readonly size: number;
+/** A small file that has arrived whole and verified; nothing of it is reserved or written yet. */
+export interface SmallFile {
+  readonly content: Content;
   readonly algorithm: DigestAlgorithm;
-  /** Without one, nothing was reserved or written yet, and `content` is to be. */
-  readonly reservation?: Reservation;
-  readonly content?: Buffer;
+  readonly version: string;
+  /** Undefined for an empty file. */
+  readonly piece: ReceivedPiece | undefined;
 }
 
 export interface FilesSink {
   /** Settles when the next file may come. Must not throw. */
-  readonly fetched: (job: FileJob, fetched: FetchedFile) => Promise<void>;
+  readonly fetchedSmall: (job: FileJob, small: SmallFile) => Promise<void>;
+  /** A larger file is in its target, and not committed. Likewise. */
+  readonly fetched: (job: FileJob, fetched: Fetched) => Promise<void>;
   readonly failed: (job: FileJob, failure: HoplineError) => Promise<void>;
-  readonly onStarted: (job: FileJob, size: number, reservation: Reservation) => void;
+  readonly onStarted: (job: FileJob, start: FetchStart) => void;
   readonly onBytes: (count: number) => void;
-  readonly onRetry: (job: FileJob, piece: number, attempt: number) => void;
+  readonly onRetry: (job: FileJob, piece: number, attempt: number, circuit: Circuit) => void;
 }
 
 interface Begun {
   readonly job: FileJob;
-  readonly status: AnswerOf<'status'>;
-  readonly digest: DigestAlgorithm;
-  readonly reservation: Reservation;
-  /** Of the first piece, if that is in the target. */
-  readonly firstDigest: string | undefined;
+  readonly fetch: FileFetch;
 }
 
-/** Fetches every job. Throws when the route fails; whatever job the sink has not heard of is then not fetched. */
+/** Fetches every job. Throws when no circuit can be had; whatever job the sink has not heard of is then not fetched. */
 export async function fetchFiles(
-  hops: readonly Hop[],
+  circuits: Circuits,
   jobs: readonly FileJob[],
-  digests: readonly DigestAlgorithm[],
   client: ClientContext,
   sink: FilesSink,
 ): Promise<void> {
-  const run = new FilesRun(jobs, digests, client, sink);
+  const run = new FilesRun(circuits, jobs, client, sink);
+  // A circuit may have to be left because of one file alone, while others are still to come.
   while (run.isDue) {
-    const circuit = await Circuit.open(hops, run.requestAhead(), client);
-    try {
-      await run.receive(circuit);
-    } finally {
-      await circuit.close();
-    }
+    await circuits.run(
+      () => run.requestAhead(),
+      (circuit) => run.receive(circuit),
+    );
   }
 }
 
 class FilesRun {
+  readonly #circuits: Circuits;
   readonly #waiting: FileJob[];
   readonly #asked: FileJob[] = [];
   readonly #begun: Begun[] = [];
   readonly #attempts = new Map<FileJob, number>();
-  readonly #digests: readonly DigestAlgorithm[];
+  readonly #digests = availableDigests();
   readonly #client: ClientContext;
   readonly #sink: FilesSink;
 
-  constructor(jobs: readonly FileJob[], digests: readonly DigestAlgorithm[], client: ClientContext, sink: FilesSink) {
+  constructor(circuits: Circuits, jobs: readonly FileJob[], client: ClientContext, sink: FilesSink) {
+    this.#circuits = circuits;
     this.#waiting = [...jobs].reverse();
-    this.#digests = digests;
     this.#client = client;
     this.#sink = sink;
   }
@@ -113,28 +110,32 @@ class FilesRun {
 
   /** Takes answers until nothing is due, or until a failure has left requests behind whose answers nobody wants. */
   async receive(circuit: Circuit): Promise<void> {
-    while (this.isDue) {
-      const inStep = await this.#receiveNext(circuit);
-      if (!inStep) {
-        this.#waiting.push(...this.#asked.splice(0).reverse());
-        return;
+    try {
+      while (this.isDue) {
+        const inStep = await this.#receiveNext(circuit);
+        if (!inStep) return;
+        circuit.send(this.requestAhead());
       }
-      circuit.send(this.requestAhead());
+    } finally {
+      this.#waiting.push(...this.#asked.splice(0).reverse());
     }
   }
 
   /** Takes the answers about one file. Resolves to whether the next answer will be about the next file. */
   async #receiveNext(circuit: Circuit): Promise<boolean> {
-    const job = this.#asked.shift();
+    const [job] = this.#asked;
     if (job) {
       const status = await this.#receiveStatus(circuit, job);
-      if (!status) return true;
       // A refusal is the whole answer; a disk that failed leaves content behind that is still to come.
-      return (await this.#attempt(job, () => this.#receiveFirst(circuit, job, status))) !== 'disk';
+      const outcome = status && (await this.#attempt(job, () => this.#receiveFirst(circuit, job, status)));
+      this.#asked.shift();
+      return outcome !== 'disk';
     }
-    const begun = this.#begun.shift();
+    const [begun] = this.#begun;
     if (!begun) return true;
-    return (await this.#attempt(begun.job, () => this.#receiveRest(circuit, begun))) === 'fine';
+    const outcome = await this.#attempt(begun.job, () => this.#receiveRest(circuit, begun));
+    this.#begun.shift();
+    return outcome === 'fine';
   }
 
   /** Does one step of a file. A failure that is the file's own is told; any other is the circuit's, and thrown. */
@@ -162,79 +163,53 @@ class FilesRun {
 
   async #receiveFirst(circuit: Circuit, job: FileJob, status: AnswerOf<'status'>): Promise<void> {
     const { limits } = this.#client;
-    const digest = checkStatus(status, this.#digests, limits);
     const { size } = status;
     if (size <= limits.maxBlockBytes && (size === 0 || isFirstPiece(status, limits))) {
-      await this.#receiveSmall(circuit, job, size, digest);
-    } else {
-      await this.#receiveBeginning(circuit, job, status, digest);
+      return this.#receiveSmall(circuit, job, status);
     }
+    const fetch = new FileFetch({ ...job, client: this.#client, sink: this.#sinkFor(job) });
+    try {
+      await fetch.begin(circuit, status, true);
+    } catch (error) {
+      if (!asHoplineError(error).code.startsWith('DISK_')) throw error;
+      await skipFirstRead(circuit, status, job.file, limits);
+      return this.#sink.failed(job, asHoplineError(error));
+    }
+    this.#begun.push({ job, fetch });
   }
 
-  async #receiveSmall(circuit: Circuit, job: FileJob, size: number, algorithm: DigestAlgorithm): Promise<void> {
-    const received = await receiveContent(circuit, job.file, size, algorithm);
-    if (received) {
-      const { content, digest } = received;
-      this.#sink.onBytes(size);
-      await this.#sink.fetched(job, { size, pieces: Math.sign(size), digest, algorithm, content });
-      return;
+  async #receiveSmall(circuit: Circuit, job: FileJob, status: AnswerOf<'status'>): Promise<void> {
+    const { file } = job;
+    const { size, pieceBytes, version } = status;
+    const algorithm = checkStatus(status, this.#digests, this.#client.limits);
+    const { onBytes } = this.#sink;
+    const piece = await receivePiece(circuit, { file, offset: 0, length: size, algorithm }, onBytes);
+    if (piece) {
+      this.#circuits.progressed(circuit);
+      const content = { file, size, pieceBytes, algorithm: algorithm.name };
+      return this.#sink.fetchedSmall(job, { content, algorithm, version, piece: size > 0 ? piece : undefined });
     }
+    onBytes(-size);
     const attempt = (this.#attempts.get(job) ?? 0) + 1;
     this.#attempts.set(job, attempt);
     if (attempt > this.#client.limits.maxPieceRetries) return this.#sink.failed(job, mismatchError(0, 1, attempt));
-    this.#sink.onRetry(job, 0, attempt);
+    this.#sink.onRetry(job, 0, attempt, circuit);
     this.#waiting.push(job);
   }
 
-  async #receiveBeginning(
-    circuit: Circuit,
-    job: FileJob,
-    status: AnswerOf<'status'>,
-    digest: DigestAlgorithm,
-  ): Promise<void> {
-    const { target, file } = job;
-    const { limits } = this.#client;
-    let reservation: Reservation;
-    try {
-      reservation = await target.reserve(status.size);
-    } catch (error) {
-      await skipFirstRead(circuit, status, file, limits);
-      return this.#sink.failed(job, asHoplineError(error));
-    }
-    this.#sink.onStarted(job, status.size, reservation);
-    let firstDigest: string | undefined;
-    if (isFirstPiece(status, limits)) {
-      const { onBytes } = this.#sink;
-      firstDigest = await receivePiece(0, { circuit, file, status, digest, target, onBytes });
-    } else {
-      await skipFirstRead(circuit, status, file, limits);
-    }
-    const begun = { job, status, digest, reservation, firstDigest };
-    if (firstDigest === undefined || status.size > status.pieceBytes) this.#begun.push(begun);
-    else await this.#finish(begun, { pieces: 1, digest: firstDigest });
+  async #receiveRest(circuit: Circuit, { job, fetch }: Begun): Promise<void> {
+    circuit.send(fetch.requests());
+    await fetch.fetchOver(circuit, false);
+    await this.#sink.fetched(job, fetch.finish());
   }
 
-  async #receiveRest(circuit: Circuit, begun: Begun): Promise<void> {
-    const { job, status, digest, firstDigest } = begun;
-    const { file, target } = job;
-    const { version, pieceBytes } = status;
-    const asked = firstDigest === undefined ? 0 : 1;
-    circuit.send([
-      { type: 'stat', name: file, digests: [digest.name] },
-      { type: 'read', offset: asked * pieceBytes, length: pieceBytes, version },
-    ]);
-    const now = await circuit.receive('status', file);
-    if (now.version !== version || now.pieceBytes !== pieceBytes) {
-      throw new HoplineError('FILE_CHANGED', `"${file}" changed at the origin while it was fetched`);
-    }
-    const { limits } = this.#client;
-    const { onBytes } = this.#sink;
-    const onRetry = (piece: number, attempt: number) => this.#sink.onRetry(job, piece, attempt);
-    const options = { circuit, file, status, digest, target, limits, onBytes, onRetry, asked, firstDigest };
-    await this.#finish(begun, await fetchPieces(options));
-  }
-
-  #finish({ job, status, digest: algorithm, reservation }: Begun, fetched: Fetched): Promise<void> {
-    return this.#sink.fetched(job, { ...fetched, size: status.size, algorithm, reservation });
+  #sinkFor(job: FileJob) {
+    const { onStarted, onBytes, onRetry } = this.#sink;
+    return {
+      onStarted: (start: FetchStart) => onStarted(job, start),
+      onBytes,
+      onRetry: (piece: number, attempt: number, circuit: Circuit) => onRetry(job, piece, attempt, circuit),
+      onPiece: (circuit: Circuit) => this.#circuits.progressed(circuit),
+    };
   }
 }

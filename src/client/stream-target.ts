@@ -1,74 +1,83 @@
 /**
- * A download into a stream: pieces leave in their order, each only once it has been verified.
+ * A download into a stream: pieces leave in their order.
  *
- * Invariant: holds no more than the pieces that were asked for ahead.
+ * Invariant: holds no more pieces than `maxPiecesEarly`.
  */
 
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
-import type { Chunk } from '../io/blocks.ts';
-import type { Reservation, Target } from './target.ts';
-
-interface HeldPiece {
-  readonly parts: Buffer[];
-  verified: boolean;
-}
+import type { Begun, Piece, Target } from '../io/disk/target.ts';
 
 export class StreamTarget implements Target {
   readonly path = null;
   readonly replaces = false;
+  readonly mayResume = false;
+  readonly maxPiecesEarly: number;
   readonly #stream: Writable;
   readonly #signal: AbortSignal;
-  readonly #held = new Map<number, HeldPiece>();
-  #position = 0;
+  readonly #held = new Map<number, Buffer[]>();
+  #emitting: Promise<void> | undefined;
+  #next = 0;
   #failure: HoplineError | undefined;
 
   /** A reader of the stream may stop for ever; only `signal` ends the wait for it. */
-  constructor(stream: Writable, signal: AbortSignal) {
+  constructor(stream: Writable, signal: AbortSignal, maxPiecesEarly: number) {
     this.#stream = stream;
     this.#signal = signal;
+    this.maxPiecesEarly = maxPiecesEarly;
     stream.on('error', (cause) => {
       const reason = systemCode(cause) ?? 'unknown';
       this.#failure ??= new HoplineError('DISK_FAILED', `the output was closed (${reason})`, { cause, reason });
     });
   }
 
-  async reserve(): Promise<Reservation> {
-    return 'none';
-  }
-
-  async write(chunk: Chunk, offset: number): Promise<void> {
-    if (this.#failure) throw this.#failure;
-    const piece = this.#held.get(offset) ?? { parts: [], verified: false };
-    this.#held.set(offset, piece);
-    piece.parts.push(Buffer.from(chunk.bytes));
-    chunk.release();
-  }
-
-  async accept(offset: number): Promise<void> {
-    const piece = this.#held.get(offset);
-    if (piece) piece.verified = true;
-    for (let due = this.#held.get(this.#position); due?.verified; due = this.#held.get(this.#position)) {
-      this.#held.delete(this.#position);
-      for (const part of due.parts) await this.#emit(part);
+  /** What has left cannot be taken back. */
+  async begin(): Promise<Begun> {
+    if (this.#next > 0 || this.#emitting) {
+      throw new HoplineError('FILE_CHANGED', 'the file changed after part of it had been written out');
     }
+    this.#held.clear();
+    return { reservation: 'none', left: new Map() };
   }
 
-  reject(offset: number): void {
-    this.#held.delete(offset);
+  /** Settles at once while the piece whose turn it is has not come: whoever brings it may be the one who waits here. */
+  async write({ index, chunks }: Piece): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const parts = chunks.map(({ bytes }) => Buffer.from(bytes));
+    for (const chunk of chunks) chunk.release();
+    this.#held.set(index, parts);
+    if (index === this.#next) {
+      this.#emitting ??= this.#emitDue().finally(() => {
+        this.#emitting = undefined;
+      });
+    }
+    await this.#emitting;
   }
 
   async commit(): Promise<void> {
+    await this.#emitting;
     if (this.#failure) throw this.#failure;
+  }
+
+  async keep(): Promise<number> {
+    await this.discard();
+    return 0;
   }
 
   async discard(): Promise<void> {
     this.#held.clear();
   }
 
+  async #emitDue(): Promise<void> {
+    for (let due = this.#held.get(this.#next); due; due = this.#held.get(this.#next)) {
+      for (const part of due) await this.#emit(part);
+      this.#held.delete(this.#next);
+      this.#next += 1;
+    }
+  }
+
   #emit(bytes: Buffer): Promise<void> {
-    this.#position += bytes.length;
     const written = new Promise<void>((resolve, reject) => {
       this.#stream.write(bytes, (cause) => {
         if (cause) reject(this.#failure ?? new HoplineError('DISK_FAILED', 'the output was closed', { cause }));

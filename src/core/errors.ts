@@ -47,6 +47,7 @@ export const errorCodes = [
   'TIMEOUT_CONNECT',
   'TIMEOUT_HEAD',
   'TIMEOUT_IDLE',
+  'TIMEOUT_DEADLINE',
   'INTERRUPTED',
   // A defect of hopline itself.
   'INTERNAL',

@@ -1,5 +1,5 @@
 /**
- * A node as the origin: answers STAT, READ and PING, one answer a request and in their order.
+ * A node as the origin: answers STAT, READ, DIGEST and PING, one answer a request and in their order.
  *
  * Reads a block from disk while the one before it is on its way, and no further
  * ahead: a slow client stops the reads. Answers to requests that came together
@@ -23,6 +23,7 @@ import { changed, ServedFile } from './served-file.ts';
 
 type StatRequest = Extract<Request, { type: 'stat' }>;
 type ReadRequest = Extract<Request, { type: 'read' }>;
+type DigestRequest = Extract<Request, { type: 'digest' }>;
 
 /** Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. */
 export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Promise<void> {
@@ -117,6 +118,7 @@ class OriginCircuit {
       if (request.type === 'ping') await this.#send({ type: 'pong', software });
       else if (request.type === 'stat' && opening) await this.#answerStat(request, opening);
       else if (request.type === 'read') await this.#answerRead(request);
+      else if (request.type === 'digest') await this.#answerDigest(request);
     } catch (cause) {
       const error = asHoplineError(cause);
       if (!error.code.startsWith('FILE_')) {
@@ -193,20 +195,50 @@ class OriginCircuit {
     await this.#send({ type: 'status', size, version, pieceBytes, digest: digest.name });
   }
 
-  async #answerRead({ offset, length, version }: ReadRequest): Promise<void> {
-    if (length > this.#node.limits.maxReadBytes) {
-      throw new HoplineError('PEER_PROTOCOL', `a READ asks for more than ${this.#node.limits.maxReadBytes} bytes`);
+  /** The open file, and how much of the range that a request names it has. Throws `PEER_PROTOCOL`, `FILE_NOT_FOUND`, `FILE_CHANGED`. */
+  #range({ offset, length, version }: ReadRequest | DigestRequest): { file: OpenFile; length: number } {
+    const { maxReadBytes } = this.#node.limits;
+    if (length > maxReadBytes) throw new HoplineError('PEER_PROTOCOL', `a READ asks for more than ${maxReadBytes} bytes`);
+    const file = this.#file;
+    if (!file) throw new HoplineError('FILE_NOT_FOUND', 'no file is open on this circuit');
+    if (version !== undefined && version !== file.served.version) throw changed();
+    return { file, length: Math.max(0, Math.min(file.served.size - offset, length)) };
+  }
+
+  async #answerDigest(request: DigestRequest): Promise<void> {
+    const { offset } = request;
+    const { file, length } = this.#range(request);
+    const { served, digests } = file;
+    const piece = this.#pieceAt(offset, length, file);
+    const known = piece === undefined ? undefined : digests.get(piece);
+    if (known !== undefined) {
+      served.check();
+      return this.#send({ type: 'end', digest: known });
     }
-    if (!this.#file) throw new HoplineError('FILE_NOT_FOUND', 'no file is open on this circuit');
-    const { served, digests } = this.#file;
-    if (version !== undefined && version !== served.version) throw changed();
-    const sent = Math.max(0, Math.min(served.size - offset, length));
-    const piece = this.#pieceAt(offset, sent, this.#file);
+    const { isSettled } = served;
+    const hasher = file.digest.start();
+    const block = Buffer.allocUnsafeSlow(Math.min(length, this.#node.limits.maxBlockBytes));
+    for (let done = 0; done < length; done += block.length) {
+      const part = block.subarray(0, Math.min(block.length, length - done));
+      await served.readFully(part, offset + done);
+      hasher.update(part);
+    }
+    served.check();
+    const digest = hasher.digest();
+    if (piece !== undefined && isSettled) digests.set(piece, digest);
+    await this.#send({ type: 'end', digest });
+  }
+
+  async #answerRead(request: ReadRequest): Promise<void> {
+    const { offset } = request;
+    const { file, length: sent } = this.#range(request);
+    const { served, digests } = file;
+    const piece = this.#pieceAt(offset, sent, file);
     // A piece that is asked for again did not match: the digest is taken anew, should it be the wrong one.
-    const digest = piece !== undefined && piece >= this.#file.nextPiece ? digests.get(piece) : undefined;
-    if (piece !== undefined) this.#file.nextPiece = Math.max(this.#file.nextPiece, piece + 1);
+    const digest = piece !== undefined && piece >= file.nextPiece ? digests.get(piece) : undefined;
+    if (piece !== undefined) file.nextPiece = Math.max(file.nextPiece, piece + 1);
     const head = encodeMessage({ type: 'data', offset, length: sent });
-    if (digest === undefined) await this.#sendHashed(head, offset, sent, piece, this.#file);
+    if (digest === undefined) await this.#sendHashed(head, offset, sent, piece, file);
     else {
       await this.#outbox.append(head);
       await this.#content.send(served, { offset, length: sent });

@@ -1,7 +1,7 @@
 /**
  * The messages of the native dialect: what the header of a frame may say.
  *
- * OPEN travels forward and builds a circuit; STAT, READ and PING are the
+ * OPEN travels forward and builds a circuit; STAT, READ, DIGEST and PING are the
  * client's requests to the origin; STATUS, DATA, END, PONG and REFUSED are the
  * answers. One definition a message serves both ends: the schema checks what
  * arrives, its type shapes what is sent. Unknown fields are ignored, so that a
@@ -59,6 +59,8 @@ const request = v.variant('type', [
     /** The version that STATUS gave; without it, whichever was opened. */
     version: v.optional(shortText),
   }),
+  /** READ without the bytes: answered by END. */
+  v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
   v.object({ type: v.literal('ping') }),
 ]);
 

@@ -30,11 +30,13 @@ const travels = {
   FILE_UNREADABLE: true,
   HASH_MISMATCH: false,
   DISK_EXISTS: false,
+  DISK_BUSY: false,
   DISK_FULL: false,
   DISK_FAILED: false,
   TIMEOUT_CONNECT: true,
   TIMEOUT_HEAD: true,
   TIMEOUT_IDLE: true,
+  TIMEOUT_DEADLINE: false,
   INTERRUPTED: false,
   INTERNAL: true,
 } as const satisfies Record<ErrorCode, boolean>;

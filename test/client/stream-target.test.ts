@@ -5,85 +5,80 @@ import { test } from 'node:test';
 import { StreamTarget } from '../../src/client/stream-target.ts';
 
 const never = new AbortController().signal;
+const vouched = { digest: '00', version: 'v' };
 
-/** Gives `target` one chunk, and says whether it was released. */
-async function give(target: StreamTarget, text: string, offset: number): Promise<boolean> {
-  let released = false;
-  const release = () => {
-    released = true;
-  };
-  await target.write({ bytes: Buffer.from(text), release }, offset);
-  return released;
+/** Gives `target` one piece of one chunk; settles as `write` does. */
+function give(target: StreamTarget, content: string, index: number, release = () => {}): Promise<void> {
+  const chunks = [{ bytes: Buffer.from(content), release }];
+  return target.write({ index, position: index * 3, chunks, vouched });
 }
 
-test('pieces that arrive out of order leave in order, each only once it is verified', async () => {
+test('pieces that arrive out of order leave in order', async () => {
   const out = new PassThrough();
-  const target = new StreamTarget(out, never);
-  assert.equal(await target.reserve(), 'none');
-  assert.equal(await give(target, 'ghi', 6), true);
+  const target = new StreamTarget(out, never, 8);
+  assert.equal((await target.begin()).reservation, 'none');
+  await give(target, 'ghi', 2);
+  await give(target, 'def', 1);
+  assert.equal(out.readableLength, 0);
   await give(target, 'abc', 0);
-  await give(target, 'de', 3);
-  await give(target, 'f', 3);
-  assert.equal(out.readableLength, 0);
-  await target.accept(6);
-  await target.accept(3);
-  assert.equal(out.readableLength, 0);
-  await target.accept(0);
+  await give(target, 'j', 3);
   await target.commit();
   out.end();
-  assert.equal(await text(out), 'abcdefghi');
-});
-
-test('a piece that was rejected leaves as it was written the second time', async () => {
-  const out = new PassThrough();
-  const target = new StreamTarget(out, never);
-  await give(target, 'wrong', 0);
-  target.reject(0);
-  await target.accept(0);
-  await give(target, 'right', 0);
-  await target.accept(0);
-  assert.equal(String(out.read()), 'right');
+  assert.equal(await text(out), 'abcdefghij');
 });
 
 test('what a chunk held may be overwritten once it is released', async () => {
   const out = new PassThrough();
-  const target = new StreamTarget(out, never);
+  const target = new StreamTarget(out, never, 8);
   const bytes = Buffer.from('abc');
-  await target.write({ bytes, release: () => bytes.fill('x') }, 0);
-  await target.accept(0);
+  let released = 0;
+  const release = () => {
+    released += 1;
+    bytes.fill('x');
+  };
+  await target.write({ index: 0, position: 0, chunks: [{ bytes, release }], vouched });
+  assert.equal(released, 1);
   assert.equal(String(out.read()), 'abc');
 });
 
-test('a reader that stops holds accept up, until the signal ends the wait', async () => {
+test('a reader that stops holds up every piece, until the signal ends the wait', async () => {
   const stalled = new Writable({ highWaterMark: 1, write: () => {} });
   const controller = new AbortController();
-  const target = new StreamTarget(stalled, controller.signal);
-  await give(target, 'abc', 0);
-  const accepted = target.accept(0);
+  const target = new StreamTarget(stalled, controller.signal, 8);
+  const first = give(target, 'abc', 0);
+  const later = give(target, 'ghi', 2);
+  const early = await Promise.race([first, later, Promise.resolve('both wait')]);
+  assert.equal(early, 'both wait');
   controller.abort(new Error('interrupted'));
-  await assert.rejects(accepted, /interrupted/);
+  await assert.rejects(first, /interrupted/);
+  await assert.rejects(later, /interrupted/);
 });
 
 test('an output that was closed fails the piece, and everything after it', async () => {
   const cause = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
   const broken = new Writable({ write: (_bytes, _encoding, done) => done(cause) });
-  const target = new StreamTarget(broken, never);
-  await give(target, 'abc', 0);
-  await assert.rejects(target.accept(0), { code: 'DISK_FAILED', cause });
-  await assert.rejects(give(target, 'def', 3), { code: 'DISK_FAILED', reason: 'EPIPE' });
+  const target = new StreamTarget(broken, never, 8);
+  await assert.rejects(give(target, 'abc', 0), { code: 'DISK_FAILED', cause });
+  await assert.rejects(give(target, 'def', 1), { code: 'DISK_FAILED', reason: 'EPIPE' });
   await assert.rejects(target.commit(), { code: 'DISK_FAILED' });
 });
 
-test('discard writes nothing of what is held', async () => {
+test('a changed file starts over while nothing has left, and fails once something has', async () => {
   const out = new PassThrough();
-  const target = new StreamTarget(out, never);
+  const target = new StreamTarget(out, never, 8);
+  await give(target, 'old', 1);
+  await target.begin();
   await give(target, 'abc', 0);
-  await target.discard();
-  await target.accept(0);
-  assert.equal(out.read(), null);
+  assert.equal(String(out.read()), 'abc');
+  await assert.rejects(target.begin(), { code: 'FILE_CHANGED' });
 });
 
-test('nothing is replaced and nothing has a path', () => {
-  const target = new StreamTarget(new PassThrough(), never);
-  assert.deepEqual([target.path, target.replaces], [null, false]);
+test('nothing is kept, replaced or resumed, and nothing has a path', async () => {
+  const out = new PassThrough();
+  const target = new StreamTarget(out, never, 8);
+  await give(target, 'abc', 1);
+  assert.equal(await target.keep(), 0);
+  await give(target, 'abc', 0);
+  assert.equal(String(out.read()), 'abc');
+  assert.deepEqual([target.path, target.replaces, target.mayResume], [null, false, false]);
 });

@@ -10,6 +10,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { type FileHandle, link, lstat, rename, statfs, unlink } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
@@ -43,6 +44,7 @@ export interface FileTargetOptions {
 export class FileTarget implements Target {
   readonly path: string;
   readonly replaces: boolean;
+  readonly mayResume: boolean;
   readonly #options: FileTargetOptions;
   readonly #calls: DiskCalls;
   readonly #part: string;
@@ -58,21 +60,12 @@ export class FileTarget implements Target {
     this.#options = options;
     this.#calls = options.calls ?? loadDiskCalls();
     this.#part = path.join(path.dirname(target), partName(path.basename(target)));
+    this.mayResume = options.resume !== false && existsSync(journalPath(this.#part));
   }
 
-  async begin(content: Content): Promise<Begun> {
+  async begin(content: Content, startOver = false): Promise<Begun> {
     try {
-      return await this.#begin(content);
-    } catch (error) {
-      throw this.#diskError(error);
-    }
-  }
-
-  async restart(): Promise<void> {
-    try {
-      await this.#syncing;
-      await this.#journal?.close();
-      if (this.#content) await this.#startJournal(this.#content, new Map());
+      return await this.#begin(content, startOver);
     } catch (error) {
       throw this.#diskError(error);
     }
@@ -82,7 +75,7 @@ export class FileTarget implements Target {
     try {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a piece came before its content');
       const bytes = await writeFully(this.#handle, chunks, position);
-      this.#journal?.addPiece(index, vouched);
+      if (vouched) this.#journal?.addPiece(index, vouched);
       this.#unsyncedBytes += bytes;
       if (this.#journal && this.#unsyncedBytes >= syncBytes) this.#syncing ??= this.#sync(this.#handle, this.#journal);
     } catch (error) {
@@ -125,7 +118,7 @@ export class FileTarget implements Target {
     await this.#close();
   }
 
-  async #begin(content: Content): Promise<Begun> {
+  async #begin(content: Content, startOver: boolean): Promise<Begun> {
     await this.#syncing;
     await this.#journal?.close();
     this.#content = content;
@@ -135,19 +128,15 @@ export class FileTarget implements Target {
     this.#handle ??= await openPart(this.#part, this.path, books?.owner ?? 0, this.#calls.lock);
     const isResumable = algorithm !== undefined && size > pieceBytes;
     const isWanted = isResumable && this.#options.resume !== false;
-    const left = books && isWanted ? await believe(books, content, this.#handle) : new Map<number, Vouched>();
+    const left = books && isWanted && !startOver ? await believe(books, content, this.#handle) : new Map<number, Vouched>();
     if (left.size === 0) await this.#handle.truncate(0);
     else await this.#handle.datasync();
     const reservation = await this.#reserve(size, this.#handle);
     this.#journal = undefined;
-    if (isWanted) await this.#startJournal(content, left);
+    this.#unsyncedBytes = 0;
+    if (isWanted) this.#journal = await Journal.create(journalPath(this.#part), content, left);
     else if (books) await unlink(journalPath(this.#part));
     return { reservation, left };
-  }
-
-  async #startJournal(content: Content, left: ReadonlyMap<number, Vouched>): Promise<void> {
-    this.#unsyncedBytes = 0;
-    this.#journal = await Journal.create(journalPath(this.#part), content, left);
   }
 
   async #reserve(size: number, handle: FileHandle): Promise<Reservation> {

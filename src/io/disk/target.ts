@@ -31,7 +31,8 @@ export interface Piece {
   /** Bytes from the beginning of the file. */
   readonly position: number;
   readonly chunks: readonly Chunk[];
-  readonly vouched: Vouched;
+  /** Undefined where nothing is verified. */
+  readonly vouched: Vouched | undefined;
 }
 
 /** That a piece has a digest, in hex, in a version of the file. */
@@ -51,20 +52,20 @@ export interface Target {
   readonly path: string | null;
   /** Whether there is a file of that name now, which `commit` will replace. */
   readonly replaces: boolean;
+  /** Whether an earlier run has left something, so that not every piece may be missing. */
+  readonly mayResume: boolean;
   /**
    * How many pieces may be asked for beyond the first that is missing: what comes early must be held.
    * Undefined where that costs nothing.
    */
   readonly maxPiecesEarly?: number;
   /**
-   * Makes room for the content before its first byte arrives. Once for each content: another one starts over.
-   * Throws `DISK_FULL`, `DISK_BUSY`, `DISK_FAILED`.
+   * Makes room for the content before its first byte arrives; with `startOver`, in place of what was begun or left.
+   * Throws `DISK_FULL`, `DISK_BUSY`, `DISK_FAILED`; `FILE_CHANGED` where it is too late to start over.
    */
-  begin(content: Content): Promise<Begun>;
+  begin(content: Content, startOver?: boolean): Promise<Begun>;
   /** Takes a piece and its chunks; settles when another may be given. Throws `DISK_FULL`, `DISK_FAILED`. */
   write(piece: Piece): Promise<void>;
-  /** Forgets all pieces, for the same content in another version. Throws as `begin`. */
-  restart(): Promise<void>;
   /** Makes the finished file durable and visible under its name. Throws `DISK_EXISTS`, `DISK_FULL`, `DISK_FAILED`. */
   commit(): Promise<void>;
   /** Ends an unfinished transfer and leaves its pieces for a later run; resolves to how many bytes they are. Never throws. */

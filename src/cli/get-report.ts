@@ -1,0 +1,98 @@
+/** What is shown of one download: for people, for scripts, or nothing but errors. */
+
+import path from 'node:path';
+import { type DownloadEvent, type DownloadResult, formatHop, type RoutePlan } from '../index.ts';
+import { noProgress, type Progress, startProgress } from './progress.ts';
+import { describeHops, describeRoutes, formatRows, jsonOf, sparseNotice, startJsonLines, tellReroute } from './show.ts';
+import { formatBytes, formatRate } from './units.ts';
+
+interface Report {
+  event(event: DownloadEvent): void;
+  done(result: DownloadResult): void;
+  stop(): void;
+}
+
+/** Results go to `results`, talk to stderr. */
+export function createReport(
+  route: RoutePlan,
+  flags: { readonly json?: boolean; readonly quiet?: boolean },
+  results: NodeJS.WritableStream,
+): Report {
+  if (flags.json) return createJsonReport(route, results);
+  if (flags.quiet) return { event: () => {}, done: () => {}, stop: () => {} };
+  return createTextReport(route, results);
+}
+
+function createJsonReport({ file, routes }: RoutePlan, stream: NodeJS.WritableStream): Report {
+  const print = startJsonLines(stream);
+  print('route', { file, routes: routes.map((places) => places.map((place) => place.map(formatHop))) });
+  return {
+    event: (event) => print(event.kind, jsonOf(event)),
+    done: (result) => print('done', { ...result, bytesPerSecond: perSecond(result) }),
+    stop: () => {},
+  };
+}
+
+
+function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Report {
+  let progress: Progress = noProgress;
+  const tell = (event: DownloadEvent) => {
+    switch (event.kind) {
+      case 'started':
+        progress.stop();
+        if (event.reservation === 'sparse') process.stderr.write(sparseNotice);
+        if (event.restarted) process.stderr.write('the file changed at the origin; starting over\n');
+        if (event.leftBytes > 0) process.stderr.write(`going on: ${formatPart(event.leftBytes, event.size)} are here\n`);
+        progress = startProgress(event.size, route.routes[0]?.length ?? 0, event.leftBytes);
+        break;
+      case 'progress':
+        progress.update(event.bytes);
+        break;
+      case 'retry': {
+        const where = describeHops(event.hops);
+        progress.say(`piece ${event.piece + 1} was damaged on ${where}; asking again (${event.attempt})`);
+        break;
+      }
+      case 'reroute':
+        progress.say(tellReroute(event));
+        break;
+      default:
+        progress.stop();
+        process.stderr.write(`kept ${formatPart(event.bytes, event.size)}; the same command goes on from there\n`);
+    }
+  };
+  return {
+    event: tell,
+    done: (result) => {
+      progress.stop();
+      results.write(formatResult(route, result));
+    },
+    stop: () => progress.stop(),
+  };
+}
+
+function formatPart(bytes: number, size: number): string {
+  return `${formatBytes(bytes)} of ${formatBytes(size)}`;
+}
+
+function formatResult(route: RoutePlan, result: DownloadResult): string {
+  const { size, digest, elapsedMs, resumedBytes, reroutes } = result;
+  const where = result.path === null ? 'stdout' : path.relative('', result.path) || result.path;
+  const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
+  const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
+  const rerouted = reroutes > 0 ? `, rerouted ${reroutes === 1 ? 'once' : `${reroutes} times`}` : '';
+  return formatRows([
+    ['route', `${describeRoutes(route.routes)}${rerouted}`],
+    ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
+    ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
+    ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
+    ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
+    result.verified
+      ? ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}`]
+      : ['verified', 'no, the classic dialect has no digests'],
+  ]);
+}
+
+function perSecond({ size, resumedBytes, elapsedMs }: DownloadResult): number {
+  return Math.round((size - resumedBytes) / Math.max(elapsedMs / 1000, 0.001));
+}

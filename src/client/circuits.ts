@@ -1,0 +1,135 @@
+/**
+ * The circuits of one transfer: each by the best way there is, and another one when it fails.
+ *
+ * Owns retry, backoff and the reasons to give up. Which way is best is
+ * route-chooser.ts's affair, what is done over a circuit its caller's.
+ * Invariant: a failure that another circuit cannot mend is thrown as it is.
+ */
+
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import type { Hop } from '../wire/address.ts';
+import type { Message } from '../wire/messages.ts';
+import { Circuit, type ClientContext } from './circuit.ts';
+import { locateFailure } from './diagnose.ts';
+import type { RouteChooser } from './route-chooser.ts';
+
+export interface RetryOptions {
+  /**
+   * How often a transfer that has begun is taken up again without a byte in between; given, also how often one that has
+   * not begun is tried again. Another way that was not tried yet is always tried.
+   * @default 5 once it has begun, 0 before
+   */
+  readonly retry?: number | undefined;
+}
+
+/** A circuit failed and another takes its place. */
+export interface Reroute {
+  /** What happened, with the hop named where that is known. */
+  readonly failure: HoplineError;
+  readonly from: readonly Hop[];
+  readonly to: readonly Hop[];
+  /** Milliseconds until it is tried. */
+  readonly waitMs: number;
+}
+
+const defaultRetry = 5;
+/** What no other circuit can mend. */
+const finalCodes = /^(USAGE_|DISK_|INTERRUPTED|TIMEOUT_DEADLINE|ROUTE_SYNTAX|ROUTE_TOO_LONG)/;
+
+export class Circuits {
+  readonly #client: ClientContext;
+  readonly #chooser: RouteChooser;
+  readonly #retry: number | undefined;
+  readonly #onReroute: (reroute: Reroute) => void;
+  #hasBegun = false;
+  #attempts = 0;
+
+  constructor(
+    chooser: RouteChooser,
+    client: ClientContext,
+    { retry }: RetryOptions,
+    onReroute: (reroute: Reroute) => void,
+  ) {
+    this.#chooser = chooser;
+    this.#client = client;
+    this.#retry = retry;
+    this.#onReroute = onReroute;
+  }
+
+  /**
+   * Runs `work` over a circuit that starts with `requests`, and once more over another whenever one fails. Settles early
+   * once `over` aborts, which ends the circuit: the work is then done by others.
+   * Throws what no other circuit can mend, and the failure that was one too many.
+   */
+  async run(
+    requests: () => readonly Message[],
+    work: (circuit: Circuit) => Promise<void>,
+    over: AbortSignal = this.#client.signal,
+  ): Promise<void> {
+    const client = { ...this.#client, signal: AbortSignal.any([this.#client.signal, over]) };
+    let failed: { readonly failure: HoplineError; readonly from: readonly Hop[] } | undefined;
+    for (;;) {
+      const way = this.#chooser.choose();
+      if (!way) throw failed?.failure ?? new HoplineError('INTERNAL', 'there is no way to try');
+      const { hops, waitMs } = way;
+      if (failed) this.#onReroute({ ...failed, to: hops, waitMs });
+      if (waitMs > 0) await pause(waitMs, client);
+      this.#client.signal.throwIfAborted();
+      if (over.aborted) return;
+      const failure = await this.#attempt(hops, requests(), work, client);
+      if (!failure) return;
+      failed = { failure, from: hops };
+    }
+  }
+
+  /** Bytes came over a circuit: the transfer has begun, and what failed before is forgiven. */
+  progressed(circuit: Circuit): void {
+    this.#hasBegun = true;
+    this.#attempts = 0;
+    this.#chooser.succeeded(circuit.hops);
+  }
+
+  /** Resolves to the failure if another attempt is due after it, and to undefined when the work is done. */
+  async #attempt(
+    hops: readonly Hop[],
+    requests: readonly Message[],
+    work: (circuit: Circuit) => Promise<void>,
+    client: ClientContext,
+  ): Promise<HoplineError | undefined> {
+    const release = this.#chooser.use(hops);
+    let circuit: Circuit | undefined;
+    try {
+      circuit = await Circuit.open(hops, requests, client);
+      await work(circuit);
+      return undefined;
+    } catch (error) {
+      await circuit?.close();
+      const failure = await locateFailure(asHoplineError(error), hops, client);
+      this.#client.signal.throwIfAborted();
+      if (client.signal.aborted) return undefined;
+      if (finalCodes.test(failure.code) || (failure.code === 'INTERNAL' && failure.hop === undefined)) throw failure;
+      this.#chooser.failed(hops, failure);
+      if (!this.#chooser.hasUntried()) this.#attempts += 1;
+      const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
+      if (this.#attempts > allowed) throw failure;
+      return failure;
+    } finally {
+      release();
+      await circuit?.close();
+    }
+  }
+}
+
+/** Settles after `ms`, or as soon as the signal aborts. */
+function pause(ms: number, { clock, signal }: ClientContext): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      cancel();
+      signal.removeEventListener('abort', settle);
+      resolve();
+    };
+    const cancel = clock.after(ms, settle);
+    signal.addEventListener('abort', settle, { once: true });
+    if (signal.aborted) settle();
+  });
+}

@@ -1,0 +1,203 @@
+/**
+ * Fetches pieces of one file over one circuit: asks ahead, checks each, hands it to the target while the next arrives.
+ *
+ * Takes whatever is missing next, and at the end helps with what others are
+ * slow to bring. Knows nothing about how the circuit came about.
+ * Invariant: holds the piece that is arriving and the one that is being written, no more.
+ */
+
+import { untilAborted } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
+import type { DigestAlgorithm } from '../io/digest.ts';
+import type { Content, Target } from '../io/disk/target.ts';
+import type { Circuit } from './circuit.ts';
+import { receivePiece } from './fetch-pieces.ts';
+import type { Fetcher, PieceMap } from './piece-map.ts';
+
+/** How long the pieces that are asked for ahead should keep a circuit busy when others could bring them too. */
+const aheadMs = 500;
+
+/** The file that several fetchers work on. */
+export interface FetchTask {
+  readonly content: Content;
+  readonly algorithm: DigestAlgorithm;
+  readonly pieces: PieceMap;
+  readonly target: Target;
+  readonly limits: Limits;
+  /** Whether others fetch pieces of the file too. */
+  readonly isShared: boolean;
+  /** Aborts when nobody waits for the file any more. */
+  readonly over: AbortSignal;
+  /** Must not throw. */
+  readonly sink: PieceSink;
+}
+
+export interface PieceSink {
+  /** Called as content arrives, and with a negative count when it was worth nothing. */
+  onBytes(count: number): void;
+  /** A piece did not match its digest and is asked for again. */
+  onRetry(piece: number, attempt: number, circuit: Circuit): void;
+  /** A verified piece has come over the circuit. */
+  onPiece(circuit: Circuit): void;
+  /** The target failed: there is no use in going on. */
+  onFatal(error: unknown): void;
+}
+
+export class PieceFetcher implements Fetcher {
+  readonly asked: number[] = [];
+  readonly #circuit: Circuit;
+  readonly #version: string;
+  readonly #task: FetchTask;
+  readonly #attempts = new Map<number, number>();
+  readonly #now: () => number;
+  readonly #startedMs: number;
+  #receivedBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+
+  /** `version` is what STATUS named on this circuit. */
+  constructor(circuit: Circuit, version: string, task: FetchTask, now: () => number) {
+    this.#circuit = circuit;
+    this.#version = version;
+    this.#task = task;
+    this.#now = now;
+    this.#startedMs = now();
+  }
+
+  get speed(): number {
+    return this.#receivedBytes / Math.max(1, this.#now() - this.#startedMs);
+  }
+
+  /** Takes the first piece, for which a READ has been sent. Throws as `fetch`. */
+  async fetchFirst(): Promise<void> {
+    const first = this.#task.pieces.take();
+    if (first !== 0) throw new HoplineError('INTERNAL', 'the first piece is not the one that is missing');
+    this.asked.push(first);
+    await this.#working(() => this.#receive(first));
+  }
+
+  /** Fetches until no piece is missing. Throws what the circuit fails with, and `HASH_MISMATCH`. */
+  async fetch(others: Iterable<Fetcher>): Promise<void> {
+    const { pieces, over } = this.#task;
+    await this.#working(async () => {
+      while (!pieces.isComplete) {
+        this.#askAhead(others);
+        const [due] = this.asked;
+        if (due === undefined) await untilAborted(pieces.changed(), over);
+        else await this.#receive(due);
+      }
+    });
+  }
+
+  /**
+   * Compares every piece that is here, and that this circuit's version does not vouch for, with what the origin has.
+   * Resolves to false at the first that differs. Throws what the circuit fails with.
+   */
+  async prove(): Promise<boolean> {
+    const { pieces, limits, content } = this.#task;
+    const due = pieces.unproven(this.#version);
+    const version = this.#version;
+    for (let next = 0; next < due.length; ) {
+      const batch = due.slice(next, next + limits.maxReadsAhead);
+      this.#circuit.send(batch.map((index) => ({ type: 'digest', ...this.#range(index), version }) as const));
+      for (const index of batch) {
+        const { digest } = await this.#circuit.receive('end', content.file);
+        if (digest !== pieces.digestOf(index)) return false;
+        pieces.vouch(index, version);
+      }
+      next += batch.length;
+    }
+    return true;
+  }
+
+  /** Runs a step; what was asked for and did not come may be fetched by others, what came is written. */
+  async #working(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } finally {
+      for (const index of this.asked.splice(0)) this.#task.pieces.giveBack(index);
+      await this.#writing;
+    }
+  }
+
+  #askAhead(others: Iterable<Fetcher>): void {
+    const { pieces } = this.#task;
+    const ahead: number[] = [];
+    const window = this.#window();
+    while (this.asked.length + ahead.length < window) {
+      const index = pieces.take();
+      if (index === undefined) break;
+      ahead.push(index);
+    }
+    if (this.asked.length + ahead.length === 0) {
+      const index = pieces.takeSlowest(others);
+      if (index !== undefined) ahead.push(index);
+    }
+    if (ahead.length === 0) return;
+    const version = this.#version;
+    this.#circuit.send(ahead.map((index) => ({ type: 'read', ...this.#range(index), version }) as const));
+    this.asked.push(...ahead);
+  }
+
+  /** How many pieces may be asked for ahead: with others at work, no more than this circuit brings soon. */
+  #window(): number {
+    const { limits, content, isShared } = this.#task;
+    if (!isShared) return limits.maxReadsAhead;
+    const soon = Math.ceil((this.speed * aheadMs) / content.pieceBytes);
+    return Math.min(limits.maxReadsAhead, Math.max(2, soon));
+  }
+
+  #range(index: number): { readonly offset: number; readonly length: number } {
+    const { size, pieceBytes } = this.#task.content;
+    const offset = index * pieceBytes;
+    return { offset, length: Math.min(pieceBytes, size - offset) };
+  }
+
+  async #receive(index: number): Promise<void> {
+    const { content, algorithm, pieces, sink, limits } = this.#task;
+    const range = this.#range(index);
+    let arrived = 0;
+    const onBytes = (count: number) => {
+      arrived += count;
+      this.#receivedBytes += count;
+      sink.onBytes(count);
+    };
+    const isMissing = () => !pieces.hasArrived(index);
+    try {
+      const piece = await receivePiece(this.#circuit, { file: content.file, ...range, algorithm }, onBytes);
+      this.asked.shift();
+      if (piece && isMissing()) {
+        arrived = 0;
+        const vouched = { digest: piece.digest, version: this.#version };
+        pieces.settle(index, vouched);
+        this.#attempts.delete(index);
+        sink.onPiece(this.#circuit);
+        return await this.#write({ index, position: range.offset, chunks: piece.chunks, vouched });
+      }
+      for (const chunk of piece?.chunks ?? []) chunk.release();
+      pieces.giveBack(index);
+      if (!piece && isMissing()) this.#retry(index, limits.maxPieceRetries);
+    } finally {
+      if (arrived > 0) sink.onBytes(-arrived);
+    }
+  }
+
+  #retry(index: number, maxRetries: number): void {
+    const attempt = (this.#attempts.get(index) ?? 0) + 1;
+    this.#attempts.set(index, attempt);
+    if (attempt > maxRetries) throw mismatchError(index, this.#task.pieces.count, attempt);
+    this.#task.sink.onRetry(index, attempt, this.#circuit);
+  }
+
+  /** Gives a piece to the target once that has taken the one before. */
+  async #write(piece: Parameters<Target['write']>[0]): Promise<void> {
+    const { target, sink } = this.#task;
+    await this.#writing;
+    this.#writing = target.write(piece).catch((error) => sink.onFatal(error));
+  }
+}
+
+export function mismatchError(piece: number, pieces: number, attempts: number): HoplineError {
+  const message = `piece ${piece + 1} of ${pieces} did not match its digest, ${attempts} times in a row`;
+  return new HoplineError('HASH_MISMATCH', message);
+}

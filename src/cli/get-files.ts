@@ -89,7 +89,8 @@ function showText(routes: Routes, files: readonly string[]): Show {
     event: (event) => {
       if (event.kind === 'progress') bytes = event.bytes;
       if (event.kind === 'settled') settled += 1;
-      if (event.kind === 'retry') progress.say(`${event.file} was damaged on ${describeHops(event.hops)}; asking again`);
+      if (event.kind === 'retry')
+        progress.say(`${event.file} was damaged on ${describeHops(event.hops)}; asking again`);
       if (event.kind === 'reroute') progress.say(tellReroute(event));
       if (event.kind === 'started' && event.reservation === 'sparse' && !warned) {
         warned = true;

@@ -33,7 +33,6 @@ function createJsonReport({ file, routes }: RoutePlan, stream: NodeJS.WritableSt
   };
 }
 
-
 function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Report {
   let progress: Progress = noProgress;
   const tell = (event: DownloadEvent) => {
@@ -42,7 +41,8 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
         progress.stop();
         if (event.reservation === 'sparse') process.stderr.write(sparseNotice);
         if (event.restarted) process.stderr.write('the file changed at the origin; starting over\n');
-        if (event.leftBytes > 0) process.stderr.write(`going on: ${formatPart(event.leftBytes, event.size)} are here\n`);
+        if (event.leftBytes > 0)
+          process.stderr.write(`going on: ${formatPart(event.leftBytes, event.size)} are here\n`);
         progress = startProgress(event.size, route.routes[0]?.length ?? 0, event.leftBytes);
         break;
       case 'progress':

@@ -127,7 +127,8 @@ export class FileFetch {
   /** The file, if it is whole. Throws what ended the fetch. */
   finish(): Fetched {
     if (this.#fatal) throw this.#fatal;
-    if (!this.#current?.pieces.isComplete) throw new HoplineError('INTERNAL', 'the fetch ended before the file was whole');
+    if (!this.#current?.pieces.isComplete)
+      throw new HoplineError('INTERNAL', 'the fetch ended before the file was whole');
     const { start, algorithm, pieces } = this.#current;
     const { size, reservation, leftBytes } = start;
     const digest = { algorithm: algorithm.name, hex: digestOfPieces(pieces.digests, algorithm) };

@@ -70,7 +70,8 @@ export class PieceMap {
     for (let index = this.#returned.shift(); index !== undefined; index = this.#returned.shift()) {
       if (!this.hasArrived(index) && this.#onTheWay[index] === 0) return this.#send(index);
     }
-    while (this.#next < this.count && (this.hasArrived(this.#next) || this.#onTheWay[this.#next] !== 0)) this.#next += 1;
+    while (this.#next < this.count && (this.hasArrived(this.#next) || this.#onTheWay[this.#next] !== 0))
+      this.#next += 1;
     if (this.#next >= this.count || this.#next - this.#firstMissing >= this.#maxEarly) return undefined;
     return this.#send(this.#next);
   }

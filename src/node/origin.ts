@@ -198,7 +198,8 @@ class OriginCircuit {
   /** The open file, and how much of the range that a request names it has. Throws `PEER_PROTOCOL`, `FILE_NOT_FOUND`, `FILE_CHANGED`. */
   #range({ offset, length, version }: ReadRequest | DigestRequest): { file: OpenFile; length: number } {
     const { maxReadBytes } = this.#node.limits;
-    if (length > maxReadBytes) throw new HoplineError('PEER_PROTOCOL', `a READ asks for more than ${maxReadBytes} bytes`);
+    if (length > maxReadBytes)
+      throw new HoplineError('PEER_PROTOCOL', `a READ asks for more than ${maxReadBytes} bytes`);
     const file = this.#file;
     if (!file) throw new HoplineError('FILE_NOT_FOUND', 'no file is open on this circuit');
     if (version !== undefined && version !== file.served.version) throw changed();

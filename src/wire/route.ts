@@ -36,7 +36,11 @@ interface Line {
  * Parses the text of a route file.
  * Throws `ROUTE_SYNTAX`, `ROUTE_TOO_LONG` or `ROUTE_LOOP`, with source, line, what was read and what was expected.
  */
-export function parseRoute(text: string, options: RouteOptions = {}): Route {
+export function parseRoute(text: string, options: RouteOptions = {}): RoutePlan {
+  const r = parseRoute1(text, options);
+  return { file: r.file, routes: [r.hops.map((h) => [h])] };
+}
+function parseRoute1(text: string, options: RouteOptions = {}): Route {
   const source = options.source ?? 'route';
   const [first, ...rest] = significantLines(text);
   if (!first) {
@@ -64,7 +68,16 @@ export function parseRoute(text: string, options: RouteOptions = {}): Route {
  * Parses hops separated by commas, as `--via` takes them.
  * Throws as `parseRoute` does.
  */
-export function parseVia(via: string, file: string, options: RouteOptions = {}): Route {
+export function parseVia(vias: string | readonly string[], file: string, options: RouteOptions = {}): RoutePlan {
+  const list = typeof vias === 'string' ? [vias] : vias;
+  return {
+    file,
+    routes: list.map((via) =>
+      via.split(',').map((p) => p.split('|').map((h) => parseVia1(h, file, options).hops[0] as Hop)),
+    ),
+  };
+}
+function parseVia1(via: string, file: string, options: RouteOptions = {}): Route {
   checkName(file, options.maxNameBytes);
   const hops = via.split(',').map((text, index) => ({ place: `--via, hop ${index + 1}`, text }));
   return { file, hops: parseHops(hops, options) };
@@ -118,4 +131,13 @@ function withoutComment(text: string): string {
 function syntaxError(place: string, read: string, expected: string): HoplineError {
   const shown = read.length > 80 ? `${read.slice(0, 77)}...` : read;
   return new HoplineError('ROUTE_SYNTAX', `${place}: read ${JSON.stringify(shown)}, expected ${expected}`);
+}
+
+export type Place = readonly Hop[];
+export interface RoutePlan {
+  readonly file: string;
+  readonly routes: readonly (readonly Place[])[];
+}
+export function preferredRoute(plan: RoutePlan): Route {
+  return { file: plan.file, hops: (plan.routes[0] ?? []).map((place) => place[0] as Hop) };
 }

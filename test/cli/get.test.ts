@@ -64,7 +64,7 @@ test('--json prints one object a line with exact numbers', async (t) => {
     events.map(({ event }) => event),
     ['route', 'started', 'progress', 'done'],
   );
-  assert.deepEqual(events[0].hops, chain.nodes.map(addressOf));
+  assert.deepEqual(events[0].routes, [chain.nodes.map((node) => [addressOf(node)])]);
   assert.equal(events[1].size, 2_000_001);
   assert.equal(events[3].size, 2_000_001);
   assert.equal(events[3].verified, true);

@@ -12,7 +12,13 @@ function takeAll(map: PieceMap): number[] {
 }
 
 test('hands out each missing piece once, in order, and none that is there already', () => {
-  const map = new PieceMap(5, new Map([[1, of('a')], [3, of('a')]]));
+  const map = new PieceMap(
+    5,
+    new Map([
+      [1, of('a')],
+      [3, of('a')],
+    ]),
+  );
   assert.equal(map.arrived, 2);
   assert.deepEqual(takeAll(map), [0, 2, 4]);
 });

@@ -10,6 +10,8 @@ import { makeTempRoot } from '../support/temp-root.ts';
 
 const short = { idleMs: 1500, openMs: 1500, connectMs: 500, probeMs: 500, lingerMs: 200 };
 const mib = 1_048_576;
+/** The first failure is the last, and leaves nothing. */
+const once = { retry: 0, resume: false };
 
 /** A relay of TCP bytes that passes what comes back through `change`. */
 async function startTamperer(t: TestContext, port: number, change: (bytes: Buffer) => Buffer): Promise<string> {
@@ -93,7 +95,7 @@ for (const [victim, leg] of [
       killed = true;
       void chain.nodes[victim]?.close({ graceMs: 0 });
     };
-    const pending = download({ route: chain.route('data.bin'), output: out.path, onEvent, limits: short });
+    const pending = download({ route: chain.route('data.bin'), output: out.path, onEvent, limits: short, ...once });
     await assert.rejects(pending, (error) => {
       assert.ok(error instanceof HoplineError);
       assert.equal(error.code, 'PEER_LOST');
@@ -115,7 +117,7 @@ test('a client that disappears in the middle ends the circuit on every node', as
   const onEvent = (event: DownloadEvent) => {
     if (event.kind === 'progress') stop.abort();
   };
-  const pending = download({ route: chain.route('data.bin'), output: out.path, signal: stop.signal, onEvent });
+  const pending = download({ route: chain.route('data.bin'), output: out.path, signal: stop.signal, onEvent, ...once });
   await assert.rejects(pending, { code: 'INTERRUPTED' });
   assert.deepEqual(await out.list(), []);
   await until(() => chain.nodes.every((node) => node.stats().open === 0));
@@ -133,7 +135,7 @@ test('a circuit in which no byte moves any more is an error that names the leg, 
     return passed > 2 * mib ? Buffer.alloc(0) : bytes;
   });
   const route = parseVia(`${addressOf(nodes[0] as RunningNode)},${swallower}`, 'data.bin');
-  const failure = await download({ route, output: out.path, limits }).catch((error: unknown) => error);
+  const failure = await download({ route, output: out.path, limits, ...once }).catch((error: unknown) => error);
   assert.ok(failure instanceof HoplineError);
   assert.match(failure.code, /^TIMEOUT_/);
   assert.match(failure.message, /the circuit stalled at leg 2, from hop 1 .* to hop 2 /);
@@ -159,7 +161,7 @@ test('a file that shrinks or changes while it is read is an error, never a mixtu
     const onEvent = (event: DownloadEvent) => {
       if (event.kind === 'progress') changed ??= change();
     };
-    const pending = download({ route: chain.route('data.bin'), output: out.path, onEvent });
+    const pending = download({ route: chain.route('data.bin'), output: out.path, onEvent, ...once });
     await assert.rejects(pending, { code: 'FILE_CHANGED', hop: 2 });
     await changed;
     assert.deepEqual(await out.list(), []);

@@ -61,8 +61,8 @@ test('a thousand small files come whole through three hops on one circuit', asyn
   const out = await makeTempRoot(t);
   const files = await writeMany(root, 1000, (index) => (index * 37) % 9000);
   const chain = await startChain(t, 3, root.path);
-  const { hops } = chain.route('any');
-  const outcomes = await downloadFiles({ hops, files, output: out.path });
+  const { routes } = chain.route('any');
+  const outcomes = await downloadFiles({ routes, files, output: out.path });
   assert.deepEqual(
     outcomes.map(({ file }) => file),
     files,
@@ -79,10 +79,10 @@ test('a missing file, an existing target and empty files are their own affair; t
   await writeFile(path.join(out.path, '7.bin'), 'mine');
   const asked = [...files.slice(0, 50), 'many/missing.bin', ...files.slice(50)];
   const chain = await startChain(t, 2, root.path);
-  const { hops } = chain.route('any');
+  const { routes } = chain.route('any');
   const events: FilesEvent[] = [];
   const onEvent = (event: FilesEvent) => events.push(event);
-  const outcomes = await downloadFiles({ hops, files: asked, output: out.path, onEvent });
+  const outcomes = await downloadFiles({ routes, files: asked, output: out.path, onEvent });
   const failed = outcomes.filter(({ error }) => error);
   assert.deepEqual(
     failed.map(({ file, error }) => [file, error?.code]),
@@ -98,7 +98,7 @@ test('a missing file, an existing target and empty files are their own affair; t
   assert.deepEqual(chain.nodes[1]?.stats().failures, { FILE_NOT_FOUND: 1 });
   await writeFile(path.join(out.path, '7.bin'), await readFile(path.join(root.path, 'many/7.bin')));
   await assertEqual(root, out, files);
-  const again = await downloadFiles({ hops, files, output: out.path, force: true });
+  const again = await downloadFiles({ routes, files, output: out.path, force: true });
   assert.ok(again.every(({ result }) => result?.replaced));
 });
 
@@ -114,7 +114,7 @@ test('large files among small ones come whole, on the same circuit', async (t) =
   ]);
   const files = await writeMany(root, 80, (index) => sizes.get(index) ?? 100);
   const chain = await startChain(t, 3, root.path);
-  const outcomes = await downloadFiles({ hops: chain.route('any').hops, files, output: out.path });
+  const outcomes = await downloadFiles({ routes: chain.route('any').routes, files, output: out.path });
   await assertEqual(root, out, files);
   assert.equal(chain.nodes[2]?.stats().served, 1);
   const single = await makeTempRoot(t);
@@ -128,13 +128,13 @@ test('large files among small ones come whole, on the same circuit', async (t) =
 test('an origin that cuts files otherwise is followed, by one file and by many', async (t) => {
   const root = await makeTempRoot(t);
   const files = await writeMany(root, 40, (index) => index * 1000);
-  const { hops } = (await startChain(t, 2, root.path, { limits: { pieceBytes: 4096 } })).route('any');
+  const { routes } = (await startChain(t, 2, root.path, { limits: { pieceBytes: 4096 } })).route('any');
   const out = await makeTempRoot(t);
-  const outcomes = await downloadFiles({ hops, files, output: out.path });
+  const outcomes = await downloadFiles({ routes, files, output: out.path });
   assert.deepEqual(outcomes.map(({ result }) => result?.pieces).slice(0, 10), [0, 1, 1, 1, 1, 2, 2, 2, 2, 3]);
   await assertEqual(root, out, files);
   const one = await makeTempRoot(t);
-  for (const file of files.slice(0, 10)) await download({ route: { file, hops }, output: one.path });
+  for (const file of files.slice(0, 10)) await download({ route: { file, routes }, output: one.path });
   await assertEqual(root, one, files.slice(0, 10));
 });
 
@@ -150,8 +150,8 @@ test('a circuit that breaks among many files leaves whole files and nothing torn
     done += 1;
     if (done === 100) void chain.nodes[1]?.close({ graceMs: 0 });
   };
-  const { hops } = chain.route('any');
-  const outcomes = await downloadFiles({ hops, files, output: out.path, onEvent, limits });
+  const { routes } = chain.route('any');
+  const outcomes = await downloadFiles({ routes, files, output: out.path, onEvent, limits, retry: 0 });
   const whole = outcomes.filter(({ result }) => result).map(({ file }) => file);
   const errors = new Set(outcomes.flatMap(({ error }) => error ?? []));
   assert.ok(whole.length >= 100 && whole.length < 600, `${whole.length} files arrived`);
@@ -170,8 +170,8 @@ test('an interruption leaves the files that were finished', async (t) => {
   const chain = await startChain(t, 1, root.path);
   const stop = new AbortController();
   const onEvent = (event: FilesEvent) => event.kind === 'settled' && stop.abort();
-  const { hops } = chain.route('any');
-  const outcomes = await downloadFiles({ hops, files, output: out.path, onEvent, signal: stop.signal });
+  const { routes } = chain.route('any');
+  const outcomes = await downloadFiles({ routes, files, output: out.path, onEvent, signal: stop.signal });
   assert.ok(outcomes.some(({ error }) => error?.code === 'INTERRUPTED'));
   await assertEqual(
     root,
@@ -200,7 +200,7 @@ test('a small file that was damaged on the way is asked for again', async (t) =>
   });
   const retries: string[] = [];
   const onEvent = (event: FilesEvent) => event.kind === 'retry' && retries.push(event.file);
-  await downloadFiles({ hops: parseVia(peer.address, 'any').hops, files, output: out.path, onEvent });
+  await downloadFiles({ routes: parseVia(peer.address, 'any').routes, files, output: out.path, onEvent });
   assert.deepEqual(retries, ['many/20.bin']);
   await assertEqual(root, out, files);
 });
@@ -234,18 +234,18 @@ test('many files are asked for before any answer, and no more than the limit', a
     else if (countRequests(held) === 16) on(held);
   });
   const limits = { openMs: 3000, probeMs: 500, maxFilesAhead: 8 };
-  await downloadFiles({ hops: parseVia(via, 'any').hops, files, output: out.path, limits });
+  await downloadFiles({ routes: parseVia(via, 'any').routes, files, output: out.path, limits });
   await assertEqual(root, out, files);
 });
 
 test('names that would meet on disk, and an output that is no directory, are refused at once', async (t) => {
   const out = await makeTempRoot(t);
-  const { hops } = parseVia('127.0.0.1:1', 'any');
-  const both = { hops, files: ['a/x', 'b/x'], output: out.path };
+  const { routes } = parseVia('127.0.0.1:1', 'any');
+  const both = { routes, files: ['a/x', 'b/x'], output: out.path };
   await assert.rejects(downloadFiles(both), { code: 'USAGE_INVALID', message: /"a\/x" and "b\/x" would both/ });
   await assert.rejects(downloadFiles({ ...both, files: ['../x'] }), { code: 'ROUTE_SYNTAX' });
   await mkdir(path.join(out.path, 'dir'));
-  const nowhere = { hops, files: ['x', 'y'], output: path.join(out.path, 'none') };
+  const nowhere = { routes, files: ['x', 'y'], output: path.join(out.path, 'none') };
   await assert.rejects(downloadFiles(nowhere), { code: 'DISK_FAILED', message: /need a directory/ });
   const fresh = { ...nowhere, output: `${path.join(out.path, 'fresh')}/` };
   const [first] = await downloadFiles(fresh);

@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
-import { type NodeOptions, parseVia, type Route, type RunningNode, startNode } from '../../src/index.ts';
+import { type NodeOptions, parseVia, type RoutePlan, type RunningNode, startNode } from '../../src/index.ts';
 
 export interface Chain {
   /** In the order of the route; the last is the origin. */
   readonly nodes: readonly RunningNode[];
   /** The route to `file` through all nodes. */
-  route(file: string): Route;
+  route(file: string): RoutePlan;
 }
 
 /** Starts `count` nodes that serve `root`, each on a port that the system picked. */

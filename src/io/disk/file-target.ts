@@ -128,7 +128,8 @@ export class FileTarget implements Target {
     this.#handle ??= await openPart(this.#part, this.path, books?.owner ?? 0, this.#calls.lock);
     const isResumable = algorithm !== undefined && size > pieceBytes;
     const isWanted = isResumable && this.#options.resume !== false;
-    const left = books && isWanted && !startOver ? await believe(books, content, this.#handle) : new Map<number, Vouched>();
+    const left =
+      books && isWanted && !startOver ? await believe(books, content, this.#handle) : new Map<number, Vouched>();
     if (left.size === 0) await this.#handle.truncate(0);
     else await this.#handle.datasync();
     const reservation = await this.#reserve(size, this.#handle);

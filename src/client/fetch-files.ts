@@ -192,7 +192,9 @@ class FilesRun {
     onBytes(-size);
     const attempt = (this.#attempts.get(job) ?? 0) + 1;
     this.#attempts.set(job, attempt);
-    if (attempt > this.#client.limits.maxPieceRetries) return this.#sink.failed(job, mismatchError(0, 1, attempt));
+    if (attempt > this.#client.limits.maxPieceRetries) {
+      return this.#sink.failed(job, mismatchError(0, 1, attempt, circuit));
+    }
     this.#sink.onRetry(job, 0, attempt, circuit);
     this.#waiting.push(job);
   }

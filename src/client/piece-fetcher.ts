@@ -11,6 +11,7 @@ import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
 import type { Content, Target } from '../io/disk/target.ts';
+import { formatHop } from '../wire/address.ts';
 import type { Circuit } from './circuit.ts';
 import { receivePiece } from './fetch-pieces.ts';
 import type { Fetcher, PieceMap } from './piece-map.ts';
@@ -188,7 +189,7 @@ export class PieceFetcher implements Fetcher {
   #retry(index: number, maxRetries: number): void {
     const attempt = (this.#attempts.get(index) ?? 0) + 1;
     this.#attempts.set(index, attempt);
-    if (attempt > maxRetries) throw mismatchError(index, this.#task.pieces.count, attempt);
+    if (attempt > maxRetries) throw mismatchError(index, this.#task.pieces.count, attempt, this.#circuit);
     this.#task.sink.onRetry(index, attempt, this.#circuit);
   }
 
@@ -200,7 +201,8 @@ export class PieceFetcher implements Fetcher {
   }
 }
 
-export function mismatchError(piece: number, pieces: number, attempts: number): HoplineError {
-  const message = `piece ${piece + 1} of ${pieces} did not match its digest, ${attempts} times in a row`;
+export function mismatchError(piece: number, pieces: number, attempts: number, { hops }: Circuit): HoplineError {
+  const way = hops.map(formatHop).join(' -> ');
+  const message = `piece ${piece + 1} of ${pieces} did not match its digest, ${attempts} times in a row over ${way}`;
   return new HoplineError('HASH_MISMATCH', message);
 }

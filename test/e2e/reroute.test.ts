@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { renameSync, writeFileSync } from 'node:fs';
 import { copyFile, readFile } from 'node:fs/promises';
+import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
@@ -204,4 +206,68 @@ test('two origins that differ are never mixed, however many circuits there are',
   const [good, bad] = [first, second].map(({ nodes }) => addressOf(nodes[0] as RunningNode)) as [string, string];
   const events = await fixture.run([good, bad], () => {}, { parallel: 2, retry: 2 });
   assert.equal(events.filter(({ kind }) => kind === 'started').length, 1);
+});
+
+test('a file that is replaced in mid-flight is fetched anew, and is the new one', async (t) => {
+  const fixture = await start(t);
+  const { nodes } = await startChain(t, 2, fixture.root.path);
+  const other = await makeTempRoot(t);
+  const replacement = await other.writeRandom(file, size + 1000);
+  let isDone = false;
+  const events: DownloadEvent[] = [];
+  const onEvent = (event: DownloadEvent) => {
+    events.push(event);
+    if (isDone || event.kind !== 'progress' || event.bytes < 6 * mib) return;
+    isDone = true;
+    renameSync(path.join(other.path, file), path.join(fixture.root.path, file));
+    // The circuit has the old file open, and that stays as it is: only a new circuit finds the new one.
+    kill(nodes[0]);
+  };
+  const [gone, origin] = nodes as [RunningNode, RunningNode];
+  const [relay] = (await startChain(t, 1, fixture.root.path)).nodes as [RunningNode];
+  const route = parseVia(`${addressOf(gone)}|${addressOf(relay)},${addressOf(origin)}`, file);
+  const result = await download({ route, output: fixture.out.path, limits, onEvent });
+  assert.equal(result.size, replacement.length);
+  assert.equal(
+    events.some((event) => event.kind === 'started' && event.restarted),
+    true,
+  );
+  assert.equal(replacement.equals(await readFile(path.join(fixture.out.path, file))), true);
+});
+
+test('a file that is written to in mid-flight is fetched anew', async (t) => {
+  const fixture = await start(t);
+  const { route } = await startChain(t, 1, fixture.root.path);
+  const changed = Buffer.from(fixture.content).fill(9, 3 * mib, 3 * mib + 100);
+  let isDone = false;
+  const onEvent = (event: DownloadEvent) => {
+    if (isDone || event.kind !== 'progress' || event.bytes < 6 * mib) return;
+    isDone = true;
+    writeFileSync(path.join(fixture.root.path, file), changed);
+  };
+  const result = await download({ route: route(file), output: fixture.out.path, limits, onEvent });
+  assert.equal(result.verified, true);
+  assert.equal(changed.equals(await readFile(path.join(fixture.out.path, file))), true);
+});
+
+test('a hop that damages one piece again and again is left for another, and the way is named', async (t) => {
+  const fixture = await start(t);
+  const { nodes } = await startChain(t, 1, fixture.root.path);
+  const [origin] = nodes as [RunningNode];
+  const mark = fixture.content.subarray(5 * mib + 100, 5 * mib + 132);
+  const flipper = await startPeer(t, (near) => {
+    const far = net.connect({ host: '127.0.0.1', port: origin.address.port, allowHalfOpen: true });
+    far.on('error', () => near.destroy()).on('close', () => near.destroy());
+    near.on('close', () => far.destroy()).on('data', (bytes) => far.write(bytes));
+    far.on('data', (bytes: Buffer) => {
+      const place = bytes.indexOf(mark);
+      if (place >= 0) bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
+      near.write(bytes);
+    });
+  });
+  const events = await fixture.run([flipper.address, addressOf(origin)]);
+  const [reroute] = reroutesOf(events);
+  assert.equal(reroute?.failure.code, 'HASH_MISMATCH');
+  assert.match(reroute?.failure.message ?? '', new RegExp(`piece 6 of 25 .* over ${flipper.address}$`));
+  assert.equal(events.filter(({ kind }) => kind === 'retry').length, 2);
 });

@@ -76,23 +76,20 @@ export class FileFetch {
   async run(circuits: Circuits): Promise<Fetched> {
     const { parallel = 1 } = this.#options;
     const work = () =>
-      circuits.run(
-        () => this.#firstRequests(),
-        (circuit) => this.fetchOver(circuit, this.#readsAhead),
-        this.#over.signal,
-      );
+      circuits
+        .run(
+          () => this.#firstRequests(),
+          (circuit) => this.fetchOver(circuit, this.#readsAhead),
+          this.#over.signal,
+        )
+        .catch((error) => this.#fail(error));
     const workers = [work()];
     this.#onBegun = () => {
       this.#onBegun = () => {};
       while (workers.length < Math.min(parallel, this.#current?.pieces.count ?? 0)) workers.push(work());
     };
-    try {
-      // Workers join while the first ones are waited for.
-      for (const worker of workers) await worker;
-    } catch (error) {
-      this.#fail(error);
-    }
-    await Promise.allSettled(workers);
+    // More of them may join while the first is waited for.
+    for (const worker of workers) await worker;
     return this.finish();
   }
 

@@ -76,7 +76,7 @@ export function addGetCommand(program: Command): void {
       'after',
       '\nExamples:\n  $ hopline get input.txt\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
         '  $ hopline get input.txt -o ./reports -- reports/may.pdf reports/june.pdf\n' +
-        '  $ hopline get --via 10.0.0.1:7001|10.0.0.9:7001,10.0.0.2:7001 --via 10.1.0.1:7001 --parallel 2 big.iso\n' +
+        '  $ hopline get --via "10.0.0.1:7001|10.0.0.9:7001,10.0.0.2:7001" --via 10.1.0.1:7001 --parallel 2 big.iso\n' +
         '  $ hopline get input.txt -o - --quiet | tar x',
     )
     .action(reportGet);

@@ -7,6 +7,10 @@
 export interface Limits {
   /** Hops in a route. */
   readonly maxHops: number;
+  /** Hops that one place of a route may name: the preferred one and its alternates. */
+  readonly maxAlternates: number;
+  /** Routes in a route file. */
+  readonly maxRoutes: number;
   /** Bytes of JSON in one native frame. */
   readonly maxHeaderBytes: number;
   /** Bytes of a classic request: what the original programs read at most. */
@@ -53,6 +57,8 @@ export interface Limits {
 
 export const defaultLimits: Limits = {
   maxHops: 32,
+  maxAlternates: 16,
+  maxRoutes: 16,
   maxHeaderBytes: 64 * 1024,
   maxClassicBytes: 1024,
   maxNameBytes: 4096,

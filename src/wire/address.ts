@@ -59,9 +59,9 @@ export function formatHop(hop: { readonly host: string; readonly port: number })
   return isIPv6(hop.host) ? `[${hop.host}]:${hop.port}` : `${hop.host}:${hop.port}`;
 }
 
-/** Whether two hops are written alike: host names compare without case. */
-export function sameHop(a: Hop, b: Hop): boolean {
-  return a.port === b.port && a.host.toLowerCase() === b.host.toLowerCase();
+/** The same for two hops that are written alike: host names compare without case. */
+export function hopKey(hop: Hop): string {
+  return formatHop(hop).toLowerCase();
 }
 
 function splitHostPort(text: string): readonly [host: string, port: string] | undefined {

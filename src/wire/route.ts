@@ -1,16 +1,29 @@
 /**
- * The route: the file asked for and the hops to its origin, from a route file or from `--via`.
+ * The routes: the file asked for and the ways to its origin, from a route file or from `--via`.
  *
  * Owns the grammar and its error messages. Knows nothing about reading files
- * from disk or about opening connections.
+ * from disk, about opening connections or about which way is taken.
+ * Invariant: every plan made here has a route, every route a place, every place a hop.
  * Grammar: docs/route-file.md
  */
 
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits } from '../core/limits.ts';
-import { formatHop, type Hop, parseHop, sameHop } from './address.ts';
+import { formatHop, type Hop, hopKey, parseHop } from './address.ts';
 import { nameProblem } from './name.ts';
 
+/** One place of a route: the hop to take there and those that can stand in for it, the preferred first. */
+export type Place = readonly Hop[];
+
+/** What a route file holds: a file and the routes to it, the preferred first. */
+export interface RoutePlan {
+  /** The path of the file below the origin's root, with `/` between its parts. */
+  readonly file: string;
+  /** At least one, each with at least one place; the last place is the origin. */
+  readonly routes: readonly (readonly Place[])[];
+}
+
+/** One way of a plan: a hop for every place. */
 export interface Route {
   /** The path of the file below the origin's root, with `/` between its parts. */
   readonly file: string;
@@ -21,102 +34,73 @@ export interface Route {
 export interface RouteOptions {
   /** What to call the text in messages. @default 'route' */
   readonly source?: string;
-  /** @default 32 */
+  /** Places in a route. @default 32 */
   readonly maxHops?: number;
+  /** Hops that one place may name. @default 16 */
+  readonly maxAlternates?: number;
+  /** @default 16 */
+  readonly maxRoutes?: number;
   /** Bytes. @default 4096 */
   readonly maxNameBytes?: number;
 }
 
+/** A place as it is written, and where. */
 interface Line {
-  readonly number: number;
+  readonly at: string;
   readonly text: string;
 }
+
+const hopExpected = 'a hop, HOST PORT, such as 127.0.0.1 7001';
 
 /**
  * Parses the text of a route file.
  * Throws `ROUTE_SYNTAX`, `ROUTE_TOO_LONG` or `ROUTE_LOOP`, with source, line, what was read and what was expected.
  */
 export function parseRoute(text: string, options: RouteOptions = {}): RoutePlan {
-  const r = parseRoute1(text, options);
-  return { file: r.file, routes: [r.hops.map((h) => [h])] };
-}
-function parseRoute1(text: string, options: RouteOptions = {}): Route {
   const source = options.source ?? 'route';
   const [first, ...rest] = significantLines(text);
   if (!first) {
     throw new HoplineError('ROUTE_SYNTAX', `${source}:1: read nothing, expected the name of the file to get`);
   }
-  const problem = nameProblem(first.text, options.maxNameBytes ?? defaultLimits.maxNameBytes);
-  if (problem !== undefined) {
-    throw syntaxError(
-      `${source}:${first.number}`,
-      first.text,
-      `the name of a file below the origin's root: ${problem}`,
-    );
-  }
-  if (rest.length === 0) {
-    throw new HoplineError(
-      'ROUTE_SYNTAX',
-      `${source}:${first.number + 1}: read the end of the file, expected a hop, HOST PORT, such as 127.0.0.1 7001`,
-    );
-  }
-  const hops = rest.map((line) => ({ place: `${source}:${line.number}`, text: withoutComment(line.text) }));
-  return { file: first.text, hops: parseHops(hops, options) };
+  const file = parseName({ at: `${source}:${first.number}`, text: first.text }, options.maxNameBytes);
+  const lines = rest.map(({ number, text }) => ({ at: `${source}:${number}`, text: withoutComment(text) }));
+  const end = `${source}:${(rest.at(-1) ?? first).number + 1}`;
+  return { file, routes: parseRoutes(splitRoutes(lines, end), options) };
 }
 
 /**
- * Parses hops separated by commas, as `--via` takes them.
+ * Parses routes as `--via` takes them: commas between places, `|` between alternates.
  * Throws as `parseRoute` does.
  */
 export function parseVia(vias: string | readonly string[], file: string, options: RouteOptions = {}): RoutePlan {
   const list = typeof vias === 'string' ? [vias] : vias;
-  return {
-    file,
-    routes: list.map((via) =>
-      via.split(',').map((p) => p.split('|').map((h) => parseVia1(h, file, options).hops[0] as Hop)),
-    ),
-  };
-}
-function parseVia1(via: string, file: string, options: RouteOptions = {}): Route {
-  checkName(file, options.maxNameBytes);
-  const hops = via.split(',').map((text, index) => ({ place: `--via, hop ${index + 1}`, text }));
-  return { file, hops: parseHops(hops, options) };
+  if (list.length === 0) throw new HoplineError('ROUTE_SYNTAX', `--via: read nothing, expected ${hopExpected}`);
+  const routes = list.map((via, route) => {
+    const at = list.length === 1 ? '--via' : `--via ${route + 1}`;
+    return via.split(',').map((text, index) => ({ at: `${at}, hop ${index + 1}`, text }));
+  });
+  return { file: parseName({ at: 'FILE', text: file }, options.maxNameBytes), routes: parseRoutes(routes, options) };
 }
 
 /** Throws `ROUTE_SYNTAX` unless `file` may be asked for. */
 export function checkName(file: string, maxNameBytes: number = defaultLimits.maxNameBytes): void {
-  const problem = nameProblem(file, maxNameBytes);
-  if (problem !== undefined) throw syntaxError('FILE', file, `the name of a file below the origin's root: ${problem}`);
+  checkNameAt({ at: 'FILE', text: file }, maxNameBytes);
 }
 
-/** Writes a route as the text of a route file that parses to the same file and hops. A name's outer spaces are lost. */
-export function formatRoute(route: Route): string {
-  const file = route.file.startsWith('#') ? `./${route.file}` : route.file;
-  return [file, ...route.hops.map((hop) => `${hop.host} ${hop.port}`), ''].join('\n');
+/** The preferred way: the first alternate everywhere in the first route. */
+export function preferredRoute({ file, routes }: RoutePlan): Route {
+  return { file, hops: (routes[0] ?? []).flatMap((place) => place.slice(0, 1)) };
 }
 
-function parseHops(lines: readonly { place: string; text: string }[], options: RouteOptions): Hop[] {
-  const maxHops = options.maxHops ?? defaultLimits.maxHops;
-  const hops: Hop[] = [];
-  for (const { place, text } of lines) {
-    const parsed = parseHop(text);
-    if (parsed.kind === 'bad') throw syntaxError(place, text, parsed.expected);
-    if (hops.length === maxHops) {
-      throw new HoplineError('ROUTE_TOO_LONG', `${place}: read hop ${maxHops + 1}, expected at most ${maxHops} hops`);
-    }
-    const earlier = hops.findIndex((hop) => sameHop(hop, parsed.hop));
-    if (earlier >= 0) {
-      throw new HoplineError(
-        'ROUTE_LOOP',
-        `${place}: read "${formatHop(parsed.hop)}", expected a hop that is not on the route already (it is hop ${earlier + 1})`,
-      );
-    }
-    hops.push(parsed.hop);
-  }
-  return hops;
+/** Writes a plan as the text of a route file that parses to the same plan. A name's outer spaces are lost. */
+export function formatRoute(plan: RoutePlan): string {
+  const file = plan.file.startsWith('#') ? `./${plan.file}` : plan.file;
+  const formatPlace = (place: Place) => place.map((hop) => `${hop.host} ${hop.port}`).join(' | ');
+  const routes = plan.routes.map((places) => places.map((place) => `${formatPlace(place)}\n`).join(''));
+  return `${file}\n${routes.join('---\n')}`;
 }
 
-function significantLines(text: string): Line[] {
+function significantLines(text: string): { readonly number: number; readonly text: string }[] {
   return text
     .replace(/^\uFEFF/, '')
     .split(/\r\n|\n|\r/)
@@ -125,19 +109,90 @@ function significantLines(text: string): Line[] {
 }
 
 function withoutComment(text: string): string {
-  return text.replace(/\s+#.*$/, '');
+  const start = text.search(/\s#/);
+  return start < 0 ? text : text.slice(0, start);
 }
 
-function syntaxError(place: string, read: string, expected: string): HoplineError {
+/** A name that ends in `/` is that of a directory, which travels without it. */
+function parseName({ at, text }: Line, maxNameBytes: number = defaultLimits.maxNameBytes): string {
+  const name = /[^/]\/$/.test(text) ? text.slice(0, -1) : text;
+  checkNameAt({ at, text: name }, maxNameBytes);
+  return name;
+}
+
+function checkNameAt({ at, text }: Line, maxNameBytes: number): void {
+  const problem = nameProblem(text, maxNameBytes);
+  if (problem !== undefined) throw syntaxError(at, text, `the name of a file below the origin's root: ${problem}`);
+}
+
+/** The lines of each route; lines of dashes, and `end`, end one. */
+function splitRoutes(lines: readonly Line[], end: string): Line[][] {
+  const routes: Line[][] = [];
+  let route: Line[] = [];
+  const endRoute = (at: string, read: string) => {
+    if (route.length === 0) throw new HoplineError('ROUTE_SYNTAX', `${at}: read ${read}, expected ${hopExpected}`);
+    routes.push(route);
+    route = [];
+  };
+  for (const line of lines) {
+    if (/^-{3,}$/.test(line.text)) endRoute(line.at, '"---"');
+    else route.push(line);
+  }
+  endRoute(end, 'the end of the file');
+  return routes;
+}
+
+function parseRoutes(routes: readonly (readonly Line[])[], options: RouteOptions): Place[][] {
+  const maxRoutes = options.maxRoutes ?? defaultLimits.maxRoutes;
+  return routes.map((lines, index) => {
+    if (index === maxRoutes) {
+      const at = lines[0]?.at ?? '';
+      throw new HoplineError('ROUTE_TOO_LONG', `${at}: read route ${index + 1}, expected at most ${maxRoutes} routes`);
+    }
+    return parsePlaces(lines, options);
+  });
+}
+
+function parsePlaces(lines: readonly Line[], options: RouteOptions): Place[] {
+  const maxHops = options.maxHops ?? defaultLimits.maxHops;
+  const earlier = new Map<string, string>();
+  return lines.map((line, index) => {
+    if (index === maxHops) {
+      throw new HoplineError('ROUTE_TOO_LONG', `${line.at}: read hop ${maxHops + 1}, expected at most ${maxHops} hops`);
+    }
+    const place = parsePlace(line, options.maxAlternates ?? defaultLimits.maxAlternates);
+    for (const [alternate, hop] of place.entries()) {
+      const before = earlier.get(hopKey(hop));
+      if (before !== undefined) {
+        throw new HoplineError(
+          'ROUTE_LOOP',
+          `${line.at}: read "${formatHop(hop)}", expected a hop that is not on the route already (it is ${before})`,
+        );
+      }
+      const which = place.length === 1 ? '' : `alternate ${alternate + 1} of `;
+      earlier.set(hopKey(hop), `${which}hop ${index + 1}`);
+    }
+    return place;
+  });
+}
+
+function parsePlace({ at, text }: Line, maxAlternates: number): Place {
+  const alternates = text.split('|').map((alternate) => alternate.trim());
+  if (alternates.length > 1 && alternates.includes('')) {
+    throw syntaxError(at, text.trim(), 'a hop on both sides of each "|"');
+  }
+  if (alternates.length > maxAlternates) {
+    const count = alternates.length;
+    throw new HoplineError('ROUTE_TOO_LONG', `${at}: read ${count} alternates, expected at most ${maxAlternates}`);
+  }
+  return alternates.map((alternate) => {
+    const parsed = parseHop(alternate);
+    if (parsed.kind === 'bad') throw syntaxError(at, alternate, parsed.expected);
+    return parsed.hop;
+  });
+}
+
+function syntaxError(at: string, read: string, expected: string): HoplineError {
   const shown = read.length > 80 ? `${read.slice(0, 77)}...` : read;
-  return new HoplineError('ROUTE_SYNTAX', `${place}: read ${JSON.stringify(shown)}, expected ${expected}`);
-}
-
-export type Place = readonly Hop[];
-export interface RoutePlan {
-  readonly file: string;
-  readonly routes: readonly (readonly Place[])[];
-}
-export function preferredRoute(plan: RoutePlan): Route {
-  return { file: plan.file, hops: (plan.routes[0] ?? []).map((place) => place[0] as Hop) };
+  return new HoplineError('ROUTE_SYNTAX', `${at}: read ${JSON.stringify(shown)}, expected ${expected}`);
 }

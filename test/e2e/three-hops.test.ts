@@ -45,11 +45,11 @@ test('one node is relay and origin at once, for clients that use the same nodes 
   const out = await makeTempRoot(t);
   const content = await root.writeRandom('data.bin', 2_500_000);
   const chain = await startChain(t, 4, root.path);
-  const { hops } = chain.route('data.bin');
+  const [places = []] = chain.route('data.bin').routes;
   const downloads = Array.from({ length: 12 }, (_, index) => {
-    const turned = [...hops.slice(index % 4), ...hops.slice(0, index % 4)];
+    const turned = [...places.slice(index % 4), ...places.slice(0, index % 4)];
     const ordered = index % 2 === 0 ? turned : turned.reverse();
-    return download({ route: { file: 'data.bin', hops: ordered }, output: path.join(out.path, `${index}.bin`) });
+    return download({ route: { file: 'data.bin', routes: [ordered] }, output: path.join(out.path, `${index}.bin`) });
   });
   for (const { path: written } of await Promise.all(downloads)) {
     assert.deepEqual(await readFile(written as string), content);

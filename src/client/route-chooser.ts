@@ -1,48 +1,210 @@
+/**
+ * Picks the way that a circuit takes: one hop for every place of one route of the plan.
+ *
+ * Owns the order of preference: what failed least, then what others use least,
+ * then what is written first. What a failure says about a hop or a leg is
+ * avoidance.ts's affair, when to give up its caller's. Opens nothing.
+ * Invariant: a way with something avoided on it is taken only if there is none without.
+ */
+
 import type { Clock } from '../core/clock.ts';
 import type { HoplineError } from '../core/errors.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { defaultLimits } from '../core/limits.ts';
+import { type Hop, hopKey } from '../wire/address.ts';
 import type { RoutePlan } from '../wire/route.ts';
+import { type AvoidanceLimits, avoid, backoff, forgive, type Point, weigh } from './avoidance.ts';
+
+export interface RouteChooserOptions {
+  readonly clock: Clock;
+  /** From 0 up to, but not, 1. @default Math.random */
+  readonly random?: () => number;
+  readonly limits?: AvoidanceLimits;
+}
+
+export interface Way {
+  /** Which route of the plan, from 0. */
+  readonly route: number;
+  readonly hops: readonly Hop[];
+  /** How long to wait before it is tried; 0 unless something on it failed a moment ago. */
+  readonly waitMs: number;
+}
+
+/** One address of the plan, on however many routes it is. */
+interface KnownHop extends Point {
+  /** Missing at the two ends, the client and the file. */
+  readonly hop?: Hop;
+  /** Circuits that run over it. */
+  uses: number;
+  /** Whether a circuit over it failed and none has carried content since. */
+  isTried: boolean;
+}
+
+interface KnownRoute {
+  /** The client, the places, the file. */
+  readonly places: readonly (readonly KnownHop[])[];
+  uses: number;
+  isTried: boolean;
+}
+
+/** The best way from one point to the file. */
+interface Tail {
+  readonly point: KnownHop;
+  readonly weight: number;
+  readonly uses: number;
+  readonly next: Tail | undefined;
+}
 
 export class RouteChooser {
-  readonly #all: { route: number; hops: readonly Hop[] }[] = [];
-  readonly #bad = new Map<string, number>();
-  readonly #used = new Map<readonly Hop[], number>();
-  #fails = 0;
-  constructor(plan: RoutePlan, _options: { clock: Clock }) {
-    plan.routes.forEach((places, route) => {
-      let combos: Hop[][] = [[]];
-      for (const place of places) combos = combos.flatMap((c) => place.map((h) => [...c, h]));
-      for (const hops of combos) this.#all.push({ route, hops });
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #limits: AvoidanceLimits;
+  readonly #client = createPoint();
+  readonly #file = createPoint();
+  readonly #hops = new Map<string, KnownHop>();
+  readonly #routes: readonly KnownRoute[];
+  /** When the way that a circuit runs over was taken. */
+  readonly #takenMs = new WeakMap<readonly Hop[], number>();
+
+  constructor(plan: RoutePlan, { clock, random = Math.random, limits = defaultLimits }: RouteChooserOptions) {
+    this.#clock = clock;
+    this.#random = random;
+    this.#limits = limits;
+    this.#routes = plan.routes.map((route) => {
+      const places = route.map((place) => place.map((hop) => this.#know(hop)));
+      return { places: [[this.#client], ...places, [this.#file]], uses: 0, isTried: false };
     });
   }
-  #cost(hops: readonly Hop[]): number {
-    return hops.reduce((sum, hop) => sum + (this.#bad.get(formatHop(hop)) ?? 0), 0) + (this.#used.get(hops) ?? 0) * 0.5;
+
+  /** The best way now; undefined if every way has a failure on it that nothing mends. */
+  choose(): Way | undefined {
+    const best = this.#findBest(true);
+    if (!best) return undefined;
+    const hops = best.way.flatMap(({ hop }) => (hop ? [hop] : []));
+    return { route: this.#routes.indexOf(best.route), hops, waitMs: this.#waitFor(best.way) };
   }
-  choose(): { route: number; hops: readonly Hop[]; waitMs: number } | undefined {
-    const best = [...this.#all].sort((a, b) => this.#cost(a.hops) - this.#cost(b.hops))[0];
-    if (!best || this.#cost(best.hops) > 1000) return undefined;
-    return { ...best, waitMs: this.hasUntried() ? 0 : Math.min(50, 10 * this.#fails) };
-  }
+
+  /** Counts a way as in use, until what it returns is called. */
   use(hops: readonly Hop[]): () => void {
-    this.#used.set(hops, (this.#used.get(hops) ?? 0) + 1);
-    return () => this.#used.set(hops, (this.#used.get(hops) ?? 0) - 1);
+    const way = this.#wayOver(hops);
+    const used = [this.#routeOf(way), ...way];
+    this.#takenMs.set(hops, this.#clock.now());
+    for (const each of used) if (each) each.uses += 1;
+    return () => {
+      for (const each of used.splice(0)) if (each) each.uses -= 1;
+    };
   }
+
+  /** Remembers that a circuit over `hops` failed; what is avoided follows from the error's code and place. */
   failed(hops: readonly Hop[], error: HoplineError): void {
-    this.#fails += 1;
-    const add = (h: Hop | undefined, n: number) =>
-      h && this.#bad.set(formatHop(h), (this.#bad.get(formatHop(h)) ?? 0) + n);
-    if (error.code.startsWith('FILE_NOT')) add(hops.at(-1), 10000);
-    else if (error.code.startsWith('FILE_')) add(hops.at(-1), 1);
-    else if (error.hop === undefined)
-      hops.forEach((h) => {
-        add(h, 0.1);
-      });
-    else add(hops[error.hop], 1);
+    const way = this.#wayOver(hops);
+    const takenMs = this.#takenMs.get(hops) ?? Number.POSITIVE_INFINITY;
+    avoid(way, error, { nowMs: this.#clock.now(), takenMs, limits: this.#limits });
+    this.#setTried(way, true);
   }
-  succeeded(_hops: readonly Hop[]): void {
-    this.#fails = 0;
+
+  /** Content came over `hops`: what failed there before this way was taken is forgiven. */
+  succeeded(hops: readonly Hop[]): void {
+    const way = this.#wayOver(hops);
+    forgive(way, this.#takenMs.get(hops) ?? Number.POSITIVE_INFINITY);
+    this.#setTried(way, false);
   }
+
+  /**
+   * Whether the best way is another one, rather than one that failed and carried nothing since: it has a hop, or is on a
+   * route, that no failed circuit ran over. So it becomes false after as many failures as there are hops and routes.
+   */
   hasUntried(): boolean {
-    return this.#all.some(({ hops }) => hops.every((h) => (this.#bad.get(formatHop(h)) ?? 0) === 0));
+    const best = this.#findBest(false);
+    return best !== undefined && [best.route, ...best.way].some(({ isTried }) => !isTried);
   }
+
+  #know(hop: Hop): KnownHop {
+    const key = hopKey(hop);
+    const known = this.#hops.get(key) ?? createPoint(hop);
+    this.#hops.set(key, known);
+    return known;
+  }
+
+  #wayOver(hops: readonly Hop[]): KnownHop[] {
+    return [this.#client, ...hops.map((hop) => this.#know(hop)), this.#file];
+  }
+
+  #routeOf(way: readonly KnownHop[]): KnownRoute | undefined {
+    return this.#routes.find(
+      ({ places }) => places.length === way.length && way.every((point, place) => places[place]?.includes(point)),
+    );
+  }
+
+  #setTried(way: readonly KnownHop[], isTried: boolean): void {
+    const route = this.#routeOf(way);
+    if (route) route.isTried = isTried;
+    for (const point of way) if (point.hop) point.isTried = isTried;
+  }
+
+  /** The best way, with or without regard to who uses what: a circuit that just failed still counts as a user. */
+  #findBest(isSpread: boolean): { readonly route: KnownRoute; readonly way: readonly KnownHop[] } | undefined {
+    const nowMs = this.#clock.now();
+    let best: { readonly route: KnownRoute; readonly tail: Tail } | undefined;
+    for (const route of this.#routes) {
+      const tail = findTail(route.places, nowMs, isSpread);
+      if (!tail || tail.weight === Number.POSITIVE_INFINITY) continue;
+      const others = isSpread && best ? route.uses - best.route.uses : 0;
+      const ahead = best ? tail.weight - best.tail.weight || others || tail.uses - best.tail.uses : -1;
+      if (ahead < 0) best = { route, tail };
+    }
+    if (!best) return undefined;
+    const way: KnownHop[] = [];
+    for (let tail: Tail | undefined = best.tail; tail; tail = tail.next) way.push(tail.point);
+    return { route: best.route, way };
+  }
+
+  #waitFor(way: readonly KnownHop[]): number {
+    const nowMs = this.#clock.now();
+    const troubles = way.flatMap((point, place) => [point.trouble, point.legs.get(way[place + 1] ?? point)]);
+    if (troubles.every((trouble) => weigh(trouble, nowMs) === 0)) return 0;
+    const jitter = 0.5 + this.#random() / 2;
+    return Math.max(...troubles.map((trouble) => backoff(trouble, { nowMs, jitter, limits: this.#limits })));
+  }
+}
+
+function createPoint(hop?: Hop): KnownHop {
+  const known = { trouble: undefined, legs: new Map(), uses: 0 };
+  // The ends are on every way, and so make none a new one.
+  return hop ? { ...known, hop, isTried: false } : { ...known, isTried: true };
+}
+
+/**
+ * The best way through `places`, found from its end: the ways are as many as the products of the alternates, but the best
+ * one from a hop on does not depend on how that hop was reached. Among equals, the first as written.
+ */
+function findTail(places: KnownRoute['places'], nowMs: number, isSpread: boolean): Tail | undefined {
+  let tails: readonly Tail[] | undefined;
+  for (let place = places.length - 1; place >= 0; place -= 1) {
+    const nexts: readonly Tail[] | undefined = tails;
+    tails = places[place]?.map((point) => {
+      const next = nexts && findNext(point, nexts, nowMs);
+      // A place without hops, in a plan that was not parsed, leads nowhere.
+      const onward = next?.weight ?? (nexts ? Number.POSITIVE_INFINITY : 0);
+      const own = weigh(point.trouble, nowMs) + (next ? weigh(point.legs.get(next.point), nowMs) : 0);
+      return {
+        point,
+        weight: own + onward,
+        uses: (next?.uses ?? 0) + (isSpread ? point.uses : 0),
+        next,
+      };
+    });
+  }
+  return tails?.[0];
+}
+
+function findNext(point: KnownHop, nexts: readonly Tail[], nowMs: number): Tail | undefined {
+  let best: Tail | undefined;
+  let least = 0;
+  for (const next of nexts) {
+    const weight = next.weight + (point.legs.size === 0 ? 0 : weigh(point.legs.get(next.point), nowMs));
+    if (best && (weight > least || (weight === least && next.uses >= best.uses))) continue;
+    best = next;
+    least = weight;
+  }
+  return best;
 }

@@ -51,6 +51,14 @@ export interface Limits {
   readonly lingerMs: number;
   /** Milliseconds for one answer while a broken circuit is looked into. */
   readonly probeMs: number;
+  /** Milliseconds that a client avoids what failed; twice as long for each further failure in a row. */
+  readonly avoidMs: number;
+  /** Milliseconds that it is avoided at most. */
+  readonly avoidMaxMs: number;
+  /** Milliseconds before the same way is tried again; twice as long for each further failure in a row. */
+  readonly retryMinMs: number;
+  /** Milliseconds before it is tried again at most. */
+  readonly retryMaxMs: number;
   /** Milliseconds that a stopping node lets running circuits finish. */
   readonly graceMs: number;
 }
@@ -79,5 +87,9 @@ export const defaultLimits: Limits = {
   quietMs: 250,
   lingerMs: 2_000,
   probeMs: 2_000,
+  avoidMs: 30_000,
+  avoidMaxMs: 300_000,
+  retryMinMs: 250,
+  retryMaxMs: 5_000,
   graceMs: 10_000,
 };

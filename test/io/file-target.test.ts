@@ -1,28 +1,43 @@
 import assert from 'node:assert/strict';
-import { lstat, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { link, lstat, mkdir, open, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createFileTarget, type FileTargetOptions } from '../../src/client/file-target.ts';
-import type { Target } from '../../src/client/target.ts';
+import { createFileTarget, type PlaceOptions } from '../../src/io/disk/place.ts';
+import type { Content, Target } from '../../src/io/disk/target.ts';
+import { contentOf, pieceOf } from '../support/targets.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const text = Buffer.from('the new content');
+const whole = contentOf(text, 1024);
 
-async function makeTarget(t: TestContext, options: Partial<FileTargetOptions> = {}) {
+async function makeTarget(t: TestContext, options: Partial<PlaceOptions> = {}) {
   const root = await makeTempRoot(t);
   const at = (name: string) => path.join(root.path, name);
   const create = (output = at('a')) => createFileTarget(output, 'name', { force: false, ...options });
   return { ...root, at, create };
 }
 
-/** Reserves and writes `text` in two halves, the second first. */
+/** Reserves and writes `text`, a file of one piece. */
 async function fill(target: Target): Promise<void> {
-  const release = () => {};
-  assert.notEqual(await target.reserve(text.length), 'none');
-  await target.write({ bytes: text.subarray(7), release }, 0, 7);
-  await target.write({ bytes: text.subarray(0, 7), release }, 0, 0);
-  await target.accept(0);
+  assert.notEqual((await target.begin(whole)).reservation, 'none');
+  await target.write(pieceOf(text, 0, whole));
+}
+
+async function writePieces(
+  target: Target,
+  bytes: Buffer,
+  content: Content,
+  indexes: readonly number[],
+  version = 'v1',
+) {
+  for (const index of indexes) await target.write(pieceOf(bytes, index, content, { version }));
+}
+
+/** Does what a `kill -9` does: books and part file stay as they are, and the lock goes. */
+async function abandon(target: Target): Promise<void> {
+  await target.keep();
 }
 
 test('nothing is at the target until commit, and nothing else after it', async (t) => {
@@ -30,38 +45,209 @@ test('nothing is at the target until commit, and nothing else after it', async (
   const target = await create();
   assert.deepEqual([target.path, target.replaces], [at('a'), false]);
   await fill(target);
-  const [temporary, ...others] = await list();
-  assert.match(temporary ?? '', /^\.a\.[0-9a-f]{8}\.part$/);
-  assert.deepEqual(others, []);
+  assert.deepEqual(await list(), ['.a.part']);
   await target.commit();
   assert.deepEqual(await list(), ['a']);
   assert.deepEqual(await readFile(at('a')), text);
 });
 
-test('chunks are released, each once, when they have been written', async (t) => {
+test('a file of several pieces has a journal while it is unfinished, and none afterwards', async (t) => {
+  const { create, list, at } = await makeTarget(t);
+  const bytes = randomBytes(5000);
+  const content = contentOf(bytes, 1024);
+  const target = await create();
+  assert.deepEqual((await target.begin(content)).left, new Map());
+  await writePieces(target, bytes, content, [4, 0, 2, 1, 3]);
+  assert.deepEqual(await list(), ['.a.part', '.a.part.journal']);
+  await target.commit();
+  assert.deepEqual(await list(), ['a']);
+  assert.deepEqual(await readFile(at('a')), bytes);
+});
+
+test('chunks are released, each once, when they have been written, also when they cannot be', async (t) => {
   const { create } = await makeTarget(t);
   const target = await create();
   let released = 0;
-  await target.reserve(100);
-  for (let index = 0; index < 10; index += 1) {
-    const release = () => {
-      released += 1;
-    };
-    await target.write({ bytes: Buffer.alloc(10, index), release }, 0, index * 10);
-  }
+  const onRelease = () => {
+    released += 1;
+  };
+  await assert.rejects(target.write(pieceOf(text, 0, whole, { onRelease })), { code: 'INTERNAL' });
+  assert.equal(released, 1);
+  await target.begin(whole);
+  await target.write(pieceOf(text, 0, whole, { onRelease }));
+  assert.equal(released, 2);
   await target.commit();
-  assert.equal(released, 10);
 });
 
-test('discard leaves nothing, at any point and more than once', async (t) => {
+test('discard and keep leave nothing where there is nothing to keep, at any point and more than once', async (t) => {
   const { create, list } = await makeTarget(t);
   const unused = await create();
   await unused.discard();
+  assert.equal(await unused.keep(), 0);
   const filled = await create();
   await fill(filled);
+  assert.equal(await filled.keep(), 0, 'a file of one piece has no journal');
   await filled.discard();
-  await filled.discard();
+  const bytes = randomBytes(3000);
+  const content = contentOf(bytes, 1024);
+  const begun = await create();
+  await begun.begin(content);
+  assert.equal(await begun.keep(), 0);
+  const discarded = await create();
+  await discarded.begin(content);
+  await writePieces(discarded, bytes, content, [0, 1]);
+  await discarded.discard();
+  await discarded.discard();
   assert.deepEqual(await list(), []);
+});
+
+test('what was kept is there for the next run, and only what is missing is asked for', async (t) => {
+  const { create, list, at } = await makeTarget(t);
+  const bytes = randomBytes(10_000);
+  const content = contentOf(bytes, 1024);
+  const first = await create();
+  assert.equal(first.mayResume, false);
+  await first.begin(content);
+  await writePieces(first, bytes, content, [0, 9, 3]);
+  assert.equal(await first.keep(), 3 * 1024);
+  assert.deepEqual(await list(), ['.a.part', '.a.part.journal']);
+  const second = await create();
+  assert.equal(second.mayResume, true);
+  const { left } = await second.begin(content);
+  assert.deepEqual([...left.keys()].sort(), [0, 3, 9]);
+  assert.deepEqual(left.get(9), pieceOf(bytes, 9, content).vouched);
+  await writePieces(second, bytes, content, [1, 2, 4, 5, 6, 7, 8], 'v2');
+  await second.commit();
+  assert.deepEqual(await readFile(at('a')), bytes);
+  assert.deepEqual(await list(), ['a']);
+});
+
+for (const [what, other] of [
+  ['another name', { file: 'b' }],
+  ['another size', { size: 9999 }],
+  ['other pieces', { pieceBytes: 2048 }],
+  ['another digest', { algorithm: 'sha256' }],
+] as const) {
+  test(`with ${what} the transfer starts over`, async (t) => {
+    const { create, list } = await makeTarget(t);
+    const bytes = randomBytes(10_000);
+    const content = contentOf(bytes, 1024);
+    const first = await create();
+    await first.begin({ ...content, algorithm: 'blake3' });
+    await writePieces(first, bytes, content, [0, 1]);
+    await first.keep();
+    const second = await create();
+    assert.equal((await second.begin({ ...content, algorithm: 'blake3', ...other })).left.size, 0);
+    await second.keep();
+    assert.deepEqual(await list(), []);
+  });
+}
+
+test('without resume nothing of an earlier run counts, and nothing is left for a later one', async (t) => {
+  const { create, list, at } = await makeTarget(t);
+  const bytes = randomBytes(10_000);
+  const content = contentOf(bytes, 1024);
+  const first = await create();
+  await first.begin(content);
+  await writePieces(first, bytes, content, [0, 1]);
+  await first.keep();
+  const second = await createFileTarget(at('a'), 'name', { force: false, resume: false });
+  assert.equal((await second.begin(content)).left.size, 0);
+  assert.deepEqual(await list(), ['.a.part']);
+  await writePieces(second, bytes, content, [0, 1]);
+  assert.equal(await second.keep(), 0);
+  assert.deepEqual(await list(), []);
+});
+
+test('a content that is begun anew has lost its pieces, and its first version is not taken for the second', async (t) => {
+  const { create, at } = await makeTarget(t);
+  const old = randomBytes(4096);
+  const bytes = randomBytes(4096);
+  const content = contentOf(bytes, 1024);
+  const target = await create();
+  await target.begin(content);
+  await writePieces(target, old, content, [0, 1, 2], 'v1');
+  assert.equal((await target.begin(content, true)).left.size, 0);
+  await writePieces(target, bytes, content, [1], 'v2');
+  await abandon(target);
+  const next = await create();
+  assert.deepEqual([...(await next.begin(content)).left.keys()], [1]);
+  await writePieces(next, bytes, content, [0, 2, 3], 'v2');
+  await next.commit();
+  assert.deepEqual(await readFile(at('a')), bytes);
+});
+
+test('a run that ends while it begins anew leaves no books that vouch for bytes that are gone', {
+  skip: process.platform !== 'linux' && 'space cannot be reserved',
+}, async (t) => {
+  let ended = false;
+  let journals: string[] = [];
+  const { create, list } = await makeTarget(t, {
+    calls: {
+      fallocate: async () => {
+        // As if the process were killed here.
+        if (ended) journals = (await list()).filter((name) => name.endsWith('.journal'));
+        return 0;
+      },
+    },
+  });
+  const bytes = randomBytes(4096);
+  const content = contentOf(bytes, 1024);
+  const target = await create();
+  await target.begin(content);
+  await writePieces(target, bytes, content, [0, 1, 2]);
+  ended = true;
+  await target.begin(content, true);
+  assert.deepEqual(journals, []);
+  await target.discard();
+});
+
+test('a disk that is too full to go on costs nothing of what an earlier run left', async (t) => {
+  const { create, list, at } = await makeTarget(t);
+  const bytes = randomBytes(10_000);
+  const content = contentOf(bytes, 1024);
+  const first = await create();
+  await first.begin(content);
+  await writePieces(first, bytes, content, [0, 1]);
+  await first.keep();
+  const calls = { fallocate: async () => os.errno.ENOSPC };
+  const second = await createFileTarget(at('a'), 'name', { force: false, calls });
+  await assert.rejects(second.begin(content), { code: 'DISK_FULL' });
+  assert.equal(await second.keep(), 2048);
+  assert.deepEqual(await list(), ['.a.part', '.a.part.journal']);
+  const third = await create();
+  assert.equal((await third.begin(content)).left.size, 2);
+  await third.discard();
+});
+
+test('a part file that is a file already, since its writer died right after naming it, is let go unchanged', async (t) => {
+  const { create, list, at } = await makeTarget(t, { force: true });
+  const bytes = randomBytes(4096);
+  const content = contentOf(bytes, 1024);
+  const first = await create();
+  await first.begin(content);
+  await writePieces(first, bytes, content, [0, 1, 2, 3]);
+  await link(at('.a.part'), at('a'));
+  await abandon(first);
+  await rename(at('a'), at('precious'));
+  const second = await create();
+  assert.equal((await second.begin(content)).left.size, 0);
+  await writePieces(second, randomBytes(4096), content, [0, 1, 2, 3]);
+  await second.commit();
+  assert.deepEqual(await readFile(at('precious')), bytes);
+  assert.deepEqual(await list(), ['a', 'precious']);
+});
+
+test('after a commit that failed late nothing is said to be kept', async (t) => {
+  const { create, list } = await makeTarget(t);
+  const bytes = randomBytes(4096);
+  const content = contentOf(bytes, 1024);
+  const target = await create();
+  await target.begin(content);
+  await writePieces(target, bytes, content, [0, 1, 2, 3]);
+  await target.commit();
+  assert.equal(await target.keep(), 0);
+  assert.deepEqual(await list(), ['a']);
 });
 
 test('an output that is a directory gets a file of the origin’s name', async (t) => {
@@ -92,15 +278,22 @@ test('a directory is never replaced', async (t) => {
   await assert.rejects(create(root), { code: 'DISK_EXISTS' });
 });
 
-test('a target that someone creates meanwhile is not overwritten', async (t) => {
+test('a target that someone creates meanwhile is not overwritten, and what was fetched is kept', async (t) => {
   const { create, at, list } = await makeTarget(t);
+  const bytes = randomBytes(4096);
+  const content = contentOf(bytes, 1024);
   const target = await create();
-  await fill(target);
+  await target.begin(content);
+  await writePieces(target, bytes, content, [0, 1, 2, 3]);
   await writeFile(at('a'), 'theirs');
   await assert.rejects(target.commit(), { code: 'DISK_EXISTS' });
-  await target.discard();
+  assert.equal(await target.keep(), 4096);
   assert.equal(await readFile(at('a'), 'utf8'), 'theirs');
-  assert.deepEqual(await list(), ['a']);
+  assert.deepEqual(await list(), ['.a.part', '.a.part.journal', 'a']);
+  const forced = await createFileTarget(at('a'), 'name', { force: true });
+  assert.equal((await forced.begin(content)).left.size, 4);
+  await forced.commit();
+  assert.deepEqual(await readFile(at('a')), bytes);
 });
 
 test('a link at the target is refused without force, even one to nowhere; with it, replaced and not followed', async (t) => {
@@ -121,12 +314,11 @@ test('a link at the target is refused without force, even one to nowhere; with i
 });
 
 test('without fallocate the file is sparse, and of its full length', async (t) => {
-  for (const fallocate of [undefined, async () => os.errno.EOPNOTSUPP]) {
-    const { create, at, list } = await makeTarget(t, { fallocate });
+  for (const calls of [{}, { fallocate: async () => os.errno.EOPNOTSUPP }]) {
+    const { create, at } = await makeTarget(t, { calls });
     const target = await create();
-    assert.equal(await target.reserve(100_000), 'sparse');
-    const [temporary] = await list();
-    assert.equal((await stat(at(temporary ?? ''))).size, 100_000);
+    assert.equal((await target.begin({ ...whole, size: 100_000 })).reservation, 'sparse');
+    assert.equal((await stat(at('.a.part'))).size, 100_000);
     await target.discard();
   }
 });
@@ -134,48 +326,73 @@ test('without fallocate the file is sparse, and of its full length', async (t) =
 test('with fallocate the space is set aside; an empty file needs none', {
   skip: process.platform !== 'linux',
 }, async (t) => {
-  const { create, at, list } = await makeTarget(t);
+  const { create, at } = await makeTarget(t);
   const target = await create();
-  assert.equal(await target.reserve(1_000_000), 'allocated');
-  const [temporary] = await list();
-  assert.ok((await stat(at(temporary ?? ''))).blocks * 512 >= 1_000_000);
+  assert.equal((await target.begin({ ...whole, size: 1_000_000 })).reservation, 'allocated');
+  assert.ok((await stat(at('.a.part'))).blocks * 512 >= 1_000_000);
   await target.discard();
   const empty = await create();
-  assert.equal(await empty.reserve(0), 'none');
+  assert.equal((await empty.begin({ ...whole, size: 0 })).reservation, 'none');
   await empty.commit();
   assert.equal((await stat(at('a'))).size, 0);
 });
 
 for (const errno of ['ENOSPC', 'EDQUOT'] as const) {
   test(`fallocate failing with ${errno} is a full disk, and nothing is left`, async (t) => {
-    const { create, list } = await makeTarget(t, { fallocate: async () => os.errno[errno] });
+    const { create, list } = await makeTarget(t, { calls: { fallocate: async () => os.errno[errno] } });
     const target = await create();
-    await assert.rejects(target.reserve(1000), { code: 'DISK_FULL' });
-    await target.discard();
+    await assert.rejects(target.begin(contentOf(randomBytes(3000), 1024)), { code: 'DISK_FULL' });
+    assert.equal(await target.keep(), 0);
     assert.deepEqual(await list(), []);
   });
 }
 
 test('a file larger than the disk is refused before fallocate is tried', async (t) => {
   const fallocate = () => assert.fail('fallocate was called');
-  const { create, list } = await makeTarget(t, { fallocate });
+  const { create, list } = await makeTarget(t, { calls: { fallocate } });
   const target = await create();
-  await assert.rejects(target.reserve(Number.MAX_SAFE_INTEGER), { code: 'DISK_FULL', reason: 'ENOSPC' });
+  const huge = { ...whole, size: Number.MAX_SAFE_INTEGER };
+  await assert.rejects(target.begin(huge), { code: 'DISK_FULL', reason: 'ENOSPC' });
+  await target.keep();
   assert.deepEqual(await list(), []);
 });
 
 test('a folder that is not there, or that is a file, fails as the disk', async (t) => {
   const { create, at } = await makeTarget(t);
-  await assert.rejects((await create(at('no/a'))).reserve(1), { code: 'DISK_FAILED', reason: 'ENOENT' });
+  await assert.rejects((await create(at('no/a'))).begin(whole), { code: 'DISK_FAILED', reason: 'ENOENT' });
   await writeFile(at('file'), '');
-  await assert.rejects((await create(at('file/a'))).reserve(1), { code: 'DISK_FAILED', reason: 'ENOTDIR' });
+  await assert.rejects((await create(at('file/a'))).begin(whole), { code: 'DISK_FAILED', reason: 'ENOTDIR' });
 });
 
-test('the longest name that a file system takes still has room for its temporary name', async (t) => {
+test('the longest name that a file system takes still has room for the names of its part and journal', async (t) => {
   const { create, at, list } = await makeTarget(t);
   const name = 'ü'.repeat(127);
+  const bytes = randomBytes(3000);
+  const content = contentOf(bytes, 1024);
   const target = await create(at(name));
-  await fill(target);
+  await target.begin(content);
+  await writePieces(target, bytes, content, [0, 1, 2]);
   await target.commit();
   assert.deepEqual(await list(), [name]);
+});
+
+test('after a power cut only what was synced is believed, and what the disk lost is fetched again', async (t) => {
+  const { create, at } = await makeTarget(t);
+  const pieceBytes = 8 * 1024 * 1024;
+  const bytes = Buffer.alloc(11 * pieceBytes, 7);
+  const content = contentOf(bytes, pieceBytes);
+  const first = await create();
+  await first.begin(content);
+  await writePieces(first, bytes, content, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+  await abandon(first);
+  const journal = await readFile(at('.a.part.journal'), 'utf8');
+  assert.match(journal, / synced 8\n/, 'every 64 MiB');
+  // The disk has lost pieces 8 and 9, and got the journal.
+  const part = await open(at('.a.part'), 'r+');
+  await part.write(Buffer.alloc(pieceBytes), 0, pieceBytes, 8 * pieceBytes);
+  await part.write(Buffer.alloc(1), 0, 1, 10 * pieceBytes - 1);
+  await part.close();
+  const second = await create();
+  assert.deepEqual([...(await second.begin(content)).left.keys()], [0, 1, 2, 3, 4, 5, 6, 7]);
+  await second.discard();
 });

@@ -9,19 +9,18 @@
  * Rules: docs/resume.md#on-disk
  */
 
-import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { type FileHandle, link, lstat, rename, statfs, unlink } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
-import type { Chunk } from '../blocks.ts';
-import { availableDigests } from '../digest.ts';
 import { type DiskCalls, loadDiskCalls } from '../kernel/libc.ts';
-import { type Books, headerOf, Journal, readBooks } from './journal.ts';
-import { exists, syncDirectory } from './names.ts';
+import { believe } from './believe.ts';
+import { Journal, readBooks } from './journal.ts';
+import { exists, journalPath, partName, syncDirectory } from './names.ts';
 import { openPart } from './part.ts';
 import type { Begun, Content, Piece, Reservation, Target, Vouched } from './target.ts';
+import { writeFully } from './write-fully.ts';
 
 /** Bytes between two syncs: what a power cut may cost, and about what a disk takes in half a second. */
 const syncBytes = 64 * 1024 * 1024;
@@ -51,6 +50,8 @@ export class FileTarget implements Target {
   #content: Content | undefined;
   #handle: FileHandle | undefined;
   #journal: Journal | undefined;
+  /** Pieces of an earlier run, until there is a journal that lists them. */
+  #left = 0;
   #unsyncedBytes = 0;
   #syncing: Promise<void> | undefined;
 
@@ -91,8 +92,9 @@ export class FileTarget implements Target {
       await this.#handle?.sync();
       // Under its name before the lock goes: whoever waits for it finds that the part file is no more.
       await this.#publish();
-      await this.#close();
+      // Its journal too: one of that name that is removed later would be another writer's.
       await this.#journal?.remove();
+      await this.#close();
       if (!this.#options.leavesDirectory) await syncDirectory(path.dirname(this.path));
     } catch (error) {
       throw this.#diskError(error);
@@ -100,7 +102,8 @@ export class FileTarget implements Target {
   }
 
   async keep(): Promise<number> {
-    const { count = 0 } = this.#journal ?? {};
+    if (!this.#handle) return 0;
+    const { count } = this.#journal ?? { count: this.#left };
     if (count === 0 || this.#options.resume === false) {
       await this.discard();
       return 0;
@@ -113,7 +116,8 @@ export class FileTarget implements Target {
 
   async discard(): Promise<void> {
     if (!this.#handle) return;
-    await this.#journal?.remove();
+    await this.#journal?.close();
+    await unlink(journalPath(this.#part)).catch(() => {});
     await unlink(this.#part).catch(() => {});
     await this.#close();
   }
@@ -124,20 +128,32 @@ export class FileTarget implements Target {
     this.#content = content;
     if (this.#options.makeDirectory) await (await import('fs-extra/esm')).ensureDir(path.dirname(this.path));
     const { size, pieceBytes, algorithm } = content;
-    const books = await readBooks(journalPath(this.#part));
-    this.#handle ??= await openPart(this.#part, this.path, books?.owner ?? 0, this.#calls.lock);
+    const journal = journalPath(this.#part);
+    const readOwner = async () => (await readBooks(journal))?.owner ?? 0;
+    this.#handle ??= await openPart(this.#part, this.path, this.#calls.lock, readOwner);
+    // Only now: until the part file was locked, another writer could add to them.
+    const books = await readBooks(journal);
     const isResumable = algorithm !== undefined && size > pieceBytes;
     const isWanted = isResumable && this.#options.resume !== false;
     const left =
       books && isWanted && !startOver ? await believe(books, content, this.#handle) : new Map<number, Vouched>();
-    if (left.size === 0) await this.#handle.truncate(0);
+    this.#journal = undefined;
+    this.#left = left.size;
+    this.#unsyncedBytes = 0;
+    if (left.size === 0) await this.#empty(this.#handle, books !== undefined);
     else await this.#handle.datasync();
     const reservation = await this.#reserve(size, this.#handle);
-    this.#journal = undefined;
-    this.#unsyncedBytes = 0;
-    if (isWanted) this.#journal = await Journal.create(journalPath(this.#part), content, left);
-    else if (books) await unlink(journalPath(this.#part));
+    if (isWanted) this.#journal = await Journal.create(journal, content, left);
     return { reservation, left };
+  }
+
+  /** A journal must be gone for good before the bytes that it vouches for: zeros would be believed in their place. */
+  async #empty(handle: FileHandle, hasJournal: boolean): Promise<void> {
+    if (hasJournal) {
+      await unlink(journalPath(this.#part));
+      await syncDirectory(path.dirname(this.#part));
+    }
+    await handle.truncate(0);
   }
 
   async #reserve(size: number, handle: FileHandle): Promise<Reservation> {
@@ -189,7 +205,8 @@ export class FileTarget implements Target {
       if (await lstat(this.path).catch(() => undefined)) throw exists(this.path);
       return rename(this.#part, this.path);
     }
-    await unlink(this.#part);
+    // One that stays is no harm: whoever opens it sees that it is a file already.
+    await unlink(this.#part).catch(() => {});
   }
 
   #full(size: number, free?: number): HoplineError {
@@ -204,61 +221,4 @@ export class FileTarget implements Target {
     const code = reason === 'ENOSPC' || reason === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED';
     return new HoplineError(code, `cannot write ${this.path} (${reason})`, { cause: error, reason });
   }
-}
-
-/** The name is cut so that what is put around it never makes it longer than file systems take. */
-function partName(base: string): string {
-  if (Buffer.byteLength(base) <= 200) return `.${base}.part`;
-  const hash = createHash('sha256').update(base).digest('hex').slice(0, 16);
-  return `.${Buffer.from(base).subarray(0, 180).toString('utf8')}.${hash}.part`;
-}
-
-function journalPath(part: string): string {
-  return `${part}.journal`;
-}
-
-/** The pieces of an earlier run that are right: booked as synced, or read back and found to be what they should. */
-async function believe(books: Books, content: Content, handle: FileHandle): Promise<Map<number, Vouched>> {
-  const { size, pieceBytes } = content;
-  const left = new Map<number, Vouched>();
-  const algorithm = availableDigests().find(({ name }) => name === content.algorithm);
-  // Blocks that were never written read as zeros, but a file that was cut short cannot hold what its journal says.
-  if (books.header !== headerOf(content) || !algorithm || (await handle.stat()).size < size) return left;
-  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
-  for (const [place, { index, digest, version }] of books.pieces.entries()) {
-    const length = Math.min(pieceBytes, size - index * pieceBytes);
-    if (!(length > 0)) continue;
-    if (place >= books.synced) {
-      const { bytesRead } = await handle.read(buffer, 0, length, index * pieceBytes);
-      const hasher = algorithm.start();
-      hasher.update(buffer.subarray(0, bytesRead));
-      if (bytesRead !== length || hasher.digest() !== digest) continue;
-    }
-    left.set(index, { digest, version });
-  }
-  return left;
-}
-
-/** Writes chunks one behind the other from `position` on; resolves to how many bytes they were. */
-async function writeFully(handle: FileHandle, chunks: readonly Chunk[], position: number): Promise<number> {
-  let left = chunks.map(({ bytes }) => bytes);
-  let at = position;
-  while (left.length > 0) {
-    const { bytesWritten } = await handle.writev(left, at);
-    at += bytesWritten;
-    left = dropBytes(left, bytesWritten);
-  }
-  return at - position;
-}
-
-/** What is left of `buffers` after the first `count` bytes. */
-function dropBytes(buffers: readonly Buffer[], count: number): Buffer[] {
-  let drop = count;
-  const left: Buffer[] = [];
-  for (const buffer of buffers) {
-    const taken = Math.min(drop, buffer.length);
-    drop -= taken;
-    if (taken < buffer.length) left.push(buffer.subarray(taken));
-  }
-  return left;
 }

@@ -8,13 +8,17 @@
  * Format: docs/resume.md#journal
  */
 
-import { type FileHandle, open, readFile, rename, unlink } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { systemCode } from '../../core/errors.ts';
 import type { Content, Vouched } from './target.ts';
 
 /** Above this a journal is none of ours: that of a file of 1 TiB is a third of it. */
 const maxJournalBytes = 256 * 1024 * 1024;
 const format = 'hopline 1';
+// Windows has neither, and no FIFO whose opening would wait for its writer.
+const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** What an earlier run wrote down. */
 export interface Books {
@@ -35,21 +39,28 @@ export function headerOf({ file, size, pieceBytes, algorithm }: Content): string
   return `${format} ${JSON.stringify({ file, size, pieceBytes, algorithm })}`;
 }
 
-/** Reads the journal at `path`; undefined if there is none, or none that is readable. */
+/** Reads the journal at `path`; undefined if there is none. One that is none of ours lists nothing. Never throws. */
 export async function readBooks(path: string): Promise<Books | undefined> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(path);
-  } catch {
-    return undefined;
-  }
-  if (bytes.length > maxJournalBytes) return undefined;
-  const records = soundRecords(bytes.toString('utf8'));
-  const header = records.next();
-  if (header.done || !header.value.startsWith(format)) return undefined;
+  const text = await readJournal(path);
+  if (text === undefined) return undefined;
+  const records = soundRecords(text);
+  const { value: header = '' } = records.next();
   const reader = new RecordReader();
-  for (const record of records) if (!reader.take(record)) break;
-  return { header: header.value, owner: reader.owner, pieces: reader.pieces, synced: reader.synced };
+  if (header.startsWith(format)) for (const record of records) if (!reader.take(record)) break;
+  return { header, owner: reader.owner, pieces: reader.pieces, synced: reader.synced };
+}
+
+async function readJournal(path: string): Promise<string | undefined> {
+  let handle: FileHandle | undefined;
+  try {
+    handle = await open(path, readFlags);
+    const { size } = await handle.stat();
+    return size > maxJournalBytes ? '' : await handle.readFile('utf8');
+  } catch (error) {
+    return systemCode(error) === 'ENOENT' ? undefined : '';
+  } finally {
+    await handle?.close();
+  }
 }
 
 export class Journal {
@@ -59,7 +70,7 @@ export class Journal {
   #pieces = 0;
   #waiting = '';
   #writing: Promise<void> | undefined;
-  #isBroken = false;
+  #failure: unknown;
 
   private constructor(path: string, handle: FileHandle) {
     this.#path = path;
@@ -77,9 +88,16 @@ export class Journal {
     journal.#append(headerOf(content));
     journal.#append(`owner ${process.pid}`);
     for (const [index, vouched] of left) journal.addPiece(index, vouched);
-    if (left.size > 0) journal.addSynced(journal.count);
-    await journal.#writing;
-    await rename(beside, path);
+    if (left.size > 0) journal.#append(`synced ${left.size}`);
+    try {
+      await journal.#writing;
+      if (journal.#failure !== undefined) throw journal.#failure;
+      await rename(beside, path);
+    } catch (error) {
+      await journal.close();
+      await unlink(beside).catch(() => {});
+      throw error;
+    }
     return journal;
   }
 
@@ -100,9 +118,11 @@ export class Journal {
     this.#pieces += 1;
   }
 
-  /** The bytes of the first `count` pieces that were added have been synced. */
-  addSynced(count: number): void {
+  /** The bytes of the first `count` pieces that were added have been synced; settles when this lasts too. Never throws. */
+  async addSynced(count: number): Promise<void> {
     this.#append(`synced ${count}`);
+    while (this.#writing) await this.#writing;
+    await this.#handle.datasync().catch(() => {});
   }
 
   /** Settles when all records are with the system, or cannot be. Never throws. */
@@ -118,7 +138,7 @@ export class Journal {
 
   /** Records that come while others are being written leave together. */
   #append(record: string): void {
-    if (this.#isBroken) return;
+    if (this.#failure !== undefined) return;
     this.#waiting += sealed(record);
     this.#writing ??= this.#writeAll();
   }
@@ -130,9 +150,9 @@ export class Journal {
         this.#waiting = '';
         await this.#handle.appendFile(text);
       }
-    } catch {
+    } catch (error) {
       // What follows a torn record would be dropped anyway.
-      this.#isBroken = true;
+      this.#failure = error;
     } finally {
       this.#writing = undefined;
     }
@@ -177,15 +197,20 @@ class RecordReader {
         return true;
       case 'piece': {
         const version = this.#versions.get(third);
-        if (version === undefined) return false;
+        if (version === undefined || !isCount(first)) return false;
         this.pieces.push({ index: Number(first), digest: second, version });
         return true;
       }
       case 'synced':
+        if (!isCount(first)) return false;
         this.synced = Math.min(Number(first), this.pieces.length);
         return true;
       default:
         return false;
     }
   }
+}
+
+function isCount(text: string): boolean {
+  return /^\d{1,15}$/.test(text);
 }

@@ -1,5 +1,6 @@
-/** Names in a directory: the error for one that is taken, and the call that makes new ones last. */
+/** Names in a directory: those of an unfinished file, the error for one that is taken, the call that makes new ones last. */
 
+import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { HoplineError } from '../../core/errors.ts';
@@ -17,4 +18,18 @@ export async function syncDirectory(directory: string): Promise<void> {
 
 export function exists(target: string): HoplineError {
   return new HoplineError('DISK_EXISTS', `${target} exists already`);
+}
+
+/**
+ * What `base` is called while it is unfinished; wire/name.ts knows such names. Cut so that what is put around it never makes it
+ * longer than file systems take.
+ */
+export function partName(base: string): string {
+  if (Buffer.byteLength(base) <= 200) return `.${base}.part`;
+  const hash = createHash('sha256').update(base).digest('hex').slice(0, 16);
+  return `.${Buffer.from(base).subarray(0, 180).toString('utf8')}.${hash}.part`;
+}
+
+export function journalPath(part: string): string {
+  return `${part}.journal`;
 }

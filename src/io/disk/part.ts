@@ -5,7 +5,7 @@
  */
 
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open } from 'node:fs/promises';
+import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { DiskCalls } from '../kernel/libc.ts';
 
@@ -15,25 +15,21 @@ const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0;
 
 /**
  * Opens the part file of `target`, making it if it is not there.
- * `owner` is the process that last wrote to it; it decides where there is no `lock`.
+ * `readOwner` tells which process wrote to it last, 0 for none; that decides where there is no `lock`.
  * Throws `DISK_BUSY`, or what the system says.
  */
 export async function openPart(
   part: string,
   target: string,
-  owner: number,
   lock: DiskCalls['lock'],
+  readOwner: () => Promise<number>,
 ): Promise<FileHandle> {
-  if (!lock && owner !== process.pid && isRunning(owner)) throw busy(target);
+  if (!lock && isOthers(await readOwner())) throw busy(target);
   for (;;) {
     const handle = await open(part, O_RDWR | O_CREAT | O_NOFOLLOW, 0o666);
     try {
       if (lock && !lock(handle.fd)) throw busy(target);
-      const opened = await handle.stat({ bigint: true });
-      if (!opened.isFile()) throw new HoplineError('DISK_FAILED', `${part} is in the way: it is not a regular file`);
-      // The writer before may have given the file its name, or removed it, between the open and the lock.
-      const named = await lstat(part, { bigint: true }).catch(() => undefined);
-      if (named?.ino === opened.ino && named.dev === opened.dev) return handle;
+      if (await isOurs(handle, part)) return handle;
     } catch (error) {
       await handle.close();
       throw error;
@@ -42,8 +38,21 @@ export async function openPart(
   }
 }
 
-function isRunning(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid <= 0) return false;
+/** Whether what was opened is the part file still, and nothing else besides. */
+async function isOurs(handle: FileHandle, part: string): Promise<boolean> {
+  const opened = await handle.stat({ bigint: true });
+  if (!opened.isFile()) throw new HoplineError('DISK_FAILED', `${part} is in the way: it is not a regular file`);
+  // The writer before may have given the file its name, or removed it, between the open and the lock.
+  const named = await lstat(part, { bigint: true }).catch(() => undefined);
+  if (named?.ino !== opened.ino || named.dev !== opened.dev) return false;
+  if (opened.nlink <= 1n) return true;
+  // A writer died right after it had given the file its name: the content is no longer ours to change.
+  await unlink(part);
+  return false;
+}
+
+function isOthers(pid: number): boolean {
+  if (!Number.isSafeInteger(pid) || pid <= 0 || pid === process.pid) return false;
   try {
     process.kill(pid, 0);
     return true;

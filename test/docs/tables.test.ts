@@ -55,7 +55,9 @@ test('every heading of the documents that the source points at exists', async ()
     const source = await readFile(new URL(`src/${file.replaceAll('\\', '/')}`, repository), 'utf8');
     for (const [, page = '', anchor] of source.matchAll(/(docs\/[\w-]+\.md)(?:#([\w-]+))?/g)) {
       const text = await readFile(new URL(page, repository), 'utf8');
-      const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => heading.toLowerCase().replaceAll(' ', '-'));
+      const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+        heading.toLowerCase().replaceAll(' ', '-'),
+      );
       if (anchor !== undefined) assert.ok(headings.includes(anchor), `${file}: ${page}#${anchor}`);
     }
   }

@@ -396,3 +396,18 @@ test('after a power cut only what was synced is believed, and what the disk lost
   assert.deepEqual([...(await second.begin(content)).left.keys()], [0, 1, 2, 3, 4, 5, 6, 7]);
   await second.discard();
 });
+
+test('a large file arrives whole, whatever size its pieces have and though one is written twice', async (t) => {
+  for (const pieceBytes of [1024 * 1024, 1_000_000]) {
+    const { create, at } = await makeTarget(t);
+    const bytes = randomBytes(9 * 1024 * 1024 + 777);
+    const content = contentOf(bytes, pieceBytes);
+    const target = await create();
+    await target.begin(content);
+    await writePieces(target, randomBytes(bytes.length), content, [1]);
+    const last = Math.ceil(bytes.length / pieceBytes) - 1;
+    await writePieces(target, bytes, content, [last, ...Array.from({ length: last }, (_, index) => index)]);
+    await target.commit();
+    assert.ok(bytes.equals(await readFile(at('a'))));
+  }
+});

@@ -14,8 +14,9 @@ import { type FileHandle, link, lstat, rename, statfs, unlink } from 'node:fs/pr
 import { constants as os } from 'node:os';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
-import { type DiskCalls, loadDiskCalls } from '../kernel/libc.ts';
+import { type DiskCalls, loadAllocateAligned, loadDiskCalls } from '../kernel/libc.ts';
 import { believe } from './believe.ts';
+import { DirectFile } from './direct-file.ts';
 import { Journal, readBooks } from './journal.ts';
 import { exists, journalPath, partName, syncDirectory } from './names.ts';
 import { openPart } from './part.ts';
@@ -24,6 +25,9 @@ import { writeFully } from './write-fully.ts';
 
 /** Bytes between two syncs: what a power cut may cost, and about what a disk takes in half a second. */
 const syncBytes = 64 * 1024 * 1024;
+
+/** A smaller file costs little either way, and whoever downloaded it may read it soon. */
+const minDirectBytes = 8 * 1024 * 1024;
 
 export interface FileTargetOptions {
   /** Replaces a file that is there. */
@@ -49,6 +53,8 @@ export class FileTarget implements Target {
   readonly #part: string;
   #content: Content | undefined;
   #handle: FileHandle | undefined;
+  /** Another way into the same file, taken for whole blocks. */
+  #direct: DirectFile | undefined;
   #journal: Journal | undefined;
   /** Pieces of an earlier run, until there is a journal that lists them. */
   #left = 0;
@@ -75,7 +81,7 @@ export class FileTarget implements Target {
   async write({ index, position, chunks, vouched }: Piece): Promise<void> {
     try {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a piece came before its content');
-      const bytes = await writeFully(this.#handle, chunks, position);
+      const bytes = await writeFully(this.#handle, this.#direct, chunks, position);
       if (vouched) this.#journal?.addPiece(index, vouched);
       this.#unsyncedBytes += bytes;
       if (this.#journal && this.#unsyncedBytes >= syncBytes) this.#syncing ??= this.#sync(this.#handle, this.#journal);
@@ -143,6 +149,10 @@ export class FileTarget implements Target {
     if (left.size === 0) await this.#empty(this.#handle, books !== undefined);
     else await this.#handle.datasync();
     const reservation = await this.#reserve(size, this.#handle);
+    // Only where the space has been set aside: then the disk is one that the system knows the blocks of.
+    if (reservation === 'allocated' && size >= minDirectBytes) {
+      this.#direct ??= await DirectFile.open(this.#handle, loadAllocateAligned());
+    }
     if (isWanted) this.#journal = await Journal.create(journal, content, left);
     return { reservation, left };
   }
@@ -191,6 +201,8 @@ export class FileTarget implements Target {
 
   async #close(): Promise<void> {
     await this.#syncing;
+    await this.#direct?.close().catch(() => {});
+    this.#direct = undefined;
     await this.#handle?.close().catch(() => {});
     this.#handle = undefined;
   }

@@ -2,11 +2,22 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { Chunk } from '../blocks.ts';
+import type { DirectFile } from './direct-file.ts';
 
-/** Writes chunks one behind the other from `position` on; resolves to how many bytes they were. */
-export async function writeFully(handle: FileHandle, chunks: readonly Chunk[], position: number): Promise<number> {
-  let left = chunks.map(({ bytes }) => bytes);
-  let at = position;
+/**
+ * Writes chunks one behind the other from `position` on, what it can by way of `direct`, another way into the same file;
+ * resolves to how many bytes they were.
+ */
+export async function writeFully(
+  handle: FileHandle,
+  direct: DirectFile | undefined,
+  chunks: readonly Chunk[],
+  position: number,
+): Promise<number> {
+  const buffers = chunks.map(({ bytes }) => bytes);
+  const written = (await direct?.write(buffers, position)) ?? 0;
+  let left = dropBytes(buffers, written);
+  let at = position + written;
   while (left.length > 0) {
     const { bytesWritten } = await handle.writev(left, at);
     at += bytesWritten;

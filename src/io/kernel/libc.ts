@@ -14,6 +14,7 @@ type Foreign = ((...parameters: unknown[]) => number) & { async(...parameters: u
 interface Koffi {
   load(library: string | null): { func(declaration: string): Foreign };
   errno(): number;
+  address(memory: Buffer): bigint;
   node: { poll(fd: number, events: PollEvents, callback: PollCallback): PollHandle };
 }
 
@@ -60,6 +61,9 @@ export interface DiskCalls {
   /** Locks the open file until it is closed; false if someone else has it open and locked. */
   readonly lock?: (fd: number) => boolean;
 }
+
+/** Memory of `bytes` bytes whose address is a multiple of `alignment`. */
+export type AllocateAligned = (bytes: number, alignment: number) => Buffer;
 
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
@@ -149,6 +153,22 @@ export function loadDiskCalls(): DiskCalls {
     };
   } catch {
     return {};
+  }
+}
+
+/** Undefined where nobody can tell an address, or the system has no use for it. */
+export function loadAllocateAligned(): AllocateAligned | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const koffi = loadKoffi();
+    return (bytes, alignment) => {
+      const memory = Buffer.allocUnsafeSlow(bytes + alignment);
+      const beyond = Number(koffi.address(memory) % BigInt(alignment));
+      const start = (alignment - beyond) % alignment;
+      return memory.subarray(start, start + bytes);
+    };
+  } catch {
+    return undefined;
   }
 }
 

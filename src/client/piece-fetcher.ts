@@ -128,6 +128,8 @@ export class PieceFetcher implements Fetcher {
     const { pieces } = this.#task;
     const ahead: number[] = [];
     const window = this.#window();
+    // Many at a time: each request on its own would wake every node on the route.
+    if (this.asked.length > window / 2) return;
     while (this.asked.length + ahead.length < window) {
       const index = pieces.take();
       if (index === undefined) break;

@@ -32,7 +32,9 @@ export async function reachFirstHop(hops: readonly Hop[], client: ClientContext)
   const [first] = hops;
   if (!first) throw new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
   const { clock, resolve, signal, limits } = client;
-  const { connectMs, idleMs, maxBlockBytes } = limits;
+  const { connectMs, idleMs } = limits;
+  // Unlike a node, a client has few legs: its blocks may be as large as what comes over them.
+  const maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes);
   try {
     const leg = await reachHop(first, { clock, resolve, signal, connectMs, idleMs, maxBlockBytes });
     const stop = () => leg.destroy(asHoplineError(signal.reason));

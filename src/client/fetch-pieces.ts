@@ -105,13 +105,16 @@ async function receiveData(circuit: Circuit, file: string, offset: number, lengt
   throw new HoplineError('PEER_PROTOCOL', `the origin sent other bytes than were asked for at ${offset}`);
 }
 
-/** The chunks of one piece. A slow peer fills little of each block, so small chunks are copied and their blocks freed. */
+/**
+ * The chunks of one piece. A slow peer fills little of each block, so small chunks are copied and their blocks freed:
+ * a piece never holds more than eight times its bytes.
+ */
 class HeldChunks {
   #chunks: Chunk[] = [];
 
   add(chunk: Chunk): void {
     const { bytes } = chunk;
-    if (bytes.length * 2 >= bytes.buffer.byteLength) {
+    if (bytes.length * 8 >= bytes.buffer.byteLength) {
       this.#chunks.push(chunk);
       return;
     }

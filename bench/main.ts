@@ -21,7 +21,7 @@ const scenarios: Readonly<Record<ScenarioName, (bench: Bench, content: Content) 
 
 const started = new Date();
 const settings = readSettings(process.argv.slice(2));
-const fleet = new Fleet(settings.scratch);
+const fleet = new Fleet(settings.scratch, 'hopline-bench-');
 const bench: Bench = { settings, fleet, samples: [], absent: [] };
 const content = new Content(fleet.directory);
 for (const name of settings.scenarios) await scenarios[name](bench, content);

@@ -4,9 +4,10 @@
  * Owns the order of runs and who has dropped out. Knows nothing about what is run.
  */
 
+import type { Command } from '../harness/children.ts';
 import type { Chain, Contender } from './contenders/contender.ts';
 import type { Settings } from './options.ts';
-import { type Command, cpuSeconds, type Fleet, findProgram, peakBytes, type RunOptions } from './processes.ts';
+import { cpuSeconds, type Fleet, findProgram, peakBytes, type RunOptions } from './processes.ts';
 import type { Sample } from './samples.ts';
 
 const settleMs = 50;

@@ -1,25 +1,17 @@
 /**
- * The processes of a benchmark: started here, measured through /proc, and ended here whatever happens.
+ * The processes of a benchmark, measured through /proc.
  *
- * Owns every child, and the temporary directory of the run. Knows nothing about what the programs do.
- * Invariant: once this process exits, by any road but SIGKILL, no child of it is left.
+ * Knows nothing about what the programs do; harness/children.ts ends them whatever happens.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
+import { Children, type Command } from '../harness/children.ts';
+import { readProc, tree } from '../harness/proc.ts';
 
 const ticksPerSecond = 100;
 const startTimeoutMs = 10_000;
-const stopTimeoutMs = 3_000;
-
-export interface Command {
-  readonly program: string;
-  readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
-}
 
 /** What a finished command cost; CPU seconds and peak bytes cover the processes it started too. */
 export interface Cost {
@@ -35,37 +27,11 @@ export interface RunOptions {
   readonly timeoutMs?: number;
 }
 
-export class Fleet {
-  /** A directory for configurations, keys and files, removed at the end. */
-  readonly directory: string;
-  readonly #children = new Set<ChildProcess>();
-
-  constructor(scratch: string) {
-    this.directory = mkdtempSync(path.join(scratch, 'hopline-bench-'));
-    process.once('exit', () => this.#end());
-    for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
-      process.once(signal, () => process.exit(code));
-    }
-  }
-
-  /** Starts a server and waits until it prints `listening on HOST:PORT`; the port it has. */
-  async startPrinting(command: Command): Promise<{ readonly pid: number; readonly port: number }> {
-    const child = this.#spawn(command, 'pipe');
-    const output = child.stdout as NodeJS.ReadableStream;
-    const port = await new Promise<number>((resolve, reject) => {
-      createInterface({ input: output }).on('line', (line) => {
-        const match = /^listening on .*:(\d+)$/.exec(line);
-        if (match) resolve(Number(match[1]));
-      });
-      child.once('exit', () => reject(new Error(`${command.program} did not start`)));
-    });
-    return { pid: child.pid as number, port };
-  }
-
+export class Fleet extends Children {
   /** Starts a server that was told its port and waits until it accepts there. */
   async startListening(command: Command, port: number): Promise<{ readonly pid: number; readonly port: number }> {
     const log = path.join(this.directory, `${path.basename(command.program)}-${port}.log`);
-    const child = this.#spawn(command, log);
+    const child = this.spawn(command, { file: log }, { file: log });
     const deadline = performance.now() + startTimeoutMs;
     while (!(await accepts(port))) {
       if (child.exitCode !== null || performance.now() > deadline) {
@@ -78,9 +44,10 @@ export class Fleet {
   /** Runs a command to its end and says what it cost. Throws if it fails. */
   async run(command: Command, options: RunOptions = {}): Promise<Cost> {
     const log = path.join(this.directory, 'command.log');
+    rmSync(log, { force: true });
     const reapedBefore = reapedSeconds();
     let started = performance.now();
-    const child = this.#spawn(command, 'pipe', log);
+    const child = this.spawn(command, 'pipe', { file: log });
     const watch = new Watch(child.pid as number);
     let stdout = '';
     child.stdout?.on('data', (bytes: Buffer) => {
@@ -91,7 +58,7 @@ export class Fleet {
       started = performance.now();
       child.stdin?.end('go\n');
     });
-    const timer = setTimeout(() => this.#kill(child), options.timeoutMs ?? 600_000);
+    const timer = setTimeout(() => this.kill(child), options.timeoutMs ?? 600_000);
     const finished = await new Promise<{ code: number | null; at: number }>((resolve) => {
       let at = 0;
       child.once('exit', () => {
@@ -111,48 +78,6 @@ export class Fleet {
       peakBytes: watch.peakBytes,
       stdout,
     };
-  }
-
-  /** Ends everything that was started and still runs. */
-  async stopAll(): Promise<void> {
-    const ended = [...this.#children].map(
-      (child) =>
-        new Promise<void>((resolve) => {
-          child.once('close', () => resolve());
-          const timer = setTimeout(() => this.#kill(child), stopTimeoutMs);
-          child.once('close', () => clearTimeout(timer));
-          child.kill('SIGTERM');
-        }),
-    );
-    await Promise.all(ended);
-  }
-
-  #spawn(command: Command, output: string, errors = output): ChildProcess {
-    const stdout = output === 'pipe' ? 'pipe' : openSync(output, 'a');
-    const stderr = errors === 'pipe' ? 'inherit' : openSync(errors, 'w');
-    // A group of its own: it can be ended with all its workers, and Ctrl-C reaches this process alone.
-    const child = spawn(command.program, command.args, {
-      stdio: ['pipe', stdout, stderr],
-      env: { ...plainEnvironment(), ...command.env },
-      detached: true,
-    });
-    for (const file of [stdout, stderr]) if (typeof file === 'number') closeSync(file);
-    this.#children.add(child);
-    child.once('close', () => this.#children.delete(child));
-    child.stdin?.on('error', () => {});
-    return child;
-  }
-
-  #kill(child: ChildProcess): void {
-    if (child.pid === undefined) return;
-    // Sessions of sshd leave their group, so the tree is ended one by one too.
-    for (const pid of [...tree(child.pid)].reverse()) signal(pid);
-    signal(-child.pid);
-  }
-
-  #end(): void {
-    for (const child of this.#children) this.#kill(child);
-    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
@@ -235,12 +160,6 @@ class Watch {
   }
 }
 
-function* tree(pid: number): Generator<number> {
-  yield pid;
-  const children = readProc(`/proc/${pid}/task/${pid}/children`) ?? '';
-  for (const child of children.split(' ')) if (child !== '') yield* tree(Number(child));
-}
-
 function readTimes(file: string): { readonly own: number; readonly reaped: number } | undefined {
   const text = readProc(file);
   if (text === undefined) return undefined;
@@ -259,22 +178,6 @@ function readPeak(pid: number): number {
   return match ? Number(match[1]) * 1024 : 0;
 }
 
-function readProc(file: string): string | undefined {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch {
-    return undefined;
-  }
-}
-
-function signal(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch {
-    // It has ended already.
-  }
-}
-
 function accepts(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = net.connect(port, '127.0.0.1');
@@ -285,10 +188,4 @@ function accepts(port: number): Promise<boolean> {
     socket.once('connect', () => settle(true));
     socket.once('error', () => settle(false));
   });
-}
-
-/** The environment without what would send loopback traffic elsewhere or change a program's behaviour. */
-function plainEnvironment(): NodeJS.ProcessEnv {
-  const unwanted = /^(https?_proxy|all_proxy|no_proxy|NODE_OPTIONS|NODE_V8_COVERAGE|SSH_AUTH_SOCK|npm_.*)$/i;
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !unwanted.test(name)));
 }

@@ -1,6 +1,7 @@
 /** What every contender offers a scenario: a chain of its servers, and the command that fetches a file through it. */
 
-import type { Command, Fleet } from '../processes.ts';
+import type { Command } from '../../harness/children.ts';
+import type { Fleet } from '../processes.ts';
 
 export interface ChainRequest {
   readonly fleet: Fleet;

@@ -1,18 +1,11 @@
 /** hopline itself, from dist/: nodes as relays and origin, `hopline get` as the client. */
 
-import path from 'node:path';
-import type { Command } from '../processes.ts';
+import { hoplineCommand } from '../../harness/children.ts';
 import type { Chain, ChainRequest, Contender } from './contender.ts';
-
-const program = path.resolve('dist/cli/main.js');
 
 export const hopline = createHopline('hopline', {});
 /** The kernel path switched off in every node. */
 export const hoplinePortable = createHopline('hopline-portable', { HOPLINE_KERNEL: 'off' });
-
-export function hoplineCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): Command {
-  return { program: process.execPath, args: [program, ...args], env };
-}
 
 function createHopline(name: string, env: Readonly<Record<string, string>>): Contender {
   return { name, speaks: 'native', keeps: true, needs: [], start: (request) => startChain(request, env) };

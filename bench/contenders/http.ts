@@ -6,7 +6,8 @@
 
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { type Command, type Fleet, findProgram, freePort } from '../processes.ts';
+import type { Command } from '../../harness/children.ts';
+import { type Fleet, findProgram, freePort } from '../processes.ts';
 import type { Chain, ChainRequest, Contender } from './contender.ts';
 
 type StartRelay = (fleet: Fleet, next: number) => Promise<{ readonly pid: number; readonly port: number }>;

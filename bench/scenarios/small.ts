@@ -2,12 +2,12 @@
 
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { type Command, hoplineCommand } from '../../harness/children.ts';
 import type { Chain, Contender } from '../contenders/contender.ts';
-import { hopline, hoplineCommand, hoplinePortable } from '../contenders/hopline.ts';
+import { hopline, hoplinePortable } from '../contenders/hopline.ts';
 import { curl, haproxySplice, nginxStream } from '../contenders/http.ts';
 import type { Content } from '../content.ts';
 import { type Bench, interleave, type Measured, measureClient, present, withChains } from '../measure.ts';
-import type { Command } from '../processes.ts';
 
 const relays = 3;
 const fileBytes = 4096;

@@ -1,0 +1,219 @@
+/**
+ * A round's stage: directories, nodes, shims and clients, as its plan has them.
+ *
+ * Owns all of them, and the timers of faults that end. Knows how to run the
+ * clients and what to look at afterwards; judge.ts says what it is worth.
+ * Invariant: after `close` no process, socket or file of the round is left.
+ */
+
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { Children } from '../harness/children.ts';
+import { type ClientEnd, ClientProcess } from './client-process.ts';
+import { clientArgs, environmentOf, nodeFlags, routeText } from './commands.ts';
+import type { Fault } from './faults.ts';
+import { NodeProcess } from './node-process.ts';
+import type { NodePlan, Plan } from './plan.ts';
+import { type FileState, Source } from './source.ts';
+
+/** What a run of all clients came to. */
+export interface Attempt {
+  readonly clients: readonly ClientEnd[];
+  /** The files of each client, at the other end of their way. */
+  readonly files: readonly (readonly FileState[])[];
+  /** Files where files end that are none of those. */
+  readonly strays: readonly string[];
+  /** Bytes that crossed the clients' legs. */
+  readonly bytes: number;
+  /** Bytes of the files that are still missing. */
+  readonly missing: number;
+  /** Nodes that kept sockets or files open, in words. */
+  readonly leaks: readonly string[];
+}
+
+export class Scene {
+  readonly source: Source;
+  readonly #plan: Plan;
+  readonly #children: Children;
+  readonly #directory: string;
+  readonly #pieceBytes: number;
+  readonly #nodes: NodeProcess[] = [];
+  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #undoing = new Set<Promise<void>>();
+  #clients: (ClientProcess | undefined)[] = [];
+
+  private constructor(plan: Plan, children: Children, directory: string, pieceBytes: number) {
+    this.#plan = plan;
+    this.#children = children;
+    this.#directory = directory;
+    this.#pieceBytes = pieceBytes;
+    const sources = plan.nodes.flatMap((node, index) => (node.isOrigin ? [this.#path(`root-${index}`)] : []));
+    for (const index of plan.nodes.keys()) mkdirSync(this.#path(`root-${index}`), { recursive: true });
+    for (let client = 0; client < plan.clients; client += 1) mkdirSync(this.#path(`out-${client}`));
+    for (const name of ['tmp', 'sent']) mkdirSync(this.#path(name));
+    const gives = plan.scenario.command === 'get' ? sources : [this.#path('sent')];
+    this.source = new Source(plan.files, gives, this.#path('spare'));
+  }
+
+  /** `place` is a number that no other scene has at the same time. */
+  static async start(plan: Plan, children: Children, place: number, pieceBytes: number): Promise<Scene> {
+    const directory = path.join(children.directory, `round-${plan.seed}-${place}`);
+    mkdirSync(directory);
+    const scene = new Scene(plan, children, directory, pieceBytes);
+    try {
+      await Promise.all(plan.nodes.map((_, index) => scene.#startNode(index, place)));
+      const addressOf = (node: number) => `${scene.node(node).shim.host} ${scene.node(node).shim.port}`;
+      writeFileSync(scene.#path('route.txt'), routeText(plan, addressOf));
+      return scene;
+    } catch (error) {
+      await scene.close();
+      throw error;
+    }
+  }
+
+  node(index: number): NodeProcess {
+    return this.#nodes[index] as NodeProcess;
+  }
+
+  /** The client that runs now, if it does. */
+  client(index: number): ClientProcess | undefined {
+    return this.#clients[index];
+  }
+
+  /** Does something in `ms` milliseconds, unless the scene is healed before. */
+  later(ms: number, action: () => void | Promise<void>): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      const undoing = Promise.resolve(action()).finally(() => this.#undoing.delete(undoing));
+      this.#undoing.add(undoing);
+    }, ms);
+    this.#timers.add(timer);
+  }
+
+  /** Runs a client for everything that is not there yet, each for at most `limitMs`, and ends all faults behind it. */
+  async attempt(limitMs: number): Promise<Attempt> {
+    const before = this.#crossed();
+    const states = this.#states();
+    this.#clients = states.map((files, client) => this.#startClient(client, files, limitMs));
+    const clients = await Promise.all(this.#clients.flatMap((client) => client?.ended ?? []));
+    this.#clients = [];
+    const bytes = this.#crossed() - before;
+    await this.#heal();
+    return {
+      clients,
+      files: this.#states(),
+      strays: this.#strays(),
+      bytes,
+      missing: this.#missing(),
+      leaks: await this.#leaks(),
+    };
+  }
+
+  /** Ends everything; what is wrong with a node, in words. */
+  async close(): Promise<string[]> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    await Promise.all(this.#nodes.map((node) => node.close()));
+    const left = readdirSync(this.#path('tmp'));
+    rmSync(this.#directory, { recursive: true, force: true });
+    const temporary = left.length > 0 ? [`left in the temporary directory: ${left.join(' ')}`] : [];
+    return [
+      ...this.#nodes.flatMap(({ problems }, index) => problems.map((text) => `node ${index} ${text}`)),
+      ...temporary,
+    ];
+  }
+
+  /** The last lines of every node's log, for those who look into a failure. */
+  logs(): string[] {
+    return this.#nodes.map(({ log }, index) => `node ${index}:\n${log.trim().split('\n').slice(-30).join('\n')}`);
+  }
+
+  async #startNode(index: number, place: number): Promise<void> {
+    const plan = this.#plan.nodes[index] as NodePlan;
+    this.#nodes[index] = await NodeProcess.start({
+      children: this.#children,
+      plan,
+      // A port on an address of its own is nobody else's when its owner is gone for a while.
+      host: process.platform === 'linux' ? `127.${1 + (place >> 8)}.${place & 255}.${1 + index}` : '127.0.0.1',
+      root: this.#path(`root-${index}`),
+      bytesPerSecond: plan.isFirst ? this.#plan.bytesPerSecond : 0,
+      flags: nodeFlags(this.#plan, index, this.#path(`digests-${index}`)),
+      env: this.#environment((fault) => fault.kind === 'step-node' && fault.node === index),
+    });
+  }
+
+  #startClient(client: number, states: readonly FileState[], limitMs: number): ClientProcess | undefined {
+    const due = this.#plan.files.filter((_, index) => !isThere(states[index]));
+    if (due.length === 0) return undefined;
+    const names = due.map(({ name }) => name);
+    const directory = this.#path(this.#plan.scenario.command === 'put' ? 'sent' : `out-${client}`);
+    const args = clientArgs(this.#plan, names, this.#path('route.txt'), directory);
+    const env = this.#environment((fault) => fault.kind === 'step-client' && fault.client === client);
+    return new ClientProcess(this.#children, args, env, limitMs);
+  }
+
+  #environment(isStep: (fault: Fault) => boolean): Readonly<Record<string, string>> {
+    return environmentOf(this.#plan, this.#path('tmp'), isStep);
+  }
+
+  /** Ends all faults: whoever is dead lives again, and every leg is as it was. */
+  async #heal(): Promise<void> {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#timers.clear();
+    await Promise.all(this.#undoing);
+    for (const node of this.#nodes) {
+      node.shim.heal();
+      node.signal('SIGCONT');
+      await node.restart();
+    }
+    const limited = this.#plan.strikes.flatMap(({ fault }) => (fault.kind === 'disk-origin' ? [fault.node] : []));
+    for (const index of limited) await this.node(index).limitFiles(null);
+  }
+
+  #states(): FileState[][] {
+    const { files } = this.#plan;
+    return this.#ends().map((directory) =>
+      files.map(({ name }, index) => this.source.judge(index, path.join(directory, name))),
+    );
+  }
+
+  #strays(): string[] {
+    const expected = new Set(this.#plan.files.map(({ name }) => name));
+    return this.#ends().flatMap((directory) => readdirSync(directory).filter((name) => !expected.has(name)));
+  }
+
+  #missing(): number {
+    const { files } = this.#plan;
+    const missing = this.#ends().flatMap((directory) =>
+      files.map(({ name }, index) => {
+        if (isThere(this.source.judge(index, path.join(directory, name)))) return 0;
+        return this.source.missing(index, path.join(directory, `.${name}.part`), this.#pieceBytes);
+      }),
+    );
+    return missing.reduce((sum, bytes) => sum + bytes, 0);
+  }
+
+  async #leaks(): Promise<string[]> {
+    const extra = await Promise.all(this.#nodes.map((node) => node.settle()));
+    return extra.flatMap((count, index) => (count > 0 ? [`node ${index} holds ${count} descriptors too many`] : []));
+  }
+
+  #crossed(): number {
+    const firsts = this.#nodes.filter((_, index) => this.#plan.nodes[index]?.isFirst);
+    return firsts.reduce((sum, { shim }) => sum + shim.passed(this.#plan.content), 0);
+  }
+
+  /** Where the files of each client end up. */
+  #ends(): string[] {
+    const { scenario, clients, nodes } = this.#plan;
+    if (scenario.command === 'put') return [this.#path(`root-${nodes.findIndex(({ isOrigin }) => isOrigin)}`)];
+    return Array.from({ length: clients }, (_, client) => this.#path(`out-${client}`));
+  }
+
+  #path(name: string): string {
+    return path.join(this.#directory, name);
+  }
+}
+
+function isThere(state: FileState | undefined): boolean {
+  return state === 'right' || state === 'old';
+}

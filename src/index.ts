@@ -7,8 +7,9 @@
 export type { Reroute } from './client/circuits.ts';
 export type { DownloadEvent, DownloadOptions, DownloadResult, TransferOptions } from './client/download.ts';
 export { download } from './client/download.ts';
-export type { DownloadFilesOptions, FileOutcome, FilesEvent } from './client/download-files.ts';
+export type { DownloadFilesOptions } from './client/download-files.ts';
 export { downloadFiles } from './client/download-files.ts';
+export type { FileOutcome, FilesEvent } from './client/several-files.ts';
 export type { Clock } from './core/clock.ts';
 export { systemClock } from './core/clock.ts';
 export type { ErrorCode } from './core/errors.ts';

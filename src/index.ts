@@ -1,14 +1,18 @@
 /**
  * The library's public names, and nothing else.
  *
- * `parseRoute` reads a route file, `download` fetches its file, `startNode` runs a relay and origin.
+ * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `startNode` runs a relay and origin.
  */
 
 export type { Reroute } from './client/circuits.ts';
 export type { DownloadEvent, DownloadOptions, DownloadResult, TransferOptions } from './client/download.ts';
 export { download } from './client/download.ts';
-export type { DownloadFilesOptions, FileOutcome, FilesEvent } from './client/download-files.ts';
+export type { DownloadFilesOptions } from './client/download-files.ts';
 export { downloadFiles } from './client/download-files.ts';
+export type { DownloadTreeOptions, TreeEvent, TreeResult } from './client/download-tree.ts';
+export { downloadTree } from './client/download-tree.ts';
+export type { SkippedEntries, TreeLink } from './client/manifest.ts';
+export type { FileOutcome, FilesEvent } from './client/several-files.ts';
 export type { Clock } from './core/clock.ts';
 export { systemClock } from './core/clock.ts';
 export type { ErrorCode } from './core/errors.ts';

@@ -16,6 +16,7 @@ import {
 import { countFlag, listFlag, secondsFlag, timesFlag } from './flags.ts';
 import { getFiles } from './get-files.ts';
 import { createReport } from './get-report.ts';
+import { getTree } from './get-tree.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
 
@@ -43,6 +44,7 @@ export function addGetCommand(program: Command): void {
     .summary('download files over a route')
     .description(
       'Downloads the file that a route file names, through the hops it names, and verifies every piece.\n' +
+        'If that is a directory, downloads all that is in it and not here yet into a directory of the same name.\n' +
         'Without an argument it asks for the route file. With --via, the arguments are the files to get.',
     )
     .argument('[ROUTE_FILE]', 'the route file: a file name, then a hop a line; the last hop is the origin')
@@ -52,7 +54,7 @@ export function addGetCommand(program: Command): void {
       'the hops, HOST:PORT separated by commas, | between alternates, instead of a route file; repeatable',
       listFlag,
     )
-    .option('-o, --output <PATH>', 'where to write: a file, a directory, or - for stdout')
+    .option('-o, --output <PATH>', 'where to write: a file, a directory to put it into, or - for stdout')
     .option('-f, --force', 'replace an existing file')
     .option('--parallel <N>', 'fetch over that many circuits at once, spread over the routes given', countFlag)
     .option('--no-resume', 'begin at the beginning, and leave nothing for a later run')
@@ -69,7 +71,10 @@ export function addGetCommand(program: Command): void {
     .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
     .option('--classic', 'speak the classic dialect of the original programs; nothing is verified')
     .option('-q, --quiet', 'print nothing but errors')
-    .option('--json', 'print one JSON object a line: route, started, progress, retry, reroute, kept, done or error')
+    .option(
+      '--json',
+      'print one JSON object a line: route, listing, started, progress, retry, reroute, kept, done or error, summary',
+    )
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
     .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
     .addHelpText(
@@ -114,6 +119,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
   };
   const { retry, deadline, force, classic, parallel, resume, onChange } = flags;
+  const startedMs = performance.now();
   const transfer: TransferOptions = { signal: stop.signal, limits, retry, deadlineMs: deadline };
   try {
     if (!report) return await getFiles(routes, files, flags, transfer);
@@ -121,6 +127,12 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     const choices = { force, classic, parallel, resume, onChange };
     const result = await download({ route, output, ...choices, ...transfer, onEvent: report.event });
     report.done(result);
+  } catch (error) {
+    const isTree = error instanceof HoplineError && error.code === 'FILE_IS_DIRECTORY';
+    if (!isTree || !report || flags.output === '-') throw error;
+    report.stop();
+    const deadlineMs = deadline && Math.max(1, deadline - (performance.now() - startedMs));
+    await getTree(route, flags, { ...transfer, deadlineMs });
   } finally {
     report?.stop();
     process.off('SIGINT', interrupt).off('SIGTERM', interrupt);

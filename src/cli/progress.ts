@@ -29,15 +29,17 @@ function sayPlainly(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Starts showing how many of `files` files are done, whose sizes nobody knows yet. */
+/** Starts showing how many of `files` files are done, and how much of `size` bytes where that is known. */
 export function startFileProgress(
   files: number,
   hops: number,
+  size?: number,
 ): { update(settled: number, bytes: number): void } & Pick<Progress, 'say' | 'stop'> {
   const started = performance.now();
   const text = (settled: number, bytes: number) => {
     const speed = formatRate(bytes, performance.now() - started);
-    return `${settled} of ${files} files, ${formatBytes(bytes)}, ${speed}, ${hopCount(hops)}`;
+    const done = size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`;
+    return `${settled} of ${files} files, ${done}, ${speed}, ${hopCount(hops)}`;
   };
   if (process.stderr.isTTY) {
     const bar = new ProgressBar('[:bar] :text', { total: files, width: 40, incomplete: ' ', stream: process.stderr });

@@ -34,7 +34,8 @@ export interface Reroute {
 
 const defaultRetry = 5;
 /** What no other circuit can mend. */
-const finalCodes = /^(USAGE_|DISK_|INTERRUPTED|TIMEOUT_DEADLINE|ROUTE_SYNTAX|ROUTE_TOO_LONG)/;
+const finalCodes =
+  /^(USAGE_|DISK_|FILE_IS_DIRECTORY|LIMIT_LISTING|INTERRUPTED|TIMEOUT_DEADLINE|ROUTE_SYNTAX|ROUTE_TOO_LONG)/;
 
 export class Circuits {
   readonly #client: ClientContext;

@@ -29,11 +29,13 @@ export const errorCodes = [
   'LIMIT_CONNECTIONS',
   'LIMIT_HEAD',
   'LIMIT_HOPS',
+  'LIMIT_LISTING',
   'NODE_STOPPING',
   'LISTEN_FAILED',
   // The file at the origin.
   'FILE_NOT_FOUND',
   'FILE_DENIED',
+  'FILE_IS_DIRECTORY',
   'FILE_CHANGED',
   'FILE_UNREADABLE',
   // The content that arrived.

@@ -25,6 +25,12 @@ export interface Limits {
   readonly maxReadsAhead: number;
   /** Files that a client asks for ahead of the answers. */
   readonly maxFilesAhead: number;
+  /** Entries in one listing of a directory, and names that an origin looks at for it. */
+  readonly maxListEntries: number;
+  /** Bytes of the paths in a listing that a client takes. */
+  readonly maxListBytes: number;
+  /** Directories below each other in a listing. */
+  readonly maxListDepth: number;
   /** Times a piece is asked for again after its digest was wrong. */
   readonly maxPieceRetries: number;
   /** Bytes in one read from a socket at most; a leg grows to it while it is busy. */
@@ -74,6 +80,9 @@ export const defaultLimits: Limits = {
   maxReadBytes: 16 * 1024 * 1024,
   maxReadsAhead: 32,
   maxFilesAhead: 32,
+  maxListEntries: 1_000_000,
+  maxListBytes: 256 * 1024 * 1024,
+  maxListDepth: 64,
   maxPieceRetries: 2,
   maxBlockBytes: 256 * 1024,
   maxDigestCacheBytes: 64 * 1024 * 1024,

@@ -1,5 +1,5 @@
 /**
- * A node as the origin: answers STAT, READ, DIGEST and PING, one answer a request and in their order.
+ * A node as the origin: answers STAT, READ, DIGEST, LIST and PING, in the order of the requests.
  *
  * Reads a block from disk while the one before it is on its way, and no further
  * ahead: a slow client stops the reads. Answers to requests that came together
@@ -18,11 +18,13 @@ import { decodeRequest, encodeMessage, type Message, type Open, type Request, re
 import { ContentWriter } from './content.ts';
 import type { NodeContext } from './context.ts';
 import type { PieceDigests } from './digest-cache.ts';
+import { Listing } from './listing.ts';
 import { Outbox } from './outbox.ts';
 import { changed, ServedFile } from './served-file.ts';
 
 type StatRequest = Extract<Request, { type: 'stat' }>;
 type ReadRequest = Extract<Request, { type: 'read' }>;
+type ListRequest = Extract<Request, { type: 'list' }>;
 type DigestRequest = Extract<Request, { type: 'digest' }>;
 
 /** Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. */
@@ -74,6 +76,7 @@ class OriginCircuit {
   #gathering = 0;
   #files = 0;
   #bytes = 0;
+  #entries = 0;
 
   constructor(leg: Leg, open: Open, node: NodeContext) {
     this.#leg = leg;
@@ -83,8 +86,8 @@ class OriginCircuit {
     this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel);
   }
 
-  get summary(): { files: number; bytes: number } {
-    return { files: this.#files, bytes: this.#bytes };
+  get summary(): { files: number; bytes: number; entries: number } {
+    return { files: this.#files, bytes: this.#bytes, entries: this.#entries };
   }
 
   /** The request whose turn it is, or null when the client has ended. Throws as `readHead`. */
@@ -119,6 +122,7 @@ class OriginCircuit {
       else if (request.type === 'stat' && opening) await this.#answerStat(request, opening);
       else if (request.type === 'read') await this.#answerRead(request);
       else if (request.type === 'digest') await this.#answerDigest(request);
+      else if (request.type === 'list') await this.#answerList(request);
     } catch (cause) {
       const error = asHoplineError(cause);
       if (!error.code.startsWith('FILE_')) {
@@ -228,6 +232,22 @@ class OriginCircuit {
     const digest = hasher.digest();
     if (piece !== undefined && isSettled) digests.set(piece, digest);
     await this.#send({ type: 'end', digest });
+  }
+
+  /** Each frame once there is room for it, so that a client that is gone ends the walk. */
+  async #answerList({ name }: ListRequest): Promise<void> {
+    const { root, limits, log } = this.#node;
+    const listing = await Listing.open(root, name, limits);
+    for (let last = false; !last; ) {
+      const frame = await listing.nextFrame();
+      await this.#send(frame);
+      this.flush();
+      last = frame.last;
+    }
+    const { hop, trace } = this.#open;
+    const fields = { peer: this.#leg.peer, hop, trace, name, ...listing.summary };
+    if (fields.names + fields.unreadable > 0) log.warn(fields, 'entries are missing from a listing');
+    this.#entries += fields.entries;
   }
 
   async #answerRead(request: ReadRequest): Promise<void> {

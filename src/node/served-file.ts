@@ -10,9 +10,8 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, constants, fstatSync } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
-import path from 'node:path';
-import { HoplineError, systemCode } from '../core/errors.ts';
-import { nameProblem } from '../wire/name.ts';
+import { HoplineError } from '../core/errors.ts';
+import { isBelow, openError, outside, pathBelow, unreadable } from './below-root.ts';
 
 /** The coarsest step in which file systems count modification times. */
 const mtimeStepMs = 2000;
@@ -40,21 +39,18 @@ export class ServedFile {
     return Date.now() - Number(this.#opened.mtimeMs) > mtimeStepMs;
   }
 
-  /** Opens `name` below `root`, which must be a real path. Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`. */
+  /** Opens `name` below `root`, which must be a real path. Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_IS_DIRECTORY`, `FILE_UNREADABLE`. */
   static async open(root: string, name: string, maxNameBytes: number): Promise<ServedFile> {
-    const problem = nameProblem(name, maxNameBytes);
-    if (problem !== undefined) throw new HoplineError('FILE_DENIED', problem);
-    if (process.platform === 'win32' && /[\\:]/.test(name)) {
-      throw new HoplineError('FILE_DENIED', 'the name holds a character that Windows gives a meaning of its own');
-    }
-    const wanted = path.join(root, name);
+    const wanted = pathBelow(root, name, maxNameBytes);
     let handle: FileHandle | undefined;
     try {
       // Non-blocking, or opening a FIFO would wait for its writer.
       handle = await open(wanted, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       const opened = await handle.stat({ bigint: true });
-      if (!opened.isFile()) throw new HoplineError('FILE_DENIED', 'the name is not that of a regular file');
+      const isServed = opened.isFile() || opened.isDirectory();
+      if (!isServed) throw new HoplineError('FILE_DENIED', 'the name is not that of a regular file');
       await checkInside(root, wanted, opened);
+      if (opened.isDirectory()) throw new HoplineError('FILE_IS_DIRECTORY', 'the name is that of a directory');
       return new ServedFile(handle, opened);
     } catch (error) {
       await handle?.close();
@@ -101,41 +97,13 @@ export function changed(): HoplineError {
 /** What was opened must be what the real path below the root names. */
 async function checkInside(root: string, wanted: string, opened: BigIntStats): Promise<void> {
   const real = await realpath(wanted);
-  const below = path.relative(root, real);
-  const outside = below === '' || below.split(path.sep)[0] === '..' || path.isAbsolute(below);
-  if (!outside) {
+  if (isBelow(root, real)) {
     const named = await stat(real, { bigint: true });
     if (named.ino === opened.ino && named.dev === opened.dev) return;
   }
-  throw new HoplineError('FILE_DENIED', 'the name leads out of the root');
+  throw outside();
 }
 
 function versionOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
   return createHash('sha256').update([dev, ino, size, mtimeNs].join(':')).digest('hex').slice(0, 32);
-}
-
-function openError(error: unknown): HoplineError {
-  if (error instanceof HoplineError) return error;
-  switch (systemCode(error)) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-      return new HoplineError('FILE_NOT_FOUND', 'there is no such file', { cause: error });
-    case 'EACCES':
-    case 'EPERM':
-    case 'EISDIR':
-    case 'ELOOP':
-    case 'ENXIO':
-    case 'ENAMETOOLONG':
-      return new HoplineError('FILE_DENIED', 'the file cannot be served', { cause: error });
-    default:
-      return unreadable(error);
-  }
-}
-
-function unreadable(cause: unknown): HoplineError {
-  const reason = systemCode(cause);
-  return new HoplineError('FILE_UNREADABLE', `the file cannot be read (${reason ?? 'unknown'})`, {
-    cause,
-    ...(reason === undefined ? {} : { reason }),
-  });
 }

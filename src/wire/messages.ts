@@ -1,9 +1,9 @@
 /**
  * The messages of the native dialect: what the header of a frame may say.
  *
- * OPEN travels forward and builds a circuit; STAT, READ, DIGEST and PING are the
- * client's requests to the origin; STATUS, DATA, END, PONG and REFUSED are the
- * answers. One definition a message serves both ends: the schema checks what
+ * OPEN travels forward and builds a circuit; STAT, READ, DIGEST, LIST and PING
+ * are the client's requests to the origin; STATUS, DATA, END, LISTING, PONG and
+ * REFUSED are the answers. One definition a message serves both ends: the schema checks what
  * arrives, its type shapes what is sent. Unknown fields are ignored, so that a
  * later version may add some.
  * Format: docs/protocol.md#messages
@@ -45,6 +45,26 @@ const open = v.looseObject({
   deadlineMs: positive,
 });
 
+/** Permission bits, without those that would give a file another user's rights. */
+const mode = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0o777));
+/** Nanoseconds since 1970, in decimal, since JSON has no numbers that long. */
+const timeNs = v.pipe(
+  v.string(),
+  v.regex(/^(0|-?[1-9][0-9]{0,18})$/),
+  v.check((text) => BigInt.asIntN(64, BigInt(text)) === BigInt(text), 'expected 64 bits'),
+);
+/** Relative to the directory that is listed; empty for itself. */
+const entryPath = v.pipe(v.string(), v.maxLength(4096));
+
+const entry = v.variant('kind', [
+  v.object({ kind: v.literal('file'), path: entryPath, size: count, mode, mtimeNs: timeNs }),
+  v.object({ kind: v.literal('directory'), path: entryPath, mode, mtimeNs: timeNs }),
+  /** Where it points is for people to read, and for nothing else. */
+  v.object({ kind: v.literal('link'), path: entryPath, target: v.optional(v.pipe(v.string(), v.maxLength(1024))) }),
+  /** A socket, a device: there, but nothing that could be sent. */
+  v.object({ kind: v.literal('other'), path: entryPath }),
+]);
+
 const request = v.variant('type', [
   v.object({
     type: v.literal('stat'),
@@ -61,6 +81,7 @@ const request = v.variant('type', [
   }),
   /** READ without the bytes: answered by END. */
   v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
+  v.object({ type: v.literal('list'), name: v.pipe(v.string(), v.maxLength(4096)) }),
   v.object({ type: v.literal('ping') }),
 ]);
 
@@ -75,6 +96,14 @@ const answer = v.variant('type', [
   /** `length` raw bytes follow this frame, and then END or REFUSED. */
   v.object({ type: v.literal('data'), offset: count, length: count }),
   v.object({ type: v.literal('end'), digest: hexDigest }),
+  /** One of several that answer one LIST. */
+  v.object({
+    type: v.literal('listing'),
+    entries: v.array(entry),
+    last: v.boolean(),
+    /** With the last: how many entries are missing because of their names, because they cannot be read, or are part files. */
+    skipped: v.optional(v.object({ names: count, unreadable: count, unfinished: count })),
+  }),
   v.object({ type: v.literal('pong'), software: shortText }),
   v.object({
     type: v.literal('refused'),
@@ -91,6 +120,8 @@ export type Request = v.InferOutput<typeof request>;
 export type Answer = v.InferOutput<typeof answer>;
 /** What is sent; hops travel as text. */
 export type Message = v.InferInput<typeof open> | v.InferInput<typeof request> | v.InferInput<typeof answer>;
+
+export type Listed = v.InferOutput<typeof entry>;
 
 export type AnswerOf<Type extends Answer['type']> = Extract<Answer, { type: Type }>;
 

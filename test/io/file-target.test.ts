@@ -272,10 +272,16 @@ test('an existing file is refused without force, and replaced with it', async (t
   assert.deepEqual(await list(), ['a']);
 });
 
-test('a directory is never replaced', async (t) => {
-  const { create, at, path: root } = await makeTarget(t, { force: true });
+test('a directory is never replaced, and that is said once there is content for its name', async (t) => {
+  const { create, at, list, path: root } = await makeTarget(t, { force: true });
   await mkdir(at('name'));
-  await assert.rejects(create(root), { code: 'DISK_EXISTS' });
+  const target = await create(root);
+  await assert.rejects(target.begin(contentOf(randomBytes(10), 1024)), {
+    code: 'DISK_EXISTS',
+    message: /is a directory$/,
+  });
+  assert.equal(await target.keep(), 0);
+  assert.deepEqual(await list(), ['name']);
 });
 
 test('a target that someone creates meanwhile is not overwritten, and what was fetched is kept', async (t) => {

@@ -53,9 +53,12 @@ test('what is not there is not found, also below a file', async (t) => {
   for (const name of ['b', 'folder/b', 'b/c', 'a/b']) await root.denied(name, 'FILE_NOT_FOUND');
 });
 
-test('a folder is denied, the root itself too', async (t) => {
+test('a folder is said to be one; the root itself, and a folder outside, are denied', async (t) => {
   const root = await makeRoot(t);
-  for (const name of ['folder', '.', './folder']) await root.denied(name, 'FILE_DENIED');
+  await mkdir(root.at('../elsewhere'), { recursive: true });
+  await symlink('../elsewhere', root.at('elsewhere'), 'junction');
+  for (const name of ['folder', './folder']) await root.denied(name, 'FILE_IS_DIRECTORY');
+  for (const name of ['.', 'elsewhere']) await root.denied(name, 'FILE_DENIED');
 });
 
 test('a link may point around inside the root and never out of it', async (t) => {

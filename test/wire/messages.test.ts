@@ -44,12 +44,25 @@ const requests: Message[] = [
   { type: 'stat', name: 'a/б.pdf', digests: ['blake3', 'sha256'] },
   { type: 'read', offset: 0, length: 1048576, version: 'v1' },
   { type: 'read', offset: Number.MAX_SAFE_INTEGER, length: 1 },
+  { type: 'list', name: 'фото' },
   { type: 'ping' },
 ];
 const answers: Message[] = [
   status,
   { type: 'data', offset: 0, length: 0 },
   { type: 'end', digest: 'ab'.repeat(32) },
+  {
+    type: 'listing',
+    entries: [
+      { kind: 'directory', path: '', mode: 0o777, mtimeNs: '-9223372036854775808' },
+      { kind: 'file', path: 'a', size: Number.MAX_SAFE_INTEGER, mode: 0, mtimeNs: '9223372036854775807' },
+      { kind: 'link', path: 'b', target: '/etc/passwd' },
+      { kind: 'other', path: 'c' },
+    ],
+    last: true,
+    skipped: { names: 0, unreadable: 1, unfinished: 2 },
+  },
+  { type: 'listing', entries: [], last: false },
   { type: 'pong', software: 'hopline/1' },
   { type: 'refused', code: 'PEER_UNREACHABLE', hop: 2, reason: 'ECONNREFUSED' },
   { type: 'refused', code: 'FILE_NOT_FOUND', hop: 256 },

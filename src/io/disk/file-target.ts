@@ -15,10 +15,11 @@ import { constants as os } from 'node:os';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { type DiskCalls, loadAllocateAligned, loadDiskCalls } from '../kernel/libc.ts';
+import { type Attributes, setAttributes } from './attributes.ts';
 import { believe } from './believe.ts';
 import { DirectFile } from './direct-file.ts';
 import { Journal, readBooks } from './journal.ts';
-import { exists, journalPath, partName, syncDirectory } from './names.ts';
+import { diskError, exists, journalPath, partName, syncDirectory } from './names.ts';
 import { openPart } from './part.ts';
 import type { Begun, Content, Piece, Reservation, Target, Vouched } from './target.ts';
 import { writeFully } from './write-fully.ts';
@@ -28,6 +29,9 @@ const syncBytes = 64 * 1024 * 1024;
 
 /** A smaller file costs little either way, and whoever downloaded it may read it soon. */
 const minDirectBytes = 8 * 1024 * 1024;
+
+/** What a file needs so that whoever made it can go on writing it. */
+const ownerMode = 0o600;
 
 export interface FileTargetOptions {
   /** Replaces a file that is there. */
@@ -40,8 +44,12 @@ export interface FileTargetOptions {
   readonly leavesDirectory?: boolean;
   /** Whether there is a file of that name, which will be replaced. */
   readonly replaces: boolean;
+  /** There is a directory of that name, so that `begin` fails with `DISK_EXISTS`. @default false */
+  readonly isTaken?: boolean;
   /** Makes the directory first. @default false */
   readonly makeDirectory?: boolean;
+  /** What the file has when it gets its name. @default what the system gives to a new file */
+  readonly attributes?: Attributes;
 }
 
 export class FileTarget implements Target {
@@ -74,7 +82,7 @@ export class FileTarget implements Target {
     try {
       return await this.#begin(content, startOver);
     } catch (error) {
-      throw this.#diskError(error);
+      throw diskError(this.path, error);
     }
   }
 
@@ -86,7 +94,7 @@ export class FileTarget implements Target {
       this.#unsyncedBytes += bytes;
       if (this.#journal && this.#unsyncedBytes >= syncBytes) this.#syncing ??= this.#sync(this.#handle, this.#journal);
     } catch (error) {
-      throw this.#diskError(error);
+      throw diskError(this.path, error);
     } finally {
       for (const chunk of chunks) chunk.release();
     }
@@ -95,15 +103,22 @@ export class FileTarget implements Target {
   async commit(): Promise<void> {
     try {
       await this.#syncing;
+      const { attributes } = this.#options;
+      const mode = attributes?.mode ?? ownerMode;
+      // A part file that its owner could not open would be in the way of a later run.
+      if (attributes && this.#handle) {
+        await setAttributes(this.#handle, { ...attributes, mode: mode | ownerMode }, this.#calls);
+      }
       await this.#handle?.sync();
       // Under its name before the lock goes: whoever waits for it finds that the part file is no more.
       await this.#publish();
+      if ((mode & ownerMode) !== ownerMode) await this.#handle?.chmod(mode);
       // Its journal too: one of that name that is removed later would be another writer's.
       await this.#journal?.remove();
       await this.#close();
       if (!this.#options.leavesDirectory) await syncDirectory(path.dirname(this.path));
     } catch (error) {
-      throw this.#diskError(error);
+      throw diskError(this.path, error);
     }
   }
 
@@ -129,6 +144,7 @@ export class FileTarget implements Target {
   }
 
   async #begin(content: Content, startOver: boolean): Promise<Begun> {
+    if (this.#options.isTaken) throw new HoplineError('DISK_EXISTS', `${this.path} is a directory`);
     await this.#syncing;
     await this.#journal?.close();
     this.#content = content;
@@ -136,7 +152,9 @@ export class FileTarget implements Target {
     const { size, pieceBytes, algorithm } = content;
     const journal = journalPath(this.#part);
     const readOwner = async () => (await readBooks(journal))?.owner ?? 0;
-    this.#handle ??= await openPart(this.#part, this.path, this.#calls.lock, readOwner);
+    // Nobody may read more of an unfinished file than of the finished one.
+    const mode = (this.#options.attributes?.mode ?? 0o666) | ownerMode;
+    this.#handle ??= await openPart(this.#part, this.path, this.#calls.lock, readOwner, mode);
     // Only now: until the part file was locked, another writer could add to them.
     const books = await readBooks(journal);
     const isResumable = algorithm !== undefined && size > pieceBytes;
@@ -225,12 +243,5 @@ export class FileTarget implements Target {
     const has = free === undefined ? 'it has not' : `it has ${free}`;
     const message = `the disk of ${path.dirname(this.path)} needs ${size} bytes free; ${has}`;
     return new HoplineError('DISK_FULL', message, { reason: 'ENOSPC' });
-  }
-
-  #diskError(error: unknown): HoplineError {
-    if (error instanceof HoplineError) return error;
-    const reason = systemCode(error) ?? 'unknown';
-    const code = reason === 'ENOSPC' || reason === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED';
-    return new HoplineError(code, `cannot write ${this.path} (${reason})`, { cause: error, reason });
   }
 }

@@ -1,9 +1,9 @@
-/** Names in a directory: those of an unfinished file, the error for one that is taken, the call that makes new ones last. */
+/** Names in a directory: those of an unfinished file, what is wrong with writing to one, the call that makes new ones last. */
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { HoplineError } from '../../core/errors.ts';
+import { HoplineError, systemCode } from '../../core/errors.ts';
 
 /** A rename is durable once its directory is; Windows has no such call and no need for it. Throws what the system says. */
 export async function syncDirectory(directory: string): Promise<void> {
@@ -32,4 +32,12 @@ export function partName(base: string): string {
 
 export function journalPath(part: string): string {
   return `${part}.journal`;
+}
+
+/** What the system said about writing `target`, as `DISK_FULL` or `DISK_FAILED`; an error of ours as it is. */
+export function diskError(target: string, error: unknown): HoplineError {
+  if (error instanceof HoplineError) return error;
+  const reason = systemCode(error) ?? 'unknown';
+  const code = reason === 'ENOSPC' || reason === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED';
+  return new HoplineError(code, `cannot write ${target} (${reason})`, { cause: error, reason });
 }

@@ -15,7 +15,8 @@ const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0;
 
 /**
  * Opens the part file of `target`, making it if it is not there.
- * `readOwner` tells which process wrote to it last, 0 for none; that decides where there is no `lock`.
+ * `readOwner` tells which process wrote to it last, 0 for none; that decides where there is no `lock`. `mode` is that of a
+ * new one.
  * Throws `DISK_BUSY`, or what the system says.
  */
 export async function openPart(
@@ -23,10 +24,11 @@ export async function openPart(
   target: string,
   lock: DiskCalls['lock'],
   readOwner: () => Promise<number>,
+  mode = 0o666,
 ): Promise<FileHandle> {
   if (!lock && isOthers(await readOwner())) throw busy(target);
   for (;;) {
-    const handle = await open(part, O_RDWR | O_CREAT | O_NOFOLLOW, 0o666);
+    const handle = await open(part, O_RDWR | O_CREAT | O_NOFOLLOW, mode);
     try {
       if (lock && !lock(handle.fd)) throw busy(target);
       if (await isOurs(handle, part)) return handle;

@@ -9,14 +9,14 @@ import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { loadDiskCalls } from '../kernel/libc.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
-import { exists, syncDirectory } from './names.ts';
+import { diskError, exists, syncDirectory } from './names.ts';
 import type { Target } from './target.ts';
 
 export type PlaceOptions = Pick<FileTargetOptions, 'force' | 'resume' | 'calls'>;
 
 /**
  * The place for a file called `name`: `output`, or `name` in it if it is a directory or ends like one, which is then made.
- * Throws `DISK_EXISTS`.
+ * Throws `DISK_EXISTS`; a directory of that name is in the way once the target begins.
  */
 export async function createFileTarget(output: string, name: string, options: PlaceOptions): Promise<Target> {
   const wanted = path.resolve(output);
@@ -24,9 +24,11 @@ export async function createFileTarget(output: string, name: string, options: Pl
     endsLikeDirectory(output) || ((await stat(wanted).catch(() => undefined))?.isDirectory() ?? false);
   const target = isDirectory ? path.join(wanted, name) : wanted;
   const existing = await lstat(target).catch(() => undefined);
-  if (existing && !options.force) throw exists(target);
-  if (existing?.isDirectory()) throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
-  return new FileTarget(target, { ...options, replaces: existing !== undefined, makeDirectory: isDirectory });
+  // What the name is that of may be a directory too, and that can be told once the origin has been asked.
+  const isTaken = existing?.isDirectory() ?? false;
+  if (existing && !options.force && !isTaken) throw exists(target);
+  const replaces = existing !== undefined;
+  return new FileTarget(target, { ...options, replaces, isTaken, makeDirectory: isDirectory });
 }
 
 /** The directory that several files go into: looked into once for all of them, and synced once. */
@@ -70,9 +72,8 @@ export class TargetDirectory {
   async sync(): Promise<void> {
     try {
       await syncDirectory(this.path);
-    } catch (cause) {
-      const reason = systemCode(cause) ?? 'unknown';
-      throw new HoplineError('DISK_FAILED', `cannot write ${this.path} (${reason})`, { cause, reason });
+    } catch (error) {
+      throw diskError(this.path, error);
     }
   }
 }

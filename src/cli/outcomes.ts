@@ -1,0 +1,76 @@
+/** Several files, as they are told: while they come, and what became of them. For one command line of files and for a directory. */
+
+import type { FileOutcome, FilesEvent, HoplineError } from '../index.ts';
+import { exitCodeOf, hintFor } from './exit.ts';
+import { startFileProgress } from './progress.ts';
+import { ExitWith } from './report.ts';
+import { describeHops, jsonOf, sparseNotice, tellReroute } from './show.ts';
+
+/** Failures that get a line each; `--json` tells all. */
+const maxFailureLines = 20;
+
+export interface FilesTalk {
+  readonly event: (event: FilesEvent) => void;
+  readonly stop: () => void;
+}
+
+/** Shows on stderr how far `files` files over `hops` hops have come; `size` in bytes where it is known. */
+export function startFilesTalk(files: number, hops: number, size?: number): FilesTalk {
+  const progress = startFileProgress(files, hops, size);
+  let bytes = 0;
+  let settled = 0;
+  let warned = false;
+  return {
+    event: (event) => {
+      if (event.kind === 'progress') bytes = event.bytes;
+      if (event.kind === 'settled') settled += 1;
+      if (event.kind === 'retry') {
+        progress.say(`${event.file} was damaged on ${describeHops(event.hops)}; asking again`);
+      }
+      if (event.kind === 'reroute') progress.say(tellReroute(event));
+      if (event.kind === 'started' && event.reservation === 'sparse' && !warned) {
+        warned = true;
+        process.stderr.write(sparseNotice);
+      }
+      progress.update(settled, bytes);
+    },
+    stop: progress.stop,
+  };
+}
+
+/** Prints an event as JSON; what became of a file as `done` or `error`. */
+export function printFilesEvent(print: (event: string, fields: object) => void, event: FilesEvent): void {
+  if (event.kind !== 'settled') {
+    print(event.kind, jsonOf(event));
+    return;
+  }
+  const { file, result, error } = event;
+  if (result) print('done', { file, ...result });
+  else print('error', { file, ...jsonOfError(error) });
+}
+
+export function jsonOfError(error: HoplineError): object {
+  const { code, message, hop, reason } = error;
+  return { code, message, hop, reason, hint: hintFor(code), exitCode: exitCodeOf(code) };
+}
+
+/** On stderr: a line for each failure, and one for all files that failed together. */
+export function tellFailures(outcomes: readonly FileOutcome[]): void {
+  const together = new Map<HoplineError, number>();
+  for (const { error } of outcomes) if (error) together.set(error, (together.get(error) ?? 0) + 1);
+  for (const [error, files] of [...together].slice(0, maxFailureLines)) {
+    const prefix = files === 1 ? '' : `${files} files were not fetched: `;
+    process.stderr.write(`hopline: ${prefix}${error.message}\n`);
+  }
+  const untold = together.size - maxFailureLines;
+  if (untold > 0) process.stderr.write(`hopline: and ${untold} more like these; --json names them all\n`);
+  const codes = new Set([...together.keys()].map(({ code }) => code));
+  for (const code of codes) process.stderr.write(`  hint: ${hintFor(code)}\n`);
+}
+
+/** Throws `ExitWith` if a file failed: with the code of an interruption, or else of the first failure. */
+export function exitAsDue(outcomes: readonly FileOutcome[]): void {
+  const failures = outcomes.flatMap(({ error }) => error ?? []);
+  const decisive = failures.find(({ code }) => code === 'INTERRUPTED') ?? failures[0];
+  if (decisive) throw new ExitWith(exitCodeOf(decisive.code));
+}

@@ -1,0 +1,57 @@
+/**
+ * From a name on the wire to a path below the root: the rules that files and directories are served under.
+ *
+ * Knows names and paths; whoever opens one checks what was opened with `isBelow`.
+ * Rules: docs/protocol.md#names
+ */
+
+import path from 'node:path';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import { nameProblem } from '../wire/name.ts';
+
+/** The path that `name` has below `root`, not looked at yet. Throws `FILE_DENIED`. */
+export function pathBelow(root: string, name: string, maxNameBytes: number): string {
+  const problem = nameProblem(name, maxNameBytes);
+  if (problem !== undefined) throw new HoplineError('FILE_DENIED', problem);
+  if (process.platform === 'win32' && /[\\:]/.test(name)) {
+    throw new HoplineError('FILE_DENIED', 'the name holds a character that Windows gives a meaning of its own');
+  }
+  return path.join(root, name);
+}
+
+/** Whether a real path lies below `root`, which must be one too. The root itself does not. */
+export function isBelow(root: string, real: string): boolean {
+  const below = path.relative(root, real);
+  return below !== '' && below.split(path.sep)[0] !== '..' && !path.isAbsolute(below);
+}
+
+export function outside(): HoplineError {
+  return new HoplineError('FILE_DENIED', 'the name leads out of the root');
+}
+
+/** Why a name could not be opened. */
+export function openError(error: unknown): HoplineError {
+  if (error instanceof HoplineError) return error;
+  switch (systemCode(error)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new HoplineError('FILE_NOT_FOUND', 'there is no such file', { cause: error });
+    case 'EACCES':
+    case 'EPERM':
+    case 'EISDIR':
+    case 'ELOOP':
+    case 'ENXIO':
+    case 'ENAMETOOLONG':
+      return new HoplineError('FILE_DENIED', 'the file cannot be served', { cause: error });
+    default:
+      return unreadable(error);
+  }
+}
+
+export function unreadable(cause: unknown): HoplineError {
+  const reason = systemCode(cause);
+  return new HoplineError('FILE_UNREADABLE', `the file cannot be read (${reason ?? 'unknown'})`, {
+    cause,
+    ...(reason === undefined ? {} : { reason }),
+  });
+}

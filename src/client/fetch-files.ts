@@ -22,6 +22,7 @@ import {
   type ReceivedPiece,
   receivePiece,
   requestFile,
+  requestStatus,
   skipFirstRead,
 } from './fetch-pieces.ts';
 import { mismatchError } from './piece-fetcher.ts';
@@ -103,7 +104,9 @@ class FilesRun {
       const job = this.#waiting.pop();
       if (!job) break;
       this.#asked.push(job);
-      requests.push(...requestFile(job.file, this.#digests, limits));
+      requests.push(
+        ...(readsAhead(job) ? requestFile(job.file, this.#digests, limits) : [requestStatus(job.file, this.#digests)]),
+      );
     }
     return requests;
   }
@@ -151,28 +154,28 @@ class FilesRun {
     }
   }
 
-  /** Undefined after a refusal, which the READ behind STAT has then got too. */
+  /** Undefined after a refusal, which a READ behind STAT has then got too. */
   async #receiveStatus(circuit: Circuit, job: FileJob): Promise<AnswerOf<'status'> | undefined> {
     let status: AnswerOf<'status'> | undefined;
     const outcome = await this.#attempt(job, async () => {
       status = await circuit.receive('status', job.file);
     });
-    if (outcome !== 'fine') await circuit.receive('refused');
+    if (outcome !== 'fine' && readsAhead(job)) await circuit.receive('refused');
     return status;
   }
 
   async #receiveFirst(circuit: Circuit, job: FileJob, status: AnswerOf<'status'>): Promise<void> {
     const { limits } = this.#client;
     const { size } = status;
-    if (size <= limits.maxBlockBytes && (size === 0 || isFirstPiece(status, limits))) {
+    if (readsAhead(job) && size <= limits.maxBlockBytes && (size === 0 || isFirstPiece(status, limits))) {
       return this.#receiveSmall(circuit, job, status);
     }
     const fetch = new FileFetch({ ...job, client: this.#client, sink: this.#sinkFor(job) });
     try {
-      await fetch.begin(circuit, status, true);
+      await fetch.begin(circuit, status, readsAhead(job));
     } catch (error) {
       if (!asHoplineError(error).code.startsWith('DISK_')) throw error;
-      await skipFirstRead(circuit, status, job.file, limits);
+      if (readsAhead(job)) await skipFirstRead(circuit, status, job.file, limits);
       return this.#sink.failed(job, asHoplineError(error));
     }
     this.#begun.push({ job, fetch });
@@ -214,4 +217,9 @@ class FilesRun {
       onPiece: (circuit: Circuit) => this.#circuits.progressed(circuit),
     };
   }
+}
+
+/** Whether the first piece is asked for along with the status: not where it may be on disk already. */
+function readsAhead({ target }: FileJob): boolean {
+  return !target.mayResume;
 }

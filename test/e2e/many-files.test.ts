@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { download, downloadFiles, type FilesEvent, parseVia, type RunningNode } from '../../src/index.ts';
 import { decodeOpen, decodeRequest } from '../../src/wire/messages.ts';
-import { startChain, startPeer } from '../support/chain.ts';
+import { startChain, startPeer, until } from '../support/chain.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
 const mib = 1_048_576;
@@ -251,4 +251,29 @@ test('names that would meet on disk, and an output that is no directory, are ref
   const [first] = await downloadFiles(fresh);
   assert.equal(first && 'error' in first && first.error?.code, 'PEER_UNREACHABLE');
   assert.deepEqual(await out.list(), ['dir', 'fresh']);
+});
+
+test('large files of several go on where they stopped, without a byte twice', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  const size = 9 * 1_048_576;
+  const files = ['one.bin', 'two.bin'];
+  for (const file of files) await root.writeRandom(file, size);
+  const chain = await startChain(t, 2, root.path);
+  const { routes } = chain.route('any');
+  const limits = { maxReadsAhead: 2 };
+  const stop = new AbortController();
+  const onEvent = (event: FilesEvent) => event.kind === 'progress' && event.bytes > 5_000_000 && stop.abort();
+  await downloadFiles({ routes, files, output: out.path, onEvent, limits, signal: stop.signal });
+  const served = () => chain.nodes[1]?.stats().bytesServed ?? 0;
+  await until(() => chain.nodes.every((node) => node.stats().open === 0));
+  const before = served();
+  const outcomes = await downloadFiles({ routes, files, output: out.path, limits });
+  const resumed = outcomes.reduce((sum, { result }) => sum + (result?.resumedBytes ?? 0), 0);
+  assert.ok(resumed >= 4 * 1_048_576, `${resumed} bytes were there`);
+  assert.equal(served() - before, 2 * size - resumed);
+  for (const file of files) {
+    assert.equal((await readFile(path.join(root.path, file))).equals(await readFile(path.join(out.path, file))), true);
+  }
+  assert.deepEqual(await out.list(), files);
 });

@@ -1,17 +1,20 @@
 /**
- * The frame of the native dialect: magic, version, length, then a JSON object.
+ * The frame of the native dialect: magic, version, length, checksum, then a JSON object.
  *
- * Owns the eight bytes before the JSON and the cap on its length. Knows nothing
+ * Owns the twelve bytes before the JSON and the cap on its length. Knows nothing
  * about what the object means: wire/messages.ts does.
  * Format: docs/protocol.md#frames
  */
 
+import { crc32 } from 'node:zlib';
 import { bad, type Decoded, more, ok } from './decoded.ts';
 
 /** 0xFF never occurs in UTF-8, so no text of another dialect can begin like a frame. */
 const magic = Buffer.from([0xff, 0x48, 0x4c]);
 const version = 1;
-const prefixBytes = 8;
+const lengthAt = 4;
+const checksumAt = 8;
+const prefixBytes = 12;
 
 /** The first byte of every frame, for telling dialects apart. */
 export const firstFrameByte = 0xff;
@@ -23,14 +26,15 @@ export function encodeFrame(header: object): Buffer {
   const frame = Buffer.allocUnsafe(prefixBytes + length);
   magic.copy(frame);
   frame[magic.length] = version;
-  frame.writeUInt32BE(length, 4);
+  frame.writeUInt32BE(length, lengthAt);
   frame.write(json, prefixBytes);
+  frame.writeUInt32BE(crc32(frame.subarray(prefixBytes)), checksumAt);
   return frame;
 }
 
 /**
  * Decodes the frame at the start of `bytes`.
- * Bad: `PEER_PROTOCOL` (not a frame, not JSON, not an object), `PEER_VERSION`, `LIMIT_HEAD` (over `maxHeaderBytes`).
+ * Bad: `PEER_PROTOCOL` (not a frame, damaged on the way, not JSON, not an object), `PEER_VERSION`, `LIMIT_HEAD` (over `maxHeaderBytes`).
  */
 export function decodeFrame(bytes: Buffer, maxHeaderBytes: number): Decoded<object> {
   const start = bytes.subarray(0, magic.length);
@@ -41,14 +45,19 @@ export function decodeFrame(bytes: Buffer, maxHeaderBytes: number): Decoded<obje
   if (spoken !== undefined && spoken !== version) {
     return bad('PEER_VERSION', `the peer speaks version ${spoken} of the protocol, not ${version}`);
   }
-  if (bytes.length < prefixBytes) return more;
-  const length = bytes.readUInt32BE(4);
+  if (bytes.length < checksumAt) return more;
+  const length = bytes.readUInt32BE(lengthAt);
   if (length > maxHeaderBytes) {
     return bad('LIMIT_HEAD', `the peer sent a header of ${length} bytes; at most ${maxHeaderBytes} are taken`);
   }
   const end = prefixBytes + length;
   if (bytes.length < end) return more;
-  return decodeJson(bytes.subarray(prefixBytes, end), end);
+  const json = bytes.subarray(prefixBytes, end);
+  // The digests of pieces vouch for content alone: a bit that flips in a name or a size would go unseen.
+  if (crc32(json) !== bytes.readUInt32BE(checksumAt)) {
+    return bad('PEER_PROTOCOL', 'the peer sent a header that was damaged on the way');
+  }
+  return decodeJson(json, end);
 }
 
 function decodeJson(bytes: Buffer, used: number): Decoded<object> {

@@ -5,6 +5,7 @@ import { type TestContext, test } from 'node:test';
 import { download, HoplineError, parseVia, type RunningNode, startNode } from '../../src/index.ts';
 import { type Answer, decodeAnswer, encodeMessage, type Message } from '../../src/wire/messages.ts';
 import { addressOf, connectRaw, receiveAll, startChain, startPeer, until } from '../support/chain.ts';
+import { rawFrame } from '../support/decoding.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
 const short = { headMs: 300, idleMs: 600, openMs: 800, connectMs: 400, probeMs: 300, lingerMs: 100, quietMs: 30 };
@@ -31,9 +32,7 @@ function openMessage(hops: readonly string[], trace = randomBytes(16).toString('
 }
 
 function frame(json: Buffer | string, { version = 1, length = Buffer.byteLength(json) } = {}): Buffer {
-  const prefix = Buffer.from([0xff, 0x48, 0x4c, version, 0, 0, 0, 0]);
-  prefix.writeUInt32BE(length, 4);
-  return Buffer.concat([prefix, Buffer.from(json)]);
+  return rawFrame(json, length, version);
 }
 
 const rejected: readonly (readonly [what: string, bytes: Buffer, code: string])[] = [

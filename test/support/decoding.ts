@@ -1,6 +1,7 @@
 /** What every decoder must hold to, whatever it decodes. */
 
 import assert from 'node:assert/strict';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import type { Decoded } from '../../src/wire/decoded.ts';
@@ -47,7 +48,8 @@ export function fuzzDecoder(decode: Decoder<unknown>, starts: readonly Buffer[] 
 
 /** A frame around bytes that need not be JSON. */
 export function rawFrame(json: string | Buffer, length = Buffer.byteLength(json), version = 1): Buffer {
-  const prefix = Buffer.from([0xff, 0x48, 0x4c, version, 0, 0, 0, 0]);
+  const prefix = Buffer.from([0xff, 0x48, 0x4c, version, 0, 0, 0, 0, 0, 0, 0, 0]);
   prefix.writeUInt32BE(length, 4);
+  prefix.writeUInt32BE(crc32(json), 8);
   return Buffer.concat([prefix, Buffer.from(json)]);
 }

@@ -14,7 +14,7 @@ test('a frame is decoded whole, and every strict prefix of it waits for more', (
 
 test('a frame begins with the byte that tells the native dialect', () => {
   assert.equal(encodeFrame({})[0], firstFrameByte);
-  assert.deepEqual(encodeFrame({}), Buffer.from('ff484c01000000027b7d', 'hex'));
+  assert.deepEqual(encodeFrame({}), Buffer.from('ff484c0100000002a3a6bf437b7d', 'hex'));
 });
 
 test('any JSON object survives encoding and decoding', () => {
@@ -40,6 +40,15 @@ test('arbitrary bytes never throw and never use more than there is', () => {
     Buffer.from([0xff]),
     Buffer.from([0xff, 0x48, 0x4c, 1, 0, 0]),
   ]);
+});
+
+test('a bit that flips anywhere in a frame is never taken for another header', () => {
+  const frame = encodeFrame({ type: 'status', size: 9048576 });
+  for (let bit = 0; bit < frame.length * 8; bit += 1) {
+    const flipped = Buffer.from(frame);
+    flipped.writeUInt8(flipped.readUInt8(bit >> 3) ^ (1 << (bit & 7)), bit >> 3);
+    assert.notEqual(decode(flipped).kind, 'ok', `bit ${bit}`);
+  }
 });
 
 test('a wrong byte anywhere in the magic is refused at that byte', () => {

@@ -175,6 +175,8 @@ class OriginCircuit {
   #report(error: HoplineError, request: Request): void {
     if (request.type === 'read' && this.#refused) return;
     if (request.type === 'stat') this.#refused = true;
+    // How a client learns that it should ask for a listing: nothing has failed.
+    if (error.code === 'FILE_IS_DIRECTORY') return;
     this.#node.metrics.countFailure(error.code);
     const { peer } = this.#leg;
     const { hop, trace } = this.#open;

@@ -3,10 +3,9 @@ import { utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
 import { download, type NodeOptions, parseVia, type RunningNode, startNode } from '../../src/index.ts';
 import { addressOf, startChain } from '../support/chain.ts';
-import { FakeClock } from '../support/legs.ts';
+import { advanceUntil, FakeClock } from '../support/legs.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const size = 300 * 1024;
@@ -50,19 +49,6 @@ async function timeDownloads(
   });
   await advanceUntil(clock, Promise.all(downloads));
   return clock.now() - began;
-}
-
-/** Moves the time on while `work` goes on, but only where there is nothing else to do, or it would run away from the bytes. */
-async function advanceUntil(clock: FakeClock, work: Promise<unknown>): Promise<void> {
-  let isDone = false;
-  const done = work.finally(() => {
-    isDone = true;
-  });
-  for (let turns = 1; !isDone; turns += 1) {
-    await turn();
-    if (turns % 10 === 0) clock.advance(5);
-  }
-  await done;
 }
 
 for (const kernel of [true, false]) {

@@ -26,7 +26,7 @@ export interface ClientContext extends IntakeOptions {
   readonly setUserTimeout?: SetUserTimeout | undefined;
 }
 
-/** Opens the leg to the first hop; it breaks as soon as the signal aborts. Throws with hop 0 blamed. */
+/** Opens the leg to the first hop; it breaks as soon as the signal aborts with an error. Throws with hop 0 blamed. */
 export async function reachFirstHop(hops: readonly Hop[], client: ClientContext): Promise<Leg> {
   const [first] = hops;
   if (!first) throw new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
@@ -37,7 +37,9 @@ export async function reachFirstHop(hops: readonly Hop[], client: ClientContext)
   try {
     const options = { clock, resolve, signal, connectMs, idleMs, maxBlockBytes, setUserTimeout };
     const leg = await reachHop(first, options);
-    const stop = () => leg.destroy(asHoplineError(signal.reason));
+    const stop = () => {
+      if (signal.reason instanceof HoplineError) leg.destroy(signal.reason);
+    };
     signal.addEventListener('abort', stop, { once: true });
     void leg.closed.then(() => signal.removeEventListener('abort', stop));
     if (signal.aborted) stop();
@@ -57,6 +59,9 @@ export class Circuit {
   #sentMs: number;
   /** Pings that were sent to show that somebody is here, and are not answered yet. */
   #pulses = 0;
+  /** Requests that are not answered yet, pulses among them. */
+  #due = 0;
+  #closing: Promise<void> | undefined;
 
   private constructor(leg: Leg, hops: readonly Hop[], client: ClientContext) {
     this.#leg = leg;
@@ -64,6 +69,11 @@ export class Circuit {
     this.#client = client;
     this.#intake = new Intake(leg, nameHop(1, hops), client);
     this.#sentMs = client.clock.now();
+    const { signal } = client;
+    const close = () => void this.close();
+    signal.addEventListener('abort', close, { once: true });
+    void leg.closed.then(() => signal.removeEventListener('abort', close));
+    if (signal.aborted) close();
   }
 
   /** Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for. */
@@ -83,6 +93,7 @@ export class Circuit {
     this.#leg.cork();
     for (const request of requests) {
       if (request.type === 'stat') this.#file = request.name;
+      if (request.type !== 'open') this.#due += 1;
       this.#leg.post(encodeMessage(request));
     }
     this.#leg.uncork();
@@ -125,6 +136,7 @@ export class Circuit {
         this.#intake.endAnswer();
       });
       this.#answered = true;
+      if (answer && endsAnswer(answer)) this.#due -= 1;
       if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
       this.#pulses -= 1;
     }
@@ -141,10 +153,23 @@ export class Circuit {
     this.#pulses += 1;
   }
 
-  async close(): Promise<void> {
+  /** Ends the circuit. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closing on the answers to pulses would look like a break to every node. */
+  async #close(): Promise<void> {
+    if (this.#pulses > 0 && this.#pulses === this.#due) await this.#leg.linger(this.#client.limits.lingerMs);
     this.#leg.destroy();
     await this.#leg.closed;
   }
+}
+
+/** Whether nothing more comes of the request that is answered. */
+function endsAnswer(answer: Answer): boolean {
+  return answer.type === 'listing' ? answer.last : answer.type !== 'data';
 }
 
 function isOf<Type extends Answer['type']>(answer: Answer, type: Type): answer is AnswerOf<Type> {

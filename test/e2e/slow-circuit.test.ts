@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { download, downloadFiles, parseVia } from '../../src/index.ts';
+import { download, downloadFiles, HoplineError, parseVia } from '../../src/index.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { advanceUntil, FakeClock } from '../support/legs.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -26,29 +26,30 @@ async function startWith(t: TestContext, bytes: number, options: Parameters<type
   return { root, content, chain, route: chain.route('data.bin') };
 }
 
-/** A relay of TCP bytes that passes on the first `bytes` that come back, and shows what goes forward. */
-async function startTap(t: TestContext, port: number, bytes = Number.POSITIVE_INFINITY) {
-  const seen: Buffer[] = [];
+/** Passes TCP bytes on to `port` and back as `change` says; what breaks on one side breaks on the other. */
+async function startTap(t: TestContext, port: number, change: (bytes: Buffer) => Buffer) {
+  const forward: Buffer[] = [];
   const { address } = await startPeer(t, (near) => {
     const far = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-    let left = bytes;
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.on('data', (part: Buffer) => {
-      seen.push(part);
-      far.write(part);
+    far.on('error', () => near.resetAndDestroy()).on('end', () => near.end());
+    near.on('error', () => far.resetAndDestroy());
+    near.on('end', () => {
+      const late = change(Buffer.alloc(0));
+      const passOn = (gone: unknown) => gone || far.end();
+      if (late.length > 0) {
+        // What was held back comes when the client is about to go. Whether it has gone already, the second write hears.
+        near.write(late.subarray(0, 1));
+        setTimeout(() => near.write(late.subarray(1), passOn), 50);
+      } else passOn(undefined);
     });
-    far.on('data', (part: Buffer) => {
-      if (left > 0) near.write(part.subarray(0, Math.min(left, part.length)));
-      left -= part.length;
-      // What is not read on stays where it is, and the sender with it.
-      if (near.writableNeedDrain) {
-        far.pause();
-        near.once('drain', () => far.resume());
-      }
+    near.on('data', (bytes: Buffer) => {
+      forward.push(bytes);
+      far.write(bytes);
     });
+    far.on('data', (bytes: Buffer) => near.write(change(bytes)));
+    t.after(() => far.destroy());
   });
-  return { address, seen: () => Buffer.concat(seen).toString('latin1') };
+  return { address, forward: () => Buffer.concat(forward).toString('latin1') };
 }
 
 for (const parallel of [1, 3]) {
@@ -90,24 +91,44 @@ test('a client that receives slowly shows that it is there, and no node gives it
   const { content, chain } = await startWith(t, 300 * kib);
   const [relay, origin] = chain.nodes;
   assert.ok(relay && origin);
-  const tap = await startTap(t, relay.address.port);
+  const held: Buffer[] = [];
+  const holdPongs = (bytes: Buffer) => {
+    if (bytes.length === 0) return Buffer.concat(held.splice(0));
+    if (!bytes.includes('"type":"pong"')) return bytes;
+    held.push(bytes);
+    return Buffer.alloc(0);
+  };
+  const tap = await startTap(t, relay.address.port, holdPongs);
   const clock = new FakeClock();
   const { output, bytes } = collect();
   const route = parseVia(`${tap.address},${addressOf(origin)}`, 'data.bin');
   const limits = { pulseMs: 500 };
   await advanceUntil(clock, download({ route, output, clock, limitRate: 100 * kib, limits, ...once }));
   assert.ok(bytes().equals(content));
-  const pulses = tap.seen().split('"type":"ping"').length - 1;
+  const pulses = tap.forward().split('"type":"ping"').length - 1;
   assert.ok(pulses >= 4 && pulses <= clock.now() / 500, `${pulses} in ${clock.now()} ms`);
+  await until(() => relay.stats().open === 0 && origin.stats().open === 0);
+  assert.deepEqual([relay.stats().failures, origin.stats().failures], [{}, {}]);
 });
 
 test('content that stops coming is given up long before the leg is', async (t) => {
   const { chain } = await startWith(t, 500 * kib);
-  const tap = await startTap(t, chain.nodes[1]?.address.port ?? 0, 100 * kib);
+  let left = 100 * kib;
+  const cut = (bytes: Buffer) => {
+    const passed = bytes.subarray(0, Math.max(0, left));
+    left -= bytes.length;
+    return passed;
+  };
+  const tap = await startTap(t, chain.nodes[1]?.address.port ?? 0, cut);
   const limits = { stallMs: 200, probeMs: 500 };
   const { output } = collect();
   const pending = download({ route: parseVia(tap.address, 'data.bin'), output, limits, ...once });
-  await assert.rejects(pending, { code: 'TIMEOUT_IDLE', message: /hop 1 .* brought nothing for 0\.2 s/ });
+  const failure = await pending.catch((error: unknown) => error);
+  assert.ok(failure instanceof HoplineError);
+  assert.equal(failure.code, 'TIMEOUT_IDLE');
+  // The tap lets nothing pass any more, so that the leg to it is found at fault.
+  assert.match(failure.message, /^the circuit stalled at leg 1, /);
+  assert.match((failure.cause as Error).message, /^hop 1 .* brought nothing for 0\.2 s$/);
 });
 
 for (const classic of [false, true]) {

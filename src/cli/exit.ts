@@ -61,6 +61,7 @@ const exits = {
   TIMEOUT_CONNECT: { exit: 'timeout', hint: 'check host, port and firewall, or raise --connect-timeout' },
   TIMEOUT_HEAD: { exit: 'timeout', hint: checkNode },
   TIMEOUT_IDLE: { exit: 'timeout', hint: 'try again, or raise --idle-timeout' },
+  TIMEOUT_SLOW: { exit: 'timeout', hint: 'try another route, or lower --min-rate' },
   TIMEOUT_DEADLINE: { exit: 'timeout', hint: 'run it again to go on, or raise --deadline' },
   INTERRUPTED: { exit: 'interrupted', hint: 'run it again to go on from there' },
   INTERNAL: { exit: 'internal', hint: 'please report this' },

@@ -19,6 +19,16 @@ export function secondsFlag(text: string): number {
   return Math.ceil(seconds * 1000);
 }
 
+const rateUnits = ['', 'K', 'M', 'G', 'T'];
+
+/** Bytes a second: a number, then maybe K, M, G or T, each 1,024 times the one before. */
+export function rateFlag(text: string): number {
+  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
+  const bytes = Math.round(Number(number) * 1024 ** rateUnits.indexOf(unit.toUpperCase()));
+  if (bytes >= 1024) return bytes;
+  throw new InvalidArgumentError('Expected bytes a second, such as 500K, 10M or 1.5G, at least 1K.');
+}
+
 export function countFlag(text: string): number {
   const count = Number(text);
   if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000) {

@@ -13,7 +13,7 @@ import {
   systemCode,
   type TransferOptions,
 } from '../index.ts';
-import { countFlag, listFlag, secondsFlag, timesFlag } from './flags.ts';
+import { countFlag, listFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { getFiles } from './get-files.ts';
 import { createReport } from './get-report.ts';
 import { getTree } from './get-tree.ts';
@@ -36,6 +36,8 @@ interface GetFlags {
   readonly json?: boolean;
   readonly connectTimeout?: number;
   readonly idleTimeout?: number;
+  readonly limitRate?: number;
+  readonly minRate?: number;
 }
 
 export function addGetCommand(program: Command): void {
@@ -76,12 +78,15 @@ export function addGetCommand(program: Command): void {
       'print one JSON object a line: route, listing, started, progress, retry, reroute, kept, done or error, summary',
     )
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
-    .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
+    .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.stallMs / 1000})`, secondsFlag)
+    .option('--limit-rate <RATE>', 'bytes a second at most, such as 500K, 10M or 1.5G', rateFlag)
+    .option('--min-rate <RATE>', 'give up a circuit that brings less', rateFlag)
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline get input.txt\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
         '  $ hopline get input.txt -o ./reports -- reports/may.pdf reports/june.pdf\n' +
         '  $ hopline get --via "10.0.0.1:7001|10.0.0.9:7001,10.0.0.2:7001" --via 10.1.0.1:7001 --parallel 2 big.iso\n' +
+        '  $ hopline get input.txt --limit-rate 10M --min-rate 500K\n' +
         '  $ hopline get input.txt -o - --quiet | tar x',
     )
     .action(reportGet);
@@ -116,11 +121,12 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const limits: Partial<Limits> = {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
-    ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
+    ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, idleMs: flags.idleTimeout }),
   };
-  const { retry, deadline, force, classic, parallel, resume, onChange } = flags;
+  const { retry, deadline, limitRate, minRate, force, classic, parallel, resume, onChange } = flags;
   const startedMs = performance.now();
-  const transfer: TransferOptions = { signal: stop.signal, limits, retry, deadlineMs: deadline };
+  const rates = { limitRate, minRate };
+  const transfer: TransferOptions = { signal: stop.signal, limits, retry, deadlineMs: deadline, ...rates };
   try {
     if (!report) return await getFiles(routes, files, flags, transfer);
     const output = flags.output === '-' ? process.stdout : flags.output;

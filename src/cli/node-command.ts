@@ -2,7 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { defaultLimits, formatHop, HoplineError, type Limits, parseListen, startNode } from '../index.ts';
-import { countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
+import { countFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
 import { openPrompts } from './prompt.ts';
 import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
@@ -13,6 +13,8 @@ interface NodeFlags {
   readonly next?: readonly string[];
   readonly workers?: number;
   readonly digestCache?: string;
+  readonly limitRate?: number;
+  readonly limitRateTotal?: number;
   readonly maxConnections?: number;
   readonly idleTimeout?: number;
   readonly grace?: number;
@@ -39,6 +41,8 @@ export function addNodeCommand(program: Command): void {
     )
     .option('--digest-cache <DIR>', 'keep the digests of served files there, so that a new start does not hash again')
     .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
+    .option('--limit-rate <RATE>', 'bytes a second of each circuit, each way, such as 500K, 10M or 1.5G', rateFlag)
+    .option('--limit-rate-total <RATE>', 'of all circuits together, each way; of each worker', rateFlag)
     .option(
       '--max-connections <N>',
       `connections at once, of each worker (default: ${defaultLimits.maxConnections})`,
@@ -56,7 +60,8 @@ export function addNodeCommand(program: Command): void {
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
-        '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001',
+        '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001\n' +
+        '  $ hopline node --listen 0.0.0.0:7001 --root ./files --limit-rate 10M --limit-rate-total 50M',
     )
     .action(runNode);
 }
@@ -79,6 +84,8 @@ async function runNode(flags: NodeFlags): Promise<void> {
     root: flags.root,
     next: flags.next ?? [],
     ...store,
+    limitRate: flags.limitRate,
+    limitRateTotal: flags.limitRateTotal,
     limits,
     kernel,
     log,

@@ -8,36 +8,38 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import type { Limits } from '../core/limits.ts';
 import type { Chunk } from '../io/blocks.ts';
 import { readHead } from '../io/head.ts';
+import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Leg } from '../io/leg.ts';
 import { type Resolver, reachHop } from '../io/resolve.ts';
 import { formatHop, type Hop } from '../wire/address.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../wire/messages.ts';
 import { firstLegError, nameHop, refusedError } from './blame.ts';
+import { Intake, type IntakeOptions } from './intake.ts';
 
 /** What every connection of one download shares. */
-export interface ClientContext {
-  readonly limits: Limits;
-  readonly clock: Clock;
+export interface ClientContext extends IntakeOptions {
   readonly resolve: Resolver;
-  readonly signal: AbortSignal;
+  /** For every leg; undefined where it cannot be. */
+  readonly setUserTimeout?: SetUserTimeout | undefined;
 }
 
-/** Opens the leg to the first hop; it breaks as soon as the signal aborts. Throws with hop 0 blamed. */
+/** Opens the leg to the first hop; it breaks as soon as the signal aborts with an error. Throws with hop 0 blamed. */
 export async function reachFirstHop(hops: readonly Hop[], client: ClientContext): Promise<Leg> {
   const [first] = hops;
   if (!first) throw new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
-  const { clock, resolve, signal, limits } = client;
+  const { clock, resolve, signal, limits, setUserTimeout } = client;
   const { connectMs, idleMs } = limits;
   // Unlike a node, a client has few legs: its blocks may be as large as what comes over them.
   const maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes);
   try {
-    const leg = await reachHop(first, { clock, resolve, signal, connectMs, idleMs, maxBlockBytes });
-    const stop = () => leg.destroy(asHoplineError(signal.reason));
+    const options = { clock, resolve, signal, connectMs, idleMs, maxBlockBytes, setUserTimeout };
+    const leg = await reachHop(first, options);
+    const stop = () => {
+      if (signal.reason instanceof HoplineError) leg.destroy(signal.reason);
+    };
     signal.addEventListener('abort', stop, { once: true });
     void leg.closed.then(() => signal.removeEventListener('abort', stop));
     if (signal.aborted) stop();
@@ -51,13 +53,27 @@ export class Circuit {
   readonly hops: readonly Hop[];
   readonly #leg: Leg;
   readonly #client: ClientContext;
+  readonly #intake: Intake;
   #file = '';
   #answered = false;
+  #sentMs: number;
+  /** Pings that were sent to show that somebody is here, and are not answered yet. */
+  #pulses = 0;
+  /** Requests that are not answered yet, pulses among them. */
+  #due = 0;
+  #closing: Promise<void> | undefined;
 
   private constructor(leg: Leg, hops: readonly Hop[], client: ClientContext) {
     this.#leg = leg;
     this.hops = hops;
     this.#client = client;
+    this.#intake = new Intake(leg, nameHop(1, hops), client);
+    this.#sentMs = client.clock.now();
+    const { signal } = client;
+    const close = () => void this.close();
+    signal.addEventListener('abort', close, { once: true });
+    void leg.closed.then(() => signal.removeEventListener('abort', close));
+    if (signal.aborted) close();
   }
 
   /** Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for. */
@@ -77,9 +93,11 @@ export class Circuit {
     this.#leg.cork();
     for (const request of requests) {
       if (request.type === 'stat') this.#file = request.name;
+      if (request.type !== 'open') this.#due += 1;
       this.#leg.post(encodeMessage(request));
     }
     this.#leg.uncork();
+    if (requests.length > 0) this.#sentMs = this.#client.clock.now();
   }
 
   /**
@@ -87,11 +105,7 @@ export class Circuit {
    * Throws a refusal, a broken or stalled circuit, or `PEER_PROTOCOL`.
    */
   async receive<Type extends Answer['type']>(type: Type, file: string = this.#file): Promise<AnswerOf<Type>> {
-    const { clock, limits } = this.#client;
-    const ms = this.#answered ? limits.idleMs : limits.openMs;
-    const decode = (bytes: Buffer) => decodeAnswer(bytes, limits.maxHeaderBytes);
-    const answer = await readHead(this.#leg, decode, { clock, ms });
-    this.#answered = true;
+    const answer = await this.#receiveAny(type);
     if (answer === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
     if (isOf(answer, type)) return answer;
     if (answer.type === 'refused') throw refusedError(answer, this.hops, file);
@@ -101,7 +115,8 @@ export class Circuit {
   /** Passes the next `length` raw bytes to `take` as they arrive, with their place among them; `take` releases each chunk. */
   async receiveBytes(length: number, take: (chunk: Chunk, position: number) => Promise<void>): Promise<void> {
     for (let position = 0; position < length; ) {
-      const chunk = await this.#leg.read(length - position);
+      this.#showLife();
+      const chunk = await this.#intake.read(length - position);
       if (chunk === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
       const { length: taken } = chunk.bytes;
       await take(chunk, position);
@@ -109,10 +124,52 @@ export class Circuit {
     }
   }
 
-  async close(): Promise<void> {
+  /** The next answer, of whatever type but the one to a pulse; null when the peer has ended. */
+  async #receiveAny(due: Answer['type']): Promise<Answer | null> {
+    const { clock, limits } = this.#client;
+    const decode = (bytes: Buffer) => decodeAnswer(bytes, limits.maxHeaderBytes);
+    for (;;) {
+      const ms = this.#answered ? limits.idleMs : limits.openMs;
+      // The time that the circuit takes to open is not the peer's.
+      const beforeWait = () => this.#answered && this.#intake.beginAnswer(due === 'data' || due === 'end');
+      const answer = await readHead(this.#leg, decode, { clock, ms, beforeWait }).finally(() => {
+        this.#intake.endAnswer();
+      });
+      this.#answered = true;
+      if (answer && endsAnswer(answer)) this.#due -= 1;
+      if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
+      this.#pulses -= 1;
+    }
+  }
+
+  /**
+   * Shows every node that the circuit is used, though it may have passed on long ago what is only arriving here:
+   * on a slow circuit, megabytes wait in between.
+   */
+  #showLife(): void {
+    const { clock, limits } = this.#client;
+    if (clock.now() - this.#sentMs < limits.pulseMs) return;
+    this.send([{ type: 'ping' }]);
+    this.#pulses += 1;
+  }
+
+  /** Ends the circuit. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closing on the answers to pulses would look like a break to every node. */
+  async #close(): Promise<void> {
+    if (this.#pulses > 0 && this.#pulses === this.#due) await this.#leg.linger(this.#client.limits.lingerMs);
     this.#leg.destroy();
     await this.#leg.closed;
   }
+}
+
+/** Whether nothing more comes of the request that is answered. */
+function endsAnswer(answer: Answer): boolean {
+  return answer.type === 'listing' ? answer.last : answer.type !== 'data';
 }
 
 function isOf<Type extends Answer['type']>(answer: Answer, type: Type): answer is AnswerOf<Type> {

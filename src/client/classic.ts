@@ -14,21 +14,24 @@ import { type ClassicSize, decodeClassicSize, encodeClassicRequest, goAhead } fr
 import type { Route } from '../wire/route.ts';
 import { nameHop } from './blame.ts';
 import { type ClientContext, reachFirstHop } from './circuit.ts';
+import { Intake } from './intake.ts';
 
 export class ClassicCircuit {
   readonly #leg: Leg;
   readonly #route: Route;
+  readonly #intake: Intake;
 
-  private constructor(leg: Leg, route: Route) {
+  private constructor(leg: Leg, route: Route, client: ClientContext) {
     this.#leg = leg;
     this.#route = route;
+    this.#intake = new Intake(leg, nameHop(1, route.hops), client);
   }
 
   static async open(route: Route, client: ClientContext): Promise<ClassicCircuit> {
     const request = encodeClassicRequest(route, client.limits.maxClassicBytes);
     const leg = await reachFirstHop(route.hops, client);
     leg.post(request);
-    return new ClassicCircuit(leg, route);
+    return new ClassicCircuit(leg, route, client);
   }
 
   /** Waits for the size. Throws `FILE_NOT_FOUND`, `PEER_UNREACHABLE`, `PEER_LOST`, `PEER_PROTOCOL`, `TIMEOUT_HEAD`. */
@@ -49,7 +52,7 @@ export class ClassicCircuit {
       const chunks: Chunk[] = [];
       const end = Math.min(size, position + pieceBytes);
       for (let at = position; at < end; ) {
-        const chunk = await this.#leg.read(end - at);
+        const chunk = await this.#intake.read(end - at);
         if (chunk === null) {
           const missing = `${size - at} of ${size} bytes before the end`;
           throw new HoplineError('PEER_LOST', `${nameHop(1, this.#route.hops)} ended the circuit ${missing}`);

@@ -15,6 +15,8 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { DigestName } from '../io/digest.ts';
 import { createFileTarget } from '../io/disk/place.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
+import { loadSetUserTimeout } from '../io/kernel/libc.ts';
+import { checkRate, RateLimit } from '../io/rate.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
 import type { Hop } from '../wire/address.ts';
 import { preferredRoute, type RoutePlan } from '../wire/route.ts';
@@ -34,6 +36,13 @@ export interface TransferOptions {
    * begun is tried again. Ways that were not tried yet are always tried. @default 5 once it has begun, 0 before
    */
   readonly retry?: number | undefined;
+  /** Bytes of content a second, at least 1,024, for all circuits together. @default as many as come */
+  readonly limitRate?: number | undefined;
+  /**
+   * Bytes of content a second, at least 1,024, that each circuit must bring on average, or it is given up
+   * (`TIMEOUT_SLOW`). @default any
+   */
+  readonly minRate?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
@@ -133,7 +142,17 @@ export function startClient({
   clock = systemClock,
   resolve = systemResolver,
   deadlineMs,
+  limitRate,
+  minRate,
 }: TransferOptions): { client: ClientContext; end: () => void } {
+  const rate = limitRate === undefined ? undefined : new RateLimit(limitRate, clock);
+  if (minRate !== undefined) checkRate(minRate);
+  if (minRate !== undefined && limitRate !== undefined && minRate > limitRate) {
+    throw new HoplineError(
+      'USAGE_INVALID',
+      `no circuit can bring ${minRate} bytes a second under a limit of ${limitRate}`,
+    );
+  }
   const stop = new AbortController();
   // Every circuit and every pause of a transfer listens.
   setMaxListeners(0, stop.signal);
@@ -145,7 +164,15 @@ export function startClient({
   const late = () => stop.abort(new HoplineError('TIMEOUT_DEADLINE', `not done within ${(deadlineMs ?? 0) / 1000} s`));
   const cancel = deadlineMs === undefined ? () => {} : clock.after(deadlineMs, late);
   return {
-    client: { limits: { ...defaultLimits, ...limits }, clock, resolve, signal: stop.signal },
+    client: {
+      limits: { ...defaultLimits, ...limits },
+      clock,
+      resolve,
+      signal: stop.signal,
+      setUserTimeout: loadSetUserTimeout(),
+      rate,
+      minRate,
+    },
     end: () => {
       cancel();
       signal?.removeEventListener('abort', interrupt);

@@ -49,6 +49,7 @@ export const errorCodes = [
   'TIMEOUT_CONNECT',
   'TIMEOUT_HEAD',
   'TIMEOUT_IDLE',
+  'TIMEOUT_SLOW',
   'TIMEOUT_DEADLINE',
   'INTERRUPTED',
   // A defect of hopline itself.

@@ -51,6 +51,12 @@ export interface Limits {
   readonly headMs: number;
   /** Milliseconds without a byte in either direction after which a leg is given up. */
   readonly idleMs: number;
+  /** Milliseconds that a client waits for a peer that owes an answer or content and sends no byte of it. */
+  readonly stallMs: number;
+  /** Milliseconds of waiting for content over which a circuit's speed is an average. */
+  readonly minRateMs: number;
+  /** Milliseconds without a request after which a client that is still receiving shows that it is there. */
+  readonly pulseMs: number;
   /** Milliseconds of silence that end a classic message, which has no terminator. */
   readonly quietMs: number;
   /** Milliseconds that a closing socket is read on, so that its last bytes are not cut off by a reset. */
@@ -93,6 +99,9 @@ export const defaultLimits: Limits = {
   openMs: 30_000,
   headMs: 10_000,
   idleMs: 60_000,
+  stallMs: 15_000,
+  minRateMs: 10_000,
+  pulseMs: 10_000,
   quietMs: 250,
   lingerMs: 2_000,
   probeMs: 2_000,

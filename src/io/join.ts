@@ -12,12 +12,16 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import type { KernelEngine } from './kernel/engine.ts';
 import type { Detached, Leg } from './leg.ts';
+import { limitWrites } from './limited-writer.ts';
+import type { Rates } from './rate.ts';
 
 export interface JoinOptions {
   /** What moves the bytes inside the kernel; without it, they pass through this process. */
   readonly kernel?: KernelEngine | undefined;
   /** Milliseconds without a byte in either direction before a tunnel inside the kernel is given up; else each leg's own. */
   readonly idleMs: number;
+  /** How fast bytes may pass. @default as fast as they come */
+  readonly rates?: Rates | undefined;
   /** @default the system's */
   readonly clock?: Clock;
   /** Told when an engine was given and a leg did not allow it. */
@@ -35,8 +39,8 @@ export interface JoinResult {
 
 /** Passes bytes between `near` and `far` until both directions have ended. Never throws. */
 export async function joinLegs(near: Leg, far: Leg, options: JoinOptions): Promise<JoinResult> {
-  const { kernel } = options;
-  return (kernel && (await joinInKernel(near, far, kernel, options))) ?? joinHere(near, far);
+  const { kernel, rates } = options;
+  return (kernel && (await joinInKernel(near, far, kernel, options))) ?? joinHere(near, far, rates);
 }
 
 /** Hands both connections to the engine; undefined, with the legs as they were, when that cannot be. */
@@ -44,7 +48,7 @@ async function joinInKernel(
   near: Leg,
   far: Leg,
   kernel: KernelEngine,
-  { idleMs, clock = systemClock, onFallback }: JoinOptions,
+  { idleMs, clock = systemClock, rates, onFallback }: JoinOptions,
 ): Promise<JoinResult | undefined> {
   try {
     await Promise.all([near.quiesce(), far.quiesce()]);
@@ -64,7 +68,7 @@ async function joinInKernel(
   const splice = kernel.splice(
     { fd: nearFd, peer: near.peer, head: takeHead(legs[0]) },
     { fd: farFd, peer: far.peer, head: takeHead(legs[1]) },
-    { clock, idleMs },
+    { clock, idleMs, rates },
   );
   const result = await splice.done;
   for (const leg of legs) leg.settle(result.failure);
@@ -76,7 +80,7 @@ function takeHead({ unread }: Detached): Buffer[] {
   return unread.map(({ bytes }) => bytes);
 }
 
-async function joinHere(near: Leg, far: Leg): Promise<JoinResult> {
+async function joinHere(near: Leg, far: Leg, rates: Rates | undefined): Promise<JoinResult> {
   const counts = { forward: 0, back: 0 };
   let failure: HoplineError | undefined;
   const breakOff = (error: HoplineError) => {
@@ -87,9 +91,11 @@ async function joinHere(near: Leg, far: Leg): Promise<JoinResult> {
   // A pump that waits for one leg does not see the other one break.
   for (const leg of [near, far]) void leg.closed.then(() => leg.failure && breakOff(leg.failure));
   const pump = async (from: Leg, to: Leg, direction: keyof typeof counts) => {
+    const rate = rates?.[direction];
+    const writer = limitWrites(to, rate);
     try {
-      for (let chunk = await from.read(); chunk; chunk = await from.read()) {
-        await to.write(chunk.bytes);
+      for (let chunk = await from.read(rate?.burstBytes); chunk; chunk = await from.read(rate?.burstBytes)) {
+        await writer.write(chunk.bytes);
         counts[direction] += chunk.bytes.length;
         chunk.release();
       }

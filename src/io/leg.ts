@@ -15,6 +15,7 @@ import net from 'node:net';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { formatHop } from '../wire/address.ts';
 import { Blocks, type Chunk, splitChunk } from './blocks.ts';
+import type { SetUserTimeout } from './kernel/libc.ts';
 import { idled, lost } from './loss.ts';
 
 const blocksAhead = 2;
@@ -25,6 +26,8 @@ export interface LegOptions {
   readonly idleMs: number;
   /** Bytes that the leg's blocks grow to while it is busy. */
   readonly maxBlockBytes: number;
+  /** Sets `idleMs` for what was sent as well: a peer that vanished in between acknowledges nothing. @default not set */
+  readonly setUserTimeout?: SetUserTimeout | undefined;
 }
 
 export interface DialOptions extends LegOptions {
@@ -54,12 +57,15 @@ export class Leg {
   #settleClosed = () => {};
   #abort: ((error: HoplineError) => void) | undefined;
 
-  private constructor(socket: net.Socket, peer: string, idleMs: number) {
+  private constructor(socket: net.Socket, peer: string, { idleMs, setUserTimeout }: LegOptions) {
     this.#socket = socket;
     this.peer = peer;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, keepAliveDelayMs);
-    socket.setTimeout(idleMs, () => this.destroy(idled(peer, idleMs)));
+    const fd = descriptorOf(socket);
+    if (fd !== undefined) setUserTimeout?.(fd, idleMs);
+    socket.setTimeout(idleMs);
+    socket.on('timeout', () => this.#idle(idleMs));
     socket.on('end', () => {
       this.#ended = true;
       this.#wake?.();
@@ -94,7 +100,7 @@ export class Leg {
     accepted.destroy();
     let leg: Leg | undefined;
     const init = { handle, allowHalfOpen: true, onread: blocks.onread((chunk) => leg?.take(chunk) ?? false) };
-    leg = new Leg(new net.Socket(init as net.SocketConstructorOpts), peer, options.idleMs);
+    leg = new Leg(new net.Socket(init as net.SocketConstructorOpts), peer, options);
     return leg;
   }
 
@@ -123,7 +129,7 @@ export class Leg {
       socket.once('connect', () => {
         options.signal?.removeEventListener('abort', abort);
         socket.off('error', fail);
-        leg = new Leg(socket, peer, options.idleMs);
+        leg = new Leg(socket, peer, options);
         resolve(leg);
       });
     });
@@ -239,12 +245,17 @@ export class Leg {
     this.#socket.setTimeout(this.#socket.timeout ?? 0);
   }
 
+  /** Where bytes wait to be read and none to be taken, it is not the peer that keeps silent. */
+  #idle(idleMs: number): void {
+    if (this.#unread.length > 0 && this.#socket.writableLength === 0) this.touch();
+    else this.destroy(idled(this.peer, idleMs));
+  }
+
   /** The descriptor of a leg that could be detached now: unbroken, open for writing, with no write on its way. */
   get descriptor(): number | undefined {
     const { destroyed, writable, writableLength } = this.#socket;
-    const { _handle: handle } = this.#socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
     if (destroyed || this.#failure || !writable || writableLength > 0) return undefined;
-    return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+    return descriptorOf(this.#socket);
   }
 
   /**
@@ -300,6 +311,12 @@ export class Leg {
       else signal?.addEventListener('abort', abort);
     });
   }
+}
+
+/** Undefined for a socket that is closed, and where sockets have none. */
+function descriptorOf(socket: net.Socket): number | undefined {
+  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
+  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
 }
 
 function unreachable(peer: string, cause: Error): HoplineError {

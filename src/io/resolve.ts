@@ -47,8 +47,9 @@ export async function reachHop(hop: Hop, options: ReachOptions): Promise<Leg> {
     for (const address of addresses) {
       try {
         options.check?.(address);
-        const { idleMs, maxBlockBytes } = options;
-        return await Leg.dial(address, hop.port, { idleMs, maxBlockBytes, signal: deadline.signal });
+        const { idleMs, maxBlockBytes, setUserTimeout } = options;
+        const { signal } = deadline;
+        return await Leg.dial(address, hop.port, { idleMs, maxBlockBytes, setUserTimeout, signal });
       } catch (error) {
         deadline.signal.throwIfAborted();
         refused ??= error;

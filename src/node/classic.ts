@@ -12,6 +12,7 @@ import { startDeadline } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { type HeadOptions, readExactly, readUntilQuiet } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
+import { limitWrites } from '../io/limited-writer.ts';
 import {
   type ClassicRequest,
   type ClassicSize,
@@ -41,11 +42,12 @@ async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext):
     node.metrics.served += 1;
     near.post(Buffer.from(String(file.size)));
     if ((await readExactly(near, goAhead.length, waitMs(node, node.limits.idleMs))) === null) return near.destroy();
+    const writer = limitWrites(near, node.openRates()?.back);
     const block = Buffer.allocUnsafeSlow(node.limits.maxBlockBytes);
     for (let position = 0; position < file.size; ) {
       const part = block.subarray(0, Math.min(block.length, file.size - position));
       await file.readFully(part, position);
-      await near.write(part);
+      await writer.write(part);
       position += part.length;
       node.metrics.bytesServed += part.length;
     }
@@ -114,12 +116,14 @@ async function receiveSize(far: Leg, near: Leg, node: NodeContext): Promise<Clas
 
 async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, node: NodeContext): Promise<void> {
   far.post(ahead);
+  const rate = node.openRates()?.back;
+  const writer = limitWrites(near, rate);
   let left = size;
   while (left > 0) {
-    const chunk = await far.read(left);
+    const chunk = await far.read(Math.min(left, rate?.burstBytes ?? left));
     if (chunk === null)
       throw new HoplineError('PEER_LOST', `${far.peer} ended ${left} bytes before the end of the file`);
-    await near.write(chunk.bytes);
+    await writer.write(chunk.bytes);
     left -= chunk.bytes.length;
     node.metrics.bytesRelayed += chunk.bytes.length;
     chunk.release();

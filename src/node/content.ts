@@ -11,6 +11,7 @@ import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import type { KernelEngine } from '../io/kernel/engine.ts';
 import type { FileSender } from '../io/kernel/file-sender.ts';
 import type { Leg } from '../io/leg.ts';
+import type { RateLimit } from '../io/rate.ts';
 import type { Outbox } from './outbox.ts';
 import { changed, type ServedFile } from './served-file.ts';
 
@@ -26,12 +27,15 @@ export class ContentWriter {
   readonly #leg: Leg;
   readonly #outbox: Outbox;
   readonly #kernel: KernelEngine | undefined;
+  readonly #rate: RateLimit | undefined;
   #sender: FileSender | undefined;
 
-  constructor(leg: Leg, outbox: Outbox, kernel: KernelEngine | undefined) {
+  /** `rate` is the one that the outbox writes at. */
+  constructor(leg: Leg, outbox: Outbox, kernel: KernelEngine | undefined, rate: RateLimit | undefined) {
     this.#leg = leg;
     this.#outbox = outbox;
     this.#kernel = kernel;
+    this.#rate = rate;
   }
 
   /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
@@ -76,7 +80,7 @@ export class ContentWriter {
     const { descriptor } = this.#leg;
     const socket = descriptor === undefined ? -1 : this.#kernel.duplicate(descriptor);
     if (socket < 0) return undefined;
-    const sender = this.#kernel.openSender(socket, this.#leg.peer);
+    const sender = this.#kernel.openSender(socket, this.#leg.peer, this.#rate);
     void this.#leg.closed.then(() => sender.close());
     this.#sender = sender;
     return sender;

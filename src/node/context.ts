@@ -8,6 +8,8 @@ import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
 import type { JoinOptions } from '../io/join.ts';
+import type { SetUserTimeout } from '../io/kernel/libc.ts';
+import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { NextPolicy } from './policy.ts';
@@ -26,6 +28,10 @@ export interface NodeContext {
   readonly digestCache: DigestCache;
   /** How the two legs of a circuit are joined. */
   readonly join: JoinOptions;
+  /** The limits of a new circuit; undefined where nothing is limited. */
+  readonly openRates: () => Rates | undefined;
+  /** For every leg; undefined where it cannot be. */
+  readonly setUserTimeout: SetUserTimeout | undefined;
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */
   readonly traces: Set<string>;
   /** Whether dialling this address and port would reach the node itself. */

@@ -19,6 +19,7 @@ import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { availableDigests } from '../io/digest.ts';
 import type { JoinOptions } from '../io/join.ts';
 import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
+import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { Leg } from '../io/leg.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
 import { formatHop } from '../wire/address.ts';
@@ -26,9 +27,10 @@ import type { NodeContext } from './context.ts';
 import { DigestCache } from './digest-cache.ts';
 import { DigestStore } from './digest-store.ts';
 import { createNextPolicy, parseNextRules } from './policy.ts';
+import { createRates, type RateOptions } from './rates.ts';
 import { serveConnection } from './session.ts';
 
-export interface NodeOptions {
+export interface NodeOptions extends RateOptions {
   /** Where to listen; port 0 picks a free one. */
   readonly listen: { readonly host: string; readonly port: number };
   /** The directory whose files are served. @default the working directory */
@@ -54,7 +56,7 @@ export interface RunningNode {
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-/** Starts a node. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a rule or root that is not one. */
+/** Starts a node. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a rule, rate or root that is not one. */
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const limits = { ...defaultLimits, ...options.limits };
   const log = options.log ?? silentLogger;
@@ -62,6 +64,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const metrics = new Metrics();
   const root = await resolveRoot(options.root ?? process.cwd());
   const rules = parseNextRules(options.next ?? []);
+  const openRates = createRates(options, clock);
+  const setUserTimeout = loadSetUserTimeout();
   const store =
     options.digestCache === undefined ? undefined : await openDigestStore(options.digestCache, root, limits, log);
   const digestCache = new DigestCache(limits.maxDigestCacheBytes, store);
@@ -84,10 +88,13 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     digests: availableDigests(),
     digestCache,
     join: joinOptions(kernel, limits, clock, log),
+    openRates,
+    setUserTimeout,
     traces: new Set(),
     isSelf: (host, port) => port === address.port && isOwnAddress(host, address.host),
     stopping: stopping.signal,
   };
+  const legOptions = { ...limits, setUserTimeout };
   const sessions = new Map<Leg, Promise<void>>();
   server.on('connection', (socket) => {
     if (sessions.size >= limits.maxConnections + limits.maxRefusals) {
@@ -96,7 +103,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       socket.resetAndDestroy();
       return;
     }
-    const leg = Leg.accept(socket, limits);
+    const leg = Leg.accept(socket, legOptions);
     metrics.accepted += 1;
     metrics.open += 1;
     const session = admit(leg, sessions.size, node).finally(() => {

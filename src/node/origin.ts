@@ -14,6 +14,7 @@ import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
 import { readHead, readHeadNow } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
+import { limitWrites } from '../io/limited-writer.ts';
 import { decodeRequest, encodeMessage, type Message, type Open, type Request, refusal } from '../wire/messages.ts';
 import { ContentWriter } from './content.ts';
 import type { NodeContext } from './context.ts';
@@ -82,8 +83,9 @@ class OriginCircuit {
     this.#leg = leg;
     this.#open = open;
     this.#node = node;
-    this.#outbox = new Outbox(leg, node.limits.maxBlockBytes);
-    this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel);
+    const rate = node.openRates()?.back;
+    this.#outbox = new Outbox(limitWrites(leg, rate), node.limits.maxBlockBytes);
+    this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel, rate);
   }
 
   get summary(): { files: number; bytes: number; entries: number } {

@@ -6,20 +6,20 @@
  * Invariant: memory is two blocks, small until content needs them large.
  */
 
-import type { Leg } from '../io/leg.ts';
+import type { Writer } from '../io/limited-writer.ts';
 
 const firstBlockBytes = 16 * 1024;
 
 export class Outbox {
-  readonly #leg: Leg;
+  readonly #writer: Writer;
   readonly #maxBlockBytes: number;
   readonly #blocks: Buffer[] = [];
   readonly #writes: Promise<void>[] = [];
   #turn = 0;
   #filled = 0;
 
-  constructor(leg: Leg, maxBlockBytes: number) {
-    this.#leg = leg;
+  constructor(writer: Writer, maxBlockBytes: number) {
+    this.#writer = writer;
     this.#maxBlockBytes = maxBlockBytes;
   }
 
@@ -56,7 +56,7 @@ export class Outbox {
   /** Sends what has been gathered; a failure is thrown by whoever waits for the block next. */
   flush(): void {
     if (this.#filled === 0) return;
-    const write = this.#leg.write((this.#blocks[this.#turn] as Buffer).subarray(0, this.#filled));
+    const write = this.#writer.write((this.#blocks[this.#turn] as Buffer).subarray(0, this.#filled));
     write.catch(() => {});
     this.#writes[this.#turn] = write;
     this.#turn = 1 - this.#turn;

@@ -27,7 +27,7 @@ export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeC
     }),
   );
   node.metrics.relayed += 1;
-  const { bytesForward, bytesBack, failure } = await joinLegs(near, far, node.join);
+  const { bytesForward, bytesBack, failure } = await joinLegs(near, far, { ...node.join, rates: node.openRates() });
   node.metrics.bytesRelayed += bytesForward + bytesBack;
   const fields = { peer: near.peer, next: far.peer, hop: open.hop, trace: open.trace, bytesForward, bytesBack };
   if (failure) {
@@ -57,6 +57,7 @@ export async function reachNext(near: Leg, next: Hop, deadlineMs: number, node: 
       connectMs: Math.min(node.limits.connectMs, deadlineMs),
       idleMs: node.limits.idleMs,
       maxBlockBytes: node.limits.maxBlockBytes,
+      setUserTimeout: node.setUserTimeout,
       signal: gone.signal,
       check: (address) => {
         if (node.isSelf(address, next.port)) throw new HoplineError('ROUTE_LOOP', 'the next hop is this node itself');

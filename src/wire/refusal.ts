@@ -39,6 +39,7 @@ const travels = {
   TIMEOUT_HEAD: true,
   TIMEOUT_IDLE: true,
   TIMEOUT_DEADLINE: false,
+  TIMEOUT_SLOW: false,
   INTERRUPTED: false,
   INTERNAL: true,
 } as const satisfies Record<ErrorCode, boolean>;

@@ -85,6 +85,8 @@ test('each way to fail has its exit code, one line and a hint, and leaves nothin
   const rows: readonly (readonly [args: readonly string[], code: number, words: RegExp])[] = [
     [['--via', via], 2, /--via needs the name/],
     [['--via', via, 'data.bin', '--connect-timeout', 'soon'], 2, /Expected seconds/],
+    [['--via', via, 'data.bin', '--limit-rate', 'fast'], 2, /Expected bytes a second/],
+    [['--via', via, 'data.bin', '--limit-rate', '1M', '--min-rate', '2M'], 2, /no circuit can bring 2097152/],
     [[bad], 3, /bad\.txt:3: read "127\.0\.0\.1 http", expected a port from 1 to 65535/],
     [['no such.txt'], 3, /cannot read the route file no such\.txt: there is no such file/],
     [['--via', '127.0.0.1:1', 'data.bin'], 4, /this machine cannot reach hop 1/],

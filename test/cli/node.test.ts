@@ -45,6 +45,8 @@ for (const [args, expected] of [
   [['--listen', '127.0.0.1:0', '--next', '10.0.0.0/99'], /--next: read "10\.0\.0\.0\/99", expected any, a CIDR/],
   [['--listen', '127.0.0.1:0', '--root', 'no/such/dir'], /--root: read "no\/such\/dir", expected a directory/],
   [['--listen', '127.0.0.1:0', '--max-connections', '0'], /Expected a whole number/],
+  [['--listen', '127.0.0.1:0', '--limit-rate', '10 MB'], /Expected bytes a second, such as 500K, 10M or 1\.5G/],
+  [['--listen', '127.0.0.1:0', '--limit-rate-total', '1023'], /at least 1K/],
   [['--listen', '127.0.0.1:0', '--log-level', 'loud'], /Allowed choices are debug, info/],
   [['--nonsense'], /unknown option/],
 ] as const) {

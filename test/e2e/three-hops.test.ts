@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { download, formatRoute, parseRoute } from '../../src/index.ts';
-import { startChain } from '../support/chain.ts';
+import { startChain, until } from '../support/chain.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 for (const [hops, bytes, kernel] of [
@@ -26,6 +26,8 @@ for (const [hops, bytes, kernel] of [
     assert.equal(result.size, bytes);
     assert.equal(result.verified, true);
     assert.equal(result.pieces, Math.ceil(bytes / 1_048_576));
+    await until(() => chain.nodes.every((node) => node.stats().open === 0));
+    for (const node of chain.nodes) assert.deepEqual(node.stats().failures, {}, 'a download that is done is no break');
   });
 }
 

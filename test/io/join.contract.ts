@@ -10,7 +10,9 @@ import { HoplineError } from '../../src/core/errors.ts';
 import type { Chunk } from '../../src/io/blocks.ts';
 import { type JoinOptions, type JoinResult, joinLegs } from '../../src/io/join.ts';
 import { Leg } from '../../src/io/leg.ts';
+import { RateLimit, type Rates } from '../../src/io/rate.ts';
 import { until } from '../support/chain.ts';
+import { FakeClock } from '../support/legs.ts';
 
 const mib = 1024 * 1024;
 
@@ -30,6 +32,7 @@ interface JoinSettings {
   readonly idleMs?: number;
   /** What `near` sends, and its leg has read, before the legs are joined. */
   readonly early?: Buffer;
+  readonly rates?: Rates;
 }
 
 /** Runs the suite; each test joins legs with what `make` returns. */
@@ -220,6 +223,95 @@ export function testJoin(make: MakeJoin): void {
     }
   });
 
+  for (const limited of ['forward', 'back'] as const) {
+    test(`${limited}, a limit lets its burst pass and then what time brings, and the other way is free`, async (t) => {
+      const clock = new FakeClock();
+      const rate = new RateLimit(100 * 1024, clock);
+      const { near, far, result } = await connect(t, { rates: { [limited]: rate } });
+      const [from, to] = limited === 'forward' ? [near, far] : [far, near];
+      const bytes = randomBytes(200 * 1024);
+      const received = collect(to);
+      const unlimited = receive(from);
+      to.write(randomBytes(mib));
+      from.end(bytes);
+      for (let ms = 0; received.bytes < bytes.length; ms += 50, clock.advance(50)) {
+        const due = Math.min(bytes.length, rate.burstBytes + ms * 102.4);
+        // What is less than a segment waits for more.
+        await until(() => received.bytes > due - 1460);
+        await turns(5);
+        assert.ok(received.bytes <= due, `${received.bytes} of ${due}`);
+      }
+      assert.ok(clock.now() > 1700 && clock.now() < 2000, `${clock.now()} ms`);
+      to.end();
+      assert.equal((await unlimited).length, mib);
+      assert.ok(Buffer.concat(received.parts).equals(bytes));
+      const { failure, ...counts } = await result;
+      assert.equal(failure, undefined);
+      assert.deepEqual(
+        Object.values(counts).sort((a, b) => a - b),
+        [bytes.length, mib],
+      );
+      assert.equal(clock.waiting, 0);
+    });
+  }
+
+  test('a limit holds what was read before the join as well', async (t) => {
+    const clock = new FakeClock();
+    const rate = new RateLimit(100 * 1024, clock);
+    const early = randomBytes(40 * 1024);
+    const { near, far, result } = await connect(t, { early, rates: { forward: rate } });
+    const received = collect(far);
+    near.resume().end();
+    far.end();
+    await until(() => received.bytes === rate.burstBytes);
+    await turns(20);
+    assert.equal(received.bytes, rate.burstBytes);
+    for (let passed = 0; received.bytes < early.length; passed += 1) {
+      assert.ok(passed < 1000);
+      clock.advance(10);
+      await turns(5);
+    }
+    assert.ok(Buffer.concat(received.parts).equals(early));
+    // An end has no bytes, but inside the kernel it is asked for like some.
+    clock.advance(100);
+    assert.deepEqual(await result, { bytesForward: early.length, bytesBack: 0 });
+  });
+
+  test('tunnels that share a limit keep to it together, and the busiest leaves the others their part', async (t) => {
+    const clock = new FakeClock();
+    const forward = new RateLimit(mib, clock);
+    const settings = make(t);
+    const tunnels = await Promise.all(
+      Array.from({ length: 5 }, () => connectJoined(t, settings, { rates: { forward } })),
+    );
+    const received = tunnels.map(({ far }) => collect(far));
+    for (const { near } of tunnels) near.write(randomBytes(mib));
+    const total = () => received.reduce((sum, { bytes }) => sum + bytes, 0);
+    for (let ms = 0; ms <= 1000; ms += 10, clock.advance(10)) {
+      const due = forward.burstBytes + 1 + (ms / 1000) * mib;
+      // One whose bytes had not come yet when it was its turn takes part in the next.
+      await until(() => total() > due - (2 * mib) / 100 - 1460);
+      assert.ok(total() <= due, `${total()} of ${due}`);
+    }
+    for (const { bytes } of received) assert.ok(bytes > (mib / 5) * 0.8, `${bytes}`);
+    for (const { near, far } of tunnels) for (const socket of [near, far]) socket.resetAndDestroy();
+    await Promise.all(tunnels.map(({ result }) => result));
+    assert.equal(clock.waiting, 0);
+  });
+
+  test('a tunnel that its limit holds back ends at once when it is told to, and waits for nothing any more', async (t) => {
+    const clock = new FakeClock();
+    const rate = new RateLimit(1024, clock);
+    const { near, far, nearLeg, result } = await connect(t, { rates: { forward: rate } });
+    const received = collect(far);
+    near.write(randomBytes(mib));
+    await until(() => received.bytes === rate.burstBytes && clock.waiting === 1);
+    const stop = new HoplineError('NODE_STOPPING', 'the node is stopping');
+    nearLeg.destroy(stop);
+    assert.equal((await result).failure, stop);
+    assert.equal(clock.waiting, 0);
+  });
+
   test('no descriptor is left behind, whatever the end', {
     skip: process.platform !== 'linux' && 'only Linux lists them',
   }, async (t) => {
@@ -257,7 +349,7 @@ async function connectJoined(
 
 /** Two peers, each connected to a leg here, as a relay has them: the near one accepted, the far one dialled. */
 async function connectLegs(t: TestContext, { kernel }: Pick<JoinOptions, 'kernel'>, settings: JoinSettings) {
-  const { idleMs = 20_000, early } = settings;
+  const { idleMs = 20_000, early, rates } = settings;
   const legOptions = { idleMs, maxBlockBytes: 256 * 1024 };
   const here = await listenOnce({ pauseOnConnect: true });
   const near = net.connect({ port: here.port, host: '127.0.0.1', allowHalfOpen: true });
@@ -286,7 +378,7 @@ async function connectLegs(t: TestContext, { kernel }: Pick<JoinOptions, 'kernel
   }
   const fallbacks: string[] = [];
   const start = () => {
-    const result = joinLegs(nearLeg, farLeg, { kernel, idleMs, onFallback: (reason) => fallbacks.push(reason) });
+    const result = joinLegs(nearLeg, farLeg, { kernel, idleMs, rates, onFallback: (reason) => fallbacks.push(reason) });
     return result.finally(() => assert.deepEqual(fallbacks, []));
   };
   return { near, far, nearLeg, addresses: { near: nearLeg.peer, far: farLeg.peer }, start };
@@ -309,6 +401,20 @@ function receive(socket: net.Socket): Promise<Buffer> {
   const parts: Buffer[] = [];
   socket.on('data', (part: Buffer) => parts.push(part));
   return once(socket, 'end').then(() => Buffer.concat(parts));
+}
+
+function collect(socket: net.Socket): { readonly parts: Buffer[]; bytes: number } {
+  const received = { parts: [] as Buffer[], bytes: 0 };
+  socket.on('data', (part: Buffer) => {
+    received.parts.push(part);
+    received.bytes += part.length;
+  });
+  return received;
+}
+
+/** Lets the event loop come round, so that what could pass by mistake has the time to. */
+async function turns(count: number): Promise<void> {
+  for (let left = count; left > 0; left -= 1) await new Promise((resolve) => setImmediate(resolve));
 }
 
 async function closeBoth({ near, far }: Joined): Promise<void> {

@@ -80,6 +80,21 @@ test('a leg on which no byte moves is given up, and its peer sees a reset', asyn
   await leg.closed;
 });
 
+test('a leg that holds bytes which nobody reads is not taken for a silent one', async (t) => {
+  const idleMs = 100;
+  const { leg, peer } = await makeLeg(t, { idleMs });
+  peer.write('waiting');
+  const first = await leg.read(1);
+  // Legs that began later, and of which nothing is heard, are given up in the meantime.
+  for (let times = 0; times < 3; times += 1) {
+    const { leg: silent } = await makeLeg(t, { idleMs });
+    await assert.rejects(silent.read(), { code: 'TIMEOUT_IDLE' });
+  }
+  assert.equal(leg.failure, undefined);
+  assert.equal(`${first?.bytes}${(await leg.read())?.bytes}`, 'waiting');
+  await assert.rejects(leg.read(), { code: 'TIMEOUT_IDLE' });
+});
+
 test('an aborted read leaves the leg readable', async (t) => {
   const { leg, peer } = await makeLeg(t);
   const controller = new AbortController();

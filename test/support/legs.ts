@@ -2,7 +2,7 @@
 
 import net from 'node:net';
 import type { TestContext } from 'node:test';
-import { setImmediate as turn } from 'node:timers/promises';
+import { setTimeout as nextTimer, setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
 import { Leg, type LegOptions } from '../../src/io/leg.ts';
 
@@ -82,4 +82,17 @@ export class FakeClock implements Clock {
       timer.action();
     }
   }
+}
+
+/** Moves the time on while `work` goes on, a few times as fast as time itself does: any faster, and it would run away from the bytes. */
+export async function advanceUntil(clock: FakeClock, work: Promise<unknown>): Promise<void> {
+  let isDone = false;
+  const done = work.finally(() => {
+    isDone = true;
+  });
+  while (!isDone) {
+    await nextTimer(1);
+    clock.advance(5);
+  }
+  await done;
 }

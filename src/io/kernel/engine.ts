@@ -13,6 +13,7 @@ import { getSystemErrorName } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { idled, lost } from '../loss.ts';
+import type { RateLimit, Rates } from '../rate.ts';
 import { FileSender } from './file-sender.ts';
 import { type Libc, loadLibc, type PollEvents, type PollHandle } from './libc.ts';
 import { Pipes } from './pipes.ts';
@@ -29,6 +30,8 @@ interface SpliceOptions {
   readonly clock: Clock;
   /** Milliseconds without a byte in either direction before the circuit is given up. */
   readonly idleMs: number;
+  /** How fast bytes may pass. @default as fast as they come */
+  readonly rates?: Rates | undefined;
 }
 
 interface SpliceResult {
@@ -53,7 +56,7 @@ export interface KernelEngine {
   /** Joins two non-blocking sockets and closes them in the end. */
   splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice;
   /** What sends files to the socket, by way of a duplicate of its descriptor, which it owns from now on. */
-  openSender(socket: number, peer: string): FileSender;
+  openSender(socket: number, peer: string, rate?: RateLimit): FileSender;
   /** Ends what still runs. */
   close(): void;
 }
@@ -89,8 +92,9 @@ class PollEngine implements KernelEngine {
     return splice;
   }
 
-  openSender(socket: number, peer: string): FileSender {
-    const sender = new FileSender(this.#libc, socket, peer, () => this.#senders.delete(sender));
+  openSender(socket: number, peer: string, rate?: RateLimit): FileSender {
+    const onClose = () => this.#senders.delete(sender);
+    const sender = new FileSender(this.#libc, { socket, peer, rate, onClose });
     this.#senders.add(sender);
     return sender;
   }
@@ -118,7 +122,7 @@ class RunningSplice implements Splice {
     this.done = new Promise((resolve) => {
       this.#settle = resolve;
     });
-    this.#tunnel = new Tunnel(libc, pipes, ends.near, ends.far);
+    this.#tunnel = new Tunnel(libc, pipes, ends, options.rates, (from) => this.#turn([from]));
     this.#peers = { near: ends.near.peer, far: ends.far.peer };
     this.#options = options;
     this.#movedAt = options.clock.now();

@@ -12,6 +12,8 @@ import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { HoplineError } from '../../core/errors.ts';
 import { lost } from '../loss.ts';
+import type { RateLimit } from '../rate.ts';
+import { Allowance } from './allowance.ts';
 import type { Libc, PollHandle } from './libc.ts';
 
 const sliceBytes = 512 * 1024;
@@ -20,6 +22,15 @@ export interface FileRange {
   readonly fd: number;
   readonly offset: number;
   readonly length: number;
+}
+
+interface SenderOptions {
+  readonly socket: number;
+  /** The address of the peer, for messages. */
+  readonly peer: string;
+  /** How fast bytes may leave. @default as fast as the peer takes them */
+  readonly rate?: RateLimit | undefined;
+  readonly onClose: () => void;
 }
 
 interface Sending {
@@ -34,15 +45,17 @@ export class FileSender {
   readonly #socket: number;
   readonly #peer: string;
   readonly #onClose: () => void;
+  readonly #allowance: Allowance | undefined;
   #watch: PollHandle | undefined;
   #sending: Sending | undefined;
   #isClosed = false;
 
-  constructor(libc: Libc, socket: number, peer: string, onClose: () => void) {
+  constructor(libc: Libc, { socket, peer, rate, onClose }: SenderOptions) {
     this.#libc = libc;
     this.#socket = socket;
     this.#peer = peer;
     this.#onClose = onClose;
+    this.#allowance = rate && new Allowance(rate, () => this.#turn());
   }
 
   /**
@@ -73,6 +86,7 @@ export class FileSender {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#allowance?.close();
     this.#watch?.close();
     this.#libc.close(this.#socket);
     this.#sending?.settle(lost(this.#peer));
@@ -84,8 +98,14 @@ export class FileSender {
     const sending = this.#sending;
     if (!sending) return;
     const { range, sent } = sending;
-    const slice = Math.min(range.length - sent, sliceBytes);
+    const wanted = Math.min(range.length - sent, sliceBytes);
+    const slice = this.#allowance && wanted > 0 ? this.#allowance.take(wanted) : wanted;
+    if (this.#allowance?.isWaiting) {
+      this.#watch?.stop();
+      return;
+    }
     const result = slice === 0 ? 0 : this.#libc.sendFile(this.#socket, range.fd, range.offset + sent, slice);
+    this.#allowance?.spend(result);
     if (result > 0) {
       sending.sent += result;
       sending.onSlice();

@@ -67,6 +67,9 @@ export interface DiskCalls {
 /** Memory of `bytes` bytes whose address is a multiple of `alignment`. */
 export type AllocateAligned = (bytes: number, alignment: number) => Buffer;
 
+/** Lets the system give up a connection whose peer has not acknowledged anything for so long, in milliseconds. */
+export type SetUserTimeout = (fd: number, ms: number) => void;
+
 const O_NONBLOCK = 0o4000;
 const O_CLOEXEC = 0o2000000;
 const F_DUPFD_CLOEXEC = 1030;
@@ -83,6 +86,8 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const UTIME_OMIT = 0x3ffffffen;
 const secondNs = 1_000_000_000n;
+const IPPROTO_TCP = 6;
+const TCP_USER_TIMEOUT = 18;
 // Elsewhere these numbers differ, or nobody has tried.
 const knownMachines: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 
@@ -177,6 +182,22 @@ export function loadAllocateAligned(): AllocateAligned | undefined {
       const beyond = Number(koffi.address(memory) % BigInt(alignment));
       const start = (alignment - beyond) % alignment;
       return memory.subarray(start, start + bytes);
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+/** Linux's TCP_USER_TIMEOUT, or undefined where it cannot be set. */
+export function loadSetUserTimeout(): SetUserTimeout | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const declaration = 'int setsockopt(int fd, int level, int name, void *value, int length)';
+    const setsockopt = loadKoffi().load(null).func(declaration);
+    const value = new Int32Array(1);
+    return (fd, ms) => {
+      value[0] = ms;
+      setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, value.byteLength);
     };
   } catch {
     return undefined;

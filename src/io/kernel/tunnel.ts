@@ -10,6 +10,8 @@
  */
 
 import { constants } from 'node:os';
+import type { RateLimit, Rates } from '../rate.ts';
+import { Allowance } from './allowance.ts';
 import type { Libc, PollEvents } from './libc.ts';
 import type { Pipe, Pipes } from './pipes.ts';
 
@@ -40,7 +42,14 @@ export class Tunnel {
   readonly #directions: Readonly<Record<Side, Direction>>;
   #breakage: Breakage | undefined;
 
-  constructor(libc: Libc, pipes: Pipes, near: TunnelEnd, far: TunnelEnd) {
+  /** With `rates`, `allowed` is called with the side whose direction had to wait for its limit and may turn again. */
+  constructor(
+    libc: Libc,
+    pipes: Pipes,
+    { near, far }: Readonly<Record<Side, TunnelEnd>>,
+    rates: Rates | undefined,
+    allowed: (from: Side) => void,
+  ) {
     this.#libc = libc;
     this.#pipes = pipes;
     this.#fds = { near: near.fd, far: far.fd };
@@ -48,6 +57,8 @@ export class Tunnel {
       near: new Direction({ side: 'near', fd: near.fd }, { side: 'far', fd: far.fd }, near.head),
       far: new Direction({ side: 'far', fd: far.fd }, { side: 'near', fd: near.fd }, far.head),
     };
+    if (rates?.forward) this.#directions.near.limit(rates.forward, () => allowed('near'));
+    if (rates?.back) this.#directions.far.limit(rates.back, () => allowed('far'));
   }
 
   get bytesForward(): number {
@@ -78,7 +89,10 @@ export class Tunnel {
   interest(side: Side): PollEvents {
     const from = this.#directions[side];
     const to = this.#directions[side === 'near' ? 'far' : 'near'];
-    return { readable: !from.isDone && !from.isHolding, writable: to.isHolding };
+    return {
+      readable: !from.isDone && !from.isHolding && !from.isHeldBack,
+      writable: to.isHolding && !to.isHeldBack,
+    };
   }
 
   /** Moves a bounded amount in one direction, named by the side that it reads from. */
@@ -98,7 +112,7 @@ export class Tunnel {
     const { near, far } = this.#directions;
     const isClean = near.isDone && far.isDone && !this.#breakage;
     if (!isClean) for (const fd of Object.values(this.#fds)) this.#libc.resetOnClose(fd);
-    for (const direction of Object.values(this.#directions)) direction.letGo(this.#pipes);
+    for (const direction of Object.values(this.#directions)) direction.close(this.#pipes);
     for (const fd of Object.values(this.#fds)) this.#libc.close(fd);
   }
 }
@@ -117,6 +131,7 @@ class Direction {
   #isDone = false;
   #bytes = 0;
   #breakage: Breakage | undefined;
+  #allowance: Allowance | undefined;
 
   constructor(from: Socket, to: Socket, head: readonly Buffer[]) {
     this.#from = from;
@@ -139,12 +154,27 @@ class Direction {
     return this.#held > 0 || this.#head.length > 0;
   }
 
+  /** Whether bytes wait for the limit. */
+  get isHeldBack(): boolean {
+    return this.#allowance?.isWaiting ?? false;
+  }
+
+  /** Called at most once, before the first turn. */
+  limit(rate: RateLimit, allowed: () => void): void {
+    this.#allowance = new Allowance(rate, allowed);
+  }
+
   turn(libc: Libc, pipes: Pipes): Breakage | undefined {
     const limit = this.#bytes + turnBytes;
     while (this.#bytes < limit && this.#step(libc, pipes));
     // Only an empty pipe may serve another circuit.
     if (this.#held === 0) this.letGo(pipes);
     return this.#breakage;
+  }
+
+  close(pipes: Pipes): void {
+    this.#allowance?.close();
+    this.letGo(pipes);
   }
 
   letGo(pipes: Pipes): void {
@@ -156,14 +186,17 @@ class Direction {
 
   /** One call to the kernel; false when the direction has to wait, or is done. */
   #step(libc: Libc, pipes: Pipes): boolean {
-    const [head] = this.#head;
-    if (head) return this.#sendHead(libc, head);
     if (this.#held > 0 && this.#pipe) return this.#drain(libc, this.#pipe);
-    return !this.#isDone && this.#fill(libc, pipes);
+    if (this.#isDone) return false;
+    const allowed = this.#allowance ? this.#allowance.take(turnBytes) : turnBytes;
+    if (allowed === 0) return false;
+    const [head] = this.#head;
+    return head ? this.#sendHead(libc, head, allowed) : this.#fill(libc, pipes, allowed);
   }
 
-  #sendHead(libc: Libc, head: Buffer): boolean {
-    const sent = libc.send(this.#to.fd, head);
+  #sendHead(libc: Libc, head: Buffer, allowed: number): boolean {
+    const sent = libc.send(this.#to.fd, allowed < head.length ? head.subarray(0, allowed) : head);
+    this.#allowance?.spend(sent);
     if (sent < 0) return this.#retry(this.#to, sent, 'send');
     this.#bytes += sent;
     if (sent === head.length) this.#head.shift();
@@ -171,14 +204,15 @@ class Direction {
     return true;
   }
 
-  #fill(libc: Libc, pipes: Pipes): boolean {
+  #fill(libc: Libc, pipes: Pipes, allowed: number): boolean {
     const pipe = this.#pipe ?? pipes.take();
     if (typeof pipe === 'number') {
       this.#breakage = { errno: -pipe, call: 'pipe' };
       return false;
     }
     this.#pipe = pipe;
-    const taken = libc.splice(this.#from.fd, pipe.into, turnBytes);
+    const taken = libc.splice(this.#from.fd, pipe.into, allowed);
+    this.#allowance?.spend(taken);
     if (taken < 0) return this.#retry(this.#from, taken, 'splice');
     this.#held = taken;
     if (taken > 0) return true;

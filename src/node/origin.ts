@@ -12,6 +12,7 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
+import { changed, type VersionedFile } from '../io/disk/versioned-file.ts';
 import { readHead, readHeadNow } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { decodeRequest, encodeMessage, type Message, type Open, type Request, refusal } from '../wire/messages.ts';
@@ -20,7 +21,7 @@ import type { NodeContext } from './context.ts';
 import type { PieceDigests } from './digest-cache.ts';
 import { Listing } from './listing.ts';
 import { Outbox } from './outbox.ts';
-import { changed, ServedFile } from './served-file.ts';
+import { openServed } from './served-file.ts';
 
 type StatRequest = Extract<Request, { type: 'stat' }>;
 type ReadRequest = Extract<Request, { type: 'read' }>;
@@ -51,11 +52,11 @@ const requestsAhead = 8;
 interface DueRequest {
   readonly request: Request;
   /** For STAT. */
-  readonly opening?: Promise<ServedFile>;
+  readonly opening?: Promise<VersionedFile>;
 }
 
 interface OpenFile {
-  readonly served: ServedFile;
+  readonly served: VersionedFile;
   readonly digest: DigestAlgorithm;
   readonly digests: PieceDigests;
   /** The first piece that was not asked for yet. */
@@ -108,7 +109,7 @@ class OriginCircuit {
 
   #prepare(request: Request): DueRequest {
     if (request.type !== 'stat') return { request };
-    const opening = ServedFile.open(this.#node.root, request.name, this.#node.limits.maxNameBytes);
+    const opening = openServed(this.#node.root, request.name, this.#node.limits.maxNameBytes);
     opening.catch(() => {});
     return { request, opening };
   }
@@ -160,7 +161,7 @@ class OriginCircuit {
   }
 
   /** No answer waits for a file to be closed. */
-  #closeLater(opening: Promise<ServedFile> | undefined): void {
+  #closeLater(opening: Promise<VersionedFile> | undefined): void {
     const closing = Promise.resolve(opening)
       .then((served) => served?.close())
       .catch(() => {})
@@ -183,7 +184,7 @@ class OriginCircuit {
     this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);
   }
 
-  async #answerStat({ digests: offered }: StatRequest, opening: Promise<ServedFile>): Promise<void> {
+  async #answerStat({ digests: offered }: StatRequest, opening: Promise<VersionedFile>): Promise<void> {
     const { limits, digestCache } = this.#node;
     this.#closeFile();
     const digest = chooseDigest(this.#node.digests, offered);

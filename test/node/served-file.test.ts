@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../src/core/errors.ts';
-import { ServedFile } from '../../src/node/served-file.ts';
+import { openServed } from '../../src/node/served-file.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** A root below a temporary directory, so that there is something outside of it. */
@@ -16,12 +16,12 @@ async function makeRoot(t: TestContext) {
   await writeFile(path.join(outer.path, 'root', 'a'), 'content');
   const root = await realpath(path.join(outer.path, 'root'));
   const open = async (name: string) => {
-    const file = await ServedFile.open(root, name, 4096);
+    const file = await openServed(root, name, 4096);
     t.after(() => file.close());
     return file;
   };
   const denied = (name: string, code: ErrorCode) =>
-    assert.rejects(ServedFile.open(root, name, 4096), { name: 'HoplineError', code }, JSON.stringify(name));
+    assert.rejects(openServed(root, name, 4096), { name: 'HoplineError', code }, JSON.stringify(name));
   return { path: root, at: (name: string) => path.join(root, name), open, denied };
 }
 

@@ -1,8 +1,16 @@
 /** `hopline node`: runs a relay and origin until it is told to stop. */
 
 import { type Command, Option } from 'commander';
-import { defaultLimits, formatHop, HoplineError, type Limits, parseListen, startNode } from '../index.ts';
-import { countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
+import {
+  defaultLimits,
+  formatHop,
+  HoplineError,
+  type Limits,
+  parseListen,
+  startNode,
+  type UploadRules,
+} from '../index.ts';
+import { bytesFlag, countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
 import { openPrompts } from './prompt.ts';
 import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
@@ -11,6 +19,9 @@ interface NodeFlags {
   readonly listen?: { readonly host: string; readonly port: number };
   readonly root: string;
   readonly next?: readonly string[];
+  readonly writable?: boolean;
+  readonly force?: boolean;
+  readonly maxUpload?: number;
   readonly workers?: number;
   readonly digestCache?: string;
   readonly maxConnections?: number;
@@ -38,6 +49,9 @@ export function addNodeCommand(program: Command): void {
       listFlag,
     )
     .option('--digest-cache <DIR>', 'keep the digests of served files there, so that a new start does not hash again')
+    .option('--writable', 'take uploads below the root')
+    .option('-f, --force', 'with --writable: let an upload replace a file, if its client asks for that too')
+    .option('--max-upload <SIZE>', 'with --writable: bytes of one file, such as 500M or 10G', bytesFlag)
     .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
     .option(
       '--max-connections <N>',
@@ -56,12 +70,14 @@ export function addNodeCommand(program: Command): void {
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
+        '  $ hopline node --listen 10.0.0.2:7001 --root ./incoming --writable --max-upload 10G\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001',
     )
     .action(runNode);
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
+  const uploads = uploadRules(flags);
   const listen = flags.listen ?? (await askListen());
   if ((flags.workers ?? 1) > 1 && !isWorker) {
     return runWorkers(flags.workers ?? 1, formatHop(listen), printListening, stopRequested);
@@ -79,6 +95,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     root: flags.root,
     next: flags.next ?? [],
     ...store,
+    uploads,
     limits,
     kernel,
     log,
@@ -91,6 +108,12 @@ async function runNode(flags: NodeFlags): Promise<void> {
   await stopRequested();
   const hurry = stopRequested().then(() => node.close({ graceMs: 0 }));
   await Promise.race([node.close(), hurry]);
+}
+
+function uploadRules({ writable, force, maxUpload }: NodeFlags): UploadRules | undefined {
+  if (writable) return { force, maxBytes: maxUpload };
+  if (!force && maxUpload === undefined) return undefined;
+  throw new HoplineError('USAGE_INVALID', `${force ? '--force' : '--max-upload'} goes with --writable`);
 }
 
 function printListening(address: string): void {

@@ -11,6 +11,7 @@ import type { JoinOptions } from '../io/join.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { NextPolicy } from './policy.ts';
+import type { Uploads } from './uploads.ts';
 
 export interface NodeContext {
   /** The real path of the directory that files are served from. */
@@ -24,6 +25,7 @@ export interface NodeContext {
   readonly digests: readonly DigestAlgorithm[];
   /** The digests of pieces that were served before. */
   readonly digestCache: DigestCache;
+  readonly uploads: Uploads;
   /** How the two legs of a circuit are joined. */
   readonly join: JoinOptions;
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */

@@ -27,6 +27,7 @@ import { DigestCache } from './digest-cache.ts';
 import { DigestStore } from './digest-store.ts';
 import { createNextPolicy, parseNextRules } from './policy.ts';
 import { serveConnection } from './session.ts';
+import { type UploadRules, Uploads } from './uploads.ts';
 
 export interface NodeOptions {
   /** Where to listen; port 0 picks a free one. */
@@ -35,6 +36,8 @@ export interface NodeOptions {
   readonly root?: string;
   /** Where legs may be opened to: CIDR, address or host name, or `any`, each maybe with `:PORT` or `:LOW-HIGH`. */
   readonly next?: readonly string[];
+  /** Lets clients upload files below the root. @default no uploads */
+  readonly uploads?: UploadRules | undefined;
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
   readonly digestCache?: string;
   readonly limits?: Partial<Limits>;
@@ -83,6 +86,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     resolve: options.resolve ?? systemResolver,
     digests: availableDigests(),
     digestCache,
+    uploads: new Uploads(options.uploads, limits, clock),
     join: joinOptions(kernel, limits, clock, log),
     traces: new Set(),
     isSelf: (host, port) => port === address.port && isOwnAddress(host, address.host),

@@ -48,6 +48,14 @@ test('a name that climbs, is absolute, over-long or holds a NUL is denied before
   for (const name of [...names, 'x'.repeat(256), 'x/'.repeat(2050).concat('a')]) await root.denied(name, 'FILE_DENIED');
 });
 
+test('what belongs to an unfinished transfer is not served', async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['.a.part', '.a.part.journal', '.a.part.journal.new', 'folder/.b.part']) {
+    await writeFile(root.at(name), 'unfinished');
+    await root.denied(name, 'FILE_DENIED');
+  }
+});
+
 test('what is not there is not found, also below a file', async (t) => {
   const root = await makeRoot(t);
   for (const name of ['b', 'folder/b', 'b/c', 'a/b']) await root.denied(name, 'FILE_NOT_FOUND');

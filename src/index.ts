@@ -1,7 +1,8 @@
 /**
  * The library's public names, and nothing else.
  *
- * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `startNode` runs a relay and origin.
+ * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
+ * file, `startNode` runs a relay and origin.
  */
 
 export type { Reroute } from './client/circuits.ts';
@@ -13,6 +14,8 @@ export type { DownloadTreeOptions, TreeEvent, TreeResult } from './client/downlo
 export { downloadTree } from './client/download-tree.ts';
 export type { SkippedEntries, TreeLink } from './client/manifest.ts';
 export type { FileOutcome, FilesEvent } from './client/several-files.ts';
+export type { UploadEvent, UploadOptions, UploadResult } from './client/upload.ts';
+export { upload } from './client/upload.ts';
 export type { Clock } from './core/clock.ts';
 export { systemClock } from './core/clock.ts';
 export type { ErrorCode } from './core/errors.ts';
@@ -28,6 +31,7 @@ export type { Reservation } from './io/disk/target.ts';
 export type { Resolver } from './io/resolve.ts';
 export type { NodeOptions, RunningNode } from './node/listen.ts';
 export { startNode } from './node/listen.ts';
+export type { UploadRules } from './node/uploads.ts';
 export type { Hop, Port } from './wire/address.ts';
 export { formatHop, parseHop, parseListen } from './wire/address.ts';
 export type { Place, Route, RouteOptions, RoutePlan } from './wire/route.ts';

@@ -42,6 +42,14 @@ export function timesFlag(text: string): number {
   return text === '0' ? 0 : countFlag(text);
 }
 
+/** Bytes, maybe with K, M, G or T for powers of 1024. */
+export function bytesFlag(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,15})([KMGT]?)(?:iB|B)?$/i.exec(text) ?? [];
+  const bytes = Number(digits) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' ');
+  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  throw new InvalidArgumentError('Expected bytes above 0, such as 500000000, 500M or 10G.');
+}
+
 export function listFlag(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }

@@ -1,6 +1,5 @@
 /** `hopline get`: downloads one file, or several, over a route. */
 
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import {
   defaultLimits,
@@ -10,17 +9,15 @@ import {
   parseRoute,
   parseVia,
   type RoutePlan,
-  systemCode,
   type TransferOptions,
 } from '../index.ts';
 import { countFlag, listFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { getFiles } from './get-files.ts';
 import { createReport } from './get-report.ts';
 import { getTree } from './get-tree.ts';
-import { openPrompts } from './prompt.ts';
+import { startInterruption } from './interruption.ts';
 import { ExitWith, reportFailure } from './report.ts';
-
-const maxRouteFileBytes = 1024 * 1024;
+import { askRouteFile, readRouteText } from './route-text.ts';
 
 interface GetFlags {
   readonly via?: readonly string[];
@@ -113,12 +110,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     throw new HoplineError('USAGE_INVALID', '--classic takes one route without alternates');
   }
   const report = files.length === 1 ? createReport(route, flags, talkStream(flags)) : undefined;
-  const stop = new AbortController();
-  const interrupt = () => {
-    process.once('SIGINT', () => process.exit(130));
-    stop.abort();
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const { signal, end } = startInterruption();
   const limits: Partial<Limits> = {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
     ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, idleMs: flags.idleTimeout }),
@@ -126,7 +118,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const { retry, deadline, limitRate, minRate, force, classic, parallel, resume, onChange } = flags;
   const startedMs = performance.now();
   const rates = { limitRate, minRate };
-  const transfer: TransferOptions = { signal: stop.signal, limits, retry, deadlineMs: deadline, ...rates };
+  const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, ...rates };
   try {
     if (!report) return await getFiles(routes, files, flags, transfer);
     const output = flags.output === '-' ? process.stdout : flags.output;
@@ -141,7 +133,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     await getTree(route, flags, { ...transfer, deadlineMs });
   } finally {
     report?.stop();
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    end();
   }
 }
 
@@ -157,32 +149,6 @@ async function readRoute(argument: string | undefined, more: readonly string[], 
     return { routes, files: [file, ...more] };
   }
   const source = argument ?? (await askRouteFile());
-  const { routes, file } = parseRoute(await readText(source), { source });
+  const { routes, file } = parseRoute(await readRouteText(source), { source });
   return { routes, files: more.length > 0 ? more : [file] };
-}
-
-async function askRouteFile(): Promise<string> {
-  const prompts = openPrompts();
-  try {
-    return await prompts.ask('Enter input filename: ');
-  } finally {
-    prompts.close();
-  }
-}
-
-async function readText(file: string): Promise<string> {
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (cause) {
-    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a directory' };
-    const code = systemCode(cause) ?? 'unknown';
-    throw new HoplineError('ROUTE_SYNTAX', `cannot read the route file ${file}: ${reasons[code] ?? code}`, { cause });
-  }
-  if (bytes.length > maxRouteFileBytes) throw new HoplineError('ROUTE_SYNTAX', `${file} is too large for a route file`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw new HoplineError('ROUTE_SYNTAX', `${file}: expected text in UTF-8`, { cause });
-  }
 }

@@ -3,7 +3,16 @@
 import path from 'node:path';
 import { type DownloadEvent, type DownloadResult, formatHop, type RoutePlan } from '../index.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
-import { describeHops, describeRoutes, formatRows, jsonOf, sparseNotice, startJsonLines, tellReroute } from './show.ts';
+import {
+  describeHops,
+  describeRoutes,
+  formatPart,
+  formatRows,
+  jsonOf,
+  sparseNotice,
+  startJsonLines,
+  tellReroute,
+} from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 interface Report {
@@ -69,10 +78,6 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
     },
     stop: () => progress.stop(),
   };
-}
-
-function formatPart(bytes: number, size: number): string {
-  return `${formatBytes(bytes)} of ${formatBytes(size)}`;
 }
 
 function formatResult(route: RoutePlan, result: DownloadResult): string {

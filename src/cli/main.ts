@@ -11,6 +11,7 @@ import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
 import { addGetCommand } from './get-command.ts';
 import { addNodeCommand } from './node-command.ts';
+import { addPutCommand } from './put-command.ts';
 import { reportFailure } from './report.ts';
 
 // A reader that went away (`| head`) is no reason to fail: the work goes on without it.
@@ -26,6 +27,7 @@ async function run(argv: readonly string[]): Promise<number> {
     .showHelpAfterError('  hint: see --help')
     .exitOverride();
   addGetCommand(program);
+  addPutCommand(program);
   addNodeCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');

@@ -1,8 +1,16 @@
 /** `hopline node`: runs a relay and origin until it is told to stop. */
 
 import { type Command, Option } from 'commander';
-import { defaultLimits, formatHop, HoplineError, type Limits, parseListen, startNode } from '../index.ts';
-import { countFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
+import {
+  defaultLimits,
+  formatHop,
+  HoplineError,
+  type Limits,
+  parseListen,
+  startNode,
+  type UploadRules,
+} from '../index.ts';
+import { bytesFlag, countFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
 import { openPrompts } from './prompt.ts';
 import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
@@ -11,6 +19,9 @@ interface NodeFlags {
   readonly listen?: { readonly host: string; readonly port: number };
   readonly root: string;
   readonly next?: readonly string[];
+  readonly writable?: boolean;
+  readonly force?: boolean;
+  readonly maxUpload?: number;
   readonly workers?: number;
   readonly digestCache?: string;
   readonly limitRate?: number;
@@ -40,6 +51,9 @@ export function addNodeCommand(program: Command): void {
       listFlag,
     )
     .option('--digest-cache <DIR>', 'keep the digests of served files there, so that a new start does not hash again')
+    .option('--writable', 'take uploads below the root')
+    .option('-f, --force', 'with --writable: let an upload replace a file, if its client asks for that too')
+    .option('--max-upload <SIZE>', 'with --writable: bytes of one file, such as 500M or 10G', bytesFlag)
     .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
     .option('--limit-rate <RATE>', 'bytes a second of each circuit, each way, such as 500K, 10M or 1.5G', rateFlag)
     .option('--limit-rate-total <RATE>', 'of all circuits together, each way; of each worker', rateFlag)
@@ -60,6 +74,7 @@ export function addNodeCommand(program: Command): void {
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
+        '  $ hopline node --listen 10.0.0.2:7001 --root ./incoming --writable --max-upload 10G\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --root ./files --limit-rate 10M --limit-rate-total 50M',
     )
@@ -67,6 +82,7 @@ export function addNodeCommand(program: Command): void {
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
+  const uploads = uploadRules(flags);
   const listen = flags.listen ?? (await askListen());
   if ((flags.workers ?? 1) > 1 && !isWorker) {
     return runWorkers(flags.workers ?? 1, formatHop(listen), printListening, stopRequested);
@@ -86,6 +102,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     ...store,
     limitRate: flags.limitRate,
     limitRateTotal: flags.limitRateTotal,
+    uploads,
     limits,
     kernel,
     log,
@@ -98,6 +115,12 @@ async function runNode(flags: NodeFlags): Promise<void> {
   await stopRequested();
   const hurry = stopRequested().then(() => node.close({ graceMs: 0 }));
   await Promise.race([node.close(), hurry]);
+}
+
+function uploadRules({ writable, force, maxUpload }: NodeFlags): UploadRules | undefined {
+  if (writable) return { force, maxBytes: maxUpload };
+  if (!force && maxUpload === undefined) return undefined;
+  throw new HoplineError('USAGE_INVALID', `${force ? '--force' : '--max-upload'} goes with --writable`);
 }
 
 function printListening(address: string): void {

@@ -1,7 +1,16 @@
 /** What the ways of showing downloads have in common: labelled rows for people, events as JSON lines for scripts. */
 
-import { type DownloadEvent, type FilesEvent, formatHop, type Hop, type Reroute, type RoutePlan } from '../index.ts';
+import {
+  type DownloadEvent,
+  type FilesEvent,
+  formatHop,
+  type Hop,
+  type Reroute,
+  type RoutePlan,
+  type UploadEvent,
+} from '../index.ts';
 import { hopCount } from './progress.ts';
+import { formatBytes } from './units.ts';
 
 const progressEveryMs = 500;
 
@@ -24,6 +33,11 @@ export function startJsonLines(stream: NodeJS.WritableStream): (event: string, f
   };
 }
 
+/** How much of a file. */
+export function formatPart(bytes: number, size: number): string {
+  return `${formatBytes(bytes)} of ${formatBytes(size)}`;
+}
+
 /** `a:1 -> b:2`. */
 export function describeHops(hops: readonly Hop[]): string {
   return hops.map(formatHop).join(' -> ');
@@ -43,7 +57,7 @@ export function tellReroute({ failure, from, to, waitMs }: Reroute): string {
 }
 
 /** The fields of an event for scripts, with hops and errors written out. */
-export function jsonOf(event: DownloadEvent | FilesEvent): object {
+export function jsonOf(event: DownloadEvent | FilesEvent | UploadEvent): object {
   const { kind: _kind, ...fields } = event;
   if (event.kind === 'retry') return { ...fields, hops: event.hops.map(formatHop) };
   if (event.kind !== 'reroute') return fields;

@@ -49,6 +49,7 @@ const permanentCodes: ReadonlySet<string> = new Set([
   'PEER_VERSION',
   'FILE_NOT_FOUND',
   'FILE_DENIED',
+  'UPLOAD_DENIED',
   ...routeCodes,
 ]);
 
@@ -128,7 +129,7 @@ interface Fault {
 function findFault(way: readonly Point[], { code, hop: place, cause }: HoplineError): Fault {
   const origin = way.length - 2;
   // An origin without the file may still be a good relay, so the fault lies between the two.
-  if (code.startsWith('FILE_')) return { from: origin };
+  if (/^(FILE|UPLOAD|DISK)_/.test(code)) return { from: origin };
   if (place === undefined || place > origin || code === 'HASH_MISMATCH') return {};
   if (code === 'POLICY_DENIED') return { from: place };
   // A node's refusal has no cause here: with one, diagnose.ts found the leg from `place` broken.

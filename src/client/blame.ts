@@ -36,6 +36,12 @@ const sentences = {
   FILE_IS_DIRECTORY: ({ at, file }) => `"${file}" is a directory at ${at}, the origin`,
   FILE_CHANGED: ({ at, file }) => `"${file}" changed at ${at}, the origin, while it was read`,
   FILE_UNREADABLE: ({ at, file, why }) => `${at}, the origin, cannot read "${file}"${why}`,
+  UPLOAD_DENIED: ({ at, file, why }) => `${at}, the origin, does not take "${file}"${why || ': it takes no uploads'}`,
+  HASH_MISMATCH: ({ at, file }) => `a piece of "${file}" was damaged on its way to ${at}, the origin`,
+  DISK_EXISTS: ({ at, file }) => `${at}, the origin, has a file "${file}" already`,
+  DISK_BUSY: ({ at, file }) => `another upload of "${file}" to ${at}, the origin, is under way`,
+  DISK_FULL: ({ at, file }) => `the disk of ${at}, the origin, has no room for "${file}"`,
+  DISK_FAILED: ({ at, file, why }) => `${at}, the origin, cannot write "${file}"${why}`,
   TIMEOUT_CONNECT: ({ at, next }) => `${at} got no connection to ${next} in time`,
   TIMEOUT_HEAD: ({ at }) => `${at} waited too long for a header`,
   TIMEOUT_IDLE: ({ at }) => `${at} saw no byte move for too long`,
@@ -51,6 +57,9 @@ const reasons: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'no answer from the name server',
   EACCES: 'no permission',
   EIO: 'disk error',
+  EFBIG: 'larger than it allows',
+  EROFS: 'its disk is read-only',
+  ENOTDIR: 'a part of the name is a file there',
 };
 
 /** The error for a REFUSED that came back over `hops`. */

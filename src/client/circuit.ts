@@ -92,12 +92,29 @@ export class Circuit {
   send(requests: readonly Message[]): void {
     this.#leg.cork();
     for (const request of requests) {
-      if (request.type === 'stat') this.#file = request.name;
+      if (request.type === 'stat' || request.type === 'put') this.#file = request.name;
       if (request.type !== 'open') this.#due += 1;
       this.#leg.post(encodeMessage(request));
     }
     this.#leg.uncork();
     if (requests.length > 0) this.#sentMs = this.#client.clock.now();
+  }
+
+  /** Sends a request and the raw bytes that follow it; settles when their buffer is free. Throws what broke the circuit. */
+  sendPiece(request: Message, bytes: Buffer): Promise<void> {
+    this.#leg.cork();
+    this.#due += 1;
+    this.#sentMs = this.#client.clock.now();
+    this.#leg.post(encodeMessage(request));
+    const written = this.#leg.write(bytes);
+    this.#leg.uncork();
+    return written;
+  }
+
+  /** Settles when an answer arrives or never will, however long that takes while bytes move in either direction. */
+  async awaitAnswer(): Promise<void> {
+    const chunk = await this.#leg.read().catch(() => null);
+    if (chunk) this.#leg.unread(chunk);
   }
 
   /**

@@ -108,7 +108,7 @@ export class Circuits {
       const failure = await locateFailure(asHoplineError(error), hops, client);
       this.#client.signal.throwIfAborted();
       if (client.signal.aborted) return undefined;
-      if (finalCodes.test(failure.code) || (failure.code === 'INTERNAL' && failure.hop === undefined)) throw failure;
+      if (isFinal(failure)) throw failure;
       this.#chooser.failed(hops, failure);
       if (!this.#chooser.hasUntried()) this.#attempts += 1;
       const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
@@ -119,6 +119,12 @@ export class Circuits {
       await circuit?.close();
     }
   }
+}
+
+/** An origin whose file is busy may only not have noticed yet that a circuit of ours broke. */
+function isFinal({ code, hop }: HoplineError): boolean {
+  if (code === 'INTERNAL') return hop === undefined;
+  return finalCodes.test(code) && !(code === 'DISK_BUSY' && hop !== undefined);
 }
 
 /** Settles after `ms`, or as soon as the signal aborts. */

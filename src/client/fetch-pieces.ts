@@ -8,7 +8,7 @@
 
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
-import type { Chunk } from '../io/blocks.ts';
+import { type Chunk, HeldChunks } from '../io/blocks.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
 import type { AnswerOf, Message } from '../wire/messages.ts';
 import type { Circuit } from './circuit.ts';
@@ -82,7 +82,7 @@ export async function receivePiece(
   { file, offset, length, algorithm }: PieceRange,
   onBytes: (count: number) => void,
 ): Promise<ReceivedPiece | undefined> {
-  const held = new HeldChunks();
+  const held = new HeldChunks(8);
   try {
     await receiveData(circuit, file, offset, length);
     const hasher = algorithm.start();
@@ -103,31 +103,4 @@ async function receiveData(circuit: Circuit, file: string, offset: number, lengt
   const data = await circuit.receive('data', file);
   if (data.offset === offset && data.length === length) return;
   throw new HoplineError('PEER_PROTOCOL', `the origin sent other bytes than were asked for at ${offset}`);
-}
-
-/**
- * The chunks of one piece. A slow peer fills little of each block, so small chunks are copied and their blocks freed:
- * a piece never holds more than eight times its bytes.
- */
-class HeldChunks {
-  #chunks: Chunk[] = [];
-
-  add(chunk: Chunk): void {
-    const { bytes } = chunk;
-    if (bytes.length * 8 >= bytes.buffer.byteLength) {
-      this.#chunks.push(chunk);
-      return;
-    }
-    this.#chunks.push({ bytes: Buffer.from(bytes), release: () => {} });
-    chunk.release();
-  }
-
-  /** The chunks, for whoever releases them now. */
-  take(): readonly Chunk[] {
-    return this.#chunks.splice(0);
-  }
-
-  release(): void {
-    for (const chunk of this.#chunks.splice(0)) chunk.release();
-  }
 }

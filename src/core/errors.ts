@@ -38,9 +38,10 @@ export const errorCodes = [
   'FILE_IS_DIRECTORY',
   'FILE_CHANGED',
   'FILE_UNREADABLE',
+  'UPLOAD_DENIED',
   // The content that arrived.
   'HASH_MISMATCH',
-  // The disk that is written to.
+  // The disk that is written to: the client's for a download, the origin's for an upload.
   'DISK_EXISTS',
   'DISK_BUSY',
   'DISK_FULL',

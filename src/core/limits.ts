@@ -21,7 +21,7 @@ export interface Limits {
   readonly pieceBytes: number;
   /** Bytes that one READ may ask for. */
   readonly maxReadBytes: number;
-  /** READs that a client sends ahead of the answers. */
+  /** READs, or WRITEs, that a client sends ahead of the answers. */
   readonly maxReadsAhead: number;
   /** Files that a client asks for ahead of the answers. */
   readonly maxFilesAhead: number;
@@ -33,6 +33,10 @@ export interface Limits {
   readonly maxListDepth: number;
   /** Times a piece is asked for again after its digest was wrong. */
   readonly maxPieceRetries: number;
+  /** Circuits that upload to a node at once; one more is refused. */
+  readonly maxUploads: number;
+  /** Pieces in one upload. */
+  readonly maxUploadPieces: number;
   /** Bytes in one read from a socket at most; a leg grows to it while it is busy. */
   readonly maxBlockBytes: number;
   /** Bytes of piece digests that a node keeps in memory. */
@@ -90,6 +94,8 @@ export const defaultLimits: Limits = {
   maxListBytes: 256 * 1024 * 1024,
   maxListDepth: 64,
   maxPieceRetries: 2,
+  maxUploads: 64,
+  maxUploadPieces: 256 * 1024,
   maxBlockBytes: 256 * 1024,
   maxDigestCacheBytes: 64 * 1024 * 1024,
   maxDigestCacheFiles: 4096,

@@ -16,6 +16,9 @@ export interface NodeStats {
   /** Bytes passed on as a relay, both directions, and bytes of content sent as an origin. */
   readonly bytesRelayed: number;
   readonly bytesServed: number;
+  /** Files that were uploaded to the end, and bytes of pieces that were taken in. */
+  readonly uploaded: number;
+  readonly bytesUploaded: number;
   /** Refusals and failed circuits by code. */
   readonly failures: Readonly<Partial<Record<ErrorCode, number>>>;
 }
@@ -27,6 +30,8 @@ export class Metrics {
   served = 0;
   bytesRelayed = 0;
   bytesServed = 0;
+  uploaded = 0;
+  bytesUploaded = 0;
   readonly #failures = new Map<ErrorCode, number>();
 
   countFailure(code: ErrorCode): void {
@@ -34,7 +39,7 @@ export class Metrics {
   }
 
   snapshot(): NodeStats {
-    const { accepted, open, relayed, served, bytesRelayed, bytesServed } = this;
+    const { accepted, open, relayed, served, bytesRelayed, bytesServed, uploaded, bytesUploaded } = this;
     return {
       accepted,
       open,
@@ -42,6 +47,8 @@ export class Metrics {
       served,
       bytesRelayed,
       bytesServed,
+      uploaded,
+      bytesUploaded,
       failures: Object.fromEntries(this.#failures),
     };
   }

@@ -7,6 +7,7 @@
 
 import path from 'node:path';
 import { HoplineError, systemCode } from '../core/errors.ts';
+import { unreadable } from '../io/disk/versioned-file.ts';
 import { nameProblem } from '../wire/name.ts';
 
 /** The path that `name` has below `root`, not looked at yet. Throws `FILE_DENIED`. */
@@ -46,12 +47,4 @@ export function openError(error: unknown): HoplineError {
     default:
       return unreadable(error);
   }
-}
-
-export function unreadable(cause: unknown): HoplineError {
-  const reason = systemCode(cause);
-  return new HoplineError('FILE_UNREADABLE', `the file cannot be read (${reason ?? 'unknown'})`, {
-    cause,
-    ...(reason === undefined ? {} : { reason }),
-  });
 }

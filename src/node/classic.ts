@@ -24,7 +24,7 @@ import {
 } from '../wire/classic.ts';
 import type { NodeContext } from './context.ts';
 import { reachNext } from './relay.ts';
-import { ServedFile } from './served-file.ts';
+import { openServed } from './served-file.ts';
 
 /** Serves one classic connection. Throws for a request that is not one, and when the peer's leg breaks. */
 export async function serveClassic(near: Leg, node: NodeContext): Promise<void> {
@@ -37,7 +37,7 @@ export async function serveClassic(near: Leg, node: NodeContext): Promise<void> 
 }
 
 async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext): Promise<void> {
-  const file = await ServedFile.open(node.root, request.name, node.limits.maxNameBytes);
+  const file = await openServed(node.root, request.name, node.limits.maxNameBytes);
   try {
     node.metrics.served += 1;
     near.post(Buffer.from(String(file.size)));

@@ -8,12 +8,12 @@
  */
 
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
+import { changed, type VersionedFile } from '../io/disk/versioned-file.ts';
 import type { KernelEngine } from '../io/kernel/engine.ts';
 import type { FileSender } from '../io/kernel/file-sender.ts';
 import type { Leg } from '../io/leg.ts';
 import type { RateLimit } from '../io/rate.ts';
 import type { Outbox } from './outbox.ts';
-import { changed, type ServedFile } from './served-file.ts';
 
 /** Bytes below which a copy costs less than the calls that would save it. */
 const minKernelBytes = 64 * 1024;
@@ -39,7 +39,7 @@ export class ContentWriter {
   }
 
   /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
-  async send(served: ServedFile, range: ContentRange): Promise<void> {
+  async send(served: VersionedFile, range: ContentRange): Promise<void> {
     const sender = range.length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
     const sent = await sender.send({ fd: served.descriptor, ...range }, () => this.#leg.touch());
@@ -51,7 +51,7 @@ export class ContentWriter {
   }
 
   /** Sends a range and shows it to `see`, block by block. Throws as `send`; then not all that was shown may be right. */
-  async sendSeen(served: ServedFile, { offset, length }: ContentRange, see: (block: Buffer) => void): Promise<void> {
+  async sendSeen(served: VersionedFile, { offset, length }: ContentRange, see: (block: Buffer) => void): Promise<void> {
     let failure: HoplineError | undefined;
     let position = offset;
     while (position < offset + length && !failure) {

@@ -13,6 +13,7 @@ import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { NextPolicy } from './policy.ts';
+import type { Uploads } from './uploads.ts';
 
 export interface NodeContext {
   /** The real path of the directory that files are served from. */
@@ -26,6 +27,7 @@ export interface NodeContext {
   readonly digests: readonly DigestAlgorithm[];
   /** The digests of pieces that were served before. */
   readonly digestCache: DigestCache;
+  readonly uploads: Uploads;
   /** How the two legs of a circuit are joined. */
   readonly join: JoinOptions;
   /** The limits of a new circuit; undefined where nothing is limited. */

@@ -29,6 +29,7 @@ import { DigestStore } from './digest-store.ts';
 import { createNextPolicy, parseNextRules } from './policy.ts';
 import { createRates, type RateOptions } from './rates.ts';
 import { serveConnection } from './session.ts';
+import { type UploadRules, Uploads } from './uploads.ts';
 
 export interface NodeOptions extends RateOptions {
   /** Where to listen; port 0 picks a free one. */
@@ -37,6 +38,8 @@ export interface NodeOptions extends RateOptions {
   readonly root?: string;
   /** Where legs may be opened to: CIDR, address or host name, or `any`, each maybe with `:PORT` or `:LOW-HIGH`. */
   readonly next?: readonly string[];
+  /** Lets clients upload files below the root. @default no uploads */
+  readonly uploads?: UploadRules | undefined;
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
   readonly digestCache?: string;
   readonly limits?: Partial<Limits>;
@@ -87,6 +90,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     resolve: options.resolve ?? systemResolver,
     digests: availableDigests(),
     digestCache,
+    uploads: new Uploads(options.uploads, limits, clock),
     join: joinOptions(kernel, limits, clock, log),
     openRates,
     setUserTimeout,

@@ -1,32 +1,37 @@
 /**
- * A node as the origin: answers STAT, READ, DIGEST, LIST and PING, in the order of the requests.
+ * A node as the origin: answers STAT, READ, DIGEST, LIST, PING and uploads, in the order of the requests.
  *
  * Reads a block from disk while the one before it is on its way, and no further
  * ahead: a slow client stops the reads. Answers to requests that came together
  * leave together. A piece whose digest is known is not hashed again, and where
  * there is a kernel path it does not pass through this process either.
- * Invariant: memory per circuit is two blocks, whatever the file's size.
+ * Invariant: memory per circuit is two blocks, and two pieces for an upload, whatever the file's size.
  * Specification: docs/protocol.md#requests
  */
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
+import { changed, type VersionedFile } from '../io/disk/versioned-file.ts';
 import { readHead, readHeadNow } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { limitWrites } from '../io/limited-writer.ts';
-import { decodeRequest, encodeMessage, type Message, type Open, type Request, refusal } from '../wire/messages.ts';
+import {
+  decodeRequest,
+  encodeMessage,
+  type Message,
+  type Open,
+  type Request,
+  type RequestOf,
+  refusal,
+} from '../wire/messages.ts';
 import { ContentWriter } from './content.ts';
 import type { NodeContext } from './context.ts';
 import type { PieceDigests } from './digest-cache.ts';
 import { Listing } from './listing.ts';
 import { Outbox } from './outbox.ts';
-import { changed, ServedFile } from './served-file.ts';
-
-type StatRequest = Extract<Request, { type: 'stat' }>;
-type ReadRequest = Extract<Request, { type: 'read' }>;
-type ListRequest = Extract<Request, { type: 'list' }>;
-type DigestRequest = Extract<Request, { type: 'digest' }>;
+import { Receiver } from './receiver.ts';
+import { openServed } from './served-file.ts';
 
 /** Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. */
 export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Promise<void> {
@@ -52,11 +57,11 @@ const requestsAhead = 8;
 interface DueRequest {
   readonly request: Request;
   /** For STAT. */
-  readonly opening?: Promise<ServedFile>;
+  readonly opening?: Promise<VersionedFile>;
 }
 
 interface OpenFile {
-  readonly served: ServedFile;
+  readonly served: VersionedFile;
   readonly digest: DigestAlgorithm;
   readonly digests: PieceDigests;
   /** The first piece that was not asked for yet. */
@@ -69,6 +74,7 @@ class OriginCircuit {
   readonly #node: NodeContext;
   readonly #outbox: Outbox;
   readonly #content: ContentWriter;
+  readonly #receiver: Receiver;
   readonly #due: DueRequest[] = [];
   readonly #closing = new Set<Promise<void>>();
   #file: OpenFile | undefined;
@@ -86,6 +92,11 @@ class OriginCircuit {
     const rate = node.openRates()?.back;
     this.#outbox = new Outbox(limitWrites(leg, rate), node.limits.maxBlockBytes);
     this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel, rate);
+    const send = async (message: Message) => {
+      await this.#send(message);
+      this.flush();
+    };
+    this.#receiver = new Receiver({ leg, open, node, send });
   }
 
   get summary(): { files: number; bytes: number; entries: number } {
@@ -96,46 +107,72 @@ class OriginCircuit {
   async next(): Promise<DueRequest | null> {
     const { limits, clock } = this.#node;
     const decode = (bytes: Buffer) => decodeRequest(bytes, limits.maxHeaderBytes);
-    while (this.#due.length < requestsAhead) {
+    // What follows a WRITE is no request.
+    while (this.#due.length < requestsAhead && this.#due.at(-1)?.request.type !== 'write') {
       const request = readHeadNow(this.#leg, decode);
       if (!request) break;
       this.#due.push(this.#prepare(request));
     }
     const due = this.#due.shift();
     if (due) return due;
-    const wait = { clock, ms: limits.idleMs, beforeWait: () => this.flush() };
+    const wait = { clock, ms: limits.idleMs, beforeWait: () => this.flush(), signal: this.#receiver.failure };
     const request = await readHead(this.#leg, decode, wait);
     return request && this.#prepare(request);
   }
 
   #prepare(request: Request): DueRequest {
     if (request.type !== 'stat') return { request };
-    const opening = ServedFile.open(this.#node.root, request.name, this.#node.limits.maxNameBytes);
+    const opening = this.#openFile(request);
     opening.catch(() => {});
     return { request, opening };
   }
 
-  /** Answers one request; a file that cannot be served is a refusal, and the circuit goes on. */
-  async answer({ request, opening }: DueRequest): Promise<void> {
+  #openFile({ name }: RequestOf<'stat'>): Promise<VersionedFile> {
+    return openServed(this.#node.root, name, this.#node.limits.maxNameBytes);
+  }
+
+  /** Answers one request; a file that cannot be served, or a damaged piece, is a refusal, and the circuit goes on. */
+  async answer(due: DueRequest): Promise<void> {
     const { clock } = this.#node;
     if (this.#outbox.isEmpty) this.#gathering = clock.now();
     try {
-      if (request.type === 'ping') await this.#send({ type: 'pong', software });
-      else if (request.type === 'stat' && opening) await this.#answerStat(request, opening);
-      else if (request.type === 'read') await this.#answerRead(request);
-      else if (request.type === 'digest') await this.#answerDigest(request);
-      else if (request.type === 'list') await this.#answerList(request);
+      await this.#perform(due);
     } catch (cause) {
       const error = asHoplineError(cause);
-      if (!error.code.startsWith('FILE_')) {
+      if (!error.code.startsWith('FILE_') && error.code !== 'HASH_MISMATCH') {
         // What was answered before still goes out, ahead of the refusal that ends the circuit.
         await this.drain().catch(() => {});
         throw error;
       }
-      this.#report(error, request);
+      this.#report(error, due.request);
       await this.#send(refusal(error, this.#open.hop));
     }
     if (clock.now() - this.#gathering > gatherMs) this.flush();
+  }
+
+  async #perform({ request, opening }: DueRequest): Promise<void> {
+    if (request.type === 'write') {
+      // The answer to the piece before is sent behind this one's back.
+      this.flush();
+      return this.#receiver.write(request);
+    }
+    await this.#receiver.settle();
+    switch (request.type) {
+      case 'ping':
+        return this.#send({ type: 'pong', software });
+      case 'stat':
+        return this.#answerStat(request, opening);
+      case 'read':
+        return this.#answerRead(request);
+      case 'digest':
+        return this.#answerDigest(request);
+      case 'list':
+        return this.#answerList(request);
+      case 'put':
+        return this.#receiver.put(request);
+      default:
+        return this.#receiver.commit();
+    }
   }
 
   flush(): void {
@@ -147,6 +184,7 @@ class OriginCircuit {
   }
 
   async close(): Promise<void> {
+    await this.#receiver.close();
     this.#content.close();
     this.#closeFile();
     for (const { opening } of this.#due) this.#closeLater(opening);
@@ -162,7 +200,7 @@ class OriginCircuit {
   }
 
   /** No answer waits for a file to be closed. */
-  #closeLater(opening: Promise<ServedFile> | undefined): void {
+  #closeLater(opening: Promise<VersionedFile> | undefined): void {
     const closing = Promise.resolve(opening)
       .then((served) => served?.close())
       .catch(() => {})
@@ -185,10 +223,10 @@ class OriginCircuit {
     this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);
   }
 
-  async #answerStat({ digests: offered }: StatRequest, opening: Promise<ServedFile>): Promise<void> {
+  async #answerStat(request: RequestOf<'stat'>, opening = this.#openFile(request)): Promise<void> {
     const { limits, digestCache } = this.#node;
     this.#closeFile();
-    const digest = chooseDigest(this.#node.digests, offered);
+    const digest = chooseDigest(this.#node.digests, request.digests);
     if (!digest) {
       this.#closeLater(opening);
       throw new HoplineError('PEER_PROTOCOL', 'the client checks none of the digests that this node has');
@@ -204,7 +242,7 @@ class OriginCircuit {
   }
 
   /** The open file, and how much of the range that a request names it has. Throws `PEER_PROTOCOL`, `FILE_NOT_FOUND`, `FILE_CHANGED`. */
-  #range({ offset, length, version }: ReadRequest | DigestRequest): { file: OpenFile; length: number } {
+  #range({ offset, length, version }: RequestOf<'read'> | RequestOf<'digest'>): { file: OpenFile; length: number } {
     const { maxReadBytes } = this.#node.limits;
     if (length > maxReadBytes)
       throw new HoplineError('PEER_PROTOCOL', `a READ asks for more than ${maxReadBytes} bytes`);
@@ -214,7 +252,7 @@ class OriginCircuit {
     return { file, length: Math.max(0, Math.min(file.served.size - offset, length)) };
   }
 
-  async #answerDigest(request: DigestRequest): Promise<void> {
+  async #answerDigest(request: RequestOf<'digest'>): Promise<void> {
     const { offset } = request;
     const { file, length } = this.#range(request);
     const { served, digests } = file;
@@ -239,7 +277,7 @@ class OriginCircuit {
   }
 
   /** Each frame once there is room for it, so that a client that is gone ends the walk. */
-  async #answerList({ name }: ListRequest): Promise<void> {
+  async #answerList({ name }: RequestOf<'list'>): Promise<void> {
     const { root, limits, log } = this.#node;
     const listing = await Listing.open(root, name, limits);
     for (let last = false; !last; ) {
@@ -254,7 +292,7 @@ class OriginCircuit {
     this.#entries += fields.entries;
   }
 
-  async #answerRead(request: ReadRequest): Promise<void> {
+  async #answerRead(request: RequestOf<'read'>): Promise<void> {
     const { offset } = request;
     const { file, length: sent } = this.#range(request);
     const { served, digests } = file;

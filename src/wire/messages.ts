@@ -1,9 +1,9 @@
 /**
  * The messages of the native dialect: what the header of a frame may say.
  *
- * OPEN travels forward and builds a circuit; STAT, READ, DIGEST, LIST and PING
- * are the client's requests to the origin; STATUS, DATA, END, LISTING, PONG and
- * REFUSED are the answers. One definition a message serves both ends: the schema checks what
+ * OPEN travels forward and builds a circuit; STAT, READ, DIGEST, LIST and PING,
+ * and PUT, WRITE and COMMIT for uploads, are the client's requests to the origin; the
+ * other messages are the answers. One definition a message serves both ends: the schema checks what
  * arrives, its type shapes what is sent. Unknown fields are ignored, so that a
  * later version may add some.
  * Format: docs/protocol.md#messages
@@ -65,12 +65,15 @@ const entry = v.variant('kind', [
   v.object({ kind: v.literal('other'), path: entryPath }),
 ]);
 
+const name = v.pipe(v.string(), v.maxLength(4096));
+/** Digest algorithms that the client knows, the best first. */
+const digests = v.pipe(v.array(shortText), v.maxLength(16));
+
 const request = v.variant('type', [
   v.object({
     type: v.literal('stat'),
-    name: v.pipe(v.string(), v.maxLength(4096)),
-    /** Digest algorithms that the client can check, the best first. */
-    digests: v.pipe(v.array(shortText), v.maxLength(16)),
+    name,
+    digests,
   }),
   v.object({
     type: v.literal('read'),
@@ -83,7 +86,27 @@ const request = v.variant('type', [
   v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
   v.object({ type: v.literal('list'), name: v.pipe(v.string(), v.maxLength(4096)) }),
   v.object({ type: v.literal('ping') }),
+  /** Begins an upload, or goes on with one. */
+  v.object({
+    type: v.literal('put'),
+    name,
+    size: count,
+    pieceBytes: positive,
+    /** The client's name for the version of its file, as STATUS has the origin's. */
+    version: shortText,
+    /** Names one run of a client, so that it can take over from a circuit of its own that broke. */
+    upload: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+    digests,
+    /** Whether a file that is there may be replaced. */
+    force: v.optional(v.boolean()),
+  }),
+  /** One piece of the upload: its raw bytes follow this frame. */
+  v.object({ type: v.literal('write'), index: count, digest: hexDigest }),
+  v.object({ type: v.literal('commit') }),
 ]);
+
+/** Ranges in one READY: they fit a header whatever their numbers are. */
+export const maxMissingRanges = 1024;
 
 const answer = v.variant('type', [
   v.object({
@@ -105,6 +128,14 @@ const answer = v.variant('type', [
     skipped: v.optional(v.object({ names: count, unreadable: count, unfinished: count })),
   }),
   v.object({ type: v.literal('pong'), software: shortText }),
+  /** The upload may go on: these pieces are missing, as ranges of the first and how many. */
+  v.object({
+    type: v.literal('ready'),
+    digest: shortText,
+    missing: v.pipe(v.array(v.strictTuple([count, positive])), v.maxLength(maxMissingRanges)),
+  }),
+  v.object({ type: v.literal('stored'), index: count }),
+  v.object({ type: v.literal('committed'), replaced: v.boolean() }),
   v.object({
     type: v.literal('refused'),
     code: v.picklist(wireCodes),
@@ -124,6 +155,8 @@ export type Message = v.InferInput<typeof open> | v.InferInput<typeof request> |
 export type Listed = v.InferOutput<typeof entry>;
 
 export type AnswerOf<Type extends Answer['type']> = Extract<Answer, { type: Type }>;
+
+export type RequestOf<Type extends Request['type']> = Extract<Request, { type: Type }>;
 
 /** Encodes one message as a frame. */
 export function encodeMessage(message: Message): Buffer {

@@ -1,8 +1,8 @@
 /**
  * The table between error codes and the wire: which codes a node may send in REFUSED, and as what.
  *
- * Invariant: a code that only makes sense on the machine where it arose (a full
- * disk at the client, say) never travels; it would be sent as `INTERNAL`.
+ * Invariant: a code that only makes sense on the machine where it arose (an
+ * argument that is not one, say) never travels; it would be sent as `INTERNAL`.
  * Format: docs/protocol.md#refused
  */
 
@@ -30,11 +30,12 @@ const travels = {
   FILE_IS_DIRECTORY: true,
   FILE_CHANGED: true,
   FILE_UNREADABLE: true,
-  HASH_MISMATCH: false,
-  DISK_EXISTS: false,
-  DISK_BUSY: false,
-  DISK_FULL: false,
-  DISK_FAILED: false,
+  UPLOAD_DENIED: true,
+  HASH_MISMATCH: true,
+  DISK_EXISTS: true,
+  DISK_BUSY: true,
+  DISK_FULL: true,
+  DISK_FAILED: true,
   TIMEOUT_CONNECT: true,
   TIMEOUT_HEAD: true,
   TIMEOUT_IDLE: true,

@@ -83,8 +83,8 @@ export function parseVia(vias: string | readonly string[], file: string, options
 }
 
 /** Throws `ROUTE_SYNTAX` unless `file` may be asked for. */
-export function checkName(file: string, maxNameBytes: number = defaultLimits.maxNameBytes): void {
-  checkNameAt({ at: 'FILE', text: file }, maxNameBytes);
+export function checkName(file: string, maxNameBytes: number = defaultLimits.maxNameBytes, at = 'FILE'): void {
+  checkNameAt({ at, text: file }, maxNameBytes);
 }
 
 /** The preferred way: the first alternate everywhere in the first route. */

@@ -131,7 +131,7 @@ test('Ctrl-C in the middle exits with 130 and leaves nothing on disk', async (t)
 });
 
 test('every command has help with an example and the exit codes', async (t) => {
-  for (const args of [['--help'], ['get', '--help'], ['node', '--help'], ['demo', '--help']]) {
+  for (const args of [['--help'], ['get', '--help'], ['put', '--help'], ['node', '--help'], ['demo', '--help']]) {
     const { code, stdout, stderr } = await runProgram(t, args);
     assert.equal(code, 0);
     assert.equal(stderr, '');

@@ -57,6 +57,8 @@ const blamed: [code: ErrorCode, details: ErrorDetails, next: string][] = [
   ['TIMEOUT_HEAD', { hop: 2 }, 'ade'],
   ['FILE_NOT_FOUND', { hop: 3 }, 'acf'],
   ['FILE_DENIED', { hop: 3 }, 'acf'],
+  ['UPLOAD_DENIED', { hop: 3 }, 'acf'],
+  ['DISK_BUSY', { hop: 3 }, 'acf'],
   ['FILE_UNREADABLE', { hop: 3 }, 'acf'],
   ['FILE_CHANGED', {}, 'acf'],
   ['PEER_LOST', { hop: 0, ...looked }, 'bce'],
@@ -172,6 +174,7 @@ const permanent: [code: ErrorCode, details: ErrorDetails][] = [
   ['ROUTE_LOOP', { hop: 1 }],
   ['FILE_NOT_FOUND', { hop: 2 }],
   ['FILE_DENIED', { hop: 2 }],
+  ['UPLOAD_DENIED', { hop: 2 }],
 ];
 test('with one way, nothing is left after what no second try mends, and a wait after all else', () => {
   for (const [code, details] of permanent) {

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../src/core/errors.ts';
-import { ServedFile } from '../../src/node/served-file.ts';
+import { openServed } from '../../src/node/served-file.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** A root below a temporary directory, so that there is something outside of it. */
@@ -16,12 +16,12 @@ async function makeRoot(t: TestContext) {
   await writeFile(path.join(outer.path, 'root', 'a'), 'content');
   const root = await realpath(path.join(outer.path, 'root'));
   const open = async (name: string) => {
-    const file = await ServedFile.open(root, name, 4096);
+    const file = await openServed(root, name, 4096);
     t.after(() => file.close());
     return file;
   };
   const denied = (name: string, code: ErrorCode) =>
-    assert.rejects(ServedFile.open(root, name, 4096), { name: 'HoplineError', code }, JSON.stringify(name));
+    assert.rejects(openServed(root, name, 4096), { name: 'HoplineError', code }, JSON.stringify(name));
   return { path: root, at: (name: string) => path.join(root, name), open, denied };
 }
 
@@ -46,6 +46,14 @@ test('a name that climbs, is absolute, over-long or holds a NUL is denied before
   const root = await makeRoot(t);
   const names = ['../secret', 'folder/../../secret', 'folder/../a', '..', '/etc/passwd', 'a\0', '\0', 'a\n', '', 'a/'];
   for (const name of [...names, 'x'.repeat(256), 'x/'.repeat(2050).concat('a')]) await root.denied(name, 'FILE_DENIED');
+});
+
+test('what belongs to an unfinished transfer is not served', async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['.a.part', '.a.part.journal', '.a.part.journal.new', 'folder/.b.part']) {
+    await writeFile(root.at(name), 'unfinished');
+    await root.denied(name, 'FILE_DENIED');
+  }
 });
 
 test('what is not there is not found, also below a file', async (t) => {

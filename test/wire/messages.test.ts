@@ -40,12 +40,25 @@ test('an OPEN is decoded with its hops as hosts and ports', () => {
   assert.deepEqual(decodeEveryWay(asOpen, encodeMessage(open)), { ...open, hops });
 });
 
+const put: Message & { type: 'put' } = {
+  type: 'put',
+  name: 'a/б.pdf',
+  size: 5,
+  pieceBytes: 1024,
+  version: 'v1',
+  upload: trace,
+  digests: ['sha256'],
+};
 const requests: Message[] = [
   { type: 'stat', name: 'a/б.pdf', digests: ['blake3', 'sha256'] },
   { type: 'read', offset: 0, length: 1048576, version: 'v1' },
   { type: 'read', offset: Number.MAX_SAFE_INTEGER, length: 1 },
   { type: 'list', name: 'фото' },
   { type: 'ping' },
+  put,
+  { ...put, force: true },
+  { type: 'write', index: 0, digest: 'ab'.repeat(32) },
+  { type: 'commit' },
 ];
 const answers: Message[] = [
   status,
@@ -66,6 +79,10 @@ const answers: Message[] = [
   { type: 'pong', software: 'hopline/1' },
   { type: 'refused', code: 'PEER_UNREACHABLE', hop: 2, reason: 'ECONNREFUSED' },
   { type: 'refused', code: 'FILE_NOT_FOUND', hop: 256 },
+  { type: 'ready', digest: 'blake3', missing: [] },
+  { type: 'ready', digest: 'blake3', missing: Array.from({ length: 1024 }, (_, index) => [index * 2, 1]) },
+  { type: 'stored', index: 7 },
+  { type: 'committed', replaced: true },
 ];
 for (const message of requests) {
   test(`a ${message.type} request comes back as it was sent`, () => {
@@ -95,9 +112,13 @@ test('arbitrary bytes and arbitrary JSON never throw', () => {
     fuzzDecoder(decode, [rawFrame('{"type":"', 40), rawFrame('{"type":"read","offset":', 60)]);
     fc.assert(fc.property(fc.jsonValue(), (value) => void decode(rawFrame(JSON.stringify(value)))));
     fc.assert(
-      fc.property(fc.constantFrom('open', 'stat', 'read', 'status', 'refused'), fc.object(), (type, rest) => {
-        assert.equal(decode(rawFrame(JSON.stringify({ ...rest, type }))).kind, 'bad');
-      }),
+      fc.property(
+        fc.constantFrom('open', 'stat', 'read', 'status', 'refused', 'put', 'write', 'ready', 'stored'),
+        fc.object(),
+        (type, rest) => {
+          assert.equal(decode(rawFrame(JSON.stringify({ ...rest, type }))).kind, 'bad');
+        },
+      ),
     );
   }
 });
@@ -164,7 +185,7 @@ test('a message of the other direction is refused', () => {
 
 test('a refusal may not carry a code of its own making nor a reason that is not a word', () => {
   const refused = { type: 'refused', code: 'POLICY_DENIED', hop: 1 };
-  assertBad(asAnswer, altered(refused, { code: 'DISK_FULL' }), 'PEER_PROTOCOL');
+  assertBad(asAnswer, altered(refused, { code: 'INTERRUPTED' }), 'PEER_PROTOCOL');
   assertBad(asAnswer, altered(refused, { code: 'constructor' }), 'PEER_PROTOCOL');
   assertBad(asAnswer, altered(refused, { reason: 'see \u001b[31m' }), 'PEER_PROTOCOL');
 });
@@ -177,6 +198,39 @@ test('every error becomes a refusal that decodes, and one that must not travel b
       hop: 3,
     });
   }
-  const local = refusal(new HoplineError('DISK_FULL', 'x', { reason: 'ENOSPC' }), 1);
-  assert.deepEqual(local, { type: 'refused', code: 'INTERNAL', hop: 1, reason: 'ENOSPC' });
+  const local = refusal(new HoplineError('PEER_LOST', 'x', { reason: 'EPIPE' }), 1);
+  assert.deepEqual(local, { type: 'refused', code: 'INTERNAL', hop: 1, reason: 'EPIPE' });
+});
+
+for (const fields of [
+  { upload: trace.slice(1) },
+  { upload: trace.toUpperCase() },
+  { pieceBytes: 0 },
+  { size: -1 },
+  { size: 2 ** 53 },
+  { version: 'v'.repeat(201) },
+  { name: 'n'.repeat(4097) },
+  { digests: 'sha256' },
+  { digests: Array(17).fill('sha256') },
+  { force: 1 },
+]) {
+  test(`a PUT with ${JSON.stringify(fields).slice(0, 40)} is refused`, () => {
+    assertBad(asRequest, altered(put, fields), 'PEER_PROTOCOL', /malformed request/);
+  });
+}
+
+test('a READY with ranges that are none, or with more than fit a header, is refused', () => {
+  const ready = { type: 'ready', digest: 'sha256' };
+  const many = Array.from({ length: 1025 }, (_, index) => [index * 2, 1]);
+  for (const missing of [[[0]], [[0, 0]], [[-1, 1]], [[0, 1, 2]], [0, 1], [[0.5, 1]], {}, many]) {
+    assertBad(asAnswer, altered(ready, { missing }), 'PEER_PROTOCOL', /missing/);
+  }
+});
+
+test('the most ranges that a READY may hold fit a header, whatever their numbers are', () => {
+  const missing = Array.from({ length: 1024 }, (): [number, number] => [
+    Number.MAX_SAFE_INTEGER,
+    Number.MAX_SAFE_INTEGER,
+  ]);
+  assert.ok(encodeMessage({ type: 'ready', digest: 'd'.repeat(200), missing }).length <= cap);
 });

@@ -3,7 +3,22 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { nameProblem } from '../../src/wire/name.ts';
 
-for (const name of ['a', 'a b.txt', 'Бюджет – 予算.pdf', 'a/b/c', './a', '..a', 'a..', '...', '#a', 'x'.repeat(255)]) {
+for (const name of [
+  'a',
+  'a b.txt',
+  'Бюджет – 予算.pdf',
+  'a/b/c',
+  './a',
+  '..a',
+  'a..',
+  '...',
+  '#a',
+  'a.part',
+  '.part',
+  '.a.parts',
+  '.a.journal',
+  'x'.repeat(255),
+]) {
   test(`${JSON.stringify(name.slice(0, 20))} may be asked for`, () => {
     assert.equal(nameProblem(name, 4096), undefined);
   });
@@ -11,6 +26,10 @@ for (const name of ['a', 'a b.txt', 'Бюджет – 予算.pdf', 'a/b/c', './a
 
 const wrong: [name: string, problem: RegExp][] = [
   ['', /empty/],
+  ['.a.part', /unfinished/],
+  ['a/.b.part.journal', /unfinished/],
+  ['.a.PART.journal.NEW', /unfinished/],
+  ['.a.part/b', /unfinished/],
   ['..', /climbs out/],
   ['../a', /climbs out/],
   ['a/../b', /climbs out/],

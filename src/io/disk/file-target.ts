@@ -129,6 +129,8 @@ export class FileTarget implements Target {
       await this.discard();
       return 0;
     }
+    // What is being synced is still to be booked.
+    await this.#syncing;
     await this.#journal?.close();
     await this.#close();
     const { size = 0, pieceBytes = 0 } = this.#content ?? {};

@@ -1,0 +1,93 @@
+/** `hopline put`: uploads one file over a route. */
+
+import path from 'node:path';
+import type { Command } from 'commander';
+import { defaultLimits, HoplineError, type Limits, parseRoute, parseVia, type RoutePlan, upload } from '../index.ts';
+import { listFlag, secondsFlag, timesFlag } from './flags.ts';
+import { startInterruption } from './interruption.ts';
+import { createPutReport } from './put-report.ts';
+import { ExitWith, reportFailure } from './report.ts';
+import { readRouteText } from './route-text.ts';
+
+interface PutFlags {
+  readonly via?: readonly string[];
+  readonly as?: string;
+  readonly force?: boolean;
+  readonly retry?: number;
+  readonly deadline?: number;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+  readonly connectTimeout?: number;
+  readonly idleTimeout?: number;
+}
+
+export function addPutCommand(program: Command): void {
+  program
+    .command('put')
+    .summary('upload a file over a route')
+    .description(
+      'Uploads FILE through the hops of a route file to its origin, under the name in the route file.\n' +
+        'The origin verifies every piece; its node must be started with --writable.',
+    )
+    .argument('<FILE>', 'the file to send')
+    .argument('[ROUTE_FILE]', 'the route file: the name at the origin, then a hop a line; the last hop is the origin')
+    .option(
+      '--via <HOPS>',
+      'the hops, HOST:PORT separated by commas, | between alternates, instead of a route file; repeatable',
+      listFlag,
+    )
+    .option('--as <NAME>', 'the name at the origin (default: that of the route file; with --via, that of FILE)')
+    .option('-f, --force', 'replace an existing file, if the node of the origin has --force too')
+    .option(
+      '--retry <N>',
+      'times to take up a broken upload without a piece in between (default: 5), and to try one again that does not begin (default: 0)',
+      timesFlag,
+    )
+    .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
+    .option('-q, --quiet', 'print nothing but errors')
+    .option('--json', 'print one JSON object a line: route, started, progress, retry, reroute, done or error')
+    .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
+    .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hopline put june.pdf route.txt\n' +
+        '  $ hopline put june.pdf --via 10.0.0.1:7001,10.0.0.2:7001 --as reports/june.pdf',
+    )
+    .action(reportPut);
+}
+
+async function reportPut(file: string, routeFile: string | undefined, flags: PutFlags): Promise<void> {
+  try {
+    await runPut(file, routeFile, flags);
+  } catch (error) {
+    throw new ExitWith(reportFailure(error, flags.json ? process.stdout : undefined));
+  }
+}
+
+async function runPut(source: string, routeFile: string | undefined, flags: PutFlags): Promise<void> {
+  const route = await readRoute(source, routeFile, flags);
+  const report = createPutReport(source, route, flags);
+  const { signal, end } = startInterruption();
+  const limits: Partial<Limits> = {
+    ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
+    ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
+  };
+  const { force, retry, deadline } = flags;
+  try {
+    const onEvent = report.event;
+    report.done(await upload({ source, route, force, retry, deadlineMs: deadline, signal, limits, onEvent }));
+  } finally {
+    report.stop();
+    end();
+  }
+}
+
+async function readRoute(source: string, routeFile: string | undefined, { via, as }: PutFlags): Promise<RoutePlan> {
+  if (via !== undefined) {
+    if (routeFile === undefined) return parseVia(via, as ?? path.basename(path.resolve(source)));
+    throw new HoplineError('USAGE_INVALID', `--via takes the place of the route file ${routeFile}`);
+  }
+  if (routeFile === undefined) throw new HoplineError('USAGE_INVALID', 'put needs a route file, or --via');
+  const plan = parseRoute(await readRouteText(routeFile), { source: routeFile });
+  return as === undefined ? plan : { ...plan, file: as };
+}

@@ -1,0 +1,86 @@
+/** What is shown of an upload: for people, for scripts, or nothing but errors. */
+
+import { formatHop, type RoutePlan, type UploadEvent, type UploadResult } from '../index.ts';
+import { noProgress, type Progress, startProgress } from './progress.ts';
+import { describeHops, describeRoutes, formatPart, formatRows, jsonOf, startJsonLines, tellReroute } from './show.ts';
+import { formatBytes, formatRate } from './units.ts';
+
+interface Report {
+  event(event: UploadEvent): void;
+  done(result: UploadResult): void;
+  stop(): void;
+}
+
+/** Results go to stdout, talk to stderr. */
+export function createPutReport(
+  source: string,
+  route: RoutePlan,
+  flags: { readonly json?: boolean; readonly quiet?: boolean },
+): Report {
+  if (flags.json) return createJsonReport(route);
+  if (flags.quiet) return { event: () => {}, done: () => {}, stop: () => {} };
+  return createTextReport(source, route);
+}
+
+function createJsonReport({ file, routes }: RoutePlan): Report {
+  const print = startJsonLines(process.stdout);
+  print('route', { file, routes: routes.map((places) => places.map((place) => place.map(formatHop))) });
+  return {
+    event: (event) => print(event.kind, jsonOf(event)),
+    done: (result) =>
+      print('done', { ...result, hops: result.hops.map(formatHop), verified: true, bytesPerSecond: perSecond(result) }),
+    stop: () => {},
+  };
+}
+
+function createTextReport(source: string, route: RoutePlan): Report {
+  let progress: Progress = noProgress;
+  const tell = (event: UploadEvent) => {
+    switch (event.kind) {
+      case 'started':
+        if (event.leftBytes > 0) {
+          process.stderr.write(`going on: ${formatPart(event.leftBytes, event.size)} are there\n`);
+        }
+        progress = startProgress(event.size, route.routes[0]?.length ?? 0, event.leftBytes);
+        break;
+      case 'progress':
+        progress.update(event.bytes);
+        break;
+      case 'retry': {
+        const where = describeHops(event.hops);
+        progress.say(`piece ${event.piece + 1} was damaged on ${where}; sending it again (${event.attempt})`);
+        break;
+      }
+      default:
+        progress.say(tellReroute(event));
+    }
+  };
+  return {
+    event: tell,
+    done: (result) => {
+      progress.stop();
+      process.stdout.write(formatResult(source, route, result));
+    },
+    stop: () => progress.stop(),
+  };
+}
+
+function formatResult(source: string, route: RoutePlan, result: UploadResult): string {
+  const { size, digest, elapsedMs, resumedBytes, reroutes } = result;
+  const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
+  const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it in an earlier run` : '';
+  const rerouted = reroutes > 0 ? `, rerouted ${reroutes === 1 ? 'once' : `${reroutes} times`}` : '';
+  const replaced = result.replaced ? ' (replaced the earlier one)' : '';
+  return formatRows([
+    ['route', `${describeRoutes(route.routes)}${rerouted}`],
+    ['sent', `${source} as ${result.file}${replaced}`],
+    ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
+    ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
+    ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
+    ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}, by the origin`],
+  ]);
+}
+
+function perSecond({ size, resumedBytes, elapsedMs }: UploadResult): number {
+  return Math.round((size - resumedBytes) / Math.max(elapsedMs / 1000, 0.001));
+}

@@ -1,0 +1,34 @@
+/** The text of a route file, and the question for its name. */
+
+import { readFile } from 'node:fs/promises';
+import { HoplineError, systemCode } from '../index.ts';
+import { openPrompts } from './prompt.ts';
+
+const maxRouteFileBytes = 1024 * 1024;
+
+export async function askRouteFile(): Promise<string> {
+  const prompts = openPrompts();
+  try {
+    return await prompts.ask('Enter input filename: ');
+  } finally {
+    prompts.close();
+  }
+}
+
+/** Throws `ROUTE_SYNTAX` for a file that cannot be read or is no text. */
+export async function readRouteText(file: string): Promise<string> {
+  let bytes: Buffer;
+  try {
+    bytes = await readFile(file);
+  } catch (cause) {
+    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a directory' };
+    const code = systemCode(cause) ?? 'unknown';
+    throw new HoplineError('ROUTE_SYNTAX', `cannot read the route file ${file}: ${reasons[code] ?? code}`, { cause });
+  }
+  if (bytes.length > maxRouteFileBytes) throw new HoplineError('ROUTE_SYNTAX', `${file} is too large for a route file`);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new HoplineError('ROUTE_SYNTAX', `${file}: expected text in UTF-8`, { cause });
+  }
+}

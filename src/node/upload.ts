@@ -1,0 +1,182 @@
+/**
+ * One upload over one circuit: which of its pieces are here, and where they go.
+ *
+ * Takes pieces that have been verified. What came before a break counts if the
+ * client's file is still of the same version. How pieces arrive is receiver.ts's affair.
+ * Invariant: until `commit` has settled the file is as it was before.
+ * Rules: docs/protocol.md#uploads, docs/resume.md
+ */
+
+import { HoplineError } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Chunk } from '../io/blocks.ts';
+import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
+import { FileTarget } from '../io/disk/file-target.ts';
+import type { Content } from '../io/disk/target.ts';
+import { type AnswerOf, maxMissingRanges, type RequestOf } from '../wire/messages.ts';
+import type { NodeContext } from './context.ts';
+import { checkReplaces, checkStill, placeUpload, type UploadPlace } from './upload-place.ts';
+import type { Claim, Finished } from './uploads.ts';
+
+type PutRequest = RequestOf<'put'>;
+
+const minPieceBytes = 1024;
+
+export class Upload {
+  readonly algorithm: DigestAlgorithm;
+  /** How many pieces the file has. */
+  readonly pieces: number;
+  readonly size: number;
+  readonly #put: PutRequest;
+  readonly #place: UploadPlace;
+  readonly #claim: Claim;
+  readonly #target: FileTarget | undefined;
+  readonly #has: Uint8Array;
+  #missing: number;
+  #finished: Finished | undefined;
+
+  private constructor(put: PutRequest, algorithm: DigestAlgorithm, { place, claim, target, left, finished }: Begun) {
+    this.algorithm = algorithm;
+    this.size = put.size;
+    this.pieces = countPieces(put);
+    this.#put = put;
+    this.#place = place;
+    this.#claim = claim;
+    this.#target = target;
+    this.#finished = finished;
+    this.#has = new Uint8Array(this.pieces).fill(finished ? 1 : 0);
+    for (const index of left) this.#has[index] = 1;
+    this.#missing = this.#has.reduce((missing, has) => missing - has, this.pieces);
+  }
+
+  /**
+   * Makes room for the file of a PUT; `end` must end the circuit that it came over.
+   * Throws `UPLOAD_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_CONNECTIONS` and the codes of a target.
+   */
+  static async begin(put: PutRequest, node: NodeContext, end: () => void): Promise<Upload> {
+    const { uploads, limits, root } = node;
+    if (!uploads.rules) throw new HoplineError('UPLOAD_DENIED', 'the node takes no uploads');
+    if (put.size > (uploads.rules.maxBytes ?? Number.POSITIVE_INFINITY)) {
+      const message = `an upload of ${put.size} bytes is more than the ${uploads.rules.maxBytes} that the node takes`;
+      throw new HoplineError('UPLOAD_DENIED', message, { reason: 'EFBIG' });
+    }
+    checkCut(put, limits);
+    const algorithm = chooseDigest(node.digests, put.digests);
+    if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the client knows none of the digests that this node has');
+    const place = await placeUpload(root, put.name, limits.maxNameBytes);
+    const claim = await uploads.claim(place.path, put.upload, end);
+    try {
+      const finished = uploads.finished(place.path, put.upload);
+      if (finished) return new Upload(put, algorithm, { place, claim, finished, left: [] });
+      const force = put.force === true && uploads.rules.force === true;
+      const replaces = await checkReplaces(place, force);
+      const target = new FileTarget(place.path, { force, replaces, calls: uploads.calls });
+      const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
+      return new Upload(put, algorithm, { place, claim, target, left });
+    } catch (error) {
+      claim.release();
+      throw error;
+    }
+  }
+
+  /** What a client needs to know to go on. */
+  get ready(): AnswerOf<'ready'> {
+    return { type: 'ready', digest: this.algorithm.name, missing: missingRanges(this.#has) };
+  }
+
+  /** Whether the file is at its place, since this circuit's COMMIT or an earlier one's. */
+  get isFinished(): boolean {
+    return this.#finished !== undefined;
+  }
+
+  /** Bytes of piece `index`. Throws `PEER_PROTOCOL` if there is no such piece. */
+  lengthOf(index: number): number {
+    if (index < this.pieces) return Math.min(this.#put.pieceBytes, this.size - index * this.#put.pieceBytes);
+    throw new HoplineError('PEER_PROTOCOL', `a WRITE is for piece ${index} of ${this.pieces}`);
+  }
+
+  /** Writes a piece whose digest was compared, unless it is here already; releases its chunks. Throws as a target. */
+  async write(index: number, digest: string, chunks: readonly Chunk[]): Promise<void> {
+    if (!this.#target || this.#has[index] === 1) {
+      for (const chunk of chunks) chunk.release();
+      return;
+    }
+    const vouched = { digest, version: this.#put.version };
+    await this.#target.write({ index, position: index * this.#put.pieceBytes, chunks, vouched });
+    this.#has[index] = 1;
+    this.#missing -= 1;
+  }
+
+  /** Makes the file durable and visible. Throws `PEER_PROTOCOL` while pieces are missing, and as a target. */
+  async commit(): Promise<Finished> {
+    if (this.#missing > 0) throw new HoplineError('PEER_PROTOCOL', `a COMMIT came ${this.#missing} pieces early`);
+    if (this.#target && !this.#finished) {
+      await checkStill(this.#place);
+      await this.#target.commit();
+    }
+    this.#finished ??= { replaced: this.#target?.replaces ?? false };
+    this.#claim.finish(this.#finished);
+    return this.#finished;
+  }
+
+  /** Lets go of the file; resolves to how many bytes of an unfinished one are kept for the next circuit. Never throws. */
+  async end(): Promise<number> {
+    const bytes = this.#finished ? 0 : ((await this.#target?.keep()) ?? 0);
+    this.#claim.release();
+    return bytes;
+  }
+}
+
+interface Begun {
+  readonly place: UploadPlace;
+  readonly claim: Claim;
+  /** Without one, the upload was completed over an earlier circuit. */
+  readonly target?: FileTarget;
+  readonly finished?: Finished;
+  readonly left: Iterable<number>;
+}
+
+function checkCut(put: PutRequest, { maxReadBytes, maxUploadPieces }: Limits): void {
+  const { pieceBytes } = put;
+  if (pieceBytes < minPieceBytes || pieceBytes > maxReadBytes) {
+    throw new HoplineError('PEER_PROTOCOL', `a PUT cuts its file into pieces of ${pieceBytes} bytes`);
+  }
+  if (countPieces(put) <= maxUploadPieces) return;
+  throw new HoplineError('PEER_PROTOCOL', `a PUT cuts its file into more than ${maxUploadPieces} pieces`);
+}
+
+function countPieces({ size, pieceBytes }: PutRequest): number {
+  return Math.ceil(size / pieceBytes);
+}
+
+function contentOf(
+  { size, pieceBytes }: PutRequest,
+  { name }: UploadPlace,
+  { name: algorithm }: DigestAlgorithm,
+): Content {
+  return { file: name, size, pieceBytes, algorithm };
+}
+
+/** The pieces that count: those of an earlier circuit, if the client's file has not changed since. */
+async function beginTarget(target: FileTarget, content: Content, version: string): Promise<Iterable<number>> {
+  try {
+    const { left } = await target.begin(content);
+    const isSame = [...left.values()].every((vouched) => vouched.version === version);
+    return isSame ? left.keys() : (await target.begin(content, true)).left.keys();
+  } catch (error) {
+    await target.keep();
+    throw error;
+  }
+}
+
+/** Runs of zeros in `has`; where there are more than a READY holds, the last one reaches to the end. */
+function missingRanges(has: Uint8Array): [first: number, count: number][] {
+  const ranges: [number, number][] = [];
+  for (let first = has.indexOf(0); first >= 0; ) {
+    const next = ranges.length === maxMissingRanges - 1 ? -1 : has.indexOf(1, first);
+    const end = next < 0 ? has.length : next;
+    ranges.push([first, end - first]);
+    first = next < 0 ? -1 : has.indexOf(0, end);
+  }
+  return ranges;
+}

@@ -1,0 +1,121 @@
+/**
+ * The uploads that a node takes: whether it does, how many at once, and who writes which file.
+ *
+ * Owns the claims. A client whose circuit broke without the node's noticing
+ * comes back under the same number and takes its file over; a second writer of
+ * any other number has to wait. Knows nothing about pieces.
+ * Invariant: one writer a file; a claim ends with the circuit that made it.
+ */
+
+import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
+import { type DiskCalls, loadDiskCalls } from '../io/kernel/libc.ts';
+
+/** Under what conditions files may be uploaded below the root. */
+export interface UploadRules {
+  /** Whether a client that asks for it may replace a file. @default false */
+  readonly force?: boolean | undefined;
+  /** Bytes of one file. @default what the disk holds */
+  readonly maxBytes?: number | undefined;
+}
+
+/** The right to write one file. */
+export interface Claim {
+  /** Says that the file is complete; whoever asks again under the same number is told so. */
+  finish(outcome: Finished): void;
+  release(): void;
+}
+
+export interface Finished {
+  /** Whether there was a file of that name. */
+  readonly replaced: boolean;
+}
+
+interface Holder {
+  readonly upload: string;
+  /** Ends the holder's circuit. */
+  readonly end: () => void;
+  readonly released: Promise<void>;
+}
+
+/** Uploads that are remembered after their end: a client that lost the last answer asks within seconds. */
+const maxFinished = 256;
+
+export class Uploads {
+  /** Undefined for a node that takes none. */
+  readonly rules: UploadRules | undefined;
+  /** What the system offers for writing files. */
+  readonly calls: DiskCalls;
+  readonly #limits: Limits;
+  readonly #clock: Clock;
+  readonly #holders = new Map<string, Holder>();
+  readonly #finished = new Map<string, Finished>();
+
+  constructor(rules: UploadRules | undefined, limits: Limits, clock: Clock) {
+    this.rules = rules;
+    this.calls = rules ? loadDiskCalls() : {};
+    this.#limits = limits;
+    this.#clock = clock;
+  }
+
+  /**
+   * Claims `file`, a real path, for the upload numbered `upload`; `end` must end the circuit that the claim is for.
+   * Throws `DISK_BUSY`, `LIMIT_CONNECTIONS`.
+   */
+  async claim(file: string, upload: string, end: () => void): Promise<Claim> {
+    const key = keyOf(file);
+    for (let holder = this.#holders.get(key); holder; holder = this.#holders.get(key)) {
+      if (holder.upload !== upload) throw busy(file);
+      holder.end();
+      await this.#released(file, holder);
+    }
+    if (this.#holders.size >= this.#limits.maxUploads) {
+      throw new HoplineError('LIMIT_CONNECTIONS', `the node takes its ${this.#limits.maxUploads} uploads already`);
+    }
+    let settle = () => {};
+    const released = new Promise<void>((resolve) => {
+      settle = resolve;
+    });
+    const holder = { upload, end, released };
+    this.#holders.set(key, holder);
+    return {
+      finish: (outcome) => this.#remember(`${upload} ${key}`, outcome),
+      release: () => {
+        if (this.#holders.get(key) === holder) this.#holders.delete(key);
+        settle();
+      },
+    };
+  }
+
+  /** How the upload of this number to `file` ended, if it was completed not long ago. */
+  finished(file: string, upload: string): Finished | undefined {
+    return this.#finished.get(`${upload} ${keyOf(file)}`);
+  }
+
+  async #released(file: string, { released }: Holder): Promise<void> {
+    const deadline = startDeadline(this.#clock, this.#limits.headMs, () => busy(file));
+    try {
+      await untilAborted(released, deadline.signal);
+    } finally {
+      deadline.clear();
+    }
+  }
+
+  #remember(key: string, outcome: Finished): void {
+    this.#finished.set(key, outcome);
+    for (const oldest of this.#finished.keys()) {
+      if (this.#finished.size <= maxFinished) return;
+      this.#finished.delete(oldest);
+    }
+  }
+}
+
+/** Names that differ in case alone are one file on most systems but Linux, where the lock on a file finds that out. */
+function keyOf(file: string): string {
+  return process.platform === 'linux' ? file : file.normalize('NFC').toLowerCase();
+}
+
+function busy(file: string): HoplineError {
+  return new HoplineError('DISK_BUSY', `another upload is writing ${file} at this moment`);
+}

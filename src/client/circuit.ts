@@ -88,6 +88,11 @@ export class Circuit {
     return circuit;
   }
 
+  /** Whether anything came back: then the nodes on the way understand this client. */
+  get isAnswered(): boolean {
+    return this.#answered;
+  }
+
   /** Sends requests without waiting for their answers. */
   send(requests: readonly Message[]): void {
     this.#leg.cork();

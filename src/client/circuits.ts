@@ -105,7 +105,8 @@ export class Circuits {
       return undefined;
     } catch (error) {
       await circuit?.close();
-      const failure = await locateFailure(asHoplineError(error), hops, client);
+      const isUnderstood = this.#hasBegun || circuit?.isAnswered === true;
+      const failure = await locateFailure(judge(asHoplineError(error), isUnderstood), hops, client);
       this.#client.signal.throwIfAborted();
       if (client.signal.aborted) return undefined;
       if (isFinal(failure)) throw failure;
@@ -119,6 +120,16 @@ export class Circuits {
       await circuit?.close();
     }
   }
+}
+
+/**
+ * Nodes that understood this client before understand it still: what they do not understand now was damaged on its way,
+ * and may come through another time. A cause says so, since a node's own word has none.
+ */
+function judge(error: HoplineError, isUnderstood: boolean): HoplineError {
+  const { code, hop, cause, message } = error;
+  if (code !== 'PEER_PROTOCOL' || !isUnderstood || hop === undefined || cause !== undefined) return error;
+  return new HoplineError(code, message, { hop, cause: error });
 }
 
 /** An origin whose file is busy may only not have noticed yet that a circuit of ours broke. */

@@ -97,11 +97,7 @@ export class FileSend {
   async #sendOver(circuit: Circuit, circuits: Circuits): Promise<void> {
     const { file } = this.#options;
     const ready = await circuit.receive('ready', file);
-    try {
-      await this.#sendMissing(circuit, ready, circuits);
-    } catch (error) {
-      throw damaged(asHoplineError(error));
-    }
+    await this.#sendMissing(circuit, ready, circuits);
   }
 
   async #sendMissing(circuit: Circuit, ready: AnswerOf<'ready'>, circuits: Circuits): Promise<void> {
@@ -202,16 +198,6 @@ export class FileSend {
     this.#fatal ??= asHoplineError(error);
     this.#over.abort();
   }
-}
-
-/**
- * An origin that was ready understands this client: what it does not understand later was damaged on its way, and may
- * come through another time. A cause says so, since a node's own word has none.
- */
-function damaged(error: HoplineError): HoplineError {
-  const { code, hop, cause, message } = error;
-  if (code !== 'PEER_PROTOCOL' || hop === undefined || cause !== undefined) return error;
-  return new HoplineError(code, message, { hop, cause: error });
 }
 
 /** The client's own cut, in larger pieces where these would be too many. */

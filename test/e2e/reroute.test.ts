@@ -271,3 +271,28 @@ test('a hop that damages one piece again and again is left for another, and the 
   assert.match(reroute?.failure.message ?? '', new RegExp(`piece 6 of 25 .* over ${flipper.address}$`));
   assert.equal(events.filter(({ kind }) => kind === 'retry').length, 2);
 });
+
+test('a header that was damaged on its way to the origin costs a circuit, and not the download', async (t) => {
+  const fixture = await start(t);
+  const { nodes } = await startChain(t, 1, fixture.root.path);
+  const [origin] = nodes as [RunningNode];
+  let damaged = 0;
+  const flipper = await startPeer(t, (near) => {
+    const far = net.connect({ host: '127.0.0.1', port: origin.address.port, allowHalfOpen: true });
+    far.on('error', () => near.destroy()).on('close', () => near.destroy());
+    near.on('close', () => far.destroy());
+    near.on('data', (bytes: Buffer) => {
+      // A READ that names the version comes after STATUS.
+      const place = damaged === 0 && bytes.includes('"version"') ? bytes.indexOf('"read"') : -1;
+      if (place >= 0) damaged = bytes.write('"raed"', place);
+      far.write(bytes);
+    });
+    far.on('data', (bytes: Buffer) => near.write(bytes));
+  });
+  const events = await fixture.run([flipper.address]);
+  assert.ok(damaged > 0);
+  assert.deepEqual(
+    reroutesOf(events).map(({ failure }) => failure.code),
+    ['PEER_PROTOCOL'],
+  );
+});

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { defaultLimits, HoplineError, type Limits, parseRoute, parseVia, type RoutePlan, upload } from '../index.ts';
-import { listFlag, secondsFlag, timesFlag } from './flags.ts';
+import { listFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { startInterruption } from './interruption.ts';
 import { createPutReport } from './put-report.ts';
 import { ExitWith, reportFailure } from './report.ts';
@@ -15,6 +15,7 @@ interface PutFlags {
   readonly force?: boolean;
   readonly retry?: number;
   readonly deadline?: number;
+  readonly limitRate?: number;
   readonly quiet?: boolean;
   readonly json?: boolean;
   readonly connectTimeout?: number;
@@ -44,6 +45,7 @@ export function addPutCommand(program: Command): void {
       timesFlag,
     )
     .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
+    .option('--limit-rate <RATE>', 'bytes a second at most, such as 500K, 10M or 1.5G', rateFlag)
     .option('-q, --quiet', 'print nothing but errors')
     .option('--json', 'print one JSON object a line: route, started, progress, retry, reroute, done or error')
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
@@ -70,12 +72,13 @@ async function runPut(source: string, routeFile: string | undefined, flags: PutF
   const { signal, end } = startInterruption();
   const limits: Partial<Limits> = {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
-    ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
+    ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, idleMs: flags.idleTimeout }),
   };
-  const { force, retry, deadline } = flags;
+  const { force, retry, deadline, limitRate } = flags;
   try {
     const onEvent = report.event;
-    report.done(await upload({ source, route, force, retry, deadlineMs: deadline, signal, limits, onEvent }));
+    const transfer = { retry, deadlineMs: deadline, limitRate, signal, limits };
+    report.done(await upload({ source, route, force, ...transfer, onEvent }));
   } finally {
     report.stop();
     end();

@@ -13,6 +13,7 @@ import type { Chunk } from '../io/blocks.ts';
 import { readHead } from '../io/head.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Leg } from '../io/leg.ts';
+import { limitWrites, type Writer } from '../io/limited-writer.ts';
 import { type Resolver, reachHop } from '../io/resolve.ts';
 import { formatHop, type Hop } from '../wire/address.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../wire/messages.ts';
@@ -54,6 +55,7 @@ export class Circuit {
   readonly #leg: Leg;
   readonly #client: ClientContext;
   readonly #intake: Intake;
+  readonly #writer: Writer;
   #file = '';
   #answered = false;
   #sentMs: number;
@@ -68,6 +70,7 @@ export class Circuit {
     this.hops = hops;
     this.#client = client;
     this.#intake = new Intake(leg, nameHop(1, hops), client);
+    this.#writer = limitWrites(leg, client.rate);
     this.#sentMs = client.clock.now();
     const { signal } = client;
     const close = () => void this.close();
@@ -107,11 +110,12 @@ export class Circuit {
 
   /** Sends a request and the raw bytes that follow it; settles when their buffer is free. Throws what broke the circuit. */
   sendPiece(request: Message, bytes: Buffer): Promise<void> {
-    this.#leg.cork();
     this.#due += 1;
     this.#sentMs = this.#client.clock.now();
-    this.#leg.post(encodeMessage(request));
-    const written = this.#leg.write(bytes);
+    this.#leg.cork();
+    // In one queue: under a limit, a piece is still leaving when the next one is sent.
+    this.#writer.write(encodeMessage(request)).catch(() => {});
+    const written = this.#writer.write(bytes);
     this.#leg.uncork();
     return written;
   }

@@ -6,8 +6,9 @@
 
 import type { Clock } from '../core/clock.ts';
 import type { Limits } from '../core/limits.ts';
-import { type Chunk, splitChunk } from '../io/blocks.ts';
+import type { Chunk } from '../io/blocks.ts';
 import type { Leg } from '../io/leg.ts';
+import { holdBack } from '../io/limited-reader.ts';
 import type { RateLimit } from '../io/rate.ts';
 import { Pace } from './pace.ts';
 
@@ -46,7 +47,7 @@ export class Intake {
     } finally {
       this.#pace.end(chunk?.bytes.length ?? 0);
     }
-    return chunk && this.#rate ? this.#hold(chunk, this.#rate) : chunk;
+    return chunk && holdBack(this.#leg, chunk, this.#rate, this.#signal);
   }
 
   /** An answer is waited for from now on, if not for ever; `isContent` where content is due with it. */
@@ -57,14 +58,5 @@ export class Intake {
   /** The answer came, or the wait for it failed. */
   endAnswer(): void {
     this.#pace.end(0);
-  }
-
-  /** As much of the chunk as the limit allows by now; the rest is read next. */
-  async #hold(chunk: Chunk, rate: RateLimit): Promise<Chunk> {
-    const allowed = await rate.allow(chunk.bytes.length, this.#signal);
-    if (allowed === chunk.bytes.length) return chunk;
-    const [head, tail] = splitChunk(chunk, allowed);
-    this.#leg.unread(tail);
-    return head;
   }
 }

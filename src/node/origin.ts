@@ -89,14 +89,14 @@ class OriginCircuit {
     this.#leg = leg;
     this.#open = open;
     this.#node = node;
-    const rate = node.openRates()?.back;
-    this.#outbox = new Outbox(limitWrites(leg, rate), node.limits.maxBlockBytes);
-    this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel, rate);
+    const rates = node.openRates();
+    this.#outbox = new Outbox(limitWrites(leg, rates?.back), node.limits.maxBlockBytes);
+    this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel, rates?.back);
     const send = async (message: Message) => {
       await this.#send(message);
       this.flush();
     };
-    this.#receiver = new Receiver({ leg, open, node, send });
+    this.#receiver = new Receiver({ leg, open, node, rate: rates?.forward, send });
   }
 
   get summary(): { files: number; bytes: number; entries: number } {

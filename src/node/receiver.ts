@@ -10,6 +10,8 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { HeldChunks } from '../io/blocks.ts';
 import type { Leg } from '../io/leg.ts';
+import { holdBack } from '../io/limited-reader.ts';
+import type { RateLimit } from '../io/rate.ts';
 import type { Message, Open, RequestOf } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
 import { Upload } from './upload.ts';
@@ -18,6 +20,8 @@ export interface ReceiverOptions {
   readonly leg: Leg;
   readonly open: Open;
   readonly node: NodeContext;
+  /** Of what comes from the client. */
+  readonly rate: RateLimit | undefined;
   /** Sends an answer at once. Throws what broke the leg. */
   readonly send: (message: Message) => Promise<void>;
 }
@@ -58,14 +62,16 @@ export class Receiver {
 
   /** Takes a piece. Throws `HASH_MISMATCH` if it is not what its digest says, `PEER_PROTOCOL`, and what broke the leg. */
   async write({ index, digest }: RequestOf<'write'>): Promise<void> {
-    const { leg } = this.#options;
+    const { leg, rate } = this.#options;
+    const { signal } = this.#failed;
     const upload = this.#current('WRITE');
     const held = new HeldChunks(2);
     const hasher = upload.algorithm.start();
     try {
       for (let left = upload.lengthOf(index); left > 0; ) {
-        const chunk = await leg.read(left, this.#failed.signal);
-        if (chunk === null) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
+        const read = await leg.read(left, signal);
+        if (read === null) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
+        const chunk = await holdBack(leg, read, rate, signal);
         left -= chunk.bytes.length;
         hasher.update(chunk.bytes);
         held.add(chunk);

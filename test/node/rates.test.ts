@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { utimes } from 'node:fs/promises';
+import { readFile, utimes } from 'node:fs/promises';
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { download, type NodeOptions, parseVia, type RunningNode, startNode } from '../../src/index.ts';
+import { download, type NodeOptions, parseVia, type RunningNode, startNode, upload } from '../../src/index.ts';
 import { addressOf, startChain } from '../support/chain.ts';
 import { advanceUntil, FakeClock } from '../support/legs.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -77,6 +77,28 @@ for (const limited of ['relay', 'origin'] as const) {
     const run = await startLimited(t, limited, { limitRateTotal: rate, limits: { quietMs: 1 } });
     const ms = await timeDownloads(run, { classic: true });
     assert.ok(ms >= due(size) - 20, `${ms} ms`);
+  });
+}
+
+for (const limited of ['client', 'relay', 'origin'] as const) {
+  test(`an upload keeps to the rate of the ${limited}`, async (t) => {
+    const root = await makeTempRoot(t);
+    const into = await makeTempRoot(t);
+    const content = await root.writeRandom('data.bin', size);
+    const clock = new FakeClock();
+    const nodes: RunningNode[] = [];
+    t.after(() => advanceUntil(clock, Promise.all(nodes.map((node) => node.close({ graceMs: 0 })))));
+    for (const role of ['relay', 'origin'] as const) {
+      const limits = role === limited ? { limitRate: rate, clock } : {};
+      const { nodes: started } = await startChain(t, 1, into.path, { ...limits, uploads: {} });
+      nodes.push(...started);
+    }
+    const route = parseVia(nodes.map(addressOf).join(','), 'copy.bin');
+    const own = limited === 'client' ? { limitRate: rate, clock } : {};
+    const began = clock.now();
+    await advanceUntil(clock, upload({ source: path.join(root.path, 'data.bin'), route, ...own }));
+    assert.ok(clock.now() - began >= due(size) - 20, `${clock.now() - began} ms`);
+    assert.ok((await readFile(path.join(into.path, 'copy.bin'))).equals(content));
   });
 }
 

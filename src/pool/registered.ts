@@ -23,8 +23,11 @@ export class RegisteredMembers implements MemberSource {
     return true;
   }
 
-  remove(name: string): void {
-    if (this.#members.delete(name)) this.#report();
+  /** Says whether there was such a member. */
+  remove(name: string): boolean {
+    const removed = this.#members.delete(name);
+    if (removed) this.#report();
+    return removed;
   }
 
   watch(report: (members: readonly Member[]) => void, signal: AbortSignal): Promise<void> {

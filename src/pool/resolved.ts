@@ -8,7 +8,7 @@
  */
 
 import { Resolver } from 'node:dns/promises';
-import { type Clock, untilAborted } from '../core/clock.ts';
+import { type Clock, pause, untilAborted } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { type Port, parsePort } from '../wire/address.ts';
@@ -121,17 +121,4 @@ function sorted(members: readonly Member[]): Member[] {
 
 function shortest(addresses: readonly ResolvedAddress[], mostMs: number): number {
   return Math.min(mostMs, ...addresses.map(({ ttl }) => ttl * 1000));
-}
-
-function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const settle = () => {
-      cancel();
-      signal.removeEventListener('abort', settle);
-      resolve();
-    };
-    const cancel = clock.after(ms, settle);
-    signal.addEventListener('abort', settle, { once: true });
-  });
 }

@@ -9,7 +9,7 @@
 
 import { isUtf8 } from 'node:buffer';
 import * as v from 'valibot';
-import type { HoplineError } from '../core/errors.ts';
+import { HoplineError } from '../core/errors.ts';
 import { type Port, parsePort } from './address.ts';
 import { bad, type Decoded, more, ok } from './decoded.ts';
 import { ObjectScanner, skipSpace } from './json-object.ts';
@@ -113,9 +113,29 @@ export function createPacketDecoder(maxPayloadBytes: number): PacketDecoder {
   };
 }
 
-/** A message, as a client sends it. */
-export function encodeMessagePacket(id: Scalar, policy: Scalar, payload: string): Buffer {
-  return encode({ type: 0, srcid: id, privPoliId: policy, payloadsize: Buffer.byteLength(payload), payload });
+/**
+ * A message from the text of a packet; with `id`, as from that client.
+ * Throws `USAGE_INVALID` for what is not a packet of type 0. No length is too long for it.
+ */
+export function parseMessage(text: string, id?: string): MessagePacket {
+  const bytes = Buffer.from(text);
+  const decoded = createPacketDecoder(bytes.length)(bytes);
+  if (decoded.kind === 'bad') throw new HoplineError('USAGE_INVALID', `the packet: ${decoded.error.message}`);
+  if (decoded.kind === 'more' || decoded.value.kind !== 'message' || decoded.used < bytes.length) {
+    throw new HoplineError('USAGE_INVALID', 'the packet: expected one JSON object with "type": 0, and nothing else');
+  }
+  const message = decoded.value;
+  return id === undefined
+    ? message
+    : parseMessage(JSON.stringify({ ...message.fields, srcid: inForm(id, message.form) }));
+}
+
+/** A message as client `id` sends it. Throws `USAGE_INVALID` for a policy that is too long. */
+export function createMessage(id: string, policy: string, payload: string): MessagePacket {
+  const payloadsize = Buffer.byteLength(payload);
+  return parseMessage(
+    JSON.stringify({ type: 0, srcid: inForm(id, 'number'), privPoliId: policy, payloadsize, payload }),
+  );
 }
 
 /** The setup of a server that listens on `listenport`. */

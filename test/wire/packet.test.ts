@@ -5,15 +5,16 @@ import { HoplineError } from '../../src/core/errors.ts';
 import {
   type AnswerPacket,
   answerInForm,
+  createMessage,
   createPacketDecoder,
   encodeAnswer,
-  encodeMessagePacket,
   encodeProbe,
   encodeRefusal,
   encodeSetup,
   type MessagePacket,
   messageInForm,
   type Packet,
+  parseMessage,
 } from '../../src/wire/packet.ts';
 import { assertBad, decodeEveryWay, fuzzDecoder } from '../support/decoding.ts';
 
@@ -190,9 +191,19 @@ test('what is sent is what is understood', () => {
   assert.ok(setup.kind === 'setup', setup.kind);
   assert.deepEqual([setup.id, setup.policy, setup.port], ['100', 'PP_1', 124]);
   assert.deepEqual(parsed(encodeProbe('string')), { type: '-2' });
-  const sent = decodeEveryWay(decode, encodeMessagePacket(5, 'PP_1', 'é'));
-  assert.ok(sent.kind === 'message', sent.kind);
+  const sent = createMessage('5', 'PP_1', 'é');
   assert.deepEqual([sent.source, sent.policy, sent.payload, sent.fields.payloadsize], [5, 'PP_1', 'é', 2]);
+});
+
+test('a file holds one message; another client may be named, in the form of the file', () => {
+  const text = '{"type":"0","privPoliId":"PP_1","srcid":"5","payload":"xyz"}\n';
+  assert.equal(parseMessage(text).bytes.toString(), text.trim());
+  assert.equal(parseMessage(text, '7').source, '7');
+  assert.equal(parseMessage('{"type":0,"privPoliId":1,"payload":"x"}', '7').source, 7);
+  assert.equal(parseMessage(JSON.stringify({ type: 0, privPoliId: 1, payload: 'x'.repeat(1e6) })).payload.length, 1e6);
+  for (const wrong of ['', '{', 'xyz', '{"type":-2}', text + text, '{"type":0,"payload":"x"}']) {
+    assert.throws(() => parseMessage(wrong), { code: 'USAGE_INVALID' }, wrong);
+  }
 });
 
 const rows: readonly (readonly [what: string, text: string])[] = [

@@ -400,6 +400,23 @@ test('a connection to a server is kept for the next message, for a moment', asyn
   assert.equal(await ask(server.port, 'PP_1'), '1');
 });
 
+test('a kept connection that breaks under its second message costs no message, though there is one server only', async (t) => {
+  let breaks = 0;
+  const server = await startPeer(t, (socket) => {
+    let answered = 0;
+    socket.on('data', (bytes) => {
+      if (!bytes.includes('"payload"')) return;
+      answered += 1;
+      if (answered === 1) return socket.write(JSON.stringify({ type: 2, srcid: 1, payload: sha1('xyz') }));
+      breaks += 1;
+      socket.resetAndDestroy();
+    });
+  });
+  const front = await start(t, { policies: [{ name: 'PP_1', members: [hopOf(server.port)] }] });
+  for (let turn = 0; turn < 3; turn += 1) assert.equal(await ask(front.address.port, 'PP_1'), '1');
+  assert.equal(breaks, 2);
+});
+
 test('a server that was restarted on its port costs no message, though connections to it were kept', async (t) => {
   const front = await start(t, { limits: { keepMs: 60_000 } });
   const first = await startServer(t, front.address, 'PP_1', '1');

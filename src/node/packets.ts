@@ -39,13 +39,16 @@ const refusesOne: ReadonlySet<ErrorCode> = new Set([
 export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRights): Promise<void> {
   const { limits, log } = node;
   const decode = createPacketDecoder(limits.maxPayloadBytes);
-  const gone = new AbortController();
-  void leg.closed.then(() => gone.abort(new HoplineError('PEER_LOST', `${leg.peer} left before its answer`)));
+  let gone: AbortSignal | undefined;
+  const whenGone = () => {
+    gone ??= abortsWhenClosed(leg);
+    return gone;
+  };
   let messages = 0;
   for (let ms = limits.headMs; ; ms = limits.idleMs) {
     const packet = await nextPacket(leg, decode, ms, node);
     if (packet === null) break;
-    const answer = await answerPacket(packet, leg, node, rights, gone.signal);
+    const answer = await answerPacket(packet, leg, node, rights, whenGone);
     if (answer) await leg.write(answer);
     if (packet.kind === 'message') messages += 1;
   }
@@ -74,12 +77,12 @@ async function answerPacket(
   leg: Leg,
   node: NodeContext,
   rights: PacketRights,
-  gone: AbortSignal,
+  whenGone: () => AbortSignal,
 ): Promise<Buffer | undefined> {
   try {
     switch (packet.kind) {
       case 'message':
-        return await answer(packet, node, gone);
+        return await answer(packet, node, whenGone);
       case 'setup':
         register(packet, leg, node, rights);
         return encodeProbe(packet.form);
@@ -98,13 +101,19 @@ async function answerPacket(
   }
 }
 
-async function answer(message: MessagePacket, node: NodeContext, gone: AbortSignal): Promise<Buffer> {
+function abortsWhenClosed(leg: Leg): AbortSignal {
+  const gone = new AbortController();
+  void leg.closed.then(() => gone.abort(new HoplineError('PEER_LOST', `${leg.peer} left before its answer`)));
+  return gone.signal;
+}
+
+async function answer(message: MessagePacket, node: NodeContext, whenGone: () => AbortSignal): Promise<Buffer> {
   const { limits, server, policies, metrics } = node;
   if (Buffer.byteLength(message.payload) > limits.maxPayloadBytes) {
     throw new HoplineError('LIMIT_PAYLOAD', `a payload has at most ${limits.maxPayloadBytes} bytes`);
   }
   const isOwn = server?.policy === message.policy;
-  const bytes = isOwn ? answerMessage(message, server.id) : await policies.pass(message, gone);
+  const bytes = isOwn ? answerMessage(message, server.id) : await policies.pass(message, whenGone());
   metrics.messages += 1;
   return bytes;
 }

@@ -2,8 +2,9 @@
  * Connections to the servers of policies: one message at a time on each, kept for the next for a moment.
  *
  * An original server may serve one connection until that ends, and no other
- * meanwhile. So a connection that has become free is not kept while another to
- * the same server has never been answered: that one may be waiting for it to end.
+ * meanwhile. So a connection that has become free is closed after `patienceMs`
+ * while another to the same server has never been answered: that one may be
+ * waiting for it to end. A server that answers two at once is known to be no such.
  * Invariant: once `close()` has settled, no kept connection is left.
  * Specification: docs/protocol.md#packets
  */
@@ -23,6 +24,9 @@ export interface ServerConnectionsOptions {
   readonly resolve: Resolver;
 }
 
+/** Long enough for a server that serves several connections to show it. */
+const patienceMs = 10;
+
 interface Kept {
   readonly leg: Leg;
   readonly cancelEnd: () => void;
@@ -32,9 +36,15 @@ interface Kept {
 interface Lane {
   readonly name: string;
   readonly kept: Kept[];
+  /** Connections that are free, but may have to end so that the server turns to another. */
+  readonly inTheWay: Kept[];
   /** Connections that wait for their first answer. */
   unanswered: number;
+  /** Connections that were answered before and wait again. */
+  reused: number;
   messages: number;
+  /** Whether the server has answered on one connection while another was open. */
+  isParallel: boolean;
 }
 
 export class ServerConnections {
@@ -52,11 +62,15 @@ export class ServerConnections {
    */
   async ask(server: Hop, message: Buffer, signal: AbortSignal): Promise<AnswerPacket | RefusalPacket> {
     const name = formatHop(server);
-    const lane = this.#lanes.get(name) ?? { name, kept: [], unanswered: 0, messages: 0 };
+    const lane = this.#lanes.get(name) ?? newLane(name);
     this.#lanes.set(name, lane);
     lane.messages += 1;
     try {
       return (await this.#askKept(lane, message, signal)) ?? (await this.#askFresh(lane, server, message, signal));
+    } catch (error) {
+      // Whatever listens there from now on may be another.
+      lane.isParallel = false;
+      throw error;
     } finally {
       lane.messages -= 1;
       this.#tidy(lane);
@@ -77,7 +91,7 @@ export class ServerConnections {
 
   async close(): Promise<void> {
     this.#isClosed = true;
-    const kept = [...this.#lanes.values()].flatMap((lane) => lane.kept.splice(0));
+    const kept = [...this.#lanes.values()].flatMap((lane) => [...lane.kept.splice(0), ...lane.inTheWay.splice(0)]);
     for (const { leg, cancelEnd } of kept) {
       cancelEnd();
       leg.destroy();
@@ -93,11 +107,14 @@ export class ServerConnections {
         kept.leg.destroy();
         continue;
       }
+      lane.reused += 1;
       try {
         return await this.#exchange(lane, kept.leg, message, this.#options.limits.answerMs, signal);
       } catch (error) {
         signal.throwIfAborted();
         if (asHoplineError(error).code !== 'PEER_LOST') throw error;
+      } finally {
+        lane.reused -= 1;
       }
     }
     return undefined;
@@ -107,9 +124,13 @@ export class ServerConnections {
     const { clock, limits } = this.#options;
     const began = clock.now();
     let isUnanswered = true;
-    const answered = () => {
+    const settle = () => {
       if (isUnanswered) lane.unanswered -= 1;
       isUnanswered = false;
+    };
+    const answered = () => {
+      settle();
+      this.#noteAnswer(lane);
     };
     lane.unanswered += 1;
     try {
@@ -117,7 +138,7 @@ export class ServerConnections {
       const leftMs = Math.max(1, limits.answerMs - (clock.now() - began));
       return await this.#exchange(lane, leg, message, leftMs, signal, answered);
     } finally {
-      answered();
+      settle();
     }
   }
 
@@ -157,20 +178,37 @@ export class ServerConnections {
   }
 
   #keep(lane: Lane, leg: Leg): void {
-    if (this.#isClosed || lane.unanswered > 0 || !leg.isQuiet) {
+    if (this.#isClosed || !leg.isQuiet) {
       leg.destroy();
       return;
     }
+    const isInTheWay = lane.unanswered > 0 && !lane.isParallel;
+    const [list, ms] = isInTheWay ? [lane.inTheWay, patienceMs] : [lane.kept, this.#options.limits.keepMs];
     const end = () => {
-      lane.kept.splice(lane.kept.indexOf(kept), 1);
+      list.splice(list.indexOf(kept), 1);
       leg.destroy();
       this.#tidy(lane);
     };
-    const kept = { leg, cancelEnd: this.#options.clock.after(this.#options.limits.keepMs, end) };
-    lane.kept.push(kept);
+    const kept: Kept = { leg, cancelEnd: this.#options.clock.after(ms, end) };
+    list.push(kept);
   }
 
-  #tidy({ name, messages, kept }: Lane): void {
-    if (messages === 0 && kept.length === 0) this.#lanes.delete(name);
+  /** A connection has its first answer: if another is open beside it, none is ever in the way. */
+  #noteAnswer(lane: Lane): void {
+    const open = [...lane.kept, ...lane.inTheWay].some(({ leg }) => leg.isQuiet);
+    if (lane.isParallel || (!open && lane.reused === 0)) return;
+    lane.isParallel = true;
+    for (const { leg, cancelEnd } of lane.inTheWay.splice(0)) {
+      cancelEnd();
+      this.#keep(lane, leg);
+    }
   }
+
+  #tidy({ name, messages, kept, inTheWay }: Lane): void {
+    if (messages + kept.length + inTheWay.length === 0) this.#lanes.delete(name);
+  }
+}
+
+function newLane(name: string): Lane {
+  return { name, kept: [], inTheWay: [], unanswered: 0, reused: 0, messages: 0, isParallel: false };
 }

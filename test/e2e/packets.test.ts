@@ -407,9 +407,11 @@ test('a kept connection that breaks under its second message costs no message, t
     socket.on('data', (bytes) => {
       if (!bytes.includes('"payload"')) return;
       answered += 1;
-      if (answered === 1) return socket.write(JSON.stringify({ type: 2, srcid: 1, payload: sha1('xyz') }));
-      breaks += 1;
-      socket.resetAndDestroy();
+      if (answered === 1) socket.write(JSON.stringify({ type: 2, srcid: 1, payload: sha1('xyz') }));
+      else {
+        breaks += 1;
+        socket.resetAndDestroy();
+      }
     });
   });
   const front = await start(t, { policies: [{ name: 'PP_1', members: [hopOf(server.port)] }] });

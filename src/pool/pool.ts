@@ -106,7 +106,7 @@ export class Pool {
   ): Promise<T> {
     const { name, clock, log, maxTries } = this.#options;
     const tried = new Set<Slot>();
-    let failure: unknown = new HoplineError('POOL_EMPTY', `no member of ${name} is up`);
+    let failure: unknown;
     for (let tries = 0; tries < maxTries; tries += 1) {
       const slot = this.#pick(tried, options.key);
       if (!slot) break;
@@ -132,7 +132,7 @@ export class Pool {
         slot.inFlight -= 1;
       }
     }
-    throw failure;
+    throw failure ?? new HoplineError('POOL_EMPTY', `no member of ${name} is up`);
   }
 
   /** Checks a member now if it is down, since there is reason to think that it is back. */

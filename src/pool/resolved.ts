@@ -14,13 +14,13 @@ import type { Logger } from '../core/log.ts';
 import { type Port, parsePort } from '../wire/address.ts';
 import type { Member, MemberSource } from './member.ts';
 
-export interface ResolvedAddress {
+interface ResolvedAddress {
   readonly address: string;
   /** Seconds. */
   readonly ttl: number;
 }
 
-export interface ServiceRecord {
+interface ServiceRecord {
   readonly name: string;
   readonly port: number;
   readonly priority: number;

@@ -56,7 +56,7 @@ export interface RefusalPacket extends Received {
   readonly code: WireCode | undefined;
 }
 
-export interface ProbePacket extends Received {
+interface ProbePacket extends Received {
   readonly kind: 'probe';
 }
 

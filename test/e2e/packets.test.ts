@@ -13,6 +13,7 @@ import {
   startNode,
 } from '../../src/index.ts';
 import type { Port } from '../../src/wire/address.ts';
+import { encodeMessage } from '../../src/wire/messages.ts';
 import { connectRaw, receiveAll, startPeer, until } from '../support/chain.ts';
 import {
   type Habits,
@@ -462,14 +463,8 @@ test('messages go over hops to the front, and refusals come back from wherever t
 test('behind OPEN nobody registers', async (t) => {
   const front = await start(t);
   const socket = await connectRaw(t, front);
-  const json = JSON.stringify({
-    type: 'open',
-    hops: [`127.0.0.1:${front.address.port}`],
-    hop: 1,
-    trace: '0'.repeat(32),
-    deadlineMs: 1000,
-  });
-  const open = Buffer.concat([Buffer.from([0xff, 0x48, 0x4c, 1, 0, 0, 0, json.length]), Buffer.from(json)]);
+  const hops = [`127.0.0.1:${front.address.port}`];
+  const open = encodeMessage({ type: 'open', hops, hop: 1, trace: '0'.repeat(32), deadlineMs: 1000 });
   const [denied] = await exchange(socket, Buffer.concat([open, Buffer.from(setup)]));
   assert.equal(denied?.code, 'REGISTER_DENIED');
 });

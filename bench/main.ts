@@ -9,6 +9,7 @@ import { runChain } from './scenarios/chain.ts';
 import { runConcurrency } from './scenarios/concurrency.ts';
 import { runGrowth } from './scenarios/growth.ts';
 import { runLatency } from './scenarios/latency.ts';
+import { runMessages } from './scenarios/messages.ts';
 import { runSmall } from './scenarios/small.ts';
 
 const scenarios: Readonly<Record<ScenarioName, (bench: Bench, content: Content) => Promise<void>>> = {
@@ -17,6 +18,7 @@ const scenarios: Readonly<Record<ScenarioName, (bench: Bench, content: Content) 
   concurrency: runConcurrency,
   latency: runLatency,
   growth: runGrowth,
+  messages: runMessages,
 };
 
 const started = new Date();

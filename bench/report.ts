@@ -16,6 +16,8 @@ const axes: Readonly<Record<string, { readonly label: string; readonly format: (
   concurrency: { label: 'clients', format: String },
   latency: { label: 'ms a leg', format: String },
   growth: { label: 'file size', format: formatSize },
+  'messages-kept': { label: 'clients', format: String },
+  'messages-fresh': { label: 'clients', format: String },
 };
 
 interface Chart extends Omit<ChartOptions, 'formatX' | 'xLabel'> {

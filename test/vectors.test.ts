@@ -8,8 +8,9 @@ import { decodeClassicRequest, decodeClassicSize } from '../src/wire/classic.ts'
 import type { Decoded } from '../src/wire/decoded.ts';
 import { detectDialect } from '../src/wire/dialect.ts';
 import { decodeAnswer, decodeOpen, decodeRequest } from '../src/wire/messages.ts';
+import { createPacketDecoder } from '../src/wire/packet.ts';
 
-const { maxHeaderBytes, maxClassicBytes } = defaultLimits;
+const { maxHeaderBytes, maxClassicBytes, maxPayloadBytes } = defaultLimits;
 const folder = new URL('../fixtures/wire/', import.meta.url);
 
 const decoders: Record<string, (bytes: Buffer) => Decoded<unknown>> = {
@@ -23,6 +24,12 @@ const decoders: Record<string, (bytes: Buffer) => Decoded<unknown>> = {
     return { ...decoded, value: { name, hops } };
   },
   'classic-size': decodeClassicSize,
+  packet: (bytes) => {
+    const decoded = createPacketDecoder(maxPayloadBytes)(bytes);
+    if (decoded.kind !== 'ok' || decoded.value.kind === 'blank') return decoded;
+    const { fields, bytes: _bytes, ...value } = decoded.value;
+    return { ...decoded, value: JSON.parse(JSON.stringify(value)) };
+  },
   dialect: (bytes) => detectDialect(bytes, maxClassicBytes),
 };
 

@@ -1,13 +1,24 @@
 /** How the values of flags are written, with one sentence for each that is not. */
 
 import { InvalidArgumentError } from 'commander';
-import { parseListen } from '../index.ts';
+import { type Hop, parseHop, parseListen } from '../index.ts';
 
 /** HOST:PORT to listen on; port 0 picks one. */
 export function listenFlag(text: string): { readonly host: string; readonly port: number } {
   const listen = parseListen(text);
   if (!listen) throw new InvalidArgumentError('Expected HOST:PORT, such as 127.0.0.1:7001 or [::1]:0.');
   return listen;
+}
+
+/** HOST:PORT of another node. */
+export function hopFlag(text: string): Hop {
+  const parsed = parseHop(text);
+  if (parsed.kind === 'bad') throw new InvalidArgumentError(`Expected ${parsed.expected}.`);
+  return parsed.hop;
+}
+
+export function hopsFlag(text: string, earlier: readonly Hop[] = []): readonly Hop[] {
+  return [...earlier, hopFlag(text)];
 }
 
 /** Seconds, above zero; becomes milliseconds. */

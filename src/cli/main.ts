@@ -13,6 +13,7 @@ import { addGetCommand } from './get-command.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addPutCommand } from './put-command.ts';
 import { reportFailure } from './report.ts';
+import { addSendCommand } from './send-command.ts';
 
 // A reader that went away (`| head`) is no reason to fail: the work goes on without it.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
@@ -29,6 +30,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addGetCommand(program);
   addPutCommand(program);
   addNodeCommand(program);
+  addSendCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
   for (const command of [program, ...program.commands]) {

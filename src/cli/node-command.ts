@@ -4,13 +4,15 @@ import { type Command, Option } from 'commander';
 import {
   defaultLimits,
   formatHop,
+  type Hop,
   HoplineError,
   type Limits,
+  type NodeOptions,
   parseListen,
   startNode,
   type UploadRules,
 } from '../index.ts';
-import { bytesFlag, countFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
+import { bytesFlag, countFlag, hopsFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
 import { openPrompts } from './prompt.ts';
 import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
@@ -22,6 +24,11 @@ interface NodeFlags {
   readonly writable?: boolean;
   readonly force?: boolean;
   readonly maxUpload?: number;
+  readonly policy?: string;
+  readonly id?: string;
+  readonly register?: readonly Hop[];
+  readonly registerFrom?: readonly string[];
+  readonly maxPayload?: number;
   readonly workers?: number;
   readonly digestCache?: string;
   readonly limitRate?: number;
@@ -54,6 +61,15 @@ export function addNodeCommand(program: Command): void {
     .option('--writable', 'take uploads below the root')
     .option('-f, --force', 'with --writable: let an upload replace a file, if its client asks for that too')
     .option('--max-upload <SIZE>', 'with --writable: bytes of one file, such as 500M or 10G', bytesFlag)
+    .option('--policy <ID>', 'serve this policy: answer its messages with their SHA-1')
+    .option('--id <ID>', 'with --policy: what this server is called in its answers (default: its port)')
+    .option('--register <HOST:PORT>', 'with --policy: a front to register with; repeatable', hopsFlag)
+    .option(
+      '--register-from <CIDR>',
+      'networks that servers may register from; repeatable. On loopback, loopback may; else nobody',
+      listFlag,
+    )
+    .option('--max-payload <BYTES>', `of a message (default: ${defaultLimits.maxPayloadBytes})`, countFlag)
     .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
     .option('--limit-rate <RATE>', 'bytes a second of each circuit, each way, such as 500K, 10M or 1.5G', rateFlag)
     .option('--limit-rate-total <RATE>', 'of all circuits together, each way; of each worker', rateFlag)
@@ -76,7 +92,9 @@ export function addNodeCommand(program: Command): void {
       '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
         '  $ hopline node --listen 10.0.0.2:7001 --root ./incoming --writable --max-upload 10G\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001\n' +
-        '  $ hopline node --listen 0.0.0.0:7001 --root ./files --limit-rate 10M --limit-rate-total 50M',
+        '  $ hopline node --listen 0.0.0.0:7001 --root ./files --limit-rate 10M --limit-rate-total 50M\n' +
+        '  $ hopline node --listen 127.0.0.1:10000\n' +
+        '  $ hopline node --listen 127.0.0.1:10001 --policy PP_1 --register 127.0.0.1:10000',
     )
     .action(runNode);
 }
@@ -89,6 +107,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
   }
   const limits: Partial<Limits> = {
     ...(flags.maxConnections === undefined ? {} : { maxConnections: flags.maxConnections }),
+    ...(flags.maxPayload === undefined ? {} : { maxPayloadBytes: flags.maxPayload }),
     ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
@@ -103,6 +122,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     limitRate: flags.limitRate,
     limitRateTotal: flags.limitRateTotal,
     uploads,
+    ...packetOptions(flags),
     limits,
     kernel,
     log,
@@ -121,6 +141,14 @@ function uploadRules({ writable, force, maxUpload }: NodeFlags): UploadRules | u
   if (writable) return { force, maxBytes: maxUpload };
   if (!force && maxUpload === undefined) return undefined;
   throw new HoplineError('USAGE_INVALID', `${force ? '--force' : '--max-upload'} goes with --writable`);
+}
+
+/** Workers take no registrations: each would know other servers. */
+function packetOptions({ policy, id, register, registerFrom = [] }: NodeFlags): Partial<NodeOptions> {
+  const from = { registerFrom: isWorker ? false : registerFrom } as const;
+  if (policy !== undefined) return { ...from, server: { policy, id, register } };
+  if (id === undefined && register === undefined) return from;
+  throw new HoplineError('USAGE_INVALID', '--id and --register are for a server: say which --policy');
 }
 
 function printListening(address: string): void {

@@ -43,6 +43,20 @@ export function startDeadline(clock: Clock, ms: number, late: () => Error, outer
   };
 }
 
+/** Settles after `ms` milliseconds, or as soon as the signal aborts; never rejects. */
+export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve();
+    const settle = () => {
+      cancel();
+      signal.removeEventListener('abort', settle);
+      resolve();
+    };
+    const cancel = clock.after(ms, settle);
+    signal.addEventListener('abort', settle, { once: true });
+  });
+}
+
 /** Settles as `work` does, or rejects with the signal's reason if it aborts first; `work` itself goes on unheeded. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {

@@ -26,12 +26,17 @@ export const errorCodes = [
   'PEER_VERSION',
   // The operator of a node: it is told not to.
   'POLICY_DENIED',
+  'REGISTER_DENIED',
   'LIMIT_CONNECTIONS',
   'LIMIT_HEAD',
   'LIMIT_HOPS',
   'LIMIT_LISTING',
+  'LIMIT_PAYLOAD',
   'NODE_STOPPING',
   'LISTEN_FAILED',
+  // The servers of a policy.
+  'POLICY_UNKNOWN',
+  'POOL_EMPTY',
   // The file at the origin.
   'FILE_NOT_FOUND',
   'FILE_DENIED',

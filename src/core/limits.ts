@@ -47,6 +47,22 @@ export interface Limits {
   readonly maxConnections: number;
   /** Connections above that which are told so at once; one more is dropped without a word. */
   readonly maxRefusals: number;
+  /** Bytes of a message's payload, in UTF-8. */
+  readonly maxPayloadBytes: number;
+  /** Policies that servers may register for at one node. */
+  readonly maxPools: number;
+  /** Members of one pool. */
+  readonly maxPoolMembers: number;
+  /** Members that one request is tried on. */
+  readonly maxPoolTries: number;
+  /** Milliseconds for a member to be connected to and to answer, before another one is tried. */
+  readonly answerMs: number;
+  /** Milliseconds that a connection to a server is kept without a message. */
+  readonly keepMs: number;
+  /** Milliseconds after which a server registers again. */
+  readonly registerMs: number;
+  /** Milliseconds after which a registered server that is down is forgotten. */
+  readonly forgetMs: number;
   /** Milliseconds for one attempt to open a TCP connection. */
   readonly connectMs: number;
   /** Milliseconds from the first leg's opening to the origin's first answer. */
@@ -101,6 +117,14 @@ export const defaultLimits: Limits = {
   maxDigestCacheFiles: 4096,
   maxConnections: 2048,
   maxRefusals: 1024,
+  maxPayloadBytes: 1024,
+  maxPools: 256,
+  maxPoolMembers: 256,
+  maxPoolTries: 4,
+  answerMs: 5_000,
+  keepMs: 1_000,
+  registerMs: 2_000,
+  forgetMs: 600_000,
   connectMs: 10_000,
   openMs: 30_000,
   headMs: 10_000,

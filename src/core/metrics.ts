@@ -19,6 +19,8 @@ export interface NodeStats {
   /** Files that were uploaded to the end, and bytes of pieces that were taken in. */
   readonly uploaded: number;
   readonly bytesUploaded: number;
+  /** Messages that were answered here as a server, or passed on to one and back as a front. */
+  readonly messages: number;
   /** Refusals and failed circuits by code. */
   readonly failures: Readonly<Partial<Record<ErrorCode, number>>>;
 }
@@ -32,6 +34,7 @@ export class Metrics {
   bytesServed = 0;
   uploaded = 0;
   bytesUploaded = 0;
+  messages = 0;
   readonly #failures = new Map<ErrorCode, number>();
 
   countFailure(code: ErrorCode): void {
@@ -39,7 +42,7 @@ export class Metrics {
   }
 
   snapshot(): NodeStats {
-    const { accepted, open, relayed, served, bytesRelayed, bytesServed, uploaded, bytesUploaded } = this;
+    const { accepted, open, relayed, served, bytesRelayed, bytesServed, uploaded, bytesUploaded, messages } = this;
     return {
       accepted,
       open,
@@ -49,6 +52,7 @@ export class Metrics {
       bytesServed,
       uploaded,
       bytesUploaded,
+      messages,
       failures: Object.fromEntries(this.#failures),
     };
   }

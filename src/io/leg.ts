@@ -140,6 +140,11 @@ export class Leg {
     return this.#failure;
   }
 
+  /** Whether it is open both ways, and nothing that came waits to be read: so it is between an answer and a question. */
+  get isQuiet(): boolean {
+    return !this.#ended && !this.#failure && this.#unread.length === 0 && this.#socket.writable;
+  }
+
   /**
    * The next bytes, at most `maxBytes` of them, or null once the peer has ended. One reader at a time.
    * Throws `PEER_LOST`, `TIMEOUT_IDLE`, or the signal's reason; after that the leg can be read again.

@@ -12,7 +12,9 @@ import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
+import type { Policies } from './policies.ts';
 import type { NextPolicy } from './policy.ts';
+import type { PolicyServer } from './policy-server.ts';
 import type { Uploads } from './uploads.ts';
 
 export interface NodeContext {
@@ -38,6 +40,10 @@ export interface NodeContext {
   readonly traces: Set<string>;
   /** Whether dialling this address and port would reach the node itself. */
   readonly isSelf: (address: string, port: number) => boolean;
+  /** The policies of the packet dialect whose messages are passed on. */
+  readonly policies: Policies;
+  /** The policy whose messages are answered here. */
+  readonly server: (PolicyServer & { readonly id: string }) | undefined;
   /** Aborts when the node begins to stop: nothing new is begun. */
   readonly stopping: AbortSignal;
 }

@@ -26,7 +26,9 @@ import { formatHop } from '../wire/address.ts';
 import type { NodeContext } from './context.ts';
 import { DigestCache } from './digest-cache.ts';
 import { DigestStore } from './digest-store.ts';
-import { createNextPolicy, parseNextRules } from './policy.ts';
+import { Policies, type PolicyOptions } from './policies.ts';
+import { createNextPolicy, createRegisterPolicy, parseNetworks, parseNextRules } from './policy.ts';
+import { keepRegistered, type PolicyServer } from './policy-server.ts';
 import { createRates, type RateOptions } from './rates.ts';
 import { serveConnection } from './session.ts';
 import { type UploadRules, Uploads } from './uploads.ts';
@@ -40,6 +42,12 @@ export interface NodeOptions extends RateOptions {
   readonly next?: readonly string[];
   /** Lets clients upload files below the root. @default no uploads */
   readonly uploads?: UploadRules | undefined;
+  /** Policies whose servers are named here; others come to be when a server registers for them. */
+  readonly policies?: readonly PolicyOptions[];
+  /** Networks that servers may register from, besides loopback on a node that listens there; `false` takes none. */
+  readonly registerFrom?: readonly string[] | false;
+  /** The policy whose messages are answered by this node, and the fronts that it registers with. */
+  readonly server?: PolicyServer;
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
   readonly digestCache?: string;
   readonly limits?: Partial<Limits>;
@@ -64,17 +72,20 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const limits = { ...defaultLimits, ...options.limits };
   const log = options.log ?? silentLogger;
   const clock = options.clock ?? systemClock;
+  const resolve = options.resolve ?? systemResolver;
   const metrics = new Metrics();
   const root = await resolveRoot(options.root ?? process.cwd());
   const rules = parseNextRules(options.next ?? []);
   const openRates = createRates(options, clock);
   const setUserTimeout = loadSetUserTimeout();
+  const networks = options.registerFrom === false ? undefined : parseNetworks(options.registerFrom ?? []);
   const store =
     options.digestCache === undefined ? undefined : await openDigestStore(options.digestCache, root, limits, log);
   const digestCache = new DigestCache(limits.maxDigestCacheBytes, store);
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
   const address = boundAddress(server);
+  const isSelf = (host: string, port: number) => port === address.port && isOwnAddress(host, address.host);
   const kernel = (options.kernel ?? true) ? startEngine(log) : undefined;
 
   const stopping = new AbortController();
@@ -87,7 +98,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     log,
     clock,
     metrics,
-    resolve: options.resolve ?? systemResolver,
+    resolve,
     digests: availableDigests(),
     digestCache,
     uploads: new Uploads(options.uploads, limits, clock),
@@ -95,7 +106,17 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     openRates,
     setUserTimeout,
     traces: new Set(),
-    isSelf: (host, port) => port === address.port && isOwnAddress(host, address.host),
+    isSelf,
+    policies: new Policies({
+      configured: options.policies ?? [],
+      mayRegister: networks ? createRegisterPolicy(networks, address.host) : () => false,
+      isSelf,
+      limits,
+      clock,
+      resolve,
+      log,
+    }),
+    server: options.server && { ...options.server, id: options.server.id ?? String(address.port) },
     stopping: stopping.signal,
   };
   const legOptions = { ...limits, setUserTimeout };
@@ -118,6 +139,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
   log.info({ address: formatHop(address), root, kernel: kernel !== undefined }, 'node started');
+  const registering =
+    node.server && keepRegistered(node.server, address.port, { limits, clock, resolve, log }, stopping.signal);
 
   return {
     address,
@@ -130,7 +153,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         for (const leg of sessions.keys()) leg.destroy(error);
       });
       await Promise.all(sessions.values());
-      await digestCache.close();
+      await Promise.all([registering, node.policies.close(), digestCache.close()]);
       cancel();
       kernel?.close();
       log.info({ ...metrics.snapshot() }, 'node stopped');

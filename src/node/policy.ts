@@ -1,5 +1,5 @@
 /**
- * Where a node may open legs to: deny by default, decided for every leg on the address that is then dialled.
+ * Where a node may open legs to, and who may register with it: deny by default, decided for every leg on the address that is then dialled.
  *
  * Owns the rules of `--next`. A node that listens on loopback may go on to
  * loopback; any other node goes nowhere until a rule allows it. `any` leaves out
@@ -17,6 +17,8 @@ export type NextPolicy = (hop: Hop, address: string) => void;
 export interface NextRule {
   matches(hop: Hop, address: string): boolean;
 }
+
+export type Subnet = readonly [base: string, bits: number];
 
 const loopback = blockList([
   ['127.0.0.0', 8],
@@ -46,6 +48,18 @@ export function createNextPolicy(rules: readonly NextRule[], listenAddress: stri
     if (allowed.some((rule) => rule.matches(hop, address))) return;
     throw new HoplineError('POLICY_DENIED', `no --next rule allows ${formatHop({ host: address, port: hop.port })}`);
   };
+}
+
+/** Parses networks as `--register-from` takes them. Throws `USAGE_INVALID` for one that is not a CIDR or an address. */
+export function parseNetworks(networks: readonly string[]): readonly Subnet[] {
+  return networks.map(parseNetwork);
+}
+
+/** Who may register as a server: addresses in `networks`, and on a node that listens on loopback those of loopback. */
+export function createRegisterPolicy(networks: readonly Subnet[], listenAddress: string): (address: string) => boolean {
+  const list = blockList(networks);
+  const isLocal = isInList(loopback, listenAddress);
+  return (address) => isInList(list, address) || (isLocal && isInList(loopback, address));
 }
 
 function parseRule(text: string): NextRule {
@@ -85,16 +99,29 @@ function parseTarget(target: string): NextRule['matches'] | undefined {
   return (hop) => hop.host.toLowerCase() === base.toLowerCase();
 }
 
+function parseNetwork(text: string): Subnet {
+  const [base = '', prefix, ...more] = text.split('/');
+  const bits = isIP(base) && more.length === 0 ? parseBits(base, prefix) : undefined;
+  if (bits !== undefined) return [base, bits];
+  throw new HoplineError('USAGE_INVALID', `--register-from: read "${text}", expected a CIDR or an address`);
+}
+
 function parseSubnet(base: string, prefix: string | undefined): NextRule['matches'] | undefined {
-  const widest = isIPv6(base) ? 128 : 32;
-  if (prefix !== undefined && !/^\d{1,3}$/.test(prefix)) return undefined;
-  const bits = prefix === undefined ? widest : Number(prefix);
-  if (bits > widest) return undefined;
+  const bits = parseBits(base, prefix);
+  if (bits === undefined) return undefined;
   const list = blockList([[base, bits]]);
   return (_hop, address) => isInList(list, address);
 }
 
-function blockList(subnets: readonly (readonly [base: string, bits: number])[]): BlockList {
+/** How many bits of an address count; undefined if there are not so many. */
+function parseBits(base: string, prefix: string | undefined): number | undefined {
+  const widest = isIPv6(base) ? 128 : 32;
+  if (prefix !== undefined && !/^\d{1,3}$/.test(prefix)) return undefined;
+  const bits = prefix === undefined ? widest : Number(prefix);
+  return bits > widest ? undefined : bits;
+}
+
+function blockList(subnets: readonly Subnet[]): BlockList {
   const list = new BlockList();
   for (const [base, bits] of subnets) list.addSubnet(base, bits, isIPv6(base) ? 'ipv6' : 'ipv4');
   return list;

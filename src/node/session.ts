@@ -1,5 +1,5 @@
 /**
- * One connection from its first byte: finds the dialect, reads the head, and hands over to relay, origin or classic.
+ * One connection from its first byte: finds the dialect, reads the head, and hands over to relay, origin, packets or classic.
  *
  * Owns the decision and the last word: whatever goes wrong on a connection ends
  * here, is counted, logged once with the peer's address, and told to the peer.
@@ -9,12 +9,17 @@ import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { notFoundText } from '../wire/classic.ts';
+import { ok } from '../wire/decoded.ts';
 import { type Dialect, detectDialect } from '../wire/dialect.ts';
 import { decodeOpen, encodeMessage, type Open, refusal } from '../wire/messages.ts';
+import { encodeRefusal as encodePacketRefusal } from '../wire/packet.ts';
 import { serveClassic } from './classic.ts';
 import type { NodeContext } from './context.ts';
 import { serveOrigin } from './origin.ts';
+import { servePackets } from './packets.ts';
 import { relayCircuit } from './relay.ts';
+
+const pickleRefusal = 'pickle is never read, since reading one can run any program; packets are JSON';
 
 /**
  * Serves one accepted connection to its end. Never throws.
@@ -35,6 +40,8 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
     if (dialect === 'native') open = await readHead(leg, (bytes) => decodeOpen(bytes, limits.maxHeaderBytes), head);
     if (turnedAway) throw turnedAway;
     if (dialect === 'classic') return await serveClassic(leg, node);
+    if (dialect === 'packet') return await servePackets(leg, node, { mayRegister: true });
+    if (dialect === 'pickle') throw new HoplineError('PEER_PROTOCOL', pickleRefusal);
     if (dialect !== 'native') throw new HoplineError('PEER_PROTOCOL', `a node does not serve the ${dialect} dialect`);
     if (open === null) return leg.destroy();
     await serveCircuit(leg, open, node);
@@ -70,10 +77,18 @@ async function serveCircuit(leg: Leg, open: Open, node: NodeContext): Promise<vo
   try {
     const [, next] = open.hops;
     if (next) await relayCircuit(leg, open, next, node);
+    else if (await speaksPackets(leg, node)) await servePackets(leg, node, { mayRegister: false });
     else await serveOrigin(leg, open, node);
   } finally {
     node.traces.delete(open.trace);
   }
+}
+
+/** Whether packets follow OPEN, not requests; what ends before its first byte is left to the origin. */
+async function speaksPackets(leg: Leg, { clock, limits }: NodeContext): Promise<boolean> {
+  const look = (bytes: Buffer) => ok(bytes[0], 0);
+  const first = await readHead(leg, look, { clock, ms: limits.idleMs });
+  return first === 0x7b;
 }
 
 function encodeRefusal(error: HoplineError, dialect: Dialect, hop: number): Buffer {
@@ -81,7 +96,7 @@ function encodeRefusal(error: HoplineError, dialect: Dialect, hop: number): Buff
     case 'classic':
       return Buffer.from(notFoundText);
     case 'packet':
-      return Buffer.from(JSON.stringify({ type: -1, payload: error.message }));
+      return encodePacketRefusal(error);
     case 'http': {
       const body = `hopline: ${error.message}\n`;
       const head = ['HTTP/1.1 501 Not Implemented', 'Content-Type: text/plain', `Content-Length: ${body.length}`];

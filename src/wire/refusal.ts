@@ -1,5 +1,5 @@
 /**
- * The table between error codes and the wire: which codes a node may send in REFUSED, and as what.
+ * The table between error codes and the wire: which codes a node may send, in REFUSED or in a packet of type -1.
  *
  * Invariant: a code that only makes sense on the machine where it arose (an
  * argument that is not one, say) never travels; it would be sent as `INTERNAL`.
@@ -19,12 +19,16 @@ const travels = {
   PEER_PROTOCOL: true,
   PEER_VERSION: true,
   POLICY_DENIED: true,
+  REGISTER_DENIED: true,
   LIMIT_CONNECTIONS: true,
   LIMIT_HEAD: true,
   LIMIT_HOPS: true,
   LIMIT_LISTING: true,
+  LIMIT_PAYLOAD: true,
   NODE_STOPPING: true,
   LISTEN_FAILED: false,
+  POLICY_UNKNOWN: true,
+  POOL_EMPTY: true,
   FILE_NOT_FOUND: true,
   FILE_DENIED: true,
   FILE_IS_DIRECTORY: true,

@@ -1,0 +1,124 @@
+/**
+ * Messages to the servers of a policy, each compared with the hash that comes back.
+ *
+ * One message at a time on a connection, to a front or to a server itself, or
+ * over hops behind an OPEN. SHA-1 is what the originals answer with; it protects nothing.
+ * Specification: docs/protocol.md#packets
+ */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { readHead } from '../io/head.ts';
+import type { Leg } from '../io/leg.ts';
+import { type Resolver, systemResolver } from '../io/resolve.ts';
+import { formatHop, type Hop } from '../wire/address.ts';
+import type { Decoded } from '../wire/decoded.ts';
+import { firstFrameByte } from '../wire/frame.ts';
+import { type Answer, decodeAnswer, encodeMessage } from '../wire/messages.ts';
+import { type AnswerPacket, type Blank, createPacketDecoder, type MessagePacket, type Packet } from '../wire/packet.ts';
+import { nameHop, refusedError } from './blame.ts';
+import { type ClientContext, reachFirstHop } from './circuit.ts';
+
+export interface SenderOptions {
+  /** A front or a server, spoken to directly. Or: */
+  readonly to?: Hop | undefined;
+  /** hops, hopline nodes all of them; the last is the front or the server. */
+  readonly via?: readonly Hop[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  readonly clock?: Clock | undefined;
+  readonly resolve?: Resolver | undefined;
+}
+
+export interface Delivered {
+  /** The id of the server that answered, as it says. */
+  readonly server: string | undefined;
+  /** The SHA-1 of the payload, on both sides. */
+  readonly hash: string;
+  readonly elapsedMs: number;
+}
+
+export interface Sender {
+  /**
+   * Sends one message and waits for its answer; one at a time.
+   * Throws `POLICY_UNKNOWN`, `POOL_EMPTY`, `LIMIT_PAYLOAD`, `HASH_MISMATCH`, `PEER_LOST`, `PEER_PROTOCOL`, timeouts. After
+   * any but the first four it is of no more use.
+   */
+  send(message: MessagePacket): Promise<Delivered>;
+  close(): Promise<void>;
+}
+
+/** Opens the connection. Throws as the first leg of a download does. */
+export async function openSender(options: SenderOptions): Promise<Sender> {
+  const hops = options.via ?? (options.to ? [options.to] : []);
+  const client: ClientContext = {
+    limits: { ...defaultLimits, ...options.limits },
+    clock: options.clock ?? systemClock,
+    resolve: options.resolve ?? systemResolver,
+    signal: options.signal ?? new AbortController().signal,
+  };
+  const leg = await reachFirstHop(hops, client);
+  if (options.via) {
+    const trace = randomBytes(16).toString('hex');
+    leg.post(
+      encodeMessage({ type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs }),
+    );
+  }
+  return {
+    send: async (message) => {
+      const began = client.clock.now();
+      leg.post(message.bytes);
+      const answer = await receive(leg, message, hops, client);
+      const hash = compare(answer, message, nameHop(hops.length, hops));
+      return { server: answer.server, hash, elapsedMs: client.clock.now() - began };
+    },
+    close: async () => {
+      leg.destroy();
+      await leg.closed;
+    },
+  };
+}
+
+async function receive(
+  leg: Leg,
+  message: MessagePacket,
+  hops: readonly Hop[],
+  { limits, clock }: ClientContext,
+): Promise<AnswerPacket> {
+  const decodePacket = createPacketDecoder(Math.max(limits.maxPayloadBytes, message.bytes.length));
+  const decode = (bytes: Buffer): Decoded<Packet | Blank | Answer> =>
+    bytes[0] === firstFrameByte ? decodeAnswer(bytes, limits.maxHeaderBytes) : decodePacket(bytes);
+  for (;;) {
+    const received = await readHead(leg, decode, { clock, ms: limits.openMs });
+    if (received === null) throw new HoplineError('PEER_LOST', `${nameHop(hops.length, hops)} ended without an answer`);
+    if ('kind' in received && (received.kind === 'blank' || received.kind === 'probe')) continue;
+    return answerOf(received, hops);
+  }
+}
+
+/** Throws what was refused, or `PEER_PROTOCOL` for what is no answer. */
+function answerOf(received: Packet | Blank | Answer, hops: readonly Hop[]): AnswerPacket {
+  if ('type' in received) {
+    if (received.type === 'refused') throw refusedError(received, hops, '');
+  } else if (received.kind === 'refusal') {
+    // The originals have one reason only, and no code for it.
+    const code = received.code ?? 'POLICY_UNKNOWN';
+    throw refusedError({ type: 'refused', code, hop: hops.length }, hops, '');
+  } else if (received.kind === 'answer') return received;
+  throw new HoplineError('PEER_PROTOCOL', `${nameHop(hops.length, hops)} sent something else where an answer was due`);
+}
+
+/** The hash that both sides have. Throws `HASH_MISMATCH` with what differs. */
+function compare({ payload, destination }: AnswerPacket, message: MessagePacket, last: string): string {
+  const hash = createHash('sha1').update(message.payload).digest('hex');
+  const { source } = message;
+  if (source !== undefined && destination !== undefined && destination !== String(source)) {
+    throw new HoplineError('HASH_MISMATCH', `${last} sent the answer of another client`);
+  }
+  if (payload.toLowerCase() === hash) return hash;
+  // Nothing of a peer's goes to a terminal unless it is known to be harmless.
+  const came = /^[0-9a-f]{40}$/i.test(payload) ? `the SHA-1 ${payload}` : 'no SHA-1';
+  throw new HoplineError('HASH_MISMATCH', `${last} answered ${came}, and that of the payload is ${hash}`);
+}

@@ -1,0 +1,128 @@
+/**
+ * A node in the packet dialect: the front of its policies, and the server of one.
+ *
+ * Answers the packets of one connection in their order, one at a time, so a peer
+ * that does not read its answers is not read from either.
+ * Specification: docs/protocol.md#packets
+ */
+
+import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
+import { readHead } from '../io/head.ts';
+import type { Leg } from '../io/leg.ts';
+import { parseHop } from '../wire/address.ts';
+import {
+  createPacketDecoder,
+  encodeProbe,
+  encodeRefusal,
+  type MessagePacket,
+  type Packet,
+  type PacketDecoder,
+  type SetupPacket,
+} from '../wire/packet.ts';
+import type { NodeContext } from './context.ts';
+import { answerMessage } from './policy-server.ts';
+
+export interface PacketRights {
+  /** Whether the peer's address is that of whoever sends the packets. */
+  readonly mayRegister: boolean;
+}
+
+/** Refusals of one packet that was understood: the next may fare better. */
+const refusesOne: ReadonlySet<ErrorCode> = new Set([
+  'POLICY_UNKNOWN',
+  'POOL_EMPTY',
+  'LIMIT_PAYLOAD',
+  'REGISTER_DENIED',
+]);
+
+/** Serves one connection, or one circuit, until the peer ends it. Throws for what is not a packet, and for a broken leg. */
+export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRights): Promise<void> {
+  const { limits, log } = node;
+  const decode = createPacketDecoder(limits.maxPayloadBytes);
+  let gone: AbortSignal | undefined;
+  const whenGone = () => {
+    gone ??= abortsWhenClosed(leg);
+    return gone;
+  };
+  let messages = 0;
+  for (let ms = limits.headMs; ; ms = limits.idleMs) {
+    const packet = await nextPacket(leg, decode, ms, node);
+    if (packet === null) break;
+    const answer = await answerPacket(packet, leg, node, rights, whenGone);
+    if (answer) await leg.write(answer);
+    if (packet.kind === 'message') messages += 1;
+  }
+  await leg.linger(limits.lingerMs);
+  await leg.closed;
+  // Probes and setups come every second or two.
+  const tell = messages === 0 ? log.debug : log.info;
+  tell.call(log, { peer: leg.peer, dialect: 'packet', messages }, 'packets answered');
+}
+
+/** The next packet, or null once the peer has ended, or the node is stopping and nothing is due. */
+async function nextPacket(leg: Leg, decode: PacketDecoder, ms: number, node: NodeContext): Promise<Packet | null> {
+  try {
+    for (;;) {
+      const packet = await readHead(leg, decode, { clock: node.clock, ms, signal: node.stopping });
+      if (packet === null || packet.kind !== 'blank') return packet;
+    }
+  } catch (error) {
+    if (error === node.stopping.reason) return null;
+    throw error;
+  }
+}
+
+async function answerPacket(
+  packet: Packet,
+  leg: Leg,
+  node: NodeContext,
+  rights: PacketRights,
+  whenGone: () => AbortSignal,
+): Promise<Buffer | undefined> {
+  try {
+    switch (packet.kind) {
+      case 'message':
+        return await answer(packet, node, whenGone);
+      case 'setup':
+        register(packet, leg, node, rights);
+        return encodeProbe(packet.form);
+      case 'probe':
+        return undefined;
+      default:
+        throw new HoplineError('PEER_PROTOCOL', `${leg.peer} sent a packet of type ${packet.fields.type} unasked`);
+    }
+  } catch (cause) {
+    const error = asHoplineError(cause);
+    if (!refusesOne.has(error.code)) throw error;
+    node.metrics.countFailure(error.code);
+    const policy = 'policy' in packet ? packet.policy : undefined;
+    node.log.warn({ peer: leg.peer, dialect: 'packet', code: error.code, policy }, error.message);
+    return encodeRefusal(error, packet);
+  }
+}
+
+function abortsWhenClosed(leg: Leg): AbortSignal {
+  const gone = new AbortController();
+  void leg.closed.then(() => gone.abort(new HoplineError('PEER_LOST', `${leg.peer} left before its answer`)));
+  return gone.signal;
+}
+
+async function answer(message: MessagePacket, node: NodeContext, whenGone: () => AbortSignal): Promise<Buffer> {
+  const { limits, server, policies, metrics } = node;
+  if (Buffer.byteLength(message.payload) > limits.maxPayloadBytes) {
+    throw new HoplineError('LIMIT_PAYLOAD', `a payload has at most ${limits.maxPayloadBytes} bytes`);
+  }
+  const isOwn = server?.policy === message.policy;
+  const bytes = isOwn ? answerMessage(message, server.id) : await policies.pass(message, whenGone());
+  metrics.messages += 1;
+  return bytes;
+}
+
+function register(setup: SetupPacket, leg: Leg, node: NodeContext, { mayRegister }: PacketRights): void {
+  const peer = parseHop(leg.peer);
+  if (!mayRegister || peer.kind === 'bad') {
+    throw new HoplineError('REGISTER_DENIED', 'a server registers on a connection of its own');
+  }
+  // IPv4 that came in on a socket for both is written as IPv6.
+  node.policies.register(setup, peer.hop.host.replace(/^::ffff:(?=[\d.]+$)/i, ''));
+}

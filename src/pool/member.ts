@@ -1,0 +1,31 @@
+/**
+ * A member of a pool, and the one interface through which members become known.
+ *
+ * Knows addresses. What is spoken there, and who is well, is not its affair.
+ * Documentation: docs/pools.md#members
+ */
+
+import { formatHop, type Hop } from '../wire/address.ts';
+
+export interface Member {
+  readonly hop: Hop;
+  /** Its share of the requests against the others', for algorithms that weigh; a whole number from 1. */
+  readonly weight: number;
+  /** Lower goes first; higher ones are a reserve. */
+  readonly priority: number;
+}
+
+/** Where members come from. Every implementation passes test/pool/source.contract.ts. */
+export interface MemberSource {
+  /**
+   * Reports all members, in their order, as soon as they are known and again when they change, until `signal` aborts.
+   * Never throws and never rejects: a source that cannot tell reports nothing and tries again. Settles when nothing
+   * of it is left.
+   */
+  watch(report: (members: readonly Member[]) => void, signal: AbortSignal): Promise<void>;
+}
+
+/** What two members with the same address have in common. */
+export function nameMember(hop: Hop): string {
+  return formatHop(hop).toLowerCase();
+}

@@ -1,0 +1,211 @@
+/**
+ * A pool: members from its sources, one of them picked for each request, and another one tried when that fails.
+ *
+ * Owns who is a member, and what is under way at each. What a request or a check
+ * is, is a function that is passed in.
+ * Invariant: once `close()` has settled, no timer, check or watch of a source is left.
+ * Documentation: docs/pools.md
+ */
+
+import type { Clock } from '../core/clock.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { type Algorithm, type Balancer, type Candidate, createBalancer } from './balance.ts';
+import { Checks, type Probe } from './checks.ts';
+import { defaultHealthRule, Health, type HealthRule } from './health.ts';
+import { type Member, type MemberSource, nameMember } from './member.ts';
+
+/** One try of a request. After `commit()` it cannot be repeated, since a part of the answer is on its way. */
+export type Attempt<T> = (member: Member, commit: () => void) => Promise<T>;
+
+export interface PoolOptions {
+  readonly name: string;
+  readonly sources: readonly MemberSource[];
+  /** @default 'round-robin' */
+  readonly algorithm?: Algorithm | undefined;
+  readonly health?: Partial<HealthRule> | undefined;
+  /** Without it, members are not checked. */
+  readonly probe?: Probe | undefined;
+  readonly maxMembers: number;
+  /** Members that one request is tried on. */
+  readonly maxTries: number;
+  readonly clock: Clock;
+  readonly log: Logger;
+  /** At least 0 and below 1. @default Math.random */
+  readonly random?: (() => number) | undefined;
+}
+
+export interface MemberStatus {
+  readonly name: string;
+  readonly member: Member;
+  readonly up: boolean;
+  readonly ejected: boolean;
+  /** Milliseconds since checks found it down; 0 while it is up. */
+  readonly downMs: number;
+  readonly inFlight: number;
+}
+
+interface Slot extends Candidate {
+  member: Member;
+  weight: number;
+  inFlight: number;
+  readonly health: Health;
+  /** Parts of a turn that it has saved up during its slow start. */
+  credit: number;
+}
+
+export class Pool {
+  readonly #options: PoolOptions;
+  readonly #rule: HealthRule;
+  readonly #balance: Balancer;
+  readonly #random: () => number;
+  readonly #slots = new Map<string, Slot>();
+  readonly #listed: (readonly Member[])[];
+  readonly #closing = new AbortController();
+  readonly #watches: readonly Promise<void>[];
+  readonly #checks: Checks | undefined;
+  #nextOrdinal = 0;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+    this.#rule = { ...defaultHealthRule, ...options.health };
+    this.#random = options.random ?? Math.random;
+    this.#balance = createBalancer(options.algorithm ?? 'round-robin', this.#random);
+    const { name: pool, probe, clock, log } = options;
+    const { signal } = this.#closing;
+    this.#checks = probe && new Checks({ pool, probe, rule: this.#rule, clock, log, random: this.#random, signal });
+    this.#listed = options.sources.map(() => []);
+    this.#watches = options.sources.map((source, index) => {
+      const report = (members: readonly Member[]) => {
+        this.#listed[index] = members;
+        this.#update();
+      };
+      return source.watch(report, signal);
+    });
+  }
+
+  members(): readonly MemberStatus[] {
+    const now = this.#options.clock.now();
+    return [...this.#slots.values()].map(({ name, member, health, inFlight }) => ({
+      name,
+      member,
+      up: health.downSince === undefined,
+      ejected: health.isEjected(now),
+      downMs: health.downSince === undefined ? 0 : now - health.downSince,
+      inFlight,
+    }));
+  }
+
+  /**
+   * Runs a request on a member, and on others for as long as it fails there. `key` is for consistent hashing.
+   * Throws `POOL_EMPTY` if no member is up, the signal's reason, or what the last try threw.
+   */
+  async run<T>(
+    attempt: Attempt<T>,
+    options: { readonly key?: string; readonly signal?: AbortSignal } = {},
+  ): Promise<T> {
+    const { name, clock, log, maxTries } = this.#options;
+    const tried = new Set<Slot>();
+    let failure: unknown;
+    for (let tries = 0; tries < maxTries; tries += 1) {
+      const slot = this.#pick(tried, options.key);
+      if (!slot) break;
+      tried.add(slot);
+      const began = clock.now();
+      let isCommitted = false;
+      slot.inFlight += 1;
+      try {
+        const result = await attempt(slot.member, () => {
+          isCommitted = true;
+        });
+        slot.health.served(clock.now());
+        return result;
+      } catch (error) {
+        // Whoever asked has gone: that is no fault of the member's.
+        options.signal?.throwIfAborted();
+        failure = error;
+        const { code, message } = asHoplineError(error);
+        const ejected = slot.health.failed(began, clock.now());
+        log.warn({ pool: name, member: slot.name, code, ejected }, `a request failed: ${message}`);
+        if (isCommitted) break;
+      } finally {
+        slot.inFlight -= 1;
+      }
+    }
+    throw failure ?? new HoplineError('POOL_EMPTY', `no member of ${name} is up`);
+  }
+
+  /** Checks a member now if it is down, since there is reason to think that it is back. */
+  recheck(name: string): void {
+    const slot = this.#slots.get(name);
+    if (slot?.health.downSince !== undefined) this.#checks?.hurry(slot);
+  }
+
+  async close(): Promise<void> {
+    this.#closing.abort(new HoplineError('NODE_STOPPING', 'the pool is closed'));
+    await Promise.all([...this.#watches, this.#checks?.settled()]);
+  }
+
+  #pick(tried: ReadonlySet<Slot>, key: string | undefined): Slot | undefined {
+    const now = this.#options.clock.now();
+    const up = [...this.#slots.values()].filter((slot) => slot.health.downSince === undefined && !tried.has(slot));
+    const well = up.filter(({ health }) => !health.isEjected(now));
+    let candidates = preferred(well.length > 0 ? well : up);
+    for (;;) {
+      const [first, ...others] = candidates;
+      if (!first) return undefined;
+      const slot = this.#balance([first, ...others], key);
+      if (others.length === 0 || takesTurn(slot, now)) return slot;
+      candidates = candidates.filter((candidate) => candidate !== slot);
+    }
+  }
+
+  /** Brings the slots in line with what the sources have listed. */
+  #update(): void {
+    const { name, maxMembers, log } = this.#options;
+    const listed = new Map<string, Member>();
+    for (const member of this.#listed.flat()) {
+      const known = nameMember(member.hop);
+      if (!listed.has(known)) listed.set(known, member);
+    }
+    for (const [gone, slot] of this.#slots) {
+      if (listed.has(gone)) continue;
+      this.#checks?.stop(slot);
+      this.#slots.delete(gone);
+    }
+    for (const [known, member] of listed) {
+      const slot = this.#slots.get(known);
+      if (slot) Object.assign(slot, { member, weight: member.weight });
+      else if (this.#slots.size < maxMembers) this.#join(known, member);
+      else log.warn({ pool: name, member: known }, `the pool has its ${maxMembers} members already`);
+    }
+  }
+
+  #join(name: string, member: Member): void {
+    const slot: Slot = {
+      name,
+      member,
+      ordinal: this.#nextOrdinal,
+      weight: member.weight,
+      inFlight: 0,
+      health: new Health(this.#rule),
+      credit: 0,
+    };
+    this.#nextOrdinal += 1;
+    this.#slots.set(name, slot);
+    this.#checks?.start(slot);
+  }
+}
+
+function preferred(slots: readonly Slot[]): readonly Slot[] {
+  const lowest = Math.min(...slots.map(({ member }) => member.priority));
+  return slots.filter(({ member }) => member.priority === lowest);
+}
+
+/** During its slow start a member lets turns pass, so that it has its share of them. */
+function takesTurn(slot: Slot, now: number): boolean {
+  slot.credit += slot.health.share(now);
+  if (slot.credit < 1) return false;
+  slot.credit = Math.min(1, slot.credit - 1);
+  return true;
+}

@@ -1,0 +1,50 @@
+/**
+ * Members that make themselves known, in the order in which they first did.
+ *
+ * Who may is decided by whoever calls `add`.
+ */
+
+import { type Member, type MemberSource, nameMember } from './member.ts';
+
+export class RegisteredMembers implements MemberSource {
+  readonly #members = new Map<string, Member>();
+  readonly #watchers = new Set<(members: readonly Member[]) => void>();
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  /** Says whether the member is new; one that is known already keeps its place. */
+  add(member: Member): boolean {
+    const name = nameMember(member.hop);
+    if (this.#members.has(name)) return false;
+    this.#members.set(name, member);
+    this.#report();
+    return true;
+  }
+
+  /** Says whether there was such a member. */
+  remove(name: string): boolean {
+    const removed = this.#members.delete(name);
+    if (removed) this.#report();
+    return removed;
+  }
+
+  watch(report: (members: readonly Member[]) => void, signal: AbortSignal): Promise<void> {
+    if (signal.aborted) return Promise.resolve();
+    this.#watchers.add(report);
+    report([...this.#members.values()]);
+    return new Promise((resolve) => {
+      const stop = () => {
+        this.#watchers.delete(report);
+        resolve();
+      };
+      signal.addEventListener('abort', stop, { once: true });
+    });
+  }
+
+  #report(): void {
+    const members = [...this.#members.values()];
+    for (const report of this.#watchers) report(members);
+  }
+}

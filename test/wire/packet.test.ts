@@ -1,0 +1,246 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { HoplineError } from '../../src/core/errors.ts';
+import {
+  type AnswerPacket,
+  answerInForm,
+  createMessage,
+  createPacketDecoder,
+  encodeAnswer,
+  encodeProbe,
+  encodeRefusal,
+  encodeSetup,
+  type MessagePacket,
+  messageInForm,
+  type Packet,
+  parseMessage,
+} from '../../src/wire/packet.ts';
+import { assertBad, decodeEveryWay, fuzzDecoder } from '../support/decoding.ts';
+
+const maxPayloadBytes = 1024;
+/** Decodes as if nothing had been looked at before. */
+const decode = (bytes: Buffer) => createPacketDecoder(maxPayloadBytes)(bytes);
+
+function decodeObject(fields: object): Packet {
+  const value = decodeEveryWay(decode, Buffer.from(JSON.stringify(fields)));
+  if (value.kind === 'blank') throw new Error('blank');
+  return value;
+}
+
+function message(fields: object = {}): MessagePacket {
+  return decodeObject({ type: 0, srcid: 5, privPoliId: 111, payload: 'xyz', ...fields }) as MessagePacket;
+}
+
+const parsed = (bytes: Buffer) => JSON.parse(bytes.toString());
+
+/** What a decoder makes of a stream that is cut into parts, and whether the end is one between packets. */
+function decodeStream(parts: readonly Buffer[]): { packets: Packet[]; rest: number } {
+  const decoder = createPacketDecoder(maxPayloadBytes);
+  const packets: Packet[] = [];
+  let held = Buffer.alloc(0);
+  for (const part of parts) {
+    held = Buffer.concat([held, part]);
+    for (let decoded = decoder(held); decoded.kind !== 'more' && held.length > 0; decoded = decoder(held)) {
+      if (decoded.kind === 'bad') throw decoded.error;
+      if (decoded.value.kind !== 'blank') packets.push(decoded.value);
+      held = held.subarray(decoded.used);
+    }
+  }
+  return { packets, rest: held.length };
+}
+
+const anyPayload = fc.oneof(
+  fc.string({ maxLength: 40 }),
+  fc.string({ unit: 'binary', maxLength: 40 }),
+  fc.string({ unit: fc.constantFrom('{', '}', '"', '\\', '[', ' ', '\n', 'é', '😀'), maxLength: 40 }),
+);
+
+test('packets behind each other are taken apart, however they are cut and spaced', () => {
+  const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\t', '\r'), maxLength: 3 });
+  const stream = fc.array(fc.tuple(space, anyPayload, fc.boolean()), { minLength: 1, maxLength: 5 });
+  const cuts = fc.array(fc.nat({ max: 400 }), { maxLength: 12 });
+  fc.assert(
+    fc.property(stream, cuts, space, (items, places, tail) => {
+      const texts = items.map(([before, payload, pretty]) => {
+        const fields = { type: 0, srcid: 1, privPoliId: 'x', payload };
+        return before + JSON.stringify(fields, undefined, pretty ? 2 : undefined);
+      });
+      const bytes = Buffer.from(texts.join('') + tail);
+      const at = [0, ...places.filter((place) => place < bytes.length).sort((a, b) => a - b), bytes.length];
+      const parts = at.slice(1).map((end, index) => bytes.subarray(at[index], end));
+      const { packets, rest } = decodeStream(parts);
+      assert.equal(rest, 0);
+      const payloads = items.map(([, payload]) => Buffer.from(payload).toString());
+      assert.deepEqual(
+        packets.map((packet) => Buffer.from((packet as MessagePacket).payload).toString()),
+        payloads,
+      );
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('byte by byte is no different', () => {
+  const text = ' {"type":0,"privPoliId":2,"payload":"a}\\"\\\\é😀"}\r\n{"type":-2}{"type":"-2"}\n';
+  const { packets, rest } = decodeStream([...Buffer.from(text)].map((byte) => Buffer.from([byte])));
+  assert.deepEqual(
+    packets.map(({ kind, form }) => `${kind} ${form}`),
+    ['message number', 'probe number', 'probe string'],
+  );
+  assert.equal((packets[0] as MessagePacket).payload, 'a}"\\é😀');
+  assert.equal(rest, 0);
+});
+
+test('a byte is looked at once, so a packet of many parts costs no more than one of few', () => {
+  const decoder = createPacketDecoder(1_000_000);
+  const bytes = Buffer.from(`{"type":0,"privPoliId":1,"payload":"${'x'.repeat(1_000_000)}"}`);
+  let reads = 0;
+  const watched = new Proxy(bytes, {
+    get: (target, key) => {
+      if (typeof key === 'string' && /^\d+$/.test(key)) reads += 1;
+      const value = Reflect.get(target, key, target);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const at = [1, 10, 30, 500_000, 500_001, 999_000, bytes.length - 1];
+  let limit = 0;
+  const part = new Proxy(watched, { get: (target, key) => (key === 'length' ? limit : Reflect.get(target, key)) });
+  for (const end of at) {
+    limit = end;
+    assert.equal(decoder(part).kind, 'more');
+  }
+  assert.ok(reads <= bytes.length + 10, String(reads));
+});
+
+test('every field may be a number or a string, and both spellings of the policy do', () => {
+  for (const [type, policy, srcid, payload] of [
+    [0, 111, 5, 'xyz'],
+    ['0', '111', '5', 'xyz'],
+    [0, '111', '5', 42],
+  ]) {
+    for (const spelling of ['privPoliId', 'privPolyId']) {
+      const packet = decodeObject({ type, [spelling]: policy, srcid, payload }) as MessagePacket;
+      assert.deepEqual([packet.policy, packet.source, packet.payload], ['111', srcid, String(payload)]);
+      assert.equal(packet.form, typeof type);
+    }
+  }
+});
+
+test('an answer is in the form of its question', () => {
+  const hash = 'ab'.repeat(20);
+  assert.deepEqual(parsed(encodeAnswer(message(), '100', hash)), {
+    type: 2,
+    srcid: 100,
+    destid: 5,
+    payloadsize: 40,
+    payload: hash,
+  });
+  const question = message({ type: '0', srcid: '5', privPoliId: '111' });
+  assert.deepEqual(parsed(encodeAnswer(question, '100', hash)), {
+    type: '2',
+    srcid: '100',
+    destid: '5',
+    payloadsize: '40',
+    payload: hash,
+  });
+  assert.equal(parsed(encodeAnswer(message({ srcid: undefined }), 'A 1', hash)).srcid, 'A 1');
+  assert.equal(parsed(encodeAnswer(message(), '007', hash)).srcid, '007');
+});
+
+test('a message goes on as the bytes that came, but for the form of its type', () => {
+  const bytes = Buffer.from('{ "type": "0" , "privPolyId":7, "payload": "a\\u0062", "note": {"x": 1} }');
+  const question = decodeEveryWay(decode, bytes) as MessagePacket;
+  assert.deepEqual(messageInForm(question, 'string'), bytes);
+  assert.deepEqual(parsed(messageInForm(question, 'number')), {
+    type: 0,
+    privPolyId: 7,
+    payload: 'ab',
+    note: { x: 1 },
+  });
+});
+
+test('what a server answers is brought into the form of the question, and else left alone', () => {
+  const fields = { type: 2, srcid: 9, destid: 5, payloadsize: 40, payload: 'x', extra: true };
+  const answer = decodeObject(fields) as AnswerPacket;
+  assert.equal(answerInForm(answer, message()), answer.bytes);
+  const question = message({ type: '0', srcid: '5' });
+  assert.deepEqual(parsed(answerInForm(answer, question)), { ...fields, type: '2', destid: '5', payloadsize: '40' });
+  const other = message({ srcid: 6 });
+  assert.deepEqual(parsed(answerInForm(answer, other)), fields);
+});
+
+test('a refusal carries the fields of its question in their form, a code and no payload of others', () => {
+  const error = new HoplineError('POLICY_UNKNOWN', 'no server');
+  const question = message({ type: '0', privPoliId: 'PP_9', payloadsize: '3' });
+  assert.deepEqual(parsed(encodeRefusal(error, question)), {
+    type: '-1',
+    srcid: 5,
+    privPoliId: 'PP_9',
+    code: 'POLICY_UNKNOWN',
+    payload: 'no server',
+  });
+  const refusal = decodeEveryWay(decode, encodeRefusal(new HoplineError('DISK_FULL', 'a secret')));
+  assert.equal(refusal.kind === 'refusal' && refusal.code, 'INTERNAL');
+  const foreign = decodeObject({ type: -1, code: 'SOMETHING_ELSE' });
+  assert.equal(foreign.kind === 'refusal' && foreign.code, undefined);
+});
+
+test('what is sent is what is understood', () => {
+  const setup = decodeEveryWay(decode, encodeSetup('100', 'PP_1', 124));
+  assert.ok(setup.kind === 'setup', setup.kind);
+  assert.deepEqual([setup.id, setup.policy, setup.port], ['100', 'PP_1', 124]);
+  assert.deepEqual(parsed(encodeProbe('string')), { type: '-2' });
+  const sent = createMessage('5', 'PP_1', 'é');
+  assert.deepEqual([sent.source, sent.policy, sent.payload, sent.fields.payloadsize], [5, 'PP_1', 'é', 2]);
+});
+
+test('a file holds one message; another client may be named, in the form of the file', () => {
+  const text = '{"type":"0","privPoliId":"PP_1","srcid":"5","payload":"xyz"}\n';
+  assert.equal(parseMessage(text).bytes.toString(), text.trim());
+  assert.equal(parseMessage(text, '7').source, '7');
+  assert.equal(parseMessage('{"type":0,"privPoliId":1,"payload":"x"}', '7').source, 7);
+  assert.equal(parseMessage(JSON.stringify({ type: 0, privPoliId: 1, payload: 'x'.repeat(1e6) })).payload.length, 1e6);
+  for (const wrong of ['', '{', 'xyz', '{"type":-2}', text + text, '{"type":0,"payload":"x"}']) {
+    assert.throws(() => parseMessage(wrong), { code: 'USAGE_INVALID' }, wrong);
+  }
+});
+
+const rows: readonly (readonly [what: string, text: string])[] = [
+  ['an array', '[1]'],
+  ['a word', 'hello'],
+  ['a pickle', '\x80\x04}'],
+  ['two values where one was due', '{"type":0 "x":1}'],
+  ['a type that is no scalar', '{"type":[0]}'],
+  ['no type', '{"payload":"x"}'],
+  ['a payload that is no text', '{"type":0,"privPoliId":1,"payload":{"a":1}}'],
+  ['a policy that is no text', '{"type":0,"privPoliId":[1],"payload":"x"}'],
+  ['a policy of 201 characters', `{"type":0,"privPoliId":"${'x'.repeat(201)}","payload":"x"}`],
+  ['a setup without a port', '{"type":1,"privPolyId":1}'],
+  ['a port that is no number', '{"type":1,"privPolyId":1,"listenport":"http"}'],
+];
+for (const [what, text] of rows) {
+  test(`${what} is not a packet`, () => assertBad(decode, Buffer.from(text, 'latin1'), 'PEER_PROTOCOL'));
+}
+
+test('a packet has a longest length, whatever it holds; white space before it does not count', () => {
+  const most = 6 * maxPayloadBytes + 4096;
+  const start = '{"type":-2,"x":"';
+  assertBad(decode, Buffer.from(start + 'x'.repeat(most)), 'LIMIT_PAYLOAD');
+  assertBad(decode, Buffer.from(`${start}${'x'.repeat(most)}"}`), 'LIMIT_PAYLOAD');
+  const full = `${start}${'x'.repeat(most - start.length - 2)}"}`;
+  assert.equal(decode(Buffer.from(' '.repeat(100) + full)).kind, 'ok');
+  assert.equal(decode(Buffer.from(' '.repeat(most) + start)).kind, 'more');
+  const escaped = JSON.stringify({ type: 0, privPoliId: 1, payload: '' }).replace('""', `"${'\\u0001'.repeat(1024)}"`);
+  const packet = decode(Buffer.from(escaped));
+  assert.ok(packet.kind === 'ok' && packet.value.kind === 'message', packet.kind);
+  assert.equal(packet.value.payload.length, 1024);
+});
+
+test('deep nesting is no way to break it', () => {
+  assert.equal(decode(Buffer.from(`{"type":-2,"x":${'['.repeat(4000)}${']'.repeat(4000)}}`)).kind, 'ok');
+});
+
+test('arbitrary bytes never throw', () => {
+  fuzzDecoder(decode, [Buffer.from('{"type":0,'), Buffer.from('{"'), Buffer.from(' {')]);
+});

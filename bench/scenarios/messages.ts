@@ -1,9 +1,9 @@
 /** Messages of 1 KiB to a server, and through a front: beside the least that a bare `net` server does for the same work. */
 
 import path from 'node:path';
-import { hoplineCommand } from '../contenders/hopline.ts';
+import { type Command, hoplineCommand } from '../../harness/children.ts';
 import { type Bench, interleave, type Measured, measureClient } from '../measure.ts';
-import type { Command, Fleet } from '../processes.ts';
+import type { Fleet } from '../processes.ts';
 import { percentile, spread } from '../samples.ts';
 
 const count = 20_000;

@@ -180,7 +180,7 @@ test('a refusal carries the fields of its question in their form, a code and no 
     code: 'POLICY_UNKNOWN',
     payload: 'no server',
   });
-  const refusal = decodeEveryWay(decode, encodeRefusal(new HoplineError('DISK_FULL', 'a secret')));
+  const refusal = decodeEveryWay(decode, encodeRefusal(new HoplineError('LISTEN_FAILED', 'a secret')));
   assert.equal(refusal.kind === 'refusal' && refusal.code, 'INTERNAL');
   const foreign = decodeObject({ type: -1, code: 'SOMETHING_ELSE' });
   assert.equal(foreign.kind === 'refusal' && foreign.code, undefined);

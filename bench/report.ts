@@ -1,7 +1,7 @@
 /** What a run leaves: a table for people, JSON for programs, charts for the documentation. */
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { type ChartOptions, drawChart } from './chart.ts';
@@ -69,7 +69,23 @@ export function report(bench: Bench, started: Date): void {
   const result = { started: started.toISOString(), machine: describeMachine(), settings, absent, summaries, samples };
   const stamp = started.toISOString().replaceAll(/[:.]/g, '-');
   writeResult(settings.out, `${stamp}.json`, result, summaries);
-  if (settings.publish) writeResult('docs', 'bench.json', { ...result, samples: undefined }, summaries, 'bench-');
+  if (!settings.publish) return;
+  const runs = [...othersPublished(summaries), { ...result, samples: undefined }];
+  writeResult('docs', 'bench.json', { runs }, summaries, 'bench-');
+}
+
+interface PublishedRun {
+  readonly summaries: readonly Pick<Summary, 'scenario'>[];
+}
+
+/** What is published of other scenarios than those just measured: each may come from a run of its own. */
+function othersPublished(measured: readonly Summary[]): PublishedRun[] {
+  const fresh = new Set(measured.map(({ scenario }) => scenario));
+  const published = path.join('docs', 'bench.json');
+  const { runs } = existsSync(published) ? JSON.parse(readFileSync(published, 'utf8')) : { runs: [] };
+  return (runs as PublishedRun[])
+    .map((run) => ({ ...run, summaries: run.summaries.filter(({ scenario }) => !fresh.has(scenario)) }))
+    .filter(({ summaries }) => summaries.length > 0);
 }
 
 function writeResult(

@@ -26,6 +26,8 @@ export async function runWorkers(
   stopRequested: () => Promise<void>,
 ): Promise<void> {
   // Port 0 is picked once: the socket is this process's, and the workers share it.
+  // They accept from it themselves: a connection that is handed to a worker while that begins to listen can be lost.
+  cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({ args: [...process.argv.slice(2), '--listen', listen] });
   const workers = new Set<Worker>();
   let isStopping = false;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { open, truncate, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { Writable } from 'node:stream';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { type DownloadEvent, download, HoplineError, parseVia, type RunningNode } from '../../src/index.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
+import { flipAt, startTamperer } from '../support/tamper.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const short = { idleMs: 1500, openMs: 1500, connectMs: 500, probeMs: 500, lingerMs: 200 };
@@ -13,37 +13,12 @@ const mib = 1_048_576;
 /** The first failure is the last, and leaves nothing. */
 const once = { retry: 0, resume: false };
 
-/** A relay of TCP bytes that passes what comes back through `change`. */
-async function startTamperer(t: TestContext, port: number, change: (bytes: Buffer) => Buffer): Promise<string> {
-  const peer = await startPeer(t, (near) => {
-    const far = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.on('data', (bytes) => far.write(bytes));
-    far.on('data', (bytes: Buffer) => near.write(change(bytes)));
-  });
-  return peer.address;
-}
-
-/** Flips one bit of content at each of `places`, counted in bytes that came by. */
-function flipAt(places: readonly number[]): (bytes: Buffer) => Buffer {
-  let passed = 0;
-  return (bytes) => {
-    for (const place of places) {
-      const index = place - passed;
-      if (index >= 0 && index < bytes.length) bytes.writeUInt8(bytes.readUInt8(index) ^ 1, index);
-    }
-    passed += bytes.length;
-    return bytes;
-  };
-}
-
 test('a piece that was damaged on the way is asked for again, and the file is right', async (t) => {
   const root = await makeTempRoot(t);
   const out = await makeTempRoot(t);
   const content = await root.writeRandom('data.bin', 5 * mib);
   const { nodes } = await startChain(t, 1, root.path);
-  const via = await startTamperer(t, (nodes[0] as RunningNode).address.port, flipAt([mib / 2, 3 * mib]));
+  const via = await startTamperer(t, (nodes[0] as RunningNode).address.port, { back: flipAt([mib / 2, 3 * mib]) });
   const retries: number[] = [];
   const received: Buffer[] = [];
   const output = new Writable({
@@ -68,7 +43,7 @@ test('a piece that is damaged every time is an error that names it, and nothing 
   await root.writeRandom('data.bin', 3 * mib);
   const { nodes } = await startChain(t, 1, root.path);
   const everyMib = Array.from({ length: 40 }, (_, index) => index * mib + 700_000);
-  const via = await startTamperer(t, (nodes[0] as RunningNode).address.port, flipAt(everyMib));
+  const via = await startTamperer(t, (nodes[0] as RunningNode).address.port, { back: flipAt(everyMib) });
   await assert.rejects(download({ route: parseVia(via, 'data.bin'), output: out.path }), (error) => {
     assert.ok(error instanceof HoplineError);
     assert.equal(error.code, 'HASH_MISMATCH');
@@ -130,9 +105,11 @@ test('a circuit in which no byte moves any more is an error that names the leg, 
   const limits = { ...short, idleMs: 400 };
   const { nodes } = await startChain(t, 2, root.path, { limits: { idleMs: 60_000 } });
   let passed = 0;
-  const swallower = await startTamperer(t, (nodes[1] as RunningNode).address.port, (bytes) => {
-    passed += bytes.length;
-    return passed > 2 * mib ? Buffer.alloc(0) : bytes;
+  const swallower = await startTamperer(t, (nodes[1] as RunningNode).address.port, {
+    back: (bytes) => {
+      passed += bytes.length;
+      return passed > 2 * mib ? Buffer.alloc(0) : bytes;
+    },
   });
   const route = parseVia(`${addressOf(nodes[0] as RunningNode)},${swallower}`, 'data.bin');
   const failure = await download({ route, output: out.path, limits, ...once }).catch((error: unknown) => error);

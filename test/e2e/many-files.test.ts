@@ -6,6 +6,7 @@ import { type TestContext, test } from 'node:test';
 import { download, downloadFiles, type FilesEvent, parseVia, type RunningNode } from '../../src/index.ts';
 import { decodeOpen, decodeRequest } from '../../src/wire/messages.ts';
 import { startChain, startPeer, until } from '../support/chain.ts';
+import { startTamperer } from '../support/tamper.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
 const mib = 1_048_576;
@@ -188,19 +189,16 @@ test('a small file that was damaged on the way is asked for again', async (t) =>
   await writeFile(path.join(root.path, 'many/20.bin'), marked);
   const chain = await startChain(t, 1, root.path);
   let damaged = false;
-  const peer = await startPeer(t, (near) => {
-    const far = net.connect({ host: '127.0.0.1', port: chain.nodes[0]?.address.port ?? 0, allowHalfOpen: true });
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.on('close', () => far.destroy()).on('data', (bytes) => far.write(bytes));
-    far.on('data', (bytes: Buffer) => {
+  const via = await startTamperer(t, chain.nodes[0]?.address.port ?? 0, {
+    back: (bytes) => {
       const place = damaged ? -1 : bytes.indexOf('MARK');
       if (place >= 0) damaged = bytes.write('XXXX', place) > 0;
-      near.write(bytes);
-    });
+      return bytes;
+    },
   });
   const retries: string[] = [];
   const onEvent = (event: FilesEvent) => event.kind === 'retry' && retries.push(event.file);
-  await downloadFiles({ routes: parseVia(peer.address, 'any').routes, files, output: out.path, onEvent });
+  await downloadFiles({ routes: parseVia(via, 'any').routes, files, output: out.path, onEvent });
   assert.deepEqual(retries, ['many/20.bin']);
   await assertEqual(root, out, files);
 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { renameSync, writeFileSync } from 'node:fs';
 import { copyFile, readFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import {
@@ -13,6 +12,7 @@ import {
   startNode,
 } from '../../src/index.ts';
 import { addressOf, startChain, startPeer } from '../support/chain.ts';
+import { flip, startTamperer } from '../support/tamper.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
 const mib = 1_048_576;
@@ -255,20 +255,17 @@ test('a hop that damages one piece again and again is left for another, and the 
   const { nodes } = await startChain(t, 1, fixture.root.path);
   const [origin] = nodes as [RunningNode];
   const mark = fixture.content.subarray(5 * mib + 100, 5 * mib + 132);
-  const flipper = await startPeer(t, (near) => {
-    const far = net.connect({ host: '127.0.0.1', port: origin.address.port, allowHalfOpen: true });
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.on('close', () => far.destroy()).on('data', (bytes) => far.write(bytes));
-    far.on('data', (bytes: Buffer) => {
+  const flipper = await startTamperer(t, origin.address.port, {
+    back: (bytes) => {
       const place = bytes.indexOf(mark);
-      if (place >= 0) bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
-      near.write(bytes);
-    });
+      if (place >= 0) flip(bytes, place);
+      return bytes;
+    },
   });
-  const events = await fixture.run([flipper.address, addressOf(origin)]);
+  const events = await fixture.run([flipper, addressOf(origin)]);
   const [reroute] = reroutesOf(events);
   assert.equal(reroute?.failure.code, 'HASH_MISMATCH');
-  assert.match(reroute?.failure.message ?? '', new RegExp(`piece 6 of 25 .* over ${flipper.address}$`));
+  assert.match(reroute?.failure.message ?? '', new RegExp(`piece 6 of 25 .* over ${flipper}$`));
   assert.equal(events.filter(({ kind }) => kind === 'retry').length, 2);
 });
 
@@ -277,19 +274,15 @@ test('a header that was damaged on its way to the origin costs a circuit, and no
   const { nodes } = await startChain(t, 1, fixture.root.path);
   const [origin] = nodes as [RunningNode];
   let damaged = 0;
-  const flipper = await startPeer(t, (near) => {
-    const far = net.connect({ host: '127.0.0.1', port: origin.address.port, allowHalfOpen: true });
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.on('data', (bytes: Buffer) => {
+  const flipper = await startTamperer(t, origin.address.port, {
+    forward: (bytes) => {
       // A READ that names the version comes after STATUS.
       const place = damaged === 0 && bytes.includes('"version"') ? bytes.indexOf('"read"') : -1;
       if (place >= 0) damaged = bytes.write('"raed"', place);
-      far.write(bytes);
-    });
-    far.on('data', (bytes: Buffer) => near.write(bytes));
+      return bytes;
+    },
   });
-  const events = await fixture.run([flipper.address]);
+  const events = await fixture.run([flipper]);
   assert.ok(damaged > 0);
   assert.deepEqual(
     reroutesOf(events).map(({ failure }) => failure.code),

@@ -28,6 +28,7 @@ import {
 import { openPart } from '../../src/io/disk/part.ts';
 import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
+import { flipAt, startTamperer } from '../support/tamper.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const mib = 1_048_576;
@@ -227,39 +228,10 @@ test('a source that is no regular file, or is not there, is told in one line bef
   assert.equal(origin.stats().accepted, 0);
 });
 
-/** A relay of TCP bytes that passes what goes forward through `change`; a connection whose bytes it takes away is cut. */
-async function startTamperer(t: TestContext, port: number, change: (bytes: Buffer) => Buffer | null): Promise<string> {
-  const peer = await startPeer(t, (near) => {
-    const far = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.on('end', () => far.end()).on('close', () => far.destroy());
-    near.on('data', (bytes: Buffer) => {
-      const passed = change(bytes);
-      if (passed) far.write(passed);
-      else near.destroy();
-    });
-    far.on('data', (bytes) => near.write(bytes));
-  });
-  return peer.address;
-}
-
-/** Flips one bit of content at each of `places`, counted in bytes that came by. */
-function flipAt(places: readonly number[]): (bytes: Buffer) => Buffer {
-  let passed = 0;
-  return (bytes) => {
-    for (const place of places) {
-      const index = place - passed;
-      if (index >= 0 && index < bytes.length) bytes.writeUInt8(bytes.readUInt8(index) ^ 1, index);
-    }
-    passed += bytes.length;
-    return bytes;
-  };
-}
-
 test('a piece that was damaged on the way is sent again, and the file is right', async (t) => {
   const { root, home, origin } = await startWritable(t, 1);
   const content = await home.writeRandom('data.bin', 5 * mib);
-  const via = await startTamperer(t, origin.address.port, flipAt([mib / 2, 3 * mib]));
+  const via = await startTamperer(t, origin.address.port, { forward: flipAt([mib / 2, 3 * mib]) });
   const retries: number[] = [];
   const onEvent = (event: UploadEvent) => {
     if (event.kind === 'retry') retries.push(event.piece);
@@ -276,7 +248,7 @@ test('a piece that is damaged every time is an error that names it', async (t) =
   const { root, home, origin } = await startWritable(t, 1);
   await home.writeRandom('data.bin', 3 * mib);
   const everyMib = Array.from({ length: 40 }, (_, index) => index * mib + 700_000);
-  const via = await startTamperer(t, origin.address.port, flipAt(everyMib));
+  const via = await startTamperer(t, origin.address.port, { forward: flipAt(everyMib) });
   const pending = upload({ source: path.join(home.path, 'data.bin'), route: parseVia(via, 'new.bin'), retry: 0 });
   await assert.rejects(pending, {
     code: 'HASH_MISMATCH',
@@ -290,12 +262,14 @@ test('a header that was damaged on the way costs a circuit, and not the upload',
   const { root, home, origin } = await startWritable(t, 1);
   const content = await home.writeRandom('data.bin', 8 * mib);
   let headers = 0;
-  const via = await startTamperer(t, origin.address.port, (bytes) => {
-    const place = bytes.indexOf('"type":"write"');
-    if (place >= 0) headers += 1;
-    if (headers === 3) bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
-    if (place >= 0 && headers === 3) headers += 1;
-    return bytes;
+  const via = await startTamperer(t, origin.address.port, {
+    forward: (bytes) => {
+      const place = bytes.indexOf('"type":"write"');
+      if (place >= 0) headers += 1;
+      if (headers === 3) bytes.writeUInt8(bytes.readUInt8(place) ^ 1, place);
+      if (place >= 0 && headers === 3) headers += 1;
+      return bytes;
+    },
   });
   const route = parseVia(via, 'new.bin');
   const { reroutes } = await upload({ source: path.join(home.path, 'data.bin'), route, retry: 5 });
@@ -308,11 +282,13 @@ test('a circuit that is cut is taken up again within the same upload', async (t)
   const content = await home.writeRandom('data.bin', 30 * mib);
   let passed = 0;
   let cuts = 0;
-  const via = await startTamperer(t, origin.address.port, (bytes) => {
-    passed += bytes.length;
-    if (passed < (cuts + 1) * 8 * mib || cuts === 3) return bytes;
-    cuts += 1;
-    return null;
+  const via = await startTamperer(t, origin.address.port, {
+    forward: (bytes) => {
+      passed += bytes.length;
+      if (passed < (cuts + 1) * 8 * mib || cuts === 3) return bytes;
+      cuts += 1;
+      return null;
+    },
   });
   let last = 0;
   let reroutes = 0;
@@ -332,20 +308,15 @@ test('a client that lost only the last word asks for it again, and is told once 
   const { root, home, origin } = await startWritable(t, 1);
   const content = await home.writeRandom('data.bin', 2 * mib);
   let cuts = 0;
-  const via = await startPeer(t, (near) => {
-    const far = net.connect({ host: '127.0.0.1', port: origin.address.port, allowHalfOpen: true });
-    far.on('error', () => near.destroy()).on('close', () => near.destroy());
-    near.on('close', () => far.destroy());
-    near.on('data', (bytes) => far.write(bytes));
-    far.on('data', (bytes: Buffer) => {
-      const isLast = cuts === 0 && bytes.includes('committed');
-      if (!isLast) return void near.write(bytes);
+  const via = await startTamperer(t, origin.address.port, {
+    back: (bytes) => {
+      if (cuts > 0 || !bytes.includes('committed')) return bytes;
       cuts += 1;
-      near.destroy();
-    });
+      return null;
+    },
   });
   const source = path.join(home.path, 'data.bin');
-  const result = await upload({ source, route: parseVia(via.address, 'new.bin') });
+  const result = await upload({ source, route: parseVia(via, 'new.bin') });
   assert.deepEqual([cuts, result.reroutes, result.replaced, result.wastedBytes], [1, 1, false, 0]);
   assert.deepEqual(await readFile(path.join(root.path, 'new.bin')), content);
   assert.deepEqual([origin.stats().uploaded, origin.stats().bytesUploaded], [1, 2 * mib]);
@@ -399,9 +370,11 @@ test('an upload in which no byte moves any more is an error that names the leg',
   const { home, chain } = await startWritable(t, 2, { limits: { idleMs: 60_000 } });
   await home.writeRandom('data.bin', 20 * mib);
   let passed = 0;
-  const swallower = await startTamperer(t, (chain.nodes[1] as RunningNode).address.port, (bytes) => {
-    passed += bytes.length;
-    return passed > 2 * mib ? Buffer.alloc(0) : bytes;
+  const swallower = await startTamperer(t, (chain.nodes[1] as RunningNode).address.port, {
+    forward: (bytes) => {
+      passed += bytes.length;
+      return passed > 2 * mib ? Buffer.alloc(0) : bytes;
+    },
   });
   const route = parseVia(`${addressOf(chain.nodes[0] as RunningNode)},${swallower}`, 'new.bin');
   const limits = { ...short, idleMs: 400 };

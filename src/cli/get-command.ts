@@ -55,7 +55,7 @@ export function addGetCommand(program: Command): void {
     )
     .option('-o, --output <PATH>', 'where to write: a file, a directory to put it into, or - for stdout')
     .option('-f, --force', 'replace an existing file')
-    .option('--parallel <N>', 'fetch over that many circuits at once, spread over the routes given', countFlag)
+    .option('--parallel <N>', 'fetch one file over that many circuits at once, spread over the routes given', countFlag)
     .option('--no-resume', 'begin at the beginning, and leave nothing for a later run')
     .addOption(
       new Option('--on-change <WHAT>', 'when the file is not what was fetched of it before')

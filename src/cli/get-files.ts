@@ -1,22 +1,16 @@
 /** `hopline get` for several files: what is shown of them, and the exit code of the first that failed. */
 
 import path from 'node:path';
-import {
-  downloadFiles,
-  type FileOutcome,
-  formatHop,
-  HoplineError,
-  type RoutePlan,
-  type TransferOptions,
-} from '../index.ts';
+import { downloadFiles, type FileOutcome, HoplineError, type RoutePlan, type TransferOptions } from '../index.ts';
 import { exitAsDue, type FilesTalk, printFilesEvent, startFilesTalk, tellFailures } from './outcomes.ts';
-import { describeRoutes, formatRows, startJsonLines } from './show.ts';
+import { describeRoutes, formatRows, jsonOfRoutes, startJsonLines } from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 export interface GetFilesFlags {
   readonly output?: string;
   readonly force?: boolean;
   readonly classic?: boolean;
+  readonly parallel?: number;
   readonly quiet?: boolean;
   readonly json?: boolean;
   readonly resume: boolean;
@@ -34,6 +28,7 @@ export async function getFiles(
   const { output = '.', force, resume } = flags;
   if (output === '-') throw new HoplineError('USAGE_INVALID', '-o - takes one file, not several');
   if (flags.classic) throw new HoplineError('USAGE_INVALID', '--classic takes one file, not several');
+  if (flags.parallel !== undefined) throw new HoplineError('USAGE_INVALID', '--parallel takes one file, not several');
   const show = flags.json ? showJson : flags.quiet ? showErrors : showText;
   const finish = show(routes, files);
   const started = performance.now();
@@ -49,8 +44,7 @@ interface Show extends FilesTalk {
 
 function showJson(routes: Routes, files: readonly string[]): Show {
   const print = startJsonLines(process.stdout);
-  const written = routes.map((places) => places.map((place) => place.map(formatHop)));
-  print('route', { files: files.length, routes: written });
+  print('route', { files: files.length, routes: jsonOfRoutes(routes) });
   return { event: (event) => printFilesEvent(print, event), stop: () => {}, summary: () => {} };
 }
 

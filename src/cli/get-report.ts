@@ -1,14 +1,17 @@
 /** What is shown of one download: for people, for scripts, or nothing but errors. */
 
 import path from 'node:path';
-import { type DownloadEvent, type DownloadResult, formatHop, type RoutePlan } from '../index.ts';
+import type { DownloadEvent, DownloadResult, RoutePlan } from '../index.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
 import {
   describeHops,
+  describeReroutes,
   describeRoutes,
   formatPart,
   formatRows,
   jsonOf,
+  jsonOfRoutes,
+  perSecond,
   sparseNotice,
   startJsonLines,
   tellReroute,
@@ -34,7 +37,7 @@ export function createReport(
 
 function createJsonReport({ file, routes }: RoutePlan, stream: NodeJS.WritableStream): Report {
   const print = startJsonLines(stream);
-  print('route', { file, routes: routes.map((places) => places.map((place) => place.map(formatHop))) });
+  print('route', { file, routes: jsonOfRoutes(routes) });
   return {
     event: (event) => print(event.kind, jsonOf(event)),
     done: (result) => print('done', { ...result, bytesPerSecond: perSecond(result) }),
@@ -85,9 +88,8 @@ function formatResult(route: RoutePlan, result: DownloadResult): string {
   const where = result.path === null ? 'stdout' : path.relative('', result.path) || result.path;
   const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
-  const rerouted = reroutes > 0 ? `, rerouted ${reroutes === 1 ? 'once' : `${reroutes} times`}` : '';
   return formatRows([
-    ['route', `${describeRoutes(route.routes)}${rerouted}`],
+    ['route', `${describeRoutes(route.routes)}${describeReroutes(reroutes)}`],
     ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
     ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
@@ -96,8 +98,4 @@ function formatResult(route: RoutePlan, result: DownloadResult): string {
       ? ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}`]
       : ['verified', 'no, the classic dialect has no digests'],
   ]);
-}
-
-function perSecond({ size, resumedBytes, elapsedMs }: DownloadResult): number {
-  return Math.round((size - resumedBytes) / Math.max(elapsedMs / 1000, 0.001));
 }

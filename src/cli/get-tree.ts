@@ -18,10 +18,13 @@ import { ExitWith, reportFailure } from './report.ts';
 import { describeRoutes, formatRows, startJsonLines, tellReroute } from './show.ts';
 import { formatBytes } from './units.ts';
 
-/** Downloads the directory that is the file of `route`. Throws `ExitWith` once failures have been told. */
+/** Downloads the directory that is the file of `route`. Throws `USAGE_INVALID`, and `ExitWith` once failures have been told. */
 export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: TransferOptions): Promise<void> {
   const { file: directory, routes } = route;
   const { output, force, resume } = flags;
+  if (flags.parallel !== undefined) {
+    throw new HoplineError('USAGE_INVALID', `--parallel takes one file, and "${directory}" is a directory`);
+  }
   const show = flags.json ? showJson() : flags.quiet ? showErrors() : showText(routes);
   const options = { routes, directory, output, force, resume, ...transfer, onEvent: show.event };
   const result = await downloadTree(options).finally(show.stop);

@@ -2,7 +2,18 @@
 
 import { formatHop, type RoutePlan, type UploadEvent, type UploadResult } from '../index.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
-import { describeHops, describeRoutes, formatPart, formatRows, jsonOf, startJsonLines, tellReroute } from './show.ts';
+import {
+  describeHops,
+  describeReroutes,
+  describeRoutes,
+  formatPart,
+  formatRows,
+  jsonOf,
+  jsonOfRoutes,
+  perSecond,
+  startJsonLines,
+  tellReroute,
+} from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 interface Report {
@@ -24,7 +35,7 @@ export function createPutReport(
 
 function createJsonReport({ file, routes }: RoutePlan): Report {
   const print = startJsonLines(process.stdout);
-  print('route', { file, routes: routes.map((places) => places.map((place) => place.map(formatHop))) });
+  print('route', { file, routes: jsonOfRoutes(routes) });
   return {
     event: (event) => print(event.kind, jsonOf(event)),
     done: (result) =>
@@ -69,18 +80,13 @@ function formatResult(source: string, route: RoutePlan, result: UploadResult): s
   const { size, digest, elapsedMs, resumedBytes, reroutes } = result;
   const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it in an earlier run` : '';
-  const rerouted = reroutes > 0 ? `, rerouted ${reroutes === 1 ? 'once' : `${reroutes} times`}` : '';
   const replaced = result.replaced ? ' (replaced the earlier one)' : '';
   return formatRows([
-    ['route', `${describeRoutes(route.routes)}${rerouted}`],
+    ['route', `${describeRoutes(route.routes)}${describeReroutes(reroutes)}`],
     ['sent', `${source} as ${result.file}${replaced}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
     ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
     ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}, by the origin`],
   ]);
-}
-
-function perSecond({ size, resumedBytes, elapsedMs }: UploadResult): number {
-  return Math.round((size - resumedBytes) / Math.max(elapsedMs / 1000, 0.001));
 }

@@ -2,12 +2,14 @@
 
 import {
   type DownloadEvent,
+  type DownloadResult,
   type FilesEvent,
   formatHop,
   type Hop,
   type Reroute,
   type RoutePlan,
   type UploadEvent,
+  type UploadResult,
 } from '../index.ts';
 import { hopCount } from './progress.ts';
 import { formatBytes } from './units.ts';
@@ -47,6 +49,22 @@ export function describeHops(hops: readonly Hop[]): string {
 export function describeRoutes(routes: RoutePlan['routes']): string {
   const written = routes.map((places) => places.map((place) => place.map(formatHop).join(' | ')).join(' -> '));
   return routes.map((places, index) => `${written[index]} (${hopCount(places.length)})`).join(', or ');
+}
+
+/** The routes for scripts: an array a route, of an array a place, of its alternates. */
+export function jsonOfRoutes(routes: RoutePlan['routes']): string[][][] {
+  return routes.map((places) => places.map((place) => place.map(formatHop)));
+}
+
+/** Bytes a second that came or went in this run. */
+export function perSecond({ size, resumedBytes, elapsedMs }: DownloadResult | UploadResult): number {
+  return Math.round((size - resumedBytes) / Math.max(elapsedMs / 1000, 0.001));
+}
+
+/** What happened on the way, behind the routes of a result. */
+export function describeReroutes(reroutes: number): string {
+  if (reroutes === 0) return '';
+  return `, rerouted ${reroutes === 1 ? 'once' : `${reroutes} times`}`;
 }
 
 /** Which hop, why, what now: in a line. */

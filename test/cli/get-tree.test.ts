@@ -29,6 +29,9 @@ function parseLines(text: string) {
 test('get of a directory puts the tree into the output directory under its own name, again and again', async (t) => {
   const { root, out, via, tree, copy } = await start(t);
   if (!isWindows) await symlink('..', path.join(tree, 'up'));
+  const several = await runProgram(t, ['get', '--via', via, 'photos/2026', '--parallel', '2'], { cwd: out.path });
+  assert.equal(several.code, 2);
+  assert.match(several.stderr, /--parallel takes one file, and "photos\/2026" is a directory/);
   const first = await runProgram(t, ['get', '--via', via, 'photos/2026'], { cwd: out.path });
   assert.equal(first.stderr, '');
   assert.equal(first.code, 0);

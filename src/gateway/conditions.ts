@@ -1,0 +1,109 @@
+/**
+ * Whether a request with conditions is to be performed: the preconditions of RFC 9110, section 13, in their order.
+ *
+ * Pure: gets the fields of a request and what is known of the representation.
+ * Invariant: a date that is not one, or is sent twice, is as good as not sent;
+ * dates compare in whole seconds, since HTTP has no finer ones.
+ * Rules: docs/http.md#conditions
+ */
+
+import type { RawFields } from './exchange.ts';
+
+/** What tells one state of a representation from another. */
+export interface Validators {
+  /** With its quotes, and `W/` if it is weak. */
+  readonly etag?: string | undefined;
+  /** Milliseconds since 1970. */
+  readonly lastModified?: number | undefined;
+}
+
+/** `perform`: go on; `not-modified`: 304; `failed`: 412. */
+export type Verdict = 'perform' | 'not-modified' | 'failed';
+
+/** Judges the conditions of a request (RFC 9110, 13.2.2); `current` is undefined if there is no representation. */
+export function evaluateConditions(method: string, fields: RawFields, current: Validators | undefined): Verdict {
+  const isRead = method === 'GET' || method === 'HEAD';
+  const ifMatch = fieldValue(fields, 'if-match');
+  if (ifMatch !== undefined) {
+    if (!matches(ifMatch, current, isSameStrong)) return 'failed';
+  } else if (isModifiedSince(dateOf(fields, 'if-unmodified-since'), current)) return 'failed';
+  const ifNoneMatch = fieldValue(fields, 'if-none-match');
+  if (ifNoneMatch !== undefined) {
+    if (matches(ifNoneMatch, current, isSameWeak)) return isRead ? 'not-modified' : 'failed';
+  } else if (isRead && isUnmodifiedSince(dateOf(fields, 'if-modified-since'), current)) return 'not-modified';
+  return 'perform';
+}
+
+/**
+ * Whether the Range of a request counts (RFC 9110, 13.1.5): without If-Range, or with one that names exactly this state.
+ * `date` is when the representation was sent or taken: a modification time counts only if it is a second older.
+ */
+export function isRangeCurrent(fields: RawFields, current: Validators, date: number): boolean {
+  const value = fieldValue(fields, 'if-range');
+  if (value === undefined) return true;
+  if (/^(W\/)?"/.test(value)) return current.etag !== undefined && isSameStrong(value, current.etag);
+  const asked = parseDate(value);
+  const { lastModified } = current;
+  if (asked === undefined || lastModified === undefined) return false;
+  return asked === wholeSeconds(lastModified) && wholeSeconds(date) - asked >= 1000;
+}
+
+/** The value of a field, all its lines as one list; undefined if there is none. `name` in lower case. */
+export function fieldValue(fields: RawFields, name: string): string | undefined {
+  const values: string[] = [];
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    if (fields[index]?.toLowerCase() === name) values.push((fields[index + 1] ?? '').trim());
+  }
+  return values.length > 0 ? values.join(', ') : undefined;
+}
+
+/** Milliseconds since 1970 of a date in one of the three forms of HTTP (RFC 9110, 5.6.7); undefined for anything else. */
+export function parseDate(text: string): number | undefined {
+  if (!dateForms.some((form) => form.test(text))) return undefined;
+  // Only the form of asctime does not say that it is in GMT.
+  const time = Date.parse(/GMT$/.test(text) ? text : `${text} GMT`);
+  return Number.isNaN(time) ? undefined : time;
+}
+
+const month = '(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)';
+const dateForms = [
+  new RegExp(`^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d ${month} \\d{4} \\d\\d:\\d\\d:\\d\\d GMT$`),
+  new RegExp(`^(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \\d\\d-${month}-\\d\\d \\d\\d:\\d\\d:\\d\\d GMT$`),
+  new RegExp(`^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${month} [\\d ]\\d \\d\\d:\\d\\d:\\d\\d \\d{4}$`),
+];
+
+function dateOf(fields: RawFields, name: string): number | undefined {
+  const value = fieldValue(fields, name);
+  return value === undefined ? undefined : parseDate(value);
+}
+
+/** Whether one of a list of entity tags, or `*`, is the representation's. */
+function matches(list: string, current: Validators | undefined, isSame: (a: string, b: string) => boolean): boolean {
+  if (!current) return false;
+  if (list === '*') return true;
+  const { etag } = current;
+  if (etag === undefined) return false;
+  return (list.match(/(W\/)?"[^"]*"/g) ?? []).some((tag) => isSame(tag, etag));
+}
+
+function isSameStrong(a: string, b: string): boolean {
+  return a === b && !a.startsWith('W/');
+}
+
+function isSameWeak(a: string, b: string): boolean {
+  return a.replace(/^W\//, '') === b.replace(/^W\//, '');
+}
+
+function isModifiedSince(date: number | undefined, current: Validators | undefined): boolean {
+  if (date === undefined || current?.lastModified === undefined) return false;
+  return wholeSeconds(current.lastModified) > date;
+}
+
+function isUnmodifiedSince(date: number | undefined, current: Validators | undefined): boolean {
+  if (date === undefined || current?.lastModified === undefined) return false;
+  return wholeSeconds(current.lastModified) <= date;
+}
+
+function wholeSeconds(ms: number): number {
+  return Math.floor(ms / 1000) * 1000;
+}

@@ -1,0 +1,62 @@
+/**
+ * An exchange: a function from an HTTP request to its answer. Whatever answers requests is one.
+ *
+ * Backends are exchanges, the cache wraps one, a site picks one. Knows nothing
+ * about how requests arrive or where answers go.
+ * Invariant: whoever has an answer consumes its body, or destroys or closes it.
+ */
+
+import type { FileHandle } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
+
+/** Fields in their order, as name, value, name, value, as Node's rawHeaders are. Names keep their case. */
+export type RawFields = readonly string[];
+
+/** A request on its way to a backend: rebuilt from parsed parts, end-to-end fields only. */
+export interface HttpRequest {
+  readonly method: string;
+  readonly scheme: 'http' | 'https';
+  /** The host that was asked, lower case, with the port unless it is the scheme's own. */
+  readonly authority: string;
+  /** Path and query, beginning with `/` (or `*` for OPTIONS). */
+  readonly target: string;
+  readonly fields: RawFields;
+  /** Undefined if the request has no content. */
+  readonly body: Readable | undefined;
+  /** Of the content, where it is known. */
+  readonly length?: number;
+  /** What comes behind the content, once it has been read. */
+  trailers?(): RawFields;
+  /** Who asks: for balancing by client. */
+  readonly client: string;
+  /** Aborts when whoever asked is gone. */
+  readonly signal: AbortSignal;
+  /** Called for 1xx answers. */
+  inform?(status: number, fields: RawFields): void;
+  /** What happened on the way, for the log and for Cache-Status and Proxy-Status; filled in by who knows. */
+  readonly notes: ExchangeNotes;
+}
+
+export interface ExchangeNotes {
+  /** Who answered in the end. */
+  backend?: string;
+  retries?: number;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  readonly reason: string;
+  readonly fields: RawFields;
+  /** Nothing, a stream, or a range of an open file, which can leave inside the kernel. Whoever has the answer consumes or destroys/closes it. */
+  readonly body: undefined | Readable | FileBody;
+  trailers?(): RawFields;
+}
+
+export interface FileBody {
+  readonly handle: FileHandle;
+  readonly offset: number;
+  readonly length: number;
+  close(): Promise<void>;
+}
+
+export type Exchange = (request: HttpRequest) => Promise<HttpAnswer>;

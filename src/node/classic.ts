@@ -10,6 +10,7 @@
 
 import { startDeadline } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { openServed } from '../io/disk/served-file.ts';
 import { type HeadOptions, readExactly, readUntilQuiet } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { limitWrites } from '../io/limited-writer.ts';
@@ -24,7 +25,6 @@ import {
 } from '../wire/classic.ts';
 import type { NodeContext } from './context.ts';
 import { reachNext } from './relay.ts';
-import { openServed } from './served-file.ts';
 
 /** Serves one classic connection. Throws for a request that is not one, and when the peer's leg breaks. */
 export async function serveClassic(near: Leg, node: NodeContext): Promise<void> {

@@ -12,9 +12,9 @@ import { lstat, opendir, readlink, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
+import { isBelow, openError, outside, pathBelow } from '../io/disk/below-root.ts';
 import type { AnswerOf, Listed } from '../wire/messages.ts';
 import { isUnfinished, nameProblem } from '../wire/name.ts';
-import { isBelow, openError, outside, pathBelow } from './below-root.ts';
 
 /** Entries that are looked at before their turn. */
 const looksAhead = 32;

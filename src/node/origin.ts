@@ -12,6 +12,7 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
+import { openServed } from '../io/disk/served-file.ts';
 import { changed, type VersionedFile } from '../io/disk/versioned-file.ts';
 import { readHead, readHeadNow } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
@@ -31,7 +32,6 @@ import type { PieceDigests } from './digest-cache.ts';
 import { Listing } from './listing.ts';
 import { Outbox } from './outbox.ts';
 import { Receiver } from './receiver.ts';
-import { openServed } from './served-file.ts';
 
 /** Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. */
 export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Promise<void> {

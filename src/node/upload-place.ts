@@ -9,8 +9,8 @@
 import { lstat, mkdir, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../core/errors.ts';
+import { isBelow, outside, pathBelow } from '../io/disk/below-root.ts';
 import { syncDirectory } from '../io/disk/names.ts';
-import { isBelow, outside, pathBelow } from './below-root.ts';
 
 export interface UploadPlace {
   /** The real path of the directory, and the name in it. */

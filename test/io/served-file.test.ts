@@ -5,7 +5,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../src/core/errors.ts';
-import { openServed } from '../../src/node/served-file.ts';
+import { openServed } from '../../src/io/disk/served-file.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** A root below a temporary directory, so that there is something outside of it. */

@@ -6,9 +6,9 @@
  */
 
 import path from 'node:path';
-import { HoplineError, systemCode } from '../core/errors.ts';
-import { unreadable } from '../io/disk/versioned-file.ts';
-import { nameProblem } from '../wire/name.ts';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import { nameProblem } from '../../wire/name.ts';
+import { unreadable } from './versioned-file.ts';
 
 /** The path that `name` has below `root`, not looked at yet. Throws `FILE_DENIED`. */
 export function pathBelow(root: string, name: string, maxNameBytes: number): string {

@@ -8,9 +8,9 @@
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises';
-import { HoplineError } from '../core/errors.ts';
-import { VersionedFile } from '../io/disk/versioned-file.ts';
+import { HoplineError } from '../../core/errors.ts';
 import { isBelow, openError, outside, pathBelow } from './below-root.ts';
+import { VersionedFile } from './versioned-file.ts';
 
 /** Opens `name` below `root`, which must be a real path. Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_IS_DIRECTORY`, `FILE_UNREADABLE`. */
 export async function openServed(root: string, name: string, maxNameBytes: number): Promise<VersionedFile> {

@@ -16,6 +16,8 @@ export type { SkippedEntries, TreeLink } from './client/manifest.ts';
 export type { Delivered, Sender, SenderOptions } from './client/send.ts';
 export { openSender } from './client/send.ts';
 export type { FileOutcome, FilesEvent } from './client/several-files.ts';
+export type { RoutesOptions } from './client/tunnels.ts';
+export { Tunnels } from './client/tunnels.ts';
 export type { UploadEvent, UploadOptions, UploadResult } from './client/upload.ts';
 export { upload } from './client/upload.ts';
 export type { Clock } from './core/clock.ts';

@@ -27,6 +27,11 @@ export interface ClientContext extends IntakeOptions {
   readonly setUserTimeout?: SetUserTimeout | undefined;
 }
 
+export interface CircuitKind {
+  /** Whether bytes are to pass as they are, to and from the address behind the last node. @default false */
+  readonly tunnel?: boolean | undefined;
+}
+
 /** Opens the leg to the first hop; it breaks as soon as the signal aborts with an error. Throws with hop 0 blamed. */
 export async function reachFirstHop(hops: readonly Hop[], client: ClientContext): Promise<Leg> {
   const [first] = hops;
@@ -79,13 +84,28 @@ export class Circuit {
     if (signal.aborted) close();
   }
 
-  /** Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for. */
-  static async open(hops: readonly Hop[], requests: readonly Message[], client: ClientContext): Promise<Circuit> {
+  /**
+   * Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for.
+   * The last hop of a tunnel is no node but the address that it leads to.
+   */
+  static async open(
+    hops: readonly Hop[],
+    requests: readonly Message[],
+    client: ClientContext,
+    { tunnel }: CircuitKind = {},
+  ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
     const circuit = new Circuit(leg, hops, client);
     const trace = randomBytes(16).toString('hex');
     circuit.send([
-      { type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs },
+      {
+        type: 'open',
+        hops: hops.map(formatHop),
+        hop: 1,
+        trace,
+        deadlineMs: client.limits.openMs,
+        ...(tunnel && { tunnel }),
+      },
       ...requests,
     ]);
     return circuit;
@@ -177,6 +197,12 @@ export class Circuit {
     if (clock.now() - this.#sentMs < limits.pulseMs) return;
     this.send([{ type: 'ping' }]);
     this.#pulses += 1;
+  }
+
+  /** Hands the leg of a tunnel over, once CONNECTED has come; from then on the circuit does nothing more. */
+  release(): Leg {
+    this.#closing = Promise.resolve();
+    return this.#leg;
   }
 
   /** Ends the circuit. */

@@ -9,7 +9,7 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Hop } from '../wire/address.ts';
 import type { Message } from '../wire/messages.ts';
-import { Circuit, type ClientContext } from './circuit.ts';
+import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
 import { locateFailure } from './diagnose.ts';
 import type { RouteChooser } from './route-chooser.ts';
 
@@ -41,6 +41,7 @@ export class Circuits {
   readonly #client: ClientContext;
   readonly #chooser: RouteChooser;
   readonly #retry: number | undefined;
+  readonly #tunnel: boolean;
   readonly #onReroute: (reroute: Reroute) => void;
   #hasBegun = false;
   #attempts = 0;
@@ -48,12 +49,13 @@ export class Circuits {
   constructor(
     chooser: RouteChooser,
     client: ClientContext,
-    { retry }: RetryOptions,
-    onReroute: (reroute: Reroute) => void,
+    { retry, tunnel = false }: RetryOptions & CircuitKind,
+    onReroute: (reroute: Reroute) => void = () => {},
   ) {
     this.#chooser = chooser;
     this.#client = client;
     this.#retry = retry;
+    this.#tunnel = tunnel;
     this.#onReroute = onReroute;
   }
 
@@ -100,13 +102,15 @@ export class Circuits {
     const release = this.#chooser.use(hops);
     let circuit: Circuit | undefined;
     try {
-      circuit = await Circuit.open(hops, requests, client);
+      circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel });
       await work(circuit);
       return undefined;
     } catch (error) {
       await circuit?.close();
       const isUnderstood = this.#hasBegun || circuit?.isAnswered === true;
-      const failure = await locateFailure(judge(asHoplineError(error), isUnderstood), hops, client);
+      // Nobody asks what a tunnel leads to: it may be anything.
+      const nodes = this.#tunnel ? hops.slice(0, -1) : hops;
+      const failure = await locateFailure(judge(asHoplineError(error), isUnderstood), nodes, client);
       this.#client.signal.throwIfAborted();
       if (client.signal.aborted) return undefined;
       if (isFinal(failure)) throw failure;

@@ -65,7 +65,10 @@ export class RouteChooser {
   /** When the way that a circuit runs over was taken. */
   readonly #takenMs = new WeakMap<readonly Hop[], number>();
 
-  constructor(plan: RoutePlan, { clock, random = Math.random, limits = defaultLimits }: RouteChooserOptions) {
+  constructor(
+    plan: Pick<RoutePlan, 'routes'> & Partial<RoutePlan>,
+    { clock, random = Math.random, limits = defaultLimits }: RouteChooserOptions,
+  ) {
     this.#clock = clock;
     this.#random = random;
     this.#limits = limits;

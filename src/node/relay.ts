@@ -2,6 +2,8 @@
  * A node as a relay: strips itself off the route, opens the next leg, and becomes a tunnel.
  *
  * Parses nothing behind OPEN; what the client sent behind it is passed on as it is.
+ * Where the next leg leads to no node, but to the address that a tunnel ends at,
+ * it is the client that is told of it, and not the address.
  * Specification: docs/protocol.md#open
  */
 
@@ -10,7 +12,7 @@ import { joinLegs } from '../io/join.ts';
 import type { Leg } from '../io/leg.ts';
 import { reachHop } from '../io/resolve.ts';
 import { formatHop, type Hop } from '../wire/address.ts';
-import { encodeMessage, type Open } from '../wire/messages.ts';
+import { encodeMessage, type Message, type Open } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
 
 /** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
@@ -18,14 +20,8 @@ export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeC
   const started = node.clock.now();
   const far = await reachNext(near, next, open.deadlineMs, node);
   const spentMs = Math.ceil(node.clock.now() - started);
-  far.post(
-    encodeMessage({
-      ...open,
-      hops: open.hops.slice(1).map(formatHop),
-      hop: open.hop + 1,
-      deadlineMs: Math.max(1, open.deadlineMs - spentMs),
-    }),
-  );
+  if (open.tunnel && open.hops.length === 2) near.post(encodeMessage({ type: 'connected' }));
+  else far.post(encodeMessage(passOn(open, spentMs)));
   node.metrics.relayed += 1;
   const { bytesForward, bytesBack, failure } = await joinLegs(near, far, { ...node.join, rates: node.openRates() });
   node.metrics.bytesRelayed += bytesForward + bytesBack;
@@ -36,6 +32,11 @@ export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeC
   } else {
     node.log.info(fields, 'circuit relayed');
   }
+}
+
+function passOn(open: Open, spentMs: number): Message {
+  const hops = open.hops.slice(1).map(formatHop);
+  return { ...open, hops, hop: open.hop + 1, deadlineMs: Math.max(1, open.deadlineMs - spentMs) };
 }
 
 /**

@@ -77,6 +77,7 @@ async function serveCircuit(leg: Leg, open: Open, node: NodeContext): Promise<vo
   try {
     const [, next] = open.hops;
     if (next) await relayCircuit(leg, open, next, node);
+    else if (open.tunnel) throw new HoplineError('PEER_PROTOCOL', 'a tunnel leads to an address behind this node');
     else if (await speaksPackets(leg, node)) await servePackets(leg, node, { mayRegister: false });
     else await serveOrigin(leg, open, node);
   } finally {

@@ -43,6 +43,8 @@ const open = v.looseObject({
   trace: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
   /** Milliseconds that are left for the circuit to reach the origin. */
   deadlineMs: positive,
+  /** Whether the last of `hops` is no node but an address that the one before connects to. */
+  tunnel: v.optional(v.boolean()),
 });
 
 /** Permission bits, without those that would give a file another user's rights. */
@@ -128,6 +130,8 @@ const answer = v.variant('type', [
     skipped: v.optional(v.object({ names: count, unreadable: count, unfinished: count })),
   }),
   v.object({ type: v.literal('pong'), software: shortText }),
+  /** The end of a tunnel is connected: what follows is what it says. */
+  v.object({ type: v.literal('connected') }),
   /** The upload may go on: these pieces are missing, as ranges of the first and how many. */
   v.object({
     type: v.literal('ready'),

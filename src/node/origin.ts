@@ -232,13 +232,13 @@ class OriginCircuit {
       throw new HoplineError('PEER_PROTOCOL', 'the client checks none of the digests that this node has');
     }
     const served = await opening;
-    const { size, version } = served;
+    const { size, version, mtimeNs } = served;
     const { pieceBytes } = limits;
     const key = { version, algorithm: digest.name, pieceBytes, pieces: Math.ceil(size / pieceBytes) };
     this.#file = { served, digest, digests: await digestCache.open(key), nextPiece: 0 };
     this.#refused = false;
     this.#files += 1;
-    await this.#send({ type: 'status', size, version, pieceBytes, digest: digest.name });
+    await this.#send({ type: 'status', size, version, pieceBytes, digest: digest.name, mtimeNs: String(mtimeNs) });
   }
 
   /** The open file, and how much of the range that a request names it has. Throws `PEER_PROTOCOL`, `FILE_NOT_FOUND`, `FILE_CHANGED`. */

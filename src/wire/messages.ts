@@ -117,6 +117,8 @@ const answer = v.variant('type', [
     version: shortText,
     pieceBytes: positive,
     digest: shortText,
+    /** When the file was last modified; an origin need not say. */
+    mtimeNs: v.optional(timeNs),
   }),
   /** `length` raw bytes follow this frame, and then END or REFUSED. */
   v.object({ type: v.literal('data'), offset: count, length: count }),

@@ -37,6 +37,11 @@ export class VersionedFile {
     return Date.now() - Number(this.#opened.mtimeMs) > mtimeStepMs;
   }
 
+  /** When the file was last modified, in nanoseconds since 1970. */
+  get mtimeNs(): bigint {
+    return this.#opened.mtimeNs;
+  }
+
   get descriptor(): number {
     return this.#handle.fd;
   }

@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { untilAborted } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../io/digest.ts';
+import { nameCopy } from '../io/disk/versioned-file.ts';
 import { formatHop } from '../wire/address.ts';
 import type { AnswerOf, Message, RequestOf } from '../wire/messages.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
@@ -248,7 +249,7 @@ function identify({ size, version, mtimeNs }: AnswerOf<'status'>): Identity {
   const time = BigInt(mtimeNs);
   return {
     size,
-    version: `${time.toString(16)}-${size.toString(16)}`,
+    version: nameCopy(size, time),
     modified: Number(time / 1_000_000n),
   };
 }

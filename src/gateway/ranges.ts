@@ -38,6 +38,14 @@ export function selectRanges(value: string | undefined, size: number): SelectedR
   return selected.length > 0 ? { kind: 'ranges', ranges: selected } : { kind: 'none' };
 }
 
+/** What a Range field asks for first, as far as that can be said of a representation whose size is not known. */
+export function firstBytes(value: string): ByteRange | undefined {
+  const { first, last = Number.POSITIVE_INFINITY } = parseSpecs(value)?.[0] ?? {};
+  // Places need room to count on.
+  if (first === undefined || first > Number.MAX_SAFE_INTEGER / 2) return undefined;
+  return { offset: first, length: last - first + 1 };
+}
+
 /** The value of Content-Range for `range`, and for no range at all (416). */
 export function formatContentRange(range: ByteRange | undefined, size: number): string {
   return range ? `bytes ${range.offset}-${range.offset + range.length - 1}/${size}` : `bytes */${size}`;

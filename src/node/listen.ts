@@ -7,7 +7,7 @@
  */
 
 import { setMaxListeners } from 'node:events';
-import { realpath, stat } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import path from 'node:path';
@@ -17,6 +17,7 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { availableDigests } from '../io/digest.ts';
+import { resolveRoot } from '../io/disk/below-root.ts';
 import type { JoinOptions } from '../io/join.ts';
 import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
@@ -74,7 +75,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const clock = options.clock ?? systemClock;
   const resolve = options.resolve ?? systemResolver;
   const metrics = new Metrics();
-  const root = await resolveRoot(options.root ?? process.cwd());
+  const root = await resolveRoot(options.root ?? process.cwd(), '--root');
   const rules = parseNextRules(options.next ?? []);
   const openRates = createRates(options, clock);
   const setUserTimeout = loadSetUserTimeout();
@@ -192,18 +193,6 @@ async function openDigestStore(directory: string, root: string, limits: Limits, 
   const below = path.relative(root, await realpath(directory));
   if (below.split(path.sep)[0] === '..' || path.isAbsolute(below)) return store;
   throw new HoplineError('USAGE_INVALID', `--digest-cache: read "${directory}", expected a directory outside the root`);
-}
-
-async function resolveRoot(root: string): Promise<string> {
-  try {
-    const real = await realpath(root);
-    if ((await stat(real)).isDirectory()) return real;
-  } catch (cause) {
-    throw new HoplineError('USAGE_INVALID', `--root: read "${root}", expected a directory (${systemCode(cause)})`, {
-      cause,
-    });
-  }
-  throw new HoplineError('USAGE_INVALID', `--root: read "${root}", expected a directory`);
 }
 
 function listen(server: net.Server, { host, port }: { host: string; port: number }): Promise<void> {

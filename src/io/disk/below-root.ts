@@ -5,10 +5,24 @@
  * Rules: docs/protocol.md#names
  */
 
+import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { nameProblem } from '../../wire/name.ts';
 import { unreadable } from './versioned-file.ts';
+
+/** The real path of a directory that `flag` named. Throws `USAGE_INVALID`. */
+export async function resolveRoot(root: string, flag: string): Promise<string> {
+  const refuse = (details: { readonly cause?: unknown }) => {
+    const why = details.cause === undefined ? '' : ` (${systemCode(details.cause)})`;
+    return new HoplineError('USAGE_INVALID', `${flag}: read "${root}", expected a directory${why}`, details);
+  };
+  const real = await realpath(root).catch((cause) => {
+    throw refuse({ cause });
+  });
+  if ((await stat(real)).isDirectory()) return real;
+  throw refuse({});
+}
 
 /** The path that `name` has below `root`, not looked at yet. Throws `FILE_DENIED`. */
 export function pathBelow(root: string, name: string, maxNameBytes: number): string {

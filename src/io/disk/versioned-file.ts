@@ -42,6 +42,15 @@ export class VersionedFile {
     return this.#opened.mtimeNs;
   }
 
+  /** The same for every copy of this size and modification time, wherever it is. */
+  get copy(): string {
+    return nameCopy(this.size, this.mtimeNs);
+  }
+
+  get handle(): FileHandle {
+    return this.#handle;
+  }
+
   get descriptor(): number {
     return this.#handle.fd;
   }
@@ -72,6 +81,11 @@ export class VersionedFile {
   close(): Promise<void> {
     return this.#handle.close();
   }
+}
+
+/** What copies of a file have in common that were made with its modification time. */
+export function nameCopy(size: number, mtimeNs: bigint): string {
+  return `${mtimeNs.toString(16)}-${size.toString(16)}`;
 }
 
 export function changed(): HoplineError {

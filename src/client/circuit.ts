@@ -25,6 +25,8 @@ export interface ClientContext extends IntakeOptions {
   readonly resolve: Resolver;
   /** For every leg; undefined where it cannot be. */
   readonly setUserTimeout?: SetUserTimeout | undefined;
+  /** Bytes in one read from a socket at most. @default a piece, since a client has few legs and what comes over them is large */
+  readonly maxBlockBytes?: number;
 }
 
 export interface CircuitKind {
@@ -38,8 +40,7 @@ export async function reachFirstHop(hops: readonly Hop[], client: ClientContext)
   if (!first) throw new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
   const { clock, resolve, signal, limits, setUserTimeout } = client;
   const { connectMs, idleMs } = limits;
-  // Unlike a node, a client has few legs: its blocks may be as large as what comes over them.
-  const maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes);
+  const { maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes) } = client;
   try {
     const options = { clock, resolve, signal, connectMs, idleMs, maxBlockBytes, setUserTimeout };
     const leg = await reachHop(first, options);
@@ -111,9 +112,21 @@ export class Circuit {
     return circuit;
   }
 
+  /** Goes on with the leg of a circuit that was released, and on which nothing is due. */
+  static resume(leg: Leg, hops: readonly Hop[], client: ClientContext): Circuit {
+    const circuit = new Circuit(leg, hops, client);
+    circuit.#answered = true;
+    return circuit;
+  }
+
   /** Whether anything came back: then the nodes on the way understand this client. */
   get isAnswered(): boolean {
     return this.#answered;
+  }
+
+  /** Whether every request has its answer. */
+  get isSettled(): boolean {
+    return this.#due === 0;
   }
 
   /** Sends requests without waiting for their answers. */
@@ -199,7 +212,7 @@ export class Circuit {
     this.#pulses += 1;
   }
 
-  /** Hands the leg of a tunnel over, once CONNECTED has come; from then on the circuit does nothing more. */
+  /** Hands the leg over, on which nothing is due; from then on the circuit does nothing more. */
   release(): Leg {
     this.#closing = Promise.resolve();
     return this.#leg;

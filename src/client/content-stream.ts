@@ -25,20 +25,22 @@ export class ContentStream extends Readable {
 
   /** Passes on what the range needs of bytes at `position`, releases them, and settles when more is wanted. */
   async give(chunks: readonly Chunk[]): Promise<void> {
-    let isWanted = true;
-    for (const { bytes, release } of chunks) {
+    for (const chunk of chunks) {
       // Nobody says when the reader of a stream is done with its bytes, so that it gets a copy.
-      const part = Buffer.from(bytes.subarray(0, this.end - this.position));
-      release();
+      const part = Buffer.from(chunk.bytes.subarray(0, this.end - this.position));
+      chunk.release();
       this.position += part.length;
-      if (part.length > 0) isWanted = this.push(part);
+      const isWanted = part.length === 0 || this.push(part);
+      if (this.position === this.end) this.push(null);
+      else if (!isWanted) await this.#wanted();
     }
-    if (this.position === this.end) this.push(null);
-    else if (!isWanted && !this.destroyed) {
-      await new Promise<void>((resolve) => {
-        this.#goOn = resolve;
-      });
-    }
+  }
+
+  async #wanted(): Promise<void> {
+    if (this.destroyed) return;
+    await new Promise<void>((resolve) => {
+      this.#goOn = resolve;
+    });
   }
 
   override _read(): void {

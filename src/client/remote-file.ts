@@ -17,6 +17,7 @@ import type { Circuit, ClientContext } from './circuit.ts';
 import type { Circuits } from './circuits.ts';
 import { ContentStream } from './content-stream.ts';
 import { checkStatus, receivePiece, requestStatus } from './fetch-pieces.ts';
+import type { KeptCircuits } from './kept-circuits.ts';
 import { mismatchError } from './piece-fetcher.ts';
 
 /** Bytes of a file: at least one. */
@@ -62,6 +63,8 @@ export interface RemoteReaderOptions {
   readonly circuits: Circuits;
   /** What is likely to be read first, and is asked for at once; it may lie behind the end. */
   readonly ahead?: FileRange | undefined;
+  /** Those that other files have left. */
+  readonly kept: KeptCircuits;
   /** The file has been found over this circuit. */
   readonly onOpen: (circuit: Circuit) => void;
 }
@@ -87,27 +90,23 @@ class RemoteReader {
   #failure: HoplineError | undefined;
   #onOpened: (identity: Identity) => void = () => {};
   #onRead = () => {};
+  /** Between reads, with nothing due on the circuit: then it can be kept. */
+  #isIdle = false;
+  #isDone = false;
 
   constructor(options: RemoteReaderOptions) {
     this.#options = options;
-    const { circuits } = options;
     this.opened = new Promise((resolve, reject) => {
       this.#onOpened = resolve;
       this.#over.signal.addEventListener('abort', () => reject(this.#failure), { once: true });
     });
-    this.#running = circuits
-      .run(
-        () => this.#requests(),
-        (circuit) => this.#serve(circuit),
-        this.#over.signal,
-      )
-      .catch((error) => this.#end(error));
+    this.#running = this.#run().catch((error) => this.#end(error));
   }
 
   read(offset: number, length: number): Readable {
     const stream = new ContentStream(offset, length, () => this.#end());
     if (length === 0) stream.push(null);
-    else if (this.#failure) stream.destroy(this.#failure);
+    else if (this.#failure || this.#isDone) stream.destroy(this.#failure ?? closed());
     else {
       this.#reads.push(stream);
       this.#onRead();
@@ -116,12 +115,41 @@ class RemoteReader {
   }
 
   async close(): Promise<void> {
-    this.#end();
+    this.#isDone = true;
+    // What was kept must not hear of an end.
+    if (this.#isIdle && this.#reads.length === 0) this.#onRead();
+    else this.#end();
     await this.#running;
   }
 
+  async #run(): Promise<void> {
+    const { circuits } = this.#options;
+    if (await this.#runKept()) return;
+    await circuits.run(
+      () => this.#requests(),
+      (circuit) => this.#serve(circuit),
+      this.#over.signal,
+    );
+  }
+
+  /** Serves reads over a circuit that was kept, if there is one; false if another is needed, which then says why. */
+  async #runKept(): Promise<boolean> {
+    const { kept, client } = this.#options;
+    const circuit = kept.take({ ...client, signal: AbortSignal.any([client.signal, this.#over.signal]) });
+    if (!circuit) return false;
+    try {
+      circuit.send(this.#requests());
+      await this.#serve(circuit);
+      return true;
+    } catch {
+      return this.#over.signal.aborted;
+    } finally {
+      await circuit.close();
+    }
+  }
+
   /** Ends all, with the first error for those who wait. */
-  #end(error: unknown = new HoplineError('INTERRUPTED', 'the file was closed')): void {
+  #end(error: unknown = closed()): void {
     this.#failure ??= asHoplineError(error);
     this.#over.abort(this.#failure);
     for (const stream of this.#reads.splice(0)) stream.destroy(this.#failure);
@@ -143,7 +171,7 @@ class RemoteReader {
 
   /** Serves reads over one circuit until it fails or all is over. */
   async #serve(circuit: Circuit): Promise<void> {
-    const { name, client, onOpen } = this.#options;
+    const { name, client, kept, onOpen } = this.#options;
     const ahead = this.#ahead;
     const status = await circuit.receive('status', name);
     const algorithm = checkStatus(status, this.#digests, client.limits);
@@ -157,7 +185,10 @@ class RemoteReader {
         await this.#fill(due, lane);
         this.#reads.shift();
       } else {
+        this.#isIdle = circuit.isSettled;
         await untilAborted(this.#nextRead(), this.#over.signal);
+        this.#isIdle = false;
+        if (this.#isDone) return kept.keep(circuit, client);
       }
     }
   }
@@ -235,6 +266,10 @@ class RemoteReader {
     if (added.length > 0) circuit.send(added.map((range) => ({ type: 'read', ...range, version }) as const));
     asked.push(...added);
   }
+}
+
+function closed(): HoplineError {
+  return new HoplineError('INTERRUPTED', 'the file was closed');
 }
 
 /** The first part of a range: whole pieces have digests that the origin may know already. */

@@ -1,7 +1,7 @@
 /**
  * Files at the end of one set of routes, opened one after another or many at once.
  *
- * Owns what the next open file learns from the ones before: the way that works.
+ * Owns what the next open file has from the ones before: the way that works, and circuits that are still open.
  * Invariant: each file has a circuit of its own, so that a slow reader holds nobody else up.
  */
 
@@ -9,6 +9,7 @@ import { HoplineError } from '../core/errors.ts';
 import { nameProblem } from '../wire/name.ts';
 import { Circuits } from './circuits.ts';
 import { startClient } from './download.ts';
+import { KeptCircuits } from './kept-circuits.ts';
 import { RecentWay } from './recent-way.ts';
 import { type FileRange, openRemoteFile, type RemoteFile } from './remote-file.ts';
 import { RouteChooser } from './route-chooser.ts';
@@ -24,11 +25,13 @@ export interface OpenRemoteOptions {
 export class RemoteFiles {
   readonly #options: Omit<RoutesOptions, 'deadlineMs'>;
   readonly #recent: RecentWay;
+  readonly #kept: KeptCircuits;
 
   constructor(options: Omit<RoutesOptions, 'deadlineMs'>) {
     const { client, end } = startClient(options);
     end();
     this.#options = options;
+    this.#kept = new KeptCircuits(client.limits);
     this.#recent = new RecentWay(options.routes, client.clock, client.limits.avoidMs);
   }
 
@@ -37,18 +40,25 @@ export class RemoteFiles {
    * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_IS_DIRECTORY`, and what the last way failed with, the hop named.
    */
   async open(name: string, { ahead, signal }: OpenRemoteOptions = {}): Promise<RemoteFile> {
-    const { client, end } = startClient({ ...this.#options, signal });
+    const { client: started, end } = startClient({ ...this.#options, signal });
+    // As many as whoever the files are for has clients, and slow ones among them.
+    const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
     try {
       const problem = nameProblem(name, client.limits.maxNameBytes);
       if (problem !== undefined) throw new HoplineError('FILE_DENIED', problem);
       const { routes } = this.#recent;
       const circuits = new Circuits(new RouteChooser({ routes }, client), client, this.#options);
       const onOpen = ({ hops }: { readonly hops: Parameters<RecentWay['carried']>[0] }) => this.#recent.carried(hops);
-      const file = await openRemoteFile({ name, client, circuits, ahead, onOpen });
+      const file = await openRemoteFile({ name, client, circuits, kept: this.#kept, ahead, onOpen });
       return { ...file, close: () => file.close().finally(end) };
     } catch (error) {
       end();
       throw error;
     }
+  }
+
+  /** Ends the circuits that wait for a next file; files that are open stay so, and are their openers' to close. */
+  close(): Promise<void> {
+    return this.#kept.close();
   }
 }

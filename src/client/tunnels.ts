@@ -43,7 +43,8 @@ export class Tunnels {
    * Throws what the last way failed with, the hop named; with an aborted signal, `INTERRUPTED`.
    */
   async open(address: Hop, signal?: AbortSignal): Promise<Duplex> {
-    const { client, end } = startClient({ ...this.#options, signal });
+    const { client: started, end } = startClient({ ...this.#options, signal });
+    const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
     try {
       const routes = this.#recent.routes.map((places) => [...places, [address]]);
       const circuits = new Circuits(new RouteChooser({ routes }, client), client, { ...this.#options, tunnel: true });

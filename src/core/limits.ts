@@ -57,6 +57,10 @@ export interface Limits {
   readonly maxPoolTries: number;
   /** Milliseconds for a member to be connected to and to answer, before another one is tried. */
   readonly answerMs: number;
+  /** Circuits that wait for the next file of one set of routes. */
+  readonly maxKeptCircuits: number;
+  /** Milliseconds that each of them waits. */
+  readonly keepCircuitMs: number;
   /** Milliseconds that a connection to a server is kept without a message. */
   readonly keepMs: number;
   /** Milliseconds after which a server registers again. */
@@ -122,6 +126,8 @@ export const defaultLimits: Limits = {
   maxPoolMembers: 256,
   maxPoolTries: 4,
   answerMs: 5_000,
+  maxKeptCircuits: 16,
+  keepCircuitMs: 5_000,
   keepMs: 1_000,
   registerMs: 2_000,
   forgetMs: 600_000,

@@ -5,7 +5,7 @@ import { copyFile, rename, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { HoplineError, parseVia, RemoteFiles } from '../../src/index.ts';
+import { HoplineError, parseVia, RemoteFiles, startNode } from '../../src/index.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { startTamperer } from '../support/tamper.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -24,6 +24,7 @@ test('ranges at odd places are the bytes of the file, one after another and seve
   await root.writeRandom('b.bin', 10);
   const chain = await startChain(t, 3, root.path);
   const files = new RemoteFiles({ routes: chain.route('x').routes });
+  t.after(() => files.close());
   const file = await files.open('dir/a.bin', { ahead: { offset: 0, length: Number.POSITIVE_INFINITY } });
   assert.equal(file.size, content.length);
   assert.equal(file.modified, Math.floor((await stat(path.join(root.path, 'dir/a.bin'))).mtimeMs));
@@ -46,6 +47,33 @@ test('ranges at odd places are the bytes of the file, one after another and seve
   assert.deepEqual(both[0], content.subarray(7, 2_000_007));
   assert.equal(both[1].length, 10);
   await file.close();
+  await files.close();
+  await until(() => chain.nodes.every((node) => node.stats().open === 0));
+});
+
+test('files one after another come over one circuit, and a circuit that broke meanwhile is no failure', async (t) => {
+  const root = await makeTempRoot(t);
+  const content = await root.writeRandom('a.bin', 1_100_000);
+  const chain = await startChain(t, 2, root.path);
+  const files = new RemoteFiles({ routes: chain.route('x').routes });
+  t.after(() => files.close());
+  const get = async () => {
+    const file = await files.open('a.bin', { ahead: { offset: 0, length: Number.POSITIVE_INFINITY } });
+    assert.ok((await readAll(file.read(0, content.length))).equals(content));
+    await file.close();
+  };
+  for (let index = 0; index < 10; index += 1) await get();
+  assert.equal(chain.nodes[0]?.stats().accepted, 1);
+  await assert.rejects(files.open('none'), { code: 'FILE_NOT_FOUND' });
+  await Promise.all([get(), get(), get()]);
+  for (let index = 0; index < 70; index += 1) await get();
+  assert.ok((chain.nodes[0]?.stats().accepted ?? 0) >= 5, 'a circuit is not used for ever');
+  await chain.nodes[1]?.close({ graceMs: 0 });
+  const { address } = chain.nodes[1] ?? assert.fail();
+  const again = await startNode({ listen: address, root: root.path });
+  t.after(() => again.close({ graceMs: 0 }));
+  await get();
+  await files.close();
   await until(() => chain.nodes.every((node) => node.stats().open === 0));
 });
 
@@ -54,6 +82,7 @@ test('a file that is not there, a directory and a name that may not travel are r
   await root.writeRandom('dir/a', 1);
   const chain = await startChain(t, 2, root.path);
   const files = new RemoteFiles({ routes: chain.route('x').routes });
+  t.after(() => files.close());
   await assert.rejects(files.open('none'), { code: 'FILE_NOT_FOUND', hop: 2 });
   await assert.rejects(files.open('dir'), { code: 'FILE_IS_DIRECTORY' });
   await assert.rejects(files.open('../a'), { code: 'FILE_DENIED' });
@@ -68,6 +97,7 @@ test('an empty file has no bytes, also where some were asked for ahead', async (
   await root.writeRandom('short', 5);
   const chain = await startChain(t, 1, root.path);
   const files = new RemoteFiles({ routes: chain.route('x').routes });
+  t.after(() => files.close());
   const file = await files.open('empty', { ahead: { offset: 0, length: 100 } });
   assert.equal(file.size, 0);
   assert.equal((await readAll(file.read(0, 0))).length, 0);
@@ -86,6 +116,7 @@ test('a read goes on from the last verified byte when its relay dies, at an orig
   const second = await startChain(t, 2, roots[1].path);
   const ways = [first, second].map(({ nodes }) => nodes.map(addressOf).join(','));
   const files = new RemoteFiles({ routes: parseVia(ways, 'x').routes });
+  t.after(() => files.close());
   const file = await files.open('a.bin');
   const stream = file.read(1, 31_999_998);
   const parts: Buffer[] = [];
@@ -111,6 +142,7 @@ test('an origin with another file is no origin to go on with', async (t) => {
   const ways = [first, second].map(({ nodes }) => nodes.map(addressOf).join(','));
   const limits = { retryMinMs: 10, retryMaxMs: 20 };
   const files = new RemoteFiles({ routes: parseVia(ways, 'x').routes, limits });
+  t.after(() => files.close());
   const file = await files.open('a.bin');
   const failing = (async () => {
     let count = 0;
@@ -129,6 +161,7 @@ test('a file that is written to under a reader fails the read, and one that is r
   const place = path.join(root.path, 'a.bin');
   const chain = await startChain(t, 2, root.path);
   const files = new RemoteFiles({ routes: chain.route('x').routes, limits: { retryMinMs: 10, retryMaxMs: 20 } });
+  t.after(() => files.close());
   const kept = await files.open('a.bin');
   const parts: Buffer[] = [];
   for await (const part of kept.read(0, content.length)) {
@@ -168,6 +201,7 @@ test('a damaged piece is asked for again, and nobody gets a byte of it', async (
     },
   });
   const files = new RemoteFiles({ routes: parseVia(address, 'x').routes });
+  t.after(() => files.close());
   const file = await files.open('a.bin', { ahead: { offset: 0, length: 4_000_000 } });
   assert.ok((await readAll(file.read(0, 4_000_000))).equals(content));
   assert.ok(passed > 5_000_000, 'a piece came twice');
@@ -179,6 +213,7 @@ test('a reader that stops holds the origin back, and one that leaves ends the ci
   await root.writeRandom('a.bin', 64_000_000);
   const chain = await startChain(t, 2, root.path, { kernel: false });
   const files = new RemoteFiles({ routes: chain.route('x').routes });
+  t.after(() => files.close());
   const file = await files.open('a.bin');
   const stream = file.read(0, 64_000_000);
   await new Promise((resolve) => stream.once('readable', resolve));

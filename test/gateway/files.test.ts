@@ -190,7 +190,9 @@ const sources: Readonly<Record<string, (t: TestContext, root: string) => Promise
   'out of a directory': (_t, root) => openRootSource(root),
   'from the end of a route': async (t, root) => {
     const chain = await startChain(t, 2, root);
-    return new RemoteFiles({ routes: chain.route('x').routes });
+    const files = new RemoteFiles({ routes: chain.route('x').routes });
+    t.after(() => files.close());
+    return files;
   },
 };
 

@@ -7,18 +7,21 @@
  */
 
 import type { FileHandle } from 'node:fs/promises';
-import type { Readable } from 'node:stream';
+import type { Duplex, Readable } from 'node:stream';
 
 /** Fields in their order, as name, value, name, value, as Node's rawHeaders are. Names keep their case. */
 export type RawFields = readonly string[];
 
-/** A request on its way to a backend: rebuilt from parsed parts, end-to-end fields only. */
+/**
+ * A request on its way to a backend: rebuilt from parsed parts. `fields` are end-to-end fields only, without Host and
+ * Content-Length, which are `authority` and `length`.
+ */
 export interface HttpRequest {
   readonly method: string;
   readonly scheme: 'http' | 'https';
   /** The host that was asked, lower case, with the port unless it is the scheme's own. */
   readonly authority: string;
-  /** Path and query, beginning with `/` (or `*` for OPTIONS). */
+  /** Path and query, beginning with `/` (or `*` for OPTIONS). For CONNECT, host and port. */
   readonly target: string;
   readonly fields: RawFields;
   /** Undefined if the request has no content. */
@@ -27,6 +30,8 @@ export interface HttpRequest {
   readonly length?: number;
   /** What comes behind the content, once it has been read. */
   trailers?(): RawFields;
+  /** The protocol that the client wants to go on with, such as `websocket`. */
+  readonly upgrade?: string;
   /** Who asks: for balancing by client. */
   readonly client: string;
   /** Aborts when whoever asked is gone. */
@@ -41,15 +46,23 @@ export interface ExchangeNotes {
   /** Who answered in the end. */
   backend?: string;
   retries?: number;
+  /** What the cache did: `hit`, `stale`, `validated`, `miss`, `collapsed` or `bypass`. */
+  cache?: string;
 }
 
 export interface HttpAnswer {
   readonly status: number;
   readonly reason: string;
+  /** End-to-end fields. */
   readonly fields: RawFields;
-  /** Nothing, a stream, or a range of an open file, which can leave inside the kernel. Whoever has the answer consumes or destroys/closes it. */
-  readonly body: undefined | Readable | FileBody;
+  /**
+   * Nothing, a small whole in memory, a stream, or a range of an open file, which can leave inside the kernel. Whoever has
+   * the answer consumes or destroys/closes it.
+   */
+  readonly body: undefined | Buffer | Readable | FileBody;
   trailers?(): RawFields;
+  /** The connection to the backend, for 101 and for what answers CONNECT: from here on both ends speak as they like. */
+  readonly tunnel?: Duplex;
 }
 
 export interface FileBody {

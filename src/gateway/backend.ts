@@ -1,0 +1,262 @@
+/**
+ * One HTTP server as an exchange: a request goes out over a connection that is kept for the next one.
+ *
+ * Owns the connections and their deadlines. Which server is asked, and what
+ * follows when it fails, is its caller's affair.
+ * Invariant: once `close()` was called, no idle connection is left.
+ */
+
+import http from 'node:http';
+import type { Duplex, Readable } from 'node:stream';
+import tls from 'node:tls';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import { type Address, formatHop } from '../wire/address.ts';
+import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
+import { endToEndFields, fieldValue } from './fields.ts';
+
+/** Opens a connection to an address. Rejects with a HoplineError. */
+export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
+
+export interface TlsToBackend {
+  /** PEM; without it, the authorities that Node knows. */
+  readonly ca?: string | undefined;
+  /** The name in the certificate. @default the host of the address, if it is a name */
+  readonly serverName?: string | undefined;
+  /** Takes any certificate. @default false */
+  readonly insecure?: boolean | undefined;
+}
+
+export interface BackendOptions {
+  readonly dial: Dial;
+  readonly tls?: TlsToBackend | undefined;
+  /** Milliseconds from the request to the head of its answer. */
+  readonly firstByteMs: number;
+  /** Milliseconds without a byte in either direction, later. */
+  readonly idleMs: number;
+  /** Milliseconds that a connection is kept without a request. */
+  readonly keepMs: number;
+  /** Bytes of the head of an answer. */
+  readonly maxHeadBytes: number;
+}
+
+export class Backend {
+  readonly #options: BackendOptions;
+  readonly #agent: http.Agent;
+
+  constructor(options: BackendOptions) {
+    this.#options = options;
+    this.#agent = createAgent(options);
+  }
+
+  /**
+   * Sends a request to the server at `address`. `sending` is called before the first byte of it leaves.
+   * Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `PEER_LOST`, `PEER_PROTOCOL`, `TIMEOUT_CONNECT`, `TIMEOUT_IDLE`.
+   */
+  async ask(address: Address, request: HttpRequest, sending: () => void = () => {}): Promise<HttpAnswer> {
+    try {
+      return await this.#send(address, request, sending, this.#agent);
+    } catch (error) {
+      // The server may have closed a kept connection just as the request left.
+      if (!(error instanceof StaleConnection)) throw error;
+      if (!isRepeatable(request)) throw error.failure;
+      request.notes.retries = (request.notes.retries ?? 0) + 1;
+      const fresh = createAgent(this.#options, false);
+      return await this.#send(address, request, sending, fresh);
+    }
+  }
+
+  close(): void {
+    this.#agent.destroy();
+  }
+
+  #send(address: Address, request: HttpRequest, sending: () => void, agent: http.Agent): Promise<HttpAnswer> {
+    const { firstByteMs, idleMs, maxHeadBytes } = this.#options;
+    return new Promise((resolve, reject) => {
+      const sent = http.request({
+        host: address.host,
+        port: address.port,
+        method: request.method,
+        path: request.target,
+        headers: outgoingFields(request),
+        agent,
+        setHost: false,
+        maxHeaderSize: maxHeadBytes,
+        insecureHTTPParser: false,
+        timeout: firstByteMs,
+      });
+      let answer: http.IncomingMessage | undefined;
+      const abort = () => sent.destroy();
+      const settled = () => request.signal.removeEventListener('abort', abort);
+      request.signal.addEventListener('abort', abort, { once: true });
+      if (request.signal.aborted) abort();
+      sent.on('timeout', () => {
+        const what = answer ? 'the rest of its answer' : 'an answer';
+        const seconds = (answer ? idleMs : firstByteMs) / 1000;
+        sent.destroy(new HoplineError('TIMEOUT_IDLE', `${formatHop(address)} did not send ${what} within ${seconds} s`));
+      });
+      sent.on('error', (error) => {
+        settled();
+        if (request.signal.aborted) return reject(request.signal.reason);
+        const failure = asFailure(error, address);
+        reject(sent.reusedSocket && failure.code === 'PEER_LOST' ? new StaleConnection(failure) : failure);
+      });
+      sent.on('close', settled);
+      sent.on('continue', () => request.inform?.(100, []));
+      sent.on('information', (info) => {
+        if (info.statusCode > 100) request.inform?.(info.statusCode, endToEndFields(info.rawHeaders));
+      });
+      sent.on('response', (response) => {
+        answer = response;
+        sent.setTimeout(idleMs);
+        resolve(toAnswer(response, request.method, address));
+      });
+      sent.on('upgrade', (response, socket, head) => {
+        settled();
+        // Whoever joins it with the client has deadlines of its own.
+        socket.setTimeout(0);
+        if (head.length > 0) socket.unshift(head);
+        resolve({
+          status: 101,
+          reason: response.statusMessage ?? '',
+          fields: upgradeFields(response.rawHeaders),
+          body: undefined,
+          upgraded: socket,
+        });
+      });
+      sendBody(sent, request, sending);
+    });
+  }
+}
+
+/** A kept connection that was gone when it was used again. */
+class StaleConnection extends Error {
+  readonly failure: HoplineError;
+
+  constructor(failure: HoplineError) {
+    super(failure.message);
+    this.failure = failure;
+  }
+}
+
+/** Methods that may be sent twice (RFC 9110, 9.2.2), and content that can be. */
+export function isRepeatable({ method, body }: HttpRequest): boolean {
+  return body === undefined && /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE)$/.test(method);
+}
+
+function createAgent({ dial, tls: secure, keepMs }: BackendOptions, keepAlive = true): http.Agent {
+  const agent = new http.Agent({ keepAlive, scheduling: 'lifo', maxFreeSockets: 256, timeout: keepMs });
+  agent.createConnection = (options, callback) => {
+    const { host, port } = options as unknown as Address;
+    dial({ host, port }).then(
+      (connection) => {
+        if (!secure) return callback?.(null, connection);
+        secureConnection(connection, host, secure).then(
+          (secured) => callback?.(null, secured),
+          (error) => callback?.(error, connection),
+        );
+      },
+      (error) => callback?.(error, undefined as unknown as Duplex),
+    );
+    return undefined;
+  };
+  return agent;
+}
+
+function secureConnection(socket: Duplex, host: string, { ca, serverName, insecure }: TlsToBackend): Promise<Duplex> {
+  return new Promise((resolve, reject) => {
+    const servername = serverName ?? (/[a-z]/i.test(host) && !host.includes(':') ? host : '');
+    const secured = tls.connect({ socket, ca, servername, host: servername || host, rejectUnauthorized: !insecure });
+    secured.once('secureConnect', () => resolve(secured));
+    secured.once('error', reject);
+  });
+}
+
+/** With Connection and framing as they are for this connection. */
+function outgoingFields({ fields, authority, upgrade, body, length }: HttpRequest): string[] {
+  const sent = [...fields];
+  if (fieldValue(fields, 'host') === undefined) sent.unshift('Host', authority);
+  if (body && length === undefined) sent.push('Transfer-Encoding', 'chunked');
+  if (upgrade === undefined) sent.push('Connection', 'keep-alive');
+  else sent.push('Connection', 'upgrade', 'Upgrade', upgrade);
+  return sent;
+}
+
+function sendBody(sent: http.ClientRequest, request: HttpRequest, sending: () => void): void {
+  const { body } = request;
+  const begin = () => {
+    sending();
+    if (!body) return;
+    // A server that answers early stops reading; what is left is for whoever has the body to drop.
+    body.pipe(sent, { end: false });
+    body.once('end', () => {
+      const trailers = request.trailers?.() ?? [];
+      if (trailers.length > 0) sent.addTrailers(pairs(trailers));
+      sent.end();
+    });
+    body.once('error', (error) => sent.destroy(error));
+    body.once('close', () => body.readableEnded || sent.destroy());
+  };
+  if (!body) sent.end();
+  sent.once('socket', (socket) => {
+    if (socket.connecting) socket.once('connect', begin);
+    else begin();
+  });
+}
+
+function toAnswer(response: http.IncomingMessage, method: string, address: Address): HttpAnswer {
+  const status = response.statusCode ?? 502;
+  const isEmpty = method === 'HEAD' || status === 204 || status === 304;
+  if (isEmpty) response.resume();
+  else watchEnd(response, address);
+  return {
+    status,
+    reason: response.statusMessage ?? '',
+    fields: endToEndFields(response.rawHeaders),
+    body: isEmpty ? undefined : response,
+    trailers: () => response.rawTrailers,
+  };
+}
+
+/** An answer that breaks off says which server did. */
+function watchEnd(response: http.IncomingMessage, address: Address): void {
+  response.once('aborted', () => {
+    response.destroy(new HoplineError('PEER_LOST', `${formatHop(address)} broke off its answer`));
+  });
+}
+
+function upgradeFields(fields: RawFields): string[] {
+  const upgrade = fieldValue(fields, 'upgrade') ?? '';
+  return [...endToEndFields(fields), 'Connection', 'upgrade', 'Upgrade', upgrade];
+}
+
+function pairs(fields: RawFields): [string, string][] {
+  return fields.flatMap((name, index): [string, string][] =>
+    index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],
+  );
+}
+
+function asFailure(error: unknown, address: Address): HoplineError {
+  if (error instanceof HoplineError) return error;
+  const reason = systemCode(error);
+  const details = { cause: error, ...(reason === undefined ? {} : { reason }) };
+  const name = formatHop(address);
+  if (reason?.startsWith('HPE_')) {
+    const code = reason === 'HPE_HEADER_OVERFLOW' ? 'LIMIT_HEAD' : 'PEER_PROTOCOL';
+    return new HoplineError(code, `${name} sent what is not an HTTP answer (${reason})`, details);
+  }
+  if (/^(ERR_TLS|CERT_|DEPTH_|SELF_|UNABLE_|ERR_SSL|EPROTO)/.test(reason ?? '')) {
+    return new HoplineError('PEER_PROTOCOL', `no TLS with ${name}: ${reason}`, details);
+  }
+  return new HoplineError('PEER_LOST', `${name} closed the connection without an answer`, details);
+}
+
+/** The content of an answer that nobody wants. */
+export function dropBody(body: HttpAnswer['body']): void {
+  if (body === undefined) return;
+  if (isStream(body)) body.destroy();
+  else void body.close();
+}
+
+export function isStream(body: NonNullable<HttpAnswer['body']>): body is Readable {
+  return 'pipe' in body;
+}

@@ -1,0 +1,96 @@
+/**
+ * Fields of HTTP messages: finding them, and leaving out those that are for one connection alone.
+ *
+ * Knows lists of names and values, and nothing about what a value means.
+ */
+
+import type { RawFields } from './exchange.ts';
+
+/** About one connection, not about the message (RFC 9110, 7.6.1). Trailer and TE are judged where they are needed. */
+const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-authentication-info',
+  'te',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** What Connection may name and still goes on: a peer must not have others lose what a message is made of. */
+const endToEndAlways: ReadonlySet<string> = new Set([
+  'authorization',
+  'cache-control',
+  'content-length',
+  'content-type',
+  'cookie',
+  'forwarded',
+  'host',
+  'set-cookie',
+  'via',
+]);
+
+/** The values of all fields called `name`, which is in lower case, joined by commas; undefined if there is none. */
+export function fieldValue(fields: RawFields, name: string): string | undefined {
+  let value: string | undefined;
+  for (let index = 0; index < fields.length; index += 2) {
+    const field = fields[index] as string;
+    if (field.length !== name.length || field.toLowerCase() !== name) continue;
+    value = value === undefined ? fields[index + 1] : `${value}, ${fields[index + 1]}`;
+  }
+  return value;
+}
+
+/** How many fields are called `name`, which is in lower case. */
+export function countFields(fields: RawFields, name: string): number {
+  let count = 0;
+  for (let index = 0; index < fields.length; index += 2) {
+    const field = fields[index] as string;
+    if (field.length === name.length && field.toLowerCase() === name) count += 1;
+  }
+  return count;
+}
+
+/** The members of a list, in lower case, without what is empty. */
+export function listMembers(value: string | undefined): string[] {
+  if (value === undefined) return [];
+  return value
+    .toLowerCase()
+    .split(',')
+    .map((member) => member.trim())
+    .filter((member) => member !== '');
+}
+
+/** The fields that are about the message and not about the connection, without those in `without`. */
+export function endToEndFields(fields: RawFields, without?: ReadonlySet<string>): string[] {
+  const named = listMembers(fieldValue(fields, 'connection')).filter((name) => !endToEndAlways.has(name));
+  const kept: string[] = [];
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    const lower = name.toLowerCase();
+    if (hopByHop.has(lower) || named.includes(lower) || without?.has(lower)) continue;
+    kept.push(name, fields[index + 1] as string);
+  }
+  return kept;
+}
+
+/** What is done to the fields of a message, in this order. Names are compared without case. */
+export interface FieldRules {
+  readonly remove?: readonly string[] | undefined;
+  /** In place of all of that name. */
+  readonly set?: Readonly<Record<string, string>> | undefined;
+  /** Beside others of that name. */
+  readonly add?: Readonly<Record<string, string>> | undefined;
+}
+
+export function applyRules(fields: RawFields, rules: FieldRules | undefined): RawFields {
+  if (!rules) return fields;
+  const { remove = [], set = {}, add = {} } = rules;
+  const gone = new Set([...remove, ...Object.keys(set)].map((name) => name.toLowerCase()));
+  const kept = fields.flatMap((name, index) =>
+    index % 2 === 0 && !gone.has(name.toLowerCase()) ? [name, fields[index + 1] as string] : [],
+  );
+  return [...kept, ...Object.entries(set).flat(), ...Object.entries(add).flat()];
+}

@@ -1,0 +1,42 @@
+/**
+ * Whether a request leaves no doubt about where it ends.
+ *
+ * The parser refuses most of what does; here is what it lets through, and what the next program might read
+ * in another way (RFC 9112, 6.1 to 6.3).
+ */
+
+import type { RawFields } from './exchange.ts';
+import { countFields, fieldValue } from './fields.ts';
+import type { Refused } from './target.ts';
+
+interface Framed {
+  readonly method: string;
+  readonly isOldest: boolean;
+  readonly fields: RawFields;
+}
+
+/** Undefined if all is well. */
+export function checkFraming({ isOldest, fields }: Framed, maxFields: number): Refused | undefined {
+  if (fields.length / 2 > maxFields) {
+    return { kind: 'refused', status: 431, why: `there are more than ${maxFields} fields` };
+  }
+  const coding = fieldValue(fields, 'transfer-encoding');
+  const lengths = countFields(fields, 'content-length');
+  if (coding !== undefined) {
+    if (lengths > 0) return refused('there are both Content-Length and Transfer-Encoding');
+    if (isOldest) return refused('HTTP/1.0 has no Transfer-Encoding');
+    if (countFields(fields, 'transfer-encoding') > 1) return refused('there is more than one Transfer-Encoding');
+    if (coding.toLowerCase() !== 'chunked') {
+      return { kind: 'refused', status: 501, why: 'Transfer-Encoding may be chunked and nothing else' };
+    }
+  }
+  if (lengths > 1) return refused('there is more than one Content-Length');
+  if (lengths === 1 && !/^\d{1,15}$/.test(fieldValue(fields, 'content-length') ?? '')) {
+    return refused('Content-Length is not a number of bytes');
+  }
+  return undefined;
+}
+
+function refused(why: string): Refused {
+  return { kind: 'refused', status: 400, why };
+}

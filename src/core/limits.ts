@@ -95,6 +95,20 @@ export interface Limits {
   readonly retryMinMs: number;
   /** Milliseconds before it is tried again at most. */
   readonly retryMaxMs: number;
+  /** Bytes of the head of an HTTP message. */
+  readonly maxHttpHeadBytes: number;
+  /** Fields of an HTTP message. */
+  readonly maxHttpFields: number;
+  /** Connections of HTTP clients at once; one more is refused. */
+  readonly maxHttpConnections: number;
+  /** Milliseconds for a backend to begin its answer. */
+  readonly httpAnswerMs: number;
+  /** Milliseconds that an idle connection to a backend is kept. */
+  readonly httpKeepMs: number;
+  /** Milliseconds that an idle connection of an HTTP client is kept. */
+  readonly httpClientKeepMs: number;
+  /** Milliseconds without a byte after which a connection that changed its protocol is given up. */
+  readonly httpUpgradedMs: number;
   /** Milliseconds that a stopping node lets running circuits finish. */
   readonly graceMs: number;
 }
@@ -145,5 +159,12 @@ export const defaultLimits: Limits = {
   avoidMaxMs: 300_000,
   retryMinMs: 250,
   retryMaxMs: 5_000,
+  maxHttpHeadBytes: 32 * 1024,
+  maxHttpFields: 200,
+  maxHttpConnections: 16_384,
+  httpAnswerMs: 60_000,
+  httpKeepMs: 4_000,
+  httpClientKeepMs: 60_000,
+  httpUpgradedMs: 3_600_000,
   graceMs: 10_000,
 };

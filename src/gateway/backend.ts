@@ -7,10 +7,10 @@
  */
 
 import http from 'node:http';
-import type { Duplex, Readable } from 'node:stream';
+import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { HoplineError, systemCode } from '../core/errors.ts';
-import { type Address, formatHop } from '../wire/address.ts';
+import { type Hop as Address, formatHop } from '../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue } from './fields.ts';
 
@@ -92,7 +92,9 @@ export class Backend {
       sent.on('timeout', () => {
         const what = answer ? 'the rest of its answer' : 'an answer';
         const seconds = (answer ? idleMs : firstByteMs) / 1000;
-        sent.destroy(new HoplineError('TIMEOUT_IDLE', `${formatHop(address)} did not send ${what} within ${seconds} s`));
+        sent.destroy(
+          new HoplineError('TIMEOUT_IDLE', `${formatHop(address)} did not send ${what} within ${seconds} s`),
+        );
       });
       sent.on('error', (error) => {
         settled();
@@ -248,15 +250,4 @@ function asFailure(error: unknown, address: Address): HoplineError {
     return new HoplineError('PEER_PROTOCOL', `no TLS with ${name}: ${reason}`, details);
   }
   return new HoplineError('PEER_LOST', `${name} closed the connection without an answer`, details);
-}
-
-/** The content of an answer that nobody wants. */
-export function dropBody(body: HttpAnswer['body']): void {
-  if (body === undefined) return;
-  if (isStream(body)) body.destroy();
-  else void body.close();
-}
-
-export function isStream(body: NonNullable<HttpAnswer['body']>): body is Readable {
-  return 'pipe' in body;
 }

@@ -8,6 +8,7 @@
  */
 
 import type { RawFields } from './exchange.ts';
+import { fieldValue } from './fields.ts';
 
 /** What tells one state of a representation from another. */
 export interface Validators {
@@ -46,15 +47,6 @@ export function isRangeCurrent(fields: RawFields, current: Validators, date: num
   const { lastModified } = current;
   if (asked === undefined || lastModified === undefined) return false;
   return asked === wholeSeconds(lastModified) && wholeSeconds(date) - asked >= 1000;
-}
-
-/** The value of a field, all its lines as one list; undefined if there is none. `name` in lower case. */
-export function fieldValue(fields: RawFields, name: string): string | undefined {
-  const values: string[] = [];
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    if (fields[index]?.toLowerCase() === name) values.push((fields[index + 1] ?? '').trim());
-  }
-  return values.length > 0 ? values.join(', ') : undefined;
 }
 
 /** Milliseconds since 1970 of a date in one of the three forms of HTTP (RFC 9110, 5.6.7); undefined for anything else. */

@@ -30,21 +30,21 @@ export interface HttpRequest {
   readonly length?: number;
   /** What comes behind the content, once it has been read. */
   trailers?(): RawFields;
-  /** The protocol that the client wants to go on with, such as `websocket`. */
-  readonly upgrade?: string;
   /** Who asks: for balancing by client. */
   readonly client: string;
   /** Aborts when whoever asked is gone. */
   readonly signal: AbortSignal;
-  /** Called for 1xx answers. */
-  inform?(status: number, fields: RawFields): void;
+  /** The protocols that the client would go on with instead of HTTP, as its Upgrade has them. */
+  readonly upgrade?: string | undefined;
+  /** Called for 1xx answers; for 100, which only a client that waits for it gets, without fields. */
+  readonly inform?: ((status: number, fields: RawFields) => void) | undefined;
   /** What happened on the way, for the log and for Cache-Status and Proxy-Status; filled in by who knows. */
   readonly notes: ExchangeNotes;
 }
 
 export interface ExchangeNotes {
   /** Who answered in the end. */
-  backend?: string;
+  backend?: string | undefined;
   retries?: number;
   /** What the cache did: `hit`, `stale`, `validated`, `miss`, `collapsed` or `bypass`. */
   cache?: string;
@@ -55,15 +55,14 @@ export interface HttpAnswer {
   readonly reason: string;
   /** End-to-end fields. */
   readonly fields: RawFields;
-  /**
-   * Nothing, a small whole in memory, a stream, or a range of an open file, which can leave inside the kernel. Whoever has
-   * the answer consumes or destroys/closes it.
-   */
-  readonly body: undefined | Buffer | Readable | FileBody;
+  readonly body: Body | undefined;
   trailers?(): RawFields;
   /** The connection to the backend, for 101 and for what answers CONNECT: from here on both ends speak as they like. */
-  readonly tunnel?: Duplex;
+  readonly upgraded?: Duplex;
 }
+
+/** Content: in memory, as a stream, or a range of an open file, which can leave inside the kernel. */
+export type Body = Buffer | Readable | FileBody;
 
 export interface FileBody {
   readonly handle: FileHandle;
@@ -73,3 +72,14 @@ export interface FileBody {
 }
 
 export type Exchange = (request: HttpRequest) => Promise<HttpAnswer>;
+
+/** Ends the content of an answer that nobody wants. */
+export function dropBody(body: Body | undefined): void {
+  if (body === undefined || Buffer.isBuffer(body)) return;
+  if (isStream(body)) body.destroy();
+  else void body.close();
+}
+
+export function isStream(body: Body): body is Readable {
+  return 'pipe' in body;
+}

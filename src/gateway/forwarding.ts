@@ -73,10 +73,10 @@ export function passedFields(fields: RawFields, options: PassOptions): Passed {
 /** Whether the request has been through this gateway before. */
 export function isLoop(fields: RawFields): boolean {
   const via = fieldValue(fields, 'via');
-  return via !== undefined && via.includes(pseudonym) && listMembers(via).some((one) => one.endsWith(` ${pseudonym}`));
+  return via?.includes(pseudonym) === true && listMembers(via).some((one) => one.endsWith(` ${pseudonym}`));
 }
 
-export function isListed(list: BlockList, address: string): boolean {
+function isListed(list: BlockList, address: string): boolean {
   return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
 }
 

@@ -42,20 +42,25 @@ export function readTarget(line: RequestLine, fields: RawFields, scheme: 'http' 
   const hostField = fieldValue(fields, 'host');
   if (hostField === undefined && !isOldest) return refused('there is no Host');
   // Visible ASCII alone: whatever else a parser lets through, the next one may not.
-  if (!/^[\x21-\x7e]+$/.test(url) || url.includes('#')) return refused('the target has characters that are not allowed');
+  if (!/^[\x21-\x7e]+$/.test(url) || url.includes('#'))
+    return refused('the target has characters that are not allowed');
   if (url.startsWith('/') || (url === '*' && method === 'OPTIONS')) {
     return finish({ isForward: false, scheme, authority: hostField ?? '', target: url });
   }
+  return readAbsolute(url, method, hostField);
+}
+
+function readAbsolute(url: string, method: string, hostField: string | undefined): Target | Refused {
   const absolute = /^(https?):\/\/([^/?]*)(.*)$/i.exec(url);
   if (!absolute) return refused('the target is neither a path nor an http URL');
   const [, named = '', authority = '', rest = ''] = absolute;
-  const asked = named.toLowerCase() === 'https' ? 'https' : 'http';
+  const scheme = named.toLowerCase() === 'https' ? 'https' : 'http';
   // OPTIONS for a host as a whole has no path in this form (RFC 9112, 3.2.4).
   const path = rest === '' && method === 'OPTIONS' ? '*' : rest.startsWith('/') ? rest : `/${rest}`;
-  const target = finish({ isForward: true, scheme: asked, authority, target: path });
+  const target = finish({ isForward: true, scheme, authority, target: path });
   if (target.kind === 'refused' || hostField === undefined) return target;
-  const host = parseAuthority(hostField, asked);
-  if (host?.authority !== target.authority) return refused('Host and target name different hosts');
+  const inField = parseAuthority(hostField, scheme);
+  if (inField?.authority !== target.authority) return refused('Host and target name different hosts');
   return target;
 }
 

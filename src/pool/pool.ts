@@ -97,18 +97,23 @@ export class Pool {
   }
 
   /**
-   * Runs a request on a member, and on others for as long as it fails there. `key` is for consistent hashing.
+   * Runs a request on a member, and on others for as long as it fails there. `key` is for consistent hashing; the member
+   * called `prefer` comes first if it is well.
    * Throws `POOL_EMPTY` if no member is up, the signal's reason, or what the last try threw.
    */
   async run<T>(
     attempt: Attempt<T>,
-    options: { readonly key?: string; readonly signal?: AbortSignal } = {},
+    options: {
+      readonly key?: string;
+      readonly prefer?: string | undefined;
+      readonly signal?: AbortSignal;
+    } = {},
   ): Promise<T> {
     const { name, clock, log, maxTries } = this.#options;
     const tried = new Set<Slot>();
     let failure: unknown;
     for (let tries = 0; tries < maxTries; tries += 1) {
-      const slot = this.#pick(tried, options.key);
+      const slot = this.#preferred(tried, options.prefer) ?? this.#pick(tried, options.key);
       if (!slot) break;
       tried.add(slot);
       const began = clock.now();
@@ -144,6 +149,12 @@ export class Pool {
   async close(): Promise<void> {
     this.#closing.abort(new HoplineError('NODE_STOPPING', 'the pool is closed'));
     await Promise.all([...this.#watches, this.#checks?.settled()]);
+  }
+
+  #preferred(tried: ReadonlySet<Slot>, name: string | undefined): Slot | undefined {
+    const slot = name === undefined ? undefined : this.#slots.get(name);
+    if (!slot || tried.has(slot) || slot.health.downSince !== undefined) return undefined;
+    return slot.health.isEjected(this.#options.clock.now()) ? undefined : slot;
   }
 
   #pick(tried: ReadonlySet<Slot>, key: string | undefined): Slot | undefined {

@@ -1,0 +1,127 @@
+/**
+ * An answer on its way to the client: its head, its content as fast as the client takes it, and its trailers.
+ *
+ * Knows Node's ServerResponse, and nothing about where an answer comes from.
+ * Invariant: however it ends, the body of the answer is used up or closed.
+ */
+
+import type { ServerResponse } from 'node:http';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from './exchange.ts';
+import { fieldValue } from './fields.ts';
+import { pseudonym } from './forwarding.ts';
+import { type HttpFailure, httpFailures } from './status.ts';
+
+/** Counts the bytes of content as they are given to the system to send. */
+export interface Sent {
+  bytes: number;
+}
+
+/** Sends an answer to its end. Throws `PEER_LOST` if the client leaves before, and what broke its content off. */
+export async function sendAnswer(
+  response: ServerResponse,
+  answer: HttpAnswer,
+  method: string,
+  sent: Sent,
+): Promise<void> {
+  const { status, reason, body, fields } = answer;
+  if (response.closed) {
+    dropBody(body);
+    throw lostClient();
+  }
+  // Node takes the flat form of rawHeaders, though its types do not say so.
+  response.writeHead(status, reason, fields as unknown as string[]);
+  if (body === undefined || method === 'HEAD' || status === 204 || status === 304) {
+    dropBody(body);
+    return endResponse(response);
+  }
+  if (Buffer.isBuffer(body)) {
+    sent.bytes = body.length;
+    return endResponse(response, body);
+  }
+  try {
+    if (!isStream(body)) return await sendFile(response, body, sent);
+    await sendStream(response, body, answer, sent);
+  } catch (cause) {
+    // A part of the answer has left: only a broken connection tells the client that the rest is missing.
+    response.destroy();
+    throw cause instanceof HoplineError ? cause : lostClient(cause);
+  }
+}
+
+/** A short answer of the gateway's own. */
+export function textAnswer(status: number, text: string, fields: RawFields = []): HttpAnswer {
+  const body = Buffer.from(`hopline: ${text}\n`);
+  const own = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(body.length)];
+  return { status, reason: '', fields: [...own, 'Cache-Control', 'no-store', ...fields], body };
+}
+
+/** What a client is told of a failure: a status and Proxy-Status (RFC 9209). Addresses behind the gateway are for its log. */
+export function failureAnswer(cause: unknown): HttpAnswer {
+  const { status, error }: HttpFailure = httpFailures[asHoplineError(cause).code];
+  const fields: string[] = [];
+  if (status === 503) fields.push('Retry-After', '1');
+  if (error !== undefined) fields.push('Proxy-Status', `${pseudonym}; error=${error}`);
+  return textAnswer(status, explanations[status] ?? 'this cannot be had', fields);
+}
+
+const explanations: Readonly<Record<number, string>> = {
+  403: 'this is not served',
+  404: 'there is no such file',
+  500: 'the gateway failed; its log says how',
+  502: 'the server behind this gateway could not be reached, or its answer was broken',
+  503: 'no server behind this gateway is up; try again in a moment',
+  504: 'the server behind this gateway did not answer in time',
+  508: 'the request comes round to this gateway again',
+};
+
+async function sendStream(
+  response: ServerResponse,
+  body: Readable,
+  { trailers, fields }: HttpAnswer,
+  sent: Sent,
+): Promise<void> {
+  body.on('data', (bytes: Buffer) => {
+    sent.bytes += bytes.length;
+  });
+  await pipeline(body, response, { end: false });
+  const behind = trailers?.() ?? [];
+  // Only chunked content has room for them.
+  if (behind.length > 0 && fieldValue(fields, 'content-length') === undefined) {
+    const pairs = behind.flatMap((name, index): [string, string][] =>
+      index % 2 === 0 ? [[name, behind[index + 1] ?? '']] : [],
+    );
+    response.addTrailers(pairs);
+  }
+  await endResponse(response);
+}
+
+async function sendFile(response: ServerResponse, body: FileBody, sent: Sent): Promise<void> {
+  const { handle, offset, length } = body;
+  try {
+    if (length > 0) {
+      const end = offset + length - 1;
+      await pipeline(handle.createReadStream({ start: offset, end, autoClose: false }), response, { end: false });
+    }
+    sent.bytes = length;
+    await endResponse(response);
+  } finally {
+    await body.close();
+  }
+}
+
+/** Settles once all has left, and throws if the connection is gone before. */
+function endResponse(response: ServerResponse, last?: Buffer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const settle = () => (response.writableFinished ? resolve() : reject(lostClient()));
+    if (response.closed) return settle();
+    response.once('close', settle);
+    response.end(last);
+  });
+}
+
+function lostClient(cause?: unknown): HoplineError {
+  return new HoplineError('PEER_LOST', 'the client left before the end of its answer', { cause });
+}

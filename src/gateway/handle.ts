@@ -1,0 +1,212 @@
+/**
+ * One request from its parsed head to its answer: checks it, finds its site, and asks the site's exchange.
+ *
+ * Owns what is refused before any backend hears of it. Sends nothing itself.
+ * Invariant: never throws; what goes wrong becomes an answer, with the failure beside it for the log.
+ */
+
+import type http from 'node:http';
+import type { BlockList } from 'node:net';
+import { asHoplineError, type HoplineError } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
+import { failureAnswer, textAnswer } from './answer.ts';
+import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
+import { applyRules, type FieldRules, fieldValue, listMembers } from './fields.ts';
+import { isLoop, passedFields, pseudonym } from './forwarding.ts';
+import { checkFraming } from './framing.ts';
+import type { Sites } from './sites.ts';
+import { parseAuthority, type Refused, readTarget, type Target } from './target.ts';
+
+export interface Site {
+  /** A name, `*.` and a name, or `*` for all that no other site has. */
+  readonly host: string;
+  readonly exchange: Exchange;
+  readonly requestFields?: FieldRules | undefined;
+  readonly answerFields?: FieldRules | undefined;
+  /** What the backend gets as Host. @default what the client sent */
+  readonly hostField?: string | undefined;
+  /** Answers CONNECT; without it, CONNECT is refused. */
+  readonly connect?: ((signal: AbortSignal) => Promise<NonNullable<HttpAnswer['upgraded']>>) | undefined;
+}
+
+export interface HandleContext {
+  readonly sites: Sites<Site>;
+  readonly trusted: BlockList | undefined;
+  readonly limits: Limits;
+}
+
+/** Of the client's side, for as long as its request lasts. */
+export interface Asking {
+  /** Aborts when the client is gone. */
+  readonly signal: AbortSignal;
+  /** Whether the client would go on with another protocol. */
+  readonly isUpgrade?: boolean;
+  readonly inform?: HttpRequest['inform'];
+}
+
+export interface Handled {
+  readonly answer: HttpAnswer;
+  readonly notes: ExchangeNotes;
+  /** The `host` of the site. */
+  readonly site?: string | undefined;
+  /** The address of whoever asks, as far as it can be trusted. */
+  readonly client: string;
+  readonly trace?: string | undefined;
+  readonly failure?: HoplineError | undefined;
+}
+
+/** Answers a request. Whoever gets the answer sends it. */
+export async function handleRequest(
+  request: http.IncomingMessage,
+  asking: Asking,
+  context: HandleContext,
+): Promise<Handled> {
+  const { rawHeaders: fields, method = '' } = request;
+  const peer = plainAddress(request.socket.remoteAddress);
+  const scheme = 'encrypted' in request.socket ? 'https' : 'http';
+  const isOldest = request.httpVersion === '1.0';
+  const refused = (status: number, text: string, more: RawFields = []): Handled => {
+    // Where a request that is not understood ends is not known either.
+    const answer = textAnswer(status, text, ['Connection', 'close', ...more]);
+    return { answer, notes: {}, client: peer };
+  };
+  const wrong = checkFraming({ method, isOldest, fields }, context.limits.maxHttpFields);
+  if (wrong) return refused(wrong.status, wrong.why);
+  const target =
+    method === 'CONNECT'
+      ? readConnect(request)
+      : readTarget({ method, url: request.url ?? '', isOldest }, fields, scheme);
+  if (target.kind === 'refused') return refused(target.status, target.why);
+  const site = context.sites.find(target.host);
+  if (!site) {
+    return target.isForward
+      ? refused(403, `requests for ${target.host} are not passed on`)
+      : refused(421, `${target.host || 'a request without Host'} is not served here`);
+  }
+  if (isLoop(fields))
+    return refused(508, 'the request comes round to this gateway again', [
+      'Proxy-Status',
+      `${pseudonym}; error=proxy_loop_detected`,
+    ]);
+  if (method === 'CONNECT') return connect(site, asking, peer, refused);
+  return exchange(request, { site, target, peer, asking, context });
+}
+
+interface Found {
+  readonly site: Site;
+  readonly target: Target;
+  readonly peer: string;
+  readonly asking: Asking;
+  readonly context: HandleContext;
+}
+
+async function exchange(request: http.IncomingMessage, found: Found): Promise<Handled> {
+  const { site, target, peer, asking, context } = found;
+  const { rawHeaders, method = '', httpVersion: version } = request;
+  const notes: ExchangeNotes = {};
+  const passed = passedFields(rawHeaders, {
+    peer,
+    scheme: target.scheme,
+    authority: target.authority,
+    version,
+    trusted: context.trusted,
+  });
+  const { client, trace } = passed;
+  const known = { notes, site: site.host, client, trace };
+  const own = answerItself(method, target, rawHeaders);
+  if (own) return { ...known, answer: own };
+  const length = fieldValue(rawHeaders, 'content-length');
+  const hasBody = length === undefined ? fieldValue(rawHeaders, 'transfer-encoding') !== undefined : length !== '0';
+  const upgrade = asking.isUpgrade ? fieldValue(rawHeaders, 'upgrade') : undefined;
+  try {
+    const answer = await site.exchange({
+      method,
+      scheme: target.scheme,
+      authority: target.authority,
+      target: target.target,
+      fields: applyRules(requestFields(passed.fields, found), site.requestFields),
+      body: hasBody ? request : undefined,
+      ...(hasBody && length !== undefined ? { length: Number(length) } : {}),
+      trailers: () => request.rawTrailers,
+      client,
+      signal: asking.signal,
+      upgrade,
+      inform: asking.inform,
+      notes,
+    });
+    return { ...known, answer: { ...answer, fields: answerFields(answer, site) } };
+  } catch (cause) {
+    return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };
+  }
+}
+
+function requestFields(fields: RawFields, { site, target, asking }: Found): RawFields {
+  const host = site.hostField ?? target.authority;
+  const sent = ['Host', host];
+  for (let index = 0; index < fields.length; index += 2) {
+    const name = fields[index] as string;
+    const lower = name.toLowerCase();
+    let value = fields[index + 1] as string;
+    if (lower === 'host' || (lower === 'expect' && !asking.inform)) continue;
+    if (lower === 'max-forwards') value = String(Math.max(0, Number(value) - 1));
+    sent.push(name, value);
+  }
+  return sent;
+}
+
+/** TRACE and OPTIONS go no further than Max-Forwards allows (RFC 9110, 7.6.2). */
+function answerItself(method: string, target: Target, fields: RawFields): HttpAnswer | undefined {
+  if ((method !== 'TRACE' && method !== 'OPTIONS') || fieldValue(fields, 'max-forwards')?.trim() !== '0')
+    return undefined;
+  if (method === 'OPTIONS') return { status: 204, reason: '', fields: [], body: undefined };
+  const secret = /^(authorization|cookie|proxy-authorization)$/i;
+  const lines = fields.flatMap((name, index) =>
+    index % 2 === 0 && !secret.test(name) ? [`${name}: ${fields[index + 1]}\r\n`] : [],
+  );
+  const body = Buffer.from(`TRACE ${target.target} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  return {
+    status: 200,
+    reason: '',
+    fields: ['Content-Type', 'message/http', 'Content-Length', String(body.length)],
+    body,
+  };
+}
+
+function answerFields({ fields, status }: HttpAnswer, site: Site): RawFields {
+  if (status === 101) return fields;
+  return applyRules([...fields, 'Via', `1.1 ${pseudonym}`], site.answerFields);
+}
+
+/** CONNECT names a host and a port and nothing else (RFC 9112, 3.2.3). */
+function readConnect(request: http.IncomingMessage): Target | Refused {
+  const url = request.url ?? '';
+  const parsed = /:\d+$/.test(url) ? parseAuthority(url, 'https') : undefined;
+  if (!parsed) return { kind: 'refused', status: 400, why: 'CONNECT wants HOST:PORT' };
+  return { kind: 'ok', isForward: true, scheme: 'https', ...parsed, target: '' };
+}
+
+async function connect(
+  site: Site,
+  { signal }: Asking,
+  client: string,
+  refused: (status: number, text: string) => Handled,
+): Promise<Handled> {
+  if (!site.connect) return refused(403, `CONNECT to ${site.host} is not allowed`);
+  const known = { notes: {}, site: site.host, client };
+  try {
+    const upgraded = await site.connect(signal);
+    return { ...known, answer: { status: 200, reason: '', fields: [], body: undefined, upgraded } };
+  } catch (cause) {
+    return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };
+  }
+}
+
+/** Protocols that the client would go on with, if there is any that goes through. */
+export function wantsUpgrade(fields: RawFields): boolean {
+  return listMembers(fieldValue(fields, 'upgrade')).includes('websocket');
+}
+
+/** IPv4 that came in on a socket for both is written as IPv6. */
+function plainAddress(address = ''): string {
+  return address.startsWith('::ffff:') ? address.slice(7) : address;
+}

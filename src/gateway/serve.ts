@@ -1,0 +1,212 @@
+/**
+ * A running gateway: takes connections of HTTP clients, has each request answered, and sends the answer.
+ *
+ * Owns the HTTP server with its one parser, its deadlines and its caps. What is answered is handle.ts's affair.
+ * Invariant: once `close()` has settled, no socket and no timer of the gateway is left.
+ * Documentation: docs/http.md
+ */
+
+import http from 'node:http';
+import https from 'node:https';
+import type net from 'node:net';
+import type { BlockList } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Logger } from '../core/log.ts';
+import { formatHop } from '../wire/address.ts';
+import { sendAnswer, textAnswer } from './answer.ts';
+import type { HttpRequest } from './exchange.ts';
+import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
+import { refuseBytes } from './refuse-bytes.ts';
+import { Sites } from './sites.ts';
+import { joinUpgraded, writeHead } from './upgraded.ts';
+
+export interface ServeOptions {
+  /** Without it, connections come by `accept` alone. */
+  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  readonly sites: readonly Site[];
+  /** Proxies whose word on their clients' addresses counts. */
+  readonly trusted?: BlockList | undefined;
+  /** With it, the gateway speaks TLS with clients. */
+  readonly tls?: ServerTls | undefined;
+  /** Told of each request that has ended. */
+  readonly onEnded?: ((ended: Ended) => void) | undefined;
+  readonly limits: Limits;
+  readonly log: Logger;
+}
+
+/** PEM. */
+export interface ServerTls {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+/** A request that is over, one way or another. */
+export interface Ended extends Handled {
+  readonly request: http.IncomingMessage;
+  /** Of content, that were given to the system to send. */
+  readonly bytes: number;
+  /** Milliseconds until the answer began, and until it was over. */
+  readonly firstMs: number;
+  readonly totalMs: number;
+}
+
+export interface RunningServer {
+  /** Where it listens, with the real port. */
+  readonly address: { readonly host: string; readonly port: number } | undefined;
+  /** Serves a connection whose first bytes were found to be HTTP, and are to be read again. */
+  accept(socket: net.Socket): void;
+  /** Takes other sites, for the requests that come from now on. */
+  setSites(sites: readonly Site[]): void;
+  /** Takes another certificate, for the connections that come from now on. */
+  setTls(tls: ServerTls): void;
+  /** Stops accepting, lets requests finish for `graceMs` (default: the limit), then ends them. May be called again to hurry. */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** Starts to serve. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a certificate that is none. */
+export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
+  const { limits, log, trusted, onEnded } = options;
+  const server = createServer(options);
+  const open = new Set<Promise<void>>();
+  let sites = new Sites(options.sites);
+  let isClosing = false;
+
+  const track = (work: Promise<void>) => {
+    open.add(work);
+    void work.finally(() => open.delete(work));
+  };
+  const answer = async (request: http.IncomingMessage, response: http.ServerResponse, waits: boolean) => {
+    const startedMs = performance.now();
+    const gone = abortsWhenClosed(response);
+    if (isClosing) response.shouldKeepAlive = false;
+    const inform = informer(response, waits);
+    const handled = await handleRequest(request, { signal: gone, inform }, { sites, trusted, limits });
+    const firstMs = performance.now() - startedMs;
+    const sent = { bytes: 0 };
+    let failure = handled.failure;
+    try {
+      await sendAnswer(response, handled.answer, request.method ?? '', sent);
+    } catch (error) {
+      failure ??= asHoplineError(error);
+    }
+    // A body that nobody reads any more would hold up the next request.
+    if (!request.complete) request.unpipe().resume();
+    onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
+  };
+  const answerUpgrade = async (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {
+    const startedMs = performance.now();
+    socket.on('error', () => socket.destroy());
+    if (head.length > 0) socket.unshift(head);
+    const isUpgrade = request.method === 'CONNECT' || wantsUpgrade(request.rawHeaders);
+    const gone = new AbortController();
+    socket.once('close', () => gone.abort(clientLeft()));
+    const handled = await handleRequest(request, { signal: gone.signal, isUpgrade }, { sites, trusted, limits });
+    const firstMs = performance.now() - startedMs;
+    const sent = { bytes: 0 };
+    if (handled.answer.upgraded) {
+      writeHead(socket, handled.answer.status, handled.answer.fields);
+      sent.bytes = await joinUpgraded(socket, handled.answer.upgraded, limits.httpUpgradedMs);
+    } else {
+      // The parser has let go of the connection, so it ends with this answer.
+      const response = new http.ServerResponse(request);
+      response.shouldKeepAlive = false;
+      response.assignSocket(socket as net.Socket);
+      response.once('finish', () => socket.resume().end());
+      await sendAnswer(response, handled.answer, request.method ?? '', sent).catch(() => {});
+    }
+    onEnded?.({ ...handled, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
+  };
+
+  server.on('request', (request, response) => track(answer(request, response, false)));
+  server.on('checkContinue', (request, response) => track(answer(request, response, true)));
+  server.on('checkExpectation', (_request, response) => {
+    const refusal = textAnswer(417, 'the one expectation that is met is 100-continue', ['Connection', 'close']);
+    track(sendAnswer(response, refusal, 'GET', { bytes: 0 }).catch(() => {}));
+  });
+  server.on('upgrade', (request, socket, head) => track(answerUpgrade(request, socket, head)));
+  server.on('connect', (request, socket, head) => track(answerUpgrade(request, socket, head)));
+  server.on('clientError', refuseBytes);
+  server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
+
+  return {
+    address: options.listen && (await listen(server, options.listen)),
+    accept: (socket) => void server.emit('connection', socket),
+    setSites: (next) => {
+      sites = new Sites(next);
+    },
+    setTls: (tls) => {
+      if (server instanceof https.Server) server.setSecureContext(tls);
+    },
+    close: async ({ graceMs = limits.graceMs } = {}) => {
+      isClosing = true;
+      const closed = new Promise((resolve) => server.close(resolve));
+      server.closeIdleConnections();
+      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
+      while (open.size > 0) await Promise.all(open);
+      clearTimeout(timer);
+      server.closeAllConnections();
+      if (options.listen) await closed;
+    },
+  };
+}
+
+function createServer({ limits, tls }: ServeOptions): http.Server {
+  const options: http.ServerOptions = {
+    insecureHTTPParser: false,
+    maxHeaderSize: limits.maxHttpHeadBytes,
+    headersTimeout: limits.headMs,
+    // A body may be of any size, and so take any time; it may not stop, which `timeout` is for.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.httpClientKeepMs,
+    connectionsCheckingInterval: 1000,
+    // handle.ts judges Host itself, and says which rule was broken.
+    requireHostHeader: false,
+    noDelay: true,
+  };
+  const server = tls ? https.createServer({ ...options, cert: tls.cert, key: tls.key }) : http.createServer(options);
+  // A head is counted and judged whole: with a limit here, the parser would drop fields without a word.
+  server.maxHeadersCount = 0;
+  server.maxConnections = limits.maxHttpConnections;
+  // A client that waits for its answer is as silent as one that is gone.
+  server.timeout = limits.connectMs + limits.httpAnswerMs + limits.idleMs;
+  return server;
+}
+
+function abortsWhenClosed(response: http.ServerResponse): AbortSignal {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort(clientLeft());
+  });
+  return gone.signal;
+}
+
+function clientLeft(): HoplineError {
+  return new HoplineError('PEER_LOST', 'the client left before its answer');
+}
+
+/** Passes 1xx answers on: 100 to a client that waits for it, others as they are. */
+function informer(response: http.ServerResponse, waits: boolean): HttpRequest['inform'] {
+  return (status, fields) => {
+    if (response.headersSent || response.closed) return;
+    if (status === 100) return waits ? response.writeContinue() : undefined;
+    // Node has no call for 1xx answers of any kind; the head of such an answer is all there is of it.
+    if (response.socket) writeHead(response.socket, status, fields);
+  };
+}
+
+function listen(server: net.Server, { host, port }: { host: string; port: number }) {
+  return new Promise<{ readonly host: string; readonly port: number }>((resolve, reject) => {
+    const fail = (cause: Error) => {
+      const where = formatHop({ host, port });
+      reject(new HoplineError('LISTEN_FAILED', `cannot listen on ${where} (${systemCode(cause)})`, { cause }));
+    };
+    server.once('error', fail);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', fail);
+      const address = server.address() as net.AddressInfo;
+      resolve({ host: address.address, port: address.port });
+    });
+  });
+}

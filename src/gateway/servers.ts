@@ -1,0 +1,168 @@
+/**
+ * A pool of HTTP servers as an exchange: each request goes to one of them, and to another one if that fails.
+ *
+ * Owns retry, stickiness and health checks over HTTP. What a connection is, and
+ * who is picked, it leaves to backend.ts and pool/.
+ * Invariant: a request that may have had an effect is never sent twice.
+ */
+
+import { createHash } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { Clock } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Logger } from '../core/log.ts';
+import type { Algorithm } from '../pool/balance.ts';
+import type { HealthRule } from '../pool/health.ts';
+import { type Member, type MemberSource, nameMember } from '../pool/member.ts';
+import { type MemberStatus, Pool } from '../pool/pool.ts';
+import { type Hop as Address, formatHop } from '../wire/address.ts';
+import { Backend, type Dial, isRepeatable, type TlsToBackend } from './backend.ts';
+import { dialDirect } from './dial.ts';
+import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream } from './exchange.ts';
+import { fieldValue } from './fields.ts';
+
+interface HttpCheck {
+  /** Asked for with GET. */
+  readonly path: string;
+  /** @default any from 200 to 399 */
+  readonly status?: number | undefined;
+}
+
+export interface ServersOptions {
+  /** What to call them in logs. */
+  readonly name: string;
+  readonly sources: readonly MemberSource[];
+  /** @default 'round-robin'; consistent hashing goes by the client's address */
+  readonly algorithm?: Algorithm | undefined;
+  readonly health?: Partial<HealthRule> | undefined;
+  /** @default whether a connection can be opened */
+  readonly check?: HttpCheck | undefined;
+  /** A cookie keeps a client at the server that it was given first, for as long as that is up. */
+  readonly sticky?: boolean | undefined;
+  readonly tls?: TlsToBackend | undefined;
+  /** @default straight over TCP */
+  readonly dial?: Dial | undefined;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+export interface Servers {
+  readonly exchange: Exchange;
+  /** Opens a connection to one of them: for CONNECT. */
+  connect(signal: AbortSignal): Promise<Duplex>;
+  members(): readonly MemberStatus[];
+  close(): Promise<void>;
+}
+
+const cookieName = 'hopline-server';
+
+export function createServers(options: ServersOptions): Servers {
+  const { limits, clock, log, check } = options;
+  const dial = options.dial ?? ((address: Address, signal) => dialDirect(address, limits.connectMs, signal));
+  const backend = new Backend({
+    dial,
+    tls: options.tls,
+    firstByteMs: limits.httpAnswerMs,
+    idleMs: limits.idleMs,
+    keepMs: limits.httpKeepMs,
+    maxHeadBytes: limits.maxHttpHeadBytes,
+  });
+  const pool = new Pool({
+    name: options.name,
+    sources: options.sources,
+    algorithm: options.algorithm,
+    health: { slowStartMs: 0, ...options.health },
+    probe: ({ hop }, signal) => (check ? probeAnswer(backend, hop, check, signal) : probeConnection(dial, hop, signal)),
+    maxMembers: limits.maxPoolMembers,
+    maxTries: limits.maxPoolTries,
+    clock,
+    log,
+  });
+  const asking = new Set<Promise<void>>();
+  const exchange: Exchange = (request) =>
+    new Promise((resolve, reject) => {
+      const asked = askOne(pool, backend, { request, sticky: options.sticky === true, onAnswer: resolve })
+        .catch(reject)
+        .finally(() => asking.delete(asked));
+      asking.add(asked);
+    });
+  return {
+    exchange,
+    connect: (signal) => pool.run(({ hop }) => dial(hop, signal), { signal }),
+    members: () => pool.members(),
+    close: async () => {
+      await Promise.all([pool.close(), ...asking]);
+      backend.close();
+    },
+  };
+}
+
+interface Asked {
+  readonly request: HttpRequest;
+  readonly sticky: boolean;
+  /** Gets the answer as soon as its head is there. */
+  readonly onAnswer: (answer: HttpAnswer) => void;
+}
+
+/** Settles once the content of the answer has ended: until then the server is busy with it. */
+function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Asked): Promise<void> {
+  const { notes, signal, client } = request;
+  const wanted = sticky ? stickyMember(pool, request) : undefined;
+  let tries = 0;
+  const attempt = async (member: Member, commit: () => void) => {
+    if (tries > 0) notes.retries = (notes.retries ?? 0) + 1;
+    tries += 1;
+    const name = nameMember(member.hop);
+    notes.backend = name;
+    const answer = await backend.ask(member.hop, request, isRepeatable(request) ? undefined : commit);
+    commit();
+    onAnswer(sticky && wanted !== name ? withCookie(answer, name) : answer);
+    if (answer.body && !Buffer.isBuffer(answer.body) && isStream(answer.body)) {
+      await finished(answer.body, { writable: false });
+    }
+  };
+  return pool.run(attempt, { key: client, prefer: wanted, signal });
+}
+
+/** The member that the client's cookie names, if there is one. */
+function stickyMember(pool: Pool, { fields }: HttpRequest): string | undefined {
+  const cookies = fieldValue(fields, 'cookie')?.split(/[;,]\s*/) ?? [];
+  const ours = cookies.find((cookie) => cookie.startsWith(`${cookieName}=`))?.slice(cookieName.length + 1);
+  return ours === undefined ? undefined : pool.members().find(({ name }) => nameInCookie(name) === ours)?.name;
+}
+
+function withCookie(answer: HttpAnswer, member: string): HttpAnswer {
+  const cookie = `${cookieName}=${nameInCookie(member)}; Path=/; HttpOnly; SameSite=Lax`;
+  return { ...answer, fields: [...answer.fields, 'Set-Cookie', cookie] };
+}
+
+/** Tells members apart without telling where they are. */
+function nameInCookie(member: string): string {
+  return createHash('sha256').update(member).digest('hex').slice(0, 16);
+}
+
+async function probeConnection(dial: Dial, address: Address, signal: AbortSignal): Promise<void> {
+  const connection = await dial(address, signal);
+  connection.on('error', () => {}).destroy();
+}
+
+async function probeAnswer(backend: Backend, address: Address, check: HttpCheck, signal: AbortSignal): Promise<void> {
+  const answer = await backend.ask(address, {
+    method: 'GET',
+    scheme: 'http',
+    authority: formatHop(address),
+    target: check.path,
+    fields: ['Host', formatHop(address), 'User-Agent', 'hopline-check'],
+    body: undefined,
+    client: '',
+    signal,
+    notes: {},
+  });
+  dropBody(answer.body);
+  const { status } = answer;
+  if (check.status === undefined ? status >= 200 && status < 400 : status === check.status) return;
+  throw new HoplineError('PEER_PROTOCOL', `${formatHop(address)} answered ${status} to GET ${check.path}`);
+}

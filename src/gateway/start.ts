@@ -1,0 +1,123 @@
+/**
+ * A gateway from its options: the sites with their servers, and the HTTP server in front of them.
+ *
+ * Owns the pools of the sites. Nothing here knows what an exchange is made of.
+ * Invariant: once `close()` has settled, no socket, timer or check is left.
+ * Documentation: docs/http.md
+ */
+
+import { type Clock, systemClock } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { type Logger, silentLogger } from '../core/log.ts';
+import { listedMembers } from '../pool/listed.ts';
+import type { MemberSource } from '../pool/member.ts';
+import { type Query, resolvedMembers, systemNameServers } from '../pool/resolved.ts';
+import type { Hop as Address } from '../wire/address.ts';
+import type { Exchange } from './exchange.ts';
+import type { FieldRules } from './fields.ts';
+import type { Site } from './handle.ts';
+import { type Ended, type RunningServer, type ServerTls, serveHttp } from './serve.ts';
+import { createServers, type Servers, type ServersOptions } from './servers.ts';
+import { isSiteHost } from './sites.ts';
+import { parseTrusted } from './trusted.ts';
+
+export interface SiteOptions {
+  /** A name, `*.` and a name, or `*` for all that no other site has. */
+  readonly host: string;
+  /** What answers: HTTP servers that stand in for one another, or any exchange. */
+  readonly backend: HttpServers | Exchange;
+  /** Whether CONNECT leads to one of the servers. @default false */
+  readonly connect?: boolean | undefined;
+  readonly requestFields?: FieldRules | undefined;
+  readonly answerFields?: FieldRules | undefined;
+  /** What the backend gets as Host. @default what the client sent */
+  readonly hostField?: string | undefined;
+}
+
+export interface HttpServers
+  extends Pick<ServersOptions, 'algorithm' | 'health' | 'check' | 'sticky' | 'tls' | 'dial'> {
+  /** Weight is a whole number from 1, the share among members; members of a lower priority go first. @default 1 and 0 */
+  readonly members?: readonly (Address & { readonly weight?: number; readonly priority?: number })[];
+  /** Names and services whose addresses are members. */
+  readonly dns?: readonly Query[];
+}
+
+export interface GatewayOptions {
+  /** Without it, connections come by `accept` alone; port 0 picks a free one. */
+  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  readonly sites: readonly SiteOptions[];
+  /** Networks of proxies whose word on their clients' addresses counts. */
+  readonly trusted?: readonly string[];
+  /** With it, the gateway speaks TLS with clients. */
+  readonly tls?: ServerTls | undefined;
+  /** Told of each request that has ended. */
+  readonly onEnded?: ((ended: Ended) => void) | undefined;
+  readonly limits?: Partial<Limits>;
+  /** @default silent */
+  readonly log?: Logger;
+  readonly clock?: Clock;
+}
+
+export interface RunningGateway extends Omit<RunningServer, 'setSites'> {
+  /** Takes other sites, for the requests that come from now on; those of the old ones end as they would have. */
+  setSites(sites: readonly SiteOptions[]): void;
+}
+
+/** Starts a gateway. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a site or a network that is none. */
+export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const log = options.log ?? silentLogger;
+  const shared = { limits, log, clock: options.clock ?? systemClock };
+  let current = openSites(options.sites, shared);
+  const retired = new Set<Promise<void>>();
+  const { listen, tls, onEnded } = options;
+  const trusted = options.trusted && parseTrusted(options.trusted);
+  const server = await serveHttp({ listen, sites: current.sites, tls, onEnded, trusted, limits, log }).catch(
+    async (error) => {
+      await current.close();
+      throw error;
+    },
+  );
+  return {
+    ...server,
+    setSites: (next) => {
+      const old = current;
+      current = openSites(next, shared);
+      server.setSites(current.sites);
+      const closing = old.close().finally(() => retired.delete(closing));
+      retired.add(closing);
+    },
+    close: async (how) => {
+      await server.close(how);
+      await Promise.all([current.close(), ...retired]);
+    },
+  };
+}
+
+type Shared = Pick<ServersOptions, 'limits' | 'log' | 'clock'>;
+
+function openSites(options: readonly SiteOptions[], shared: Shared) {
+  const wrong = options.find(({ host }) => !isSiteHost(host));
+  if (wrong) {
+    const expected = 'a host name, *. and a host name, or * for all others';
+    throw new HoplineError('USAGE_INVALID', `site: read "${wrong.host}", expected ${expected}`);
+  }
+  const opened: Servers[] = [];
+  const sites = options.map(({ backend, connect, ...site }): Site => {
+    if (typeof backend === 'function') return { ...site, exchange: backend };
+    const servers = createServers({ name: site.host, ...backend, sources: sourcesOf(backend, shared), ...shared });
+    opened.push(servers);
+    return { ...site, exchange: servers.exchange, connect: connect ? (signal) => servers.connect(signal) : undefined };
+  });
+  const close = async () => {
+    await Promise.all(opened.map((servers) => servers.close()));
+  };
+  return { sites, close };
+}
+
+function sourcesOf({ members = [], dns = [] }: HttpServers, { clock, log }: Shared): MemberSource[] {
+  const listed = members.map(({ host, port, weight = 1, priority = 0 }) => ({ hop: { host, port }, weight, priority }));
+  const servers = systemNameServers();
+  return [listedMembers(listed), ...dns.map((query) => resolvedMembers(query, { clock, log, servers }))];
+}

@@ -113,16 +113,21 @@ export class Circuits {
       const failure = await locateFailure(judge(asHoplineError(error), isUnderstood), nodes, client);
       this.#client.signal.throwIfAborted();
       if (client.signal.aborted) return undefined;
-      if (isFinal(failure)) throw failure;
-      this.#chooser.failed(hops, failure);
-      if (!this.#chooser.hasUntried()) this.#attempts += 1;
-      const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
-      if (this.#attempts > allowed) throw failure;
+      this.#countFailure(hops, failure);
       return failure;
     } finally {
       release();
       await circuit?.close();
     }
+  }
+
+  /** Throws the failure if no further attempt is due after it. */
+  #countFailure(hops: readonly Hop[], failure: HoplineError): void {
+    if (isFinal(failure)) throw failure;
+    this.#chooser.failed(hops, failure);
+    if (!this.#chooser.hasUntried()) this.#attempts += 1;
+    const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
+    if (this.#attempts > allowed) throw failure;
   }
 }
 

@@ -12,8 +12,9 @@ import { STATUS_CODES } from 'node:http';
 import { Readable } from 'node:stream';
 import mime from 'mime';
 import { HoplineError } from '../core/errors.ts';
-import { evaluateConditions, fieldValue, isRangeCurrent, type Validators } from './conditions.ts';
+import { evaluateConditions, isRangeCurrent, type Validators } from './conditions.ts';
 import type { Exchange, FileBody, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
+import { fieldValue } from './fields.ts';
 import { nameOf, type TargetName } from './file-name.ts';
 import {
   type ByteRange,

@@ -7,7 +7,6 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
@@ -83,10 +82,7 @@ async function sendStream(
   { trailers, fields }: HttpAnswer,
   sent: Sent,
 ): Promise<void> {
-  body.on('data', (bytes: Buffer) => {
-    sent.bytes += bytes.length;
-  });
-  await pipeline(body, response, { end: false });
+  await pass(body, response, sent);
   const behind = trailers?.() ?? [];
   // Only chunked content has room for them.
   if (behind.length > 0 && fieldValue(fields, 'content-length') === undefined) {
@@ -103,13 +99,35 @@ async function sendFile(response: ServerResponse, body: FileBody, sent: Sent): P
   try {
     if (length > 0) {
       const end = offset + length - 1;
-      await pipeline(handle.createReadStream({ start: offset, end, autoClose: false }), response, { end: false });
+      await pass(handle.createReadStream({ start: offset, end, autoClose: false }), response, sent);
     }
-    sent.bytes = length;
     await endResponse(response);
   } finally {
     await body.close();
   }
+}
+
+/**
+ * Passes a stream on as fast as the client takes it. Node's `pipeline` does the same at three times the cost: it makes and
+ * aborts a signal for each stream.
+ */
+function pass(body: Readable, response: ServerResponse, sent: Sent): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const goOn = () => body.resume();
+    const settle = () => {
+      response.off('drain', goOn).off('close', settle);
+      body.off('end', settle).off('error', settle).off('close', settle);
+      if (body.readableEnded) return resolve();
+      body.on('error', () => {}).destroy();
+      reject(body.errored ?? lostClient());
+    };
+    body.on('data', (bytes: Buffer) => {
+      sent.bytes += bytes.length;
+      if (!response.write(bytes)) body.pause();
+    });
+    body.once('end', settle).once('error', settle).once('close', settle);
+    response.on('drain', goOn).once('close', settle);
+  });
 }
 
 /** Settles once all has left, and throws if the connection is gone before. */

@@ -7,8 +7,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { Duplex } from 'node:stream';
-import { finished } from 'node:stream/promises';
+import type { Duplex, Readable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
@@ -120,11 +119,18 @@ function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Ask
     const answer = await backend.ask(member.hop, request, isRepeatable(request) ? undefined : commit);
     commit();
     onAnswer(sticky && wanted !== name ? withCookie(answer, name) : answer);
-    if (answer.body && !Buffer.isBuffer(answer.body) && isStream(answer.body)) {
-      await finished(answer.body, { writable: false });
-    }
+    if (answer.body && isStream(answer.body)) await ended(answer.body);
   };
   return pool.run(attempt, { key: client, prefer: wanted, signal });
+}
+
+/** Settles when a stream is over. Throws what broke it. */
+function ended(body: Readable): Promise<void> {
+  return new Promise((resolve, reject) => {
+    body.once('close', () =>
+      body.readableEnded ? resolve() : reject(body.errored ?? new Error('the stream was left')),
+    );
+  });
 }
 
 /** The member that the client's cookie names, if there is one. */

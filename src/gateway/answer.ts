@@ -98,8 +98,10 @@ async function sendFile(response: ServerResponse, body: FileBody, sent: Sent): P
   const { handle, offset, length } = body;
   try {
     if (length > 0) {
-      const end = offset + length - 1;
-      await pass(handle.createReadStream({ start: offset, end, autoClose: false }), response, sent);
+      const content = handle.createReadStream({ start: offset, end: offset + length - 1, autoClose: false });
+      await pass(content, response, sent);
+      // The client waits for what was promised, and would take the next answer for it.
+      if (content.bytesRead < length) throw new HoplineError('FILE_CHANGED', 'the file was cut while it was sent');
     }
     await endResponse(response);
   } finally {

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { truncate } from 'node:fs/promises';
 import http from 'node:http';
 import type net from 'node:net';
 import { type TestContext, test } from 'node:test';
@@ -85,6 +86,21 @@ test('an origin that is not there any more breaks an answer off, and is 502 from
   const next = await ask(gateway.port, { path: '/a.bin' });
   assert.equal(next.status, 502);
   assert.doesNotMatch(next.body, /127\.0\.0\.1/);
+});
+
+test('a file of this machine that is cut while it is sent breaks its answer off', async (t) => {
+  const root = await makeTempRoot(t);
+  await root.writeRandom('a.bin', 64_000_000);
+  const gateway = await startSites(t, [`*=root:${root.path}`]);
+  const agent = new http.Agent({ keepAlive: true });
+  t.after(() => agent.destroy());
+  const request = http.get({ host: '127.0.0.1', port: gateway.port, path: '/a.bin', agent });
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  await once(response, 'readable');
+  await truncate(`${root.path}/a.bin`, 1);
+  const failed = once(response, 'error');
+  response.resume();
+  assert.equal((await failed)[0].code, 'ECONNRESET');
 });
 
 test('requests travel through three hops to servers there, evenly, over connections that are kept', async (t) => {

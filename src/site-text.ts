@@ -5,7 +5,7 @@
  */
 
 import { HoplineError } from './core/errors.ts';
-import { type Hop, parseHop } from './wire/address.ts';
+import { type Address, parseAddress } from './wire/address.ts';
 import { parseVia, type RoutePlan } from './wire/route.ts';
 
 export interface SiteText {
@@ -18,7 +18,7 @@ export type BackendText =
   /** HTTP servers that stand in for one another; with `routes`, connected to by the last node of those. */
   | {
       readonly kind: 'servers';
-      readonly members: readonly Hop[];
+      readonly members: readonly Address[];
       readonly isTls: boolean;
       readonly routes?: RoutePlan['routes'];
     }
@@ -59,10 +59,10 @@ function parseHops(hops: string): RoutePlan['routes'] {
   return parseVia(hops, 'any').routes;
 }
 
-function parseServer(url: string, port: number, text: string): Hop {
+function parseServer(url: string, port: number, text: string): Address {
   const address = url.replace(/^https?:\/\//, '').replace(/\/$/, '');
   for (const written of [address, `${address}:${port}`]) {
-    const parsed = parseHop(written);
+    const parsed = parseAddress(written);
     if (parsed.kind === 'ok') return parsed.hop;
   }
   throw unreadable(text, `a server, HOST or HOST:PORT, where it has "${url}"`);

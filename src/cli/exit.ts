@@ -51,7 +51,11 @@ const exits = {
   NODE_STOPPING: { exit: 'refused', hint: 'try again when the node is back' },
   LISTEN_FAILED: { exit: 'listen', hint: 'pick another address, or port 0 for a free one' },
   POLICY_UNKNOWN: { exit: 'refused', hint: 'start a server with --policy and --register, or ask for another policy' },
-  POOL_EMPTY: { exit: 'unreachable', hint: 'look after the servers of the policy, and try again' },
+  POOL_UNKNOWN: {
+    exit: 'refused',
+    hint: 'name its members with --pool NAME=HOST:PORT,HOST:PORT on the machine that was asked',
+  },
+  POOL_EMPTY: { exit: 'unreachable', hint: 'look after the members of the pool, and try again' },
   FILE_NOT_FOUND: { exit: 'notFound', hint: "names are relative to the origin's --root" },
   FILE_DENIED: { exit: 'refused', hint: "only regular files below the origin's --root are served or taken" },
   FILE_IS_DIRECTORY: { exit: 'refused', hint: 'name it alone, without -o - and --classic, to get what is in it' },

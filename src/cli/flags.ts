@@ -1,7 +1,7 @@
 /** How the values of flags are written, with one sentence for each that is not. */
 
 import { InvalidArgumentError } from 'commander';
-import { type Hop, parseHop, parseListen } from '../index.ts';
+import { type Address, parseAddress, parseListen } from '../index.ts';
 
 /** HOST:PORT to listen on; port 0 picks one. */
 export function listenFlag(text: string): { readonly host: string; readonly port: number } {
@@ -11,14 +11,14 @@ export function listenFlag(text: string): { readonly host: string; readonly port
 }
 
 /** HOST:PORT of another node. */
-export function hopFlag(text: string): Hop {
-  const parsed = parseHop(text);
+export function addressFlag(text: string): Address {
+  const parsed = parseAddress(text);
   if (parsed.kind === 'bad') throw new InvalidArgumentError(`Expected ${parsed.expected}.`);
   return parsed.hop;
 }
 
-export function hopsFlag(text: string, earlier: readonly Hop[] = []): readonly Hop[] {
-  return [...earlier, hopFlag(text)];
+export function addressesFlag(text: string, earlier: readonly Address[] = []): readonly Address[] {
+  return [...earlier, addressFlag(text)];
 }
 
 /** Seconds, above zero; becomes milliseconds. */

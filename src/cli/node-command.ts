@@ -2,9 +2,9 @@
 
 import { type Command, Option } from 'commander';
 import {
+  type Address,
   defaultLimits,
   formatHop,
-  type Hop,
   HoplineError,
   type Limits,
   type NodeOptions,
@@ -12,7 +12,7 @@ import {
   startNode,
   type UploadRules,
 } from '../index.ts';
-import { bytesFlag, countFlag, hopsFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
+import { addressesFlag, bytesFlag, countFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
 import { openPrompts } from './prompt.ts';
 import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
@@ -26,7 +26,7 @@ interface NodeFlags {
   readonly maxUpload?: number;
   readonly policy?: string;
   readonly id?: string;
-  readonly register?: readonly Hop[];
+  readonly register?: readonly Address[];
   readonly registerFrom?: readonly string[];
   readonly maxPayload?: number;
   readonly workers?: number;
@@ -63,7 +63,7 @@ export function addNodeCommand(program: Command): void {
     .option('--max-upload <SIZE>', 'with --writable: bytes of one file, such as 500M or 10G', bytesFlag)
     .option('--policy <ID>', 'serve this policy: answer its messages with their SHA-1')
     .option('--id <ID>', 'with --policy: what this server is called in its answers (default: its port)')
-    .option('--register <HOST:PORT>', 'with --policy: a front to register with; repeatable', hopsFlag)
+    .option('--register <HOST:PORT>', 'with --policy: a front to register with; repeatable', addressesFlag)
     .option(
       '--register-from <CIDR>',
       'networks that servers may register from; repeatable. On loopback, loopback may; else nobody',

@@ -1,6 +1,6 @@
 /** What is shown of an upload: for people, for scripts, or nothing but errors. */
 
-import { formatHop, type RoutePlan, type UploadEvent, type UploadResult } from '../index.ts';
+import { describeHop, type RoutePlan, type UploadEvent, type UploadResult } from '../index.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
 import {
   describeHops,
@@ -39,7 +39,12 @@ function createJsonReport({ file, routes }: RoutePlan): Report {
   return {
     event: (event) => print(event.kind, jsonOf(event)),
     done: (result) =>
-      print('done', { ...result, hops: result.hops.map(formatHop), verified: true, bytesPerSecond: perSecond(result) }),
+      print('done', {
+        ...result,
+        hops: result.hops.map(describeHop),
+        verified: true,
+        bytesPerSecond: perSecond(result),
+      }),
     stop: () => {},
   };
 }

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import {
+  type Address,
   asHoplineError,
   createMessage,
   defaultLimits,
@@ -16,14 +17,14 @@ import {
   type SenderOptions,
   systemCode,
 } from '../index.ts';
-import { countFlag, hopFlag, secondsFlag } from './flags.ts';
+import { addressFlag, countFlag, secondsFlag } from './flags.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
 import { sendMany, tellMany } from './send-many.ts';
 import { formatRows } from './show.ts';
 
 interface SendFlags {
-  readonly to?: Hop;
+  readonly to?: Address;
   readonly via?: string;
   readonly id?: string;
   readonly count?: number;
@@ -41,7 +42,7 @@ export function addSendCommand(program: Command): void {
         'Without an argument it asks for policy and payload. On a terminal it asks whether to try again.',
     )
     .argument('[PACKET_FILE]', 'a JSON object with "type": 0, "srcid", "privPoliId" and "payload"')
-    .option('--to <HOST:PORT>', 'the front, or a server itself', hopFlag)
+    .option('--to <HOST:PORT>', 'the front, or a server itself', addressFlag)
     .option('--via <HOPS>', 'go over these hops, HOST:PORT separated by commas; the last is the front')
     .option('--id <ID>', 'send as this client')
     .option('--count <N>', 'send it so many times, and print a summary', countFlag)

@@ -3,8 +3,8 @@
 import {
   type DownloadEvent,
   type DownloadResult,
+  describeHop,
   type FilesEvent,
-  formatHop,
   type Hop,
   type Reroute,
   type RoutePlan,
@@ -42,18 +42,18 @@ export function formatPart(bytes: number, size: number): string {
 
 /** `a:1 -> b:2`. */
 export function describeHops(hops: readonly Hop[]): string {
-  return hops.map(formatHop).join(' -> ');
+  return hops.map(describeHop).join(' -> ');
 }
 
 /** The routes with their alternates and their length, the preferred first. */
 export function describeRoutes(routes: RoutePlan['routes']): string {
-  const written = routes.map((places) => places.map((place) => place.map(formatHop).join(' | ')).join(' -> '));
+  const written = routes.map((places) => places.map((place) => place.map(describeHop).join(' | ')).join(' -> '));
   return routes.map((places, index) => `${written[index]} (${hopCount(places.length)})`).join(', or ');
 }
 
 /** The routes for scripts: an array a route, of an array a place, of its alternates. */
 export function jsonOfRoutes(routes: RoutePlan['routes']): string[][][] {
-  return routes.map((places) => places.map((place) => place.map(formatHop)));
+  return routes.map((places) => places.map((place) => place.map(describeHop)));
 }
 
 /** Bytes a second that came or went in this run. */
@@ -77,9 +77,9 @@ export function tellReroute({ failure, from, to, waitMs }: Reroute): string {
 /** The fields of an event for scripts, with hops and errors written out. */
 export function jsonOf(event: DownloadEvent | FilesEvent | UploadEvent): object {
   const { kind: _kind, ...fields } = event;
-  if (event.kind === 'retry') return { ...fields, hops: event.hops.map(formatHop) };
+  if (event.kind === 'retry') return { ...fields, hops: event.hops.map(describeHop) };
   if (event.kind !== 'reroute') return fields;
   const { failure, from, to, waitMs } = event;
   const { code, message, hop, reason } = failure;
-  return { code, message, hop, reason, from: from.map(formatHop), to: to.map(formatHop), waitMs };
+  return { code, message, hop, reason, from: from.map(describeHop), to: to.map(describeHop), waitMs };
 }

@@ -41,11 +41,13 @@ const onwardCodes: ReadonlySet<string> = new Set([
   'TIMEOUT_CONNECT',
   'PEER_LOST',
   'TIMEOUT_IDLE',
+  'POOL_EMPTY',
 ]);
 /** The node at the error's place does not take this route, and might take another. */
 const routeCodes: ReadonlySet<string> = new Set(['LIMIT_HOPS', 'LIMIT_HEAD', 'ROUTE_LOOP']);
 const permanentCodes: ReadonlySet<string> = new Set([
   'POLICY_DENIED',
+  'POOL_UNKNOWN',
   'PEER_VERSION',
   'FILE_NOT_FOUND',
   'FILE_DENIED',
@@ -131,7 +133,7 @@ function findFault(way: readonly Point[], { code, hop: place, cause }: HoplineEr
   // An origin without the file may still be a good relay, so the fault lies between the two.
   if (/^(FILE|UPLOAD|DISK)_/.test(code)) return { from: origin };
   if (place === undefined || place > origin || code === 'HASH_MISMATCH') return {};
-  if (code === 'POLICY_DENIED') return { from: place };
+  if (code === 'POLICY_DENIED' || code === 'POOL_UNKNOWN') return { from: place };
   // A node's refusal has no cause here: with one, diagnose.ts found the leg from `place` broken.
   if (place === 0 || onwardCodes.has(code) || cause instanceof HoplineError) {
     return { from: place, point: place < origin ? way[place + 1] : undefined };

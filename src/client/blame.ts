@@ -7,7 +7,7 @@
  */
 
 import { type ErrorCode, HoplineError } from '../core/errors.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { describeHop, formatHop, type Hop, isPoolHop } from '../wire/address.ts';
 import type { AnswerOf } from '../wire/messages.ts';
 import type { WireCode } from '../wire/refusal.ts';
 
@@ -15,6 +15,8 @@ interface Place {
   /** The node that speaks, and the one that it should have gone on to. */
   readonly at: string;
   readonly next: string;
+  /** That one, if it is a pool. */
+  readonly pool: string | undefined;
   readonly file: string;
   readonly why: string;
 }
@@ -34,7 +36,8 @@ const sentences = {
   LIMIT_PAYLOAD: ({ at }) => `${at} takes no payload as long as the one it was sent`,
   NODE_STOPPING: ({ at }) => `${at} is stopping`,
   POLICY_UNKNOWN: ({ at }) => `${at} knows no server of that policy`,
-  POOL_EMPTY: ({ at }) => `no server of that policy answers ${at}`,
+  POOL_UNKNOWN: ({ at, pool }) => `${at} knows no pool ${pool}`,
+  POOL_EMPTY: ({ at, pool, why }) => `no ${pool ? `member of ${pool}` : 'server of that policy'} answers ${at}${why}`,
   FILE_NOT_FOUND: ({ at, file }) => `${at}, the origin, has no file "${file}"`,
   FILE_DENIED: ({ at, file }) => `${at}, the origin, does not serve "${file}"`,
   FILE_IS_DIRECTORY: ({ at, file }) => `"${file}" is a directory at ${at}, the origin`,
@@ -81,7 +84,7 @@ export function firstLegError(error: HoplineError, hops: readonly Hop[]): Hoplin
 export function nameHop(place: number, hops: readonly Hop[]): string {
   const hop = hops[place - 1];
   if (place === 0) return 'this machine';
-  return hop ? `hop ${place} (${formatHop(hop)})` : `hop ${place}`;
+  return hop ? `hop ${place} (${describeHop(hop)})` : `hop ${place}`;
 }
 
 function describe(
@@ -93,7 +96,10 @@ function describe(
   cause?: unknown,
 ): HoplineError {
   const why = reason === undefined ? '' : `: ${reasons[reason] ?? reason}`;
-  const message = sentences[code]({ at: nameHop(place, hops), next: nameHop(place + 1, hops), file, why });
+  const next = hops[place];
+  const pool = next && isPoolHop(next) ? formatHop(next) : undefined;
+  const names = { at: nameHop(place, hops), next: nameHop(place + 1, hops), pool };
+  const message = sentences[code]({ ...names, file, why });
   return new HoplineError(code, message, { hop: place, cause, ...(reason === undefined ? {} : { reason }) });
 }
 

@@ -15,7 +15,7 @@ import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Leg } from '../io/leg.ts';
 import { limitWrites, type Writer } from '../io/limited-writer.ts';
 import { type Resolver, reachHop } from '../io/resolve.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { formatHop, type Hop, isPoolHop } from '../wire/address.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../wire/messages.ts';
 import { firstLegError, nameHop, refusedError } from './blame.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
@@ -38,6 +38,9 @@ export interface CircuitKind {
 export async function reachFirstHop(hops: readonly Hop[], client: ClientContext): Promise<Leg> {
   const [first] = hops;
   if (!first) throw new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
+  if (isPoolHop(first)) {
+    throw firstLegError(new HoplineError('POOL_UNKNOWN', `the pool ${first.pool} is not known here`), hops);
+  }
   const { clock, resolve, signal, limits, setUserTimeout } = client;
   const { connectMs, idleMs } = limits;
   const { maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes) } = client;

@@ -11,7 +11,7 @@ import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
 import type { Content, Target } from '../io/disk/target.ts';
-import { formatHop } from '../wire/address.ts';
+import { describeHop } from '../wire/address.ts';
 import type { Circuit } from './circuit.ts';
 import { receivePiece } from './fetch-pieces.ts';
 import type { Fetcher, PieceMap } from './piece-map.ts';
@@ -204,7 +204,7 @@ export class PieceFetcher implements Fetcher {
 }
 
 export function mismatchError(piece: number, pieces: number, attempts: number, { hops }: Circuit): HoplineError {
-  const way = hops.map(formatHop).join(' -> ');
+  const way = hops.map(describeHop).join(' -> ');
   const message = `piece ${piece + 1} of ${pieces} did not match its digest, ${attempts} times in a row over ${way}`;
   return new HoplineError('HASH_MISMATCH', message);
 }

@@ -13,7 +13,7 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { type Address, formatHop, type Hop } from '../wire/address.ts';
 import type { Decoded } from '../wire/decoded.ts';
 import { firstFrameByte } from '../wire/frame.ts';
 import { type Answer, decodeAnswer, encodeMessage } from '../wire/messages.ts';
@@ -23,7 +23,7 @@ import { type ClientContext, reachFirstHop } from './circuit.ts';
 
 export interface SenderOptions {
   /** A front or a server, spoken to directly. Or: */
-  readonly to?: Hop | undefined;
+  readonly to?: Address | undefined;
   /** hops, hopline nodes all of them; the last is the front or the server. */
   readonly via?: readonly Hop[] | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -34,8 +34,9 @@ export const errorCodes = [
   'LIMIT_PAYLOAD',
   'NODE_STOPPING',
   'LISTEN_FAILED',
-  // The servers of a policy.
+  // The members of a pool, and the servers of a policy.
   'POLICY_UNKNOWN',
+  'POOL_UNKNOWN',
   'POOL_EMPTY',
   // The file at the origin.
   'FILE_NOT_FOUND',

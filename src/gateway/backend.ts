@@ -10,7 +10,7 @@ import http from 'node:http';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { HoplineError, systemCode } from '../core/errors.ts';
-import { type Hop as Address, formatHop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue } from './fields.ts';
 

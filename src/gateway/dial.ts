@@ -2,7 +2,7 @@
 
 import net from 'node:net';
 import { HoplineError, systemCode } from '../core/errors.ts';
-import { type Hop as Address, formatHop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 
 /** Opens a connection. Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `TIMEOUT_CONNECT`, or the signal's reason. */
 export function dialDirect({ host, port }: Address, connectMs: number, signal?: AbortSignal): Promise<net.Socket> {

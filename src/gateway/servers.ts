@@ -16,7 +16,7 @@ import type { Algorithm } from '../pool/balance.ts';
 import type { HealthRule } from '../pool/health.ts';
 import { type Member, type MemberSource, nameMember } from '../pool/member.ts';
 import { type MemberStatus, Pool } from '../pool/pool.ts';
-import { type Hop as Address, formatHop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 import { Backend, type Dial, isRepeatable, type TlsToBackend } from './backend.ts';
 import { dialDirect } from './dial.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream } from './exchange.ts';

@@ -13,7 +13,7 @@ import { type Logger, silentLogger } from '../core/log.ts';
 import { listedMembers } from '../pool/listed.ts';
 import type { MemberSource } from '../pool/member.ts';
 import { type Query, resolvedMembers, systemNameServers } from '../pool/resolved.ts';
-import type { Hop as Address } from '../wire/address.ts';
+import type { Address } from '../wire/address.ts';
 import type { Exchange } from './exchange.ts';
 import type { FieldRules } from './fields.ts';
 import type { Site } from './handle.ts';

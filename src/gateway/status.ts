@@ -49,6 +49,7 @@ export const httpFailures = {
   NODE_STOPPING: { ...full },
   LISTEN_FAILED: internal,
   POLICY_UNKNOWN: refused,
+  POOL_UNKNOWN: refused,
   POOL_EMPTY: { status: 503, error: 'destination_unavailable' },
   FILE_NOT_FOUND: notFound,
   FILE_DENIED: { ...notFound, status: 403, error: 'http_request_denied' },

@@ -10,7 +10,7 @@ import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
-import type { Hop } from '../wire/address.ts';
+import type { Address } from '../wire/address.ts';
 import { formatHop } from '../wire/address.ts';
 import { Leg, type LegOptions } from './leg.ts';
 
@@ -37,7 +37,7 @@ export interface ReachOptions extends LegOptions {
  * Opens a leg to `hop`: the first of its addresses that is allowed and answers.
  * Throws `PEER_UNRESOLVED`, `PEER_UNREACHABLE`, `TIMEOUT_CONNECT`, or what `check` threw.
  */
-export async function reachHop(hop: Hop, options: ReachOptions): Promise<Leg> {
+export async function reachHop(hop: Address, options: ReachOptions): Promise<Leg> {
   const late = () =>
     new HoplineError('TIMEOUT_CONNECT', `no connection to ${formatHop(hop)} within ${options.connectMs / 1000} s`);
   const deadline = startDeadline(options.clock, options.connectMs, late, options.signal);
@@ -61,7 +61,7 @@ export async function reachHop(hop: Hop, options: ReachOptions): Promise<Leg> {
   }
 }
 
-async function resolveHop(hop: Hop, resolve: Resolver, signal: AbortSignal): Promise<readonly string[]> {
+async function resolveHop(hop: Address, resolve: Resolver, signal: AbortSignal): Promise<readonly string[]> {
   try {
     const addresses = await untilAborted(resolve(hop.host), signal);
     if (addresses.length > 0) return addresses;

@@ -9,7 +9,7 @@
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
-import { parseHop } from '../wire/address.ts';
+import { parseAddress } from '../wire/address.ts';
 import {
   createPacketDecoder,
   encodeProbe,
@@ -119,7 +119,7 @@ async function answer(message: MessagePacket, node: NodeContext, whenGone: () =>
 }
 
 function register(setup: SetupPacket, leg: Leg, node: NodeContext, { mayRegister }: PacketRights): void {
-  const peer = parseHop(leg.peer);
+  const peer = parseAddress(leg.peer);
   if (!mayRegister || peer.kind === 'bad') {
     throw new HoplineError('REGISTER_DENIED', 'a server registers on a connection of its own');
   }

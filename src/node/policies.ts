@@ -14,7 +14,7 @@ import { type Member, nameMember } from '../pool/member.ts';
 import { Pool } from '../pool/pool.ts';
 import { RegisteredMembers } from '../pool/registered.ts';
 import { type Query, resolvedMembers, systemNameServers } from '../pool/resolved.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 import {
   answerInForm,
   encodeProbe,
@@ -28,7 +28,7 @@ import { ServerConnections, type ServerConnectionsOptions } from './server-conne
 export interface PolicyOptions {
   readonly name: string;
   /** Weight is a whole number from 1, the share among members; members of a lower priority go first. @default 1 and 0 */
-  readonly members?: readonly (Hop & { readonly weight?: number; readonly priority?: number })[];
+  readonly members?: readonly (Address & { readonly weight?: number; readonly priority?: number })[];
   /** Names and services whose addresses are members. */
   readonly dns?: readonly Query[];
   /** @default 'round-robin' */

@@ -15,7 +15,7 @@ import type { Logger } from '../core/log.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { type Resolver, reachHop } from '../io/resolve.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 import { createPacketDecoder, encodeAnswer, encodeSetup, type MessagePacket } from '../wire/packet.ts';
 
 export interface PolicyServer {
@@ -23,7 +23,7 @@ export interface PolicyServer {
   /** What it is called in its answers. @default its port */
   readonly id?: string | undefined;
   /** The fronts to register with. */
-  readonly register?: readonly Hop[] | undefined;
+  readonly register?: readonly Address[] | undefined;
 }
 
 export interface RegisterOptions {
@@ -50,7 +50,12 @@ export async function keepRegistered(
   await Promise.all(register.map((front) => registerWith(front, setup, options, signal)));
 }
 
-async function registerWith(front: Hop, setup: Buffer, options: RegisterOptions, signal: AbortSignal): Promise<void> {
+async function registerWith(
+  front: Address,
+  setup: Buffer,
+  options: RegisterOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const { log, clock, limits } = options;
   const name = formatHop(front);
   let told: string | undefined;
@@ -71,7 +76,12 @@ async function registerWith(front: Hop, setup: Buffer, options: RegisterOptions,
 }
 
 /** Says whether the front is a hopline node. Throws as `reachHop`, or `REGISTER_DENIED`. */
-async function sendSetup(front: Hop, setup: Buffer, options: RegisterOptions, signal: AbortSignal): Promise<boolean> {
+async function sendSetup(
+  front: Address,
+  setup: Buffer,
+  options: RegisterOptions,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { limits, clock, resolve } = options;
   const { connectMs, idleMs, maxBlockBytes } = limits;
   const leg = await reachHop(front, { clock, resolve, signal, connectMs, idleMs, maxBlockBytes });

@@ -9,13 +9,13 @@
 
 import { BlockList, isIP, isIPv6 } from 'node:net';
 import { HoplineError } from '../core/errors.ts';
-import { formatHop, type Hop, parsePort } from '../wire/address.ts';
+import { type Address, formatHop, parsePort } from '../wire/address.ts';
 
 /** Throws `POLICY_DENIED` unless the node may dial `address` for `hop`. */
-export type NextPolicy = (hop: Hop, address: string) => void;
+export type NextPolicy = (hop: Address, address: string) => void;
 
 export interface NextRule {
-  matches(hop: Hop, address: string): boolean;
+  matches(hop: Address, address: string): boolean;
 }
 
 export type Subnet = readonly [base: string, bits: number];

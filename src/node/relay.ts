@@ -11,12 +11,13 @@ import { HoplineError } from '../core/errors.ts';
 import { joinLegs } from '../io/join.ts';
 import type { Leg } from '../io/leg.ts';
 import { reachHop } from '../io/resolve.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { type Address, formatHop, type Hop, isPoolHop } from '../wire/address.ts';
 import { encodeMessage, type Message, type Open } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
 
 /** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
 export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeContext): Promise<void> {
+  if (isPoolHop(next)) throw new HoplineError('POOL_UNKNOWN', `there is no pool ${formatHop(next)}`);
   const started = node.clock.now();
   const far = await reachNext(near, next, open.deadlineMs, node);
   const spentMs = Math.ceil(node.clock.now() - started);
@@ -43,7 +44,7 @@ function passOn(open: Open, spentMs: number): Message {
  * Opens the leg to the next hop if the policy allows it, and gives up when the near side goes.
  * Throws as `reachHop`, `POLICY_DENIED`, or `ROUTE_LOOP` when the next hop is this node.
  */
-export async function reachNext(near: Leg, next: Hop, deadlineMs: number, node: NodeContext): Promise<Leg> {
+export async function reachNext(near: Leg, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {
   const gone = new AbortController();
   const stop = () => gone.abort(node.stopping.reason);
   if (node.stopping.aborted) stop();

@@ -15,7 +15,7 @@ import type { Limits } from '../core/limits.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { type Resolver, reachHop } from '../io/resolve.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 import { type AnswerPacket, createPacketDecoder, type RefusalPacket } from '../wire/packet.ts';
 
 export interface ServerConnectionsOptions {
@@ -60,7 +60,7 @@ export class ServerConnections {
    * Sends a message and waits for what the server says.
    * Throws as `reachHop` and `readHead`, `PEER_LOST` if the server ends first, or the signal's reason.
    */
-  async ask(server: Hop, message: Buffer, signal: AbortSignal): Promise<AnswerPacket | RefusalPacket> {
+  async ask(server: Address, message: Buffer, signal: AbortSignal): Promise<AnswerPacket | RefusalPacket> {
     const name = formatHop(server);
     const lane = this.#lanes.get(name) ?? newLane(name);
     this.#lanes.set(name, lane);
@@ -78,7 +78,7 @@ export class ServerConnections {
   }
 
   /** Connects, sends `probe` and ends. Throws as `reachHop`. */
-  async probe(server: Hop, probe: Buffer, signal: AbortSignal): Promise<void> {
+  async probe(server: Address, probe: Buffer, signal: AbortSignal): Promise<void> {
     const leg = await this.#reach(server, signal);
     try {
       await leg.write(probe);
@@ -120,7 +120,7 @@ export class ServerConnections {
     return undefined;
   }
 
-  async #askFresh(lane: Lane, server: Hop, message: Buffer, signal: AbortSignal) {
+  async #askFresh(lane: Lane, server: Address, message: Buffer, signal: AbortSignal) {
     const { clock, limits } = this.#options;
     const began = clock.now();
     let isUnanswered = true;
@@ -142,7 +142,7 @@ export class ServerConnections {
     }
   }
 
-  #reach(server: Hop, signal: AbortSignal): Promise<Leg> {
+  #reach(server: Address, signal: AbortSignal): Promise<Leg> {
     const { limits, clock, resolve } = this.#options;
     const { answerMs: connectMs, idleMs, maxBlockBytes } = limits;
     return reachHop(server, { clock, resolve, signal, connectMs, idleMs, maxBlockBytes });

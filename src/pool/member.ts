@@ -5,10 +5,10 @@
  * Documentation: docs/pools.md#members
  */
 
-import { formatHop, type Hop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 
 export interface Member {
-  readonly hop: Hop;
+  readonly hop: Address;
   /** Its share of the requests against the others', for algorithms that weigh; a whole number from 1. */
   readonly weight: number;
   /** Lower goes first; higher ones are a reserve. */
@@ -26,6 +26,6 @@ export interface MemberSource {
 }
 
 /** What two members with the same address have in common. */
-export function nameMember(hop: Hop): string {
+export function nameMember(hop: Address): string {
   return formatHop(hop).toLowerCase();
 }

@@ -1,8 +1,8 @@
 /**
- * One hop of a route: a host and a port, as people write them and as they travel.
+ * One hop of a route, as people write it and as it travels: an address, or a pool whose members stand in for one another.
  *
- * Accepts `host port`, `host:port`, `[::1]:7001` and `::1 7001`; writes `host:port`
- * with brackets around IPv6. Knows nothing about resolving or dialling.
+ * Accepts `host port`, `host:port`, `[::1]:7001`, `::1 7001` and `@pool`; writes `host:port`
+ * with brackets around IPv6. Knows nothing about resolving or dialling, nor about who is in a pool.
  * Grammar: docs/route-file.md#hops
  */
 
@@ -12,20 +12,48 @@ declare const portBrand: unique symbol;
 /** A TCP port that can be dialled, 1 to 65535. */
 export type Port = number & { readonly [portBrand]: true };
 
-export interface Hop {
+/** What can be dialled. */
+export interface Address {
   /** A host name, an IPv4 address or an IPv6 address without brackets. */
   readonly host: string;
   readonly port: Port;
 }
 
-export type ParsedHop =
-  | { readonly kind: 'ok'; readonly hop: Hop }
+/** Whichever member the node before this hop takes. */
+export interface PoolHop {
+  readonly pool: string;
+  /** The member that was taken, once that is known; it does not travel. */
+  readonly member?: Address;
+}
+
+export type Hop = Address | PoolHop;
+
+export type ParsedHop<Kind extends Hop = Hop> =
+  | { readonly kind: 'ok'; readonly hop: Kind }
   | { readonly kind: 'bad'; readonly expected: string };
 
+const poolName = /^[A-Za-z0-9_.-]{1,64}$/;
 const hostName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
 
 /** Parses one hop; says what was expected where it is not one. */
 export function parseHop(text: string): ParsedHop {
+  const trimmed = text.trim();
+  if (!trimmed.startsWith('@')) return parseAddress(trimmed);
+  const pool = trimmed.slice(1);
+  if (isPoolName(pool)) return { kind: 'ok', hop: { pool } };
+  return { kind: 'bad', expected: 'the name of a pool behind "@", 1 to 64 of A-Z a-z 0-9 _ . -' };
+}
+
+export function isPoolName(text: string): boolean {
+  return poolName.test(text);
+}
+
+export function isPoolHop(hop: Hop): hop is PoolHop {
+  return 'pool' in hop;
+}
+
+/** Parses a hop that is no pool; says what was expected where it is not one. */
+export function parseAddress(text: string): ParsedHop<Address> {
   const parts = splitHostPort(text.trim());
   if (!parts) return { kind: 'bad', expected: 'a hop, HOST PORT or HOST:PORT, such as 127.0.0.1 7001' };
   const [host, portText] = parts;
@@ -39,7 +67,7 @@ export function parseHop(text: string): ParsedHop {
 
 /** Parses where to listen: like a hop in the form HOST:PORT, and port 0 lets the system pick one. Undefined if it is neither. */
 export function parseListen(text: string): { readonly host: string; readonly port: number } | undefined {
-  const parsed = parseHop(text.replace(/:0$/, ':1'));
+  const parsed = parseAddress(text.replace(/:0$/, ':1'));
   if (parsed.kind === 'bad' || /\s/.test(text.trim())) return undefined;
   return text.endsWith(':0') ? { host: parsed.hop.host, port: 0 } : parsed.hop;
 }
@@ -55,13 +83,20 @@ function isPort(port: number): port is Port {
   return Number.isInteger(port) && port >= 1 && port <= 65535;
 }
 
-export function formatHop(hop: { readonly host: string; readonly port: number }): string {
+/** As it travels. */
+export function formatHop(hop: PoolHop | { readonly host: string; readonly port: number }): string {
+  if ('pool' in hop) return `@${hop.pool}`;
   return isIPv6(hop.host) ? `[${hop.host}]:${hop.port}` : `${hop.host}:${hop.port}`;
 }
 
-/** The same for two hops that are written alike: host names compare without case. */
+/** As it is shown to people: a pool with the member that was taken, if that is known. */
+export function describeHop(hop: Hop): string {
+  return 'member' in hop && hop.member ? `${formatHop(hop)}: ${formatHop(hop.member)}` : formatHop(hop);
+}
+
+/** The same for two hops that are written alike: host names compare without case, pools with it. */
 export function hopKey(hop: Hop): string {
-  return formatHop(hop).toLowerCase();
+  return isPoolHop(hop) ? formatHop(hop) : formatHop(hop).toLowerCase();
 }
 
 function splitHostPort(text: string): readonly [host: string, port: string] | undefined {

@@ -7,14 +7,14 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
-import { type Hop, parseHop } from './address.ts';
+import { type Address, formatHop, isPoolHop, parseAddress } from './address.ts';
 import { bad, type Decoded, more, ok } from './decoded.ts';
 import type { Route } from './route.ts';
 
 export interface ClassicRequest {
   readonly name: string;
   /** The hops that are left, the receiver first. */
-  readonly hops: readonly Hop[];
+  readonly hops: readonly Address[];
   /** The request without its first hop, plainly written, as the strictest original reads it; what a relay sends on. */
   readonly onward: Buffer;
 }
@@ -42,11 +42,11 @@ export function decodeClassicRequest(bytes: Buffer, maxBytes: number): Decoded<C
     .subarray(nameEnd + 1)
     .toString('utf8')
     .split(/\r?\n/);
-  const hops: Hop[] = [];
+  const hops: Address[] = [];
   for (const [index, line] of lines.entries()) {
     const isLast = index === lines.length - 1;
     if (line.trim() === '') continue;
-    const parsed = parseHop(line);
+    const parsed = parseAddress(line);
     if (parsed.kind === 'ok') hops.push(parsed.hop);
     else if (isLast && line.length < 270) return more;
     else return bad('PEER_PROTOCOL', `the classic request has a line that is not a hop: expected ${parsed.expected}`);
@@ -60,9 +60,17 @@ export function decodeClassicRequest(bytes: Buffer, maxBytes: number): Decoded<C
   return ok({ name, hops, onward: encodeLines(name, hops.slice(1)) }, bytes.length);
 }
 
-/** Encodes a request as the original client sends it. Throws `ROUTE_TOO_LONG` over `maxBytes`, which no original reads. */
+/**
+ * Encodes a request as the original client sends it.
+ * Throws `ROUTE_TOO_LONG` over `maxBytes`, which no original reads, and `ROUTE_SYNTAX` for a pool.
+ */
 export function encodeClassicRequest(route: Route, maxBytes: number): Buffer {
-  const bytes = encodeLines(route.file, route.hops);
+  const hops = route.hops.map((hop) => {
+    if (!isPoolHop(hop)) return hop;
+    const message = `the route has the pool "${formatHop(hop)}", and the classic dialect knows none`;
+    throw new HoplineError('ROUTE_SYNTAX', message);
+  });
+  const bytes = encodeLines(route.file, hops);
   if (bytes.length > maxBytes) {
     throw new HoplineError(
       'ROUTE_TOO_LONG',
@@ -72,7 +80,7 @@ export function encodeClassicRequest(route: Route, maxBytes: number): Buffer {
   return bytes;
 }
 
-function encodeLines(name: string, hops: readonly Hop[]): Buffer {
+function encodeLines(name: string, hops: readonly Address[]): Buffer {
   return Buffer.from([name, ...hops.map(({ host, port }) => `${host} ${port}`)].join('\n'));
 }
 

@@ -28,6 +28,7 @@ const travels = {
   NODE_STOPPING: true,
   LISTEN_FAILED: false,
   POLICY_UNKNOWN: true,
+  POOL_UNKNOWN: true,
   POOL_EMPTY: true,
   FILE_NOT_FOUND: true,
   FILE_DENIED: true,

@@ -9,7 +9,7 @@
 
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits } from '../core/limits.ts';
-import { formatHop, type Hop, hopKey, parseHop } from './address.ts';
+import { formatHop, type Hop, hopKey, isPoolHop, parseHop } from './address.ts';
 import { nameProblem } from './name.ts';
 
 /** One place of a route: the hop to take there and those that can stand in for it, the preferred first. */
@@ -95,9 +95,13 @@ export function preferredRoute({ file, routes }: RoutePlan): Route {
 /** Writes a plan as the text of a route file that parses to the same plan. A name's outer spaces are lost. */
 export function formatRoute(plan: RoutePlan): string {
   const file = plan.file.startsWith('#') ? `./${plan.file}` : plan.file;
-  const formatPlace = (place: Place) => place.map((hop) => `${hop.host} ${hop.port}`).join(' | ');
+  const formatPlace = (place: Place) => place.map(formatPlainHop).join(' | ');
   const routes = plan.routes.map((places) => places.map((place) => `${formatPlace(place)}\n`).join(''));
   return `${file}\n${routes.join('---\n')}`;
+}
+
+function formatPlainHop(hop: Hop): string {
+  return isPoolHop(hop) ? formatHop(hop) : `${hop.host} ${hop.port}`;
 }
 
 function significantLines(text: string): { readonly number: number; readonly text: string }[] {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createMessage, openSender, parseHop, type RunningNode, startNode } from '../../src/index.ts';
+import { createMessage, openSender, parseAddress, type RunningNode, startNode } from '../../src/index.ts';
 import { addressOf, startPeer, until } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -130,7 +130,7 @@ test('a node with --policy registers with the front, and again when that was res
     address,
   ]);
   await server.saw(/registered/);
-  const parsed = parseHop(address);
+  const parsed = parseAddress(address);
   assert.ok(parsed.kind === 'ok');
   const answers = async () => {
     const sender = await openSender({ to: parsed.hop });

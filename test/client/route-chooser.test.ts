@@ -5,7 +5,7 @@ import { isPermanent } from '../../src/client/avoidance.ts';
 import { RouteChooser } from '../../src/client/route-chooser.ts';
 import { type ErrorCode, type ErrorDetails, errorCodes, HoplineError } from '../../src/core/errors.ts';
 import { defaultLimits } from '../../src/core/limits.ts';
-import type { Hop } from '../../src/wire/address.ts';
+import { type Hop, isPoolHop } from '../../src/wire/address.ts';
 import { parseVia } from '../../src/wire/route.ts';
 
 const { avoidMs, avoidMaxMs, retryMinMs, retryMaxMs } = defaultLimits;
@@ -32,7 +32,8 @@ function start(routes: readonly string[], random = () => 0) {
 }
 
 const hopsOf = (way: string): readonly Hop[] => [...way].flatMap((host) => ({ host, port: 1 }) as Hop);
-const show = (hops: readonly Hop[] | undefined) => hops?.map(({ host }) => host).join('');
+const hostOf = (hop: Hop) => (isPoolHop(hop) ? hop.pool : hop.host);
+const show = (hops: readonly Hop[] | undefined) => hops?.map(hostOf).join('');
 const failure = (code: ErrorCode, details: ErrorDetails = {}) => new HoplineError(code, 'it failed', details);
 const looked = { cause: failure('PEER_LOST') };
 
@@ -353,7 +354,7 @@ test('among 16 to the power of 32 ways the only clean one is found', () => {
     chooser.failed(hops, failure('LIMIT_CONNECTIONS', { hop: (failed % 32) + 1 }));
   }
   const { hops = [], waitMs } = chooser.choose() ?? {};
-  assert.deepEqual([hops.length, hops.every(({ host }) => host.endsWith('-15')), waitMs], [32, true, 0]);
+  assert.deepEqual([hops.length, hops.every((hop) => hostOf(hop).endsWith('-15')), waitMs], [32, true, 0]);
 });
 
 const letters = [...'abcdefghijkl'];

@@ -6,7 +6,9 @@ import { type TestContext, test } from 'node:test';
 import {
   type DownloadEvent,
   type DownloadOptions,
+  describeHop,
   download,
+  type Hop,
   parseVia,
   type RunningNode,
   startNode,
@@ -73,7 +75,7 @@ for (const place of [0, 1, 2]) {
     assert.ok(reroute);
     assert.equal(reroute.failure.hop, place);
     assert.match(reroute.failure.message, new RegExp(addressOf(nodes[place] as RunningNode)));
-    assert.equal(reroute.to[place]?.port, others.nodes[place]?.address.port);
+    assert.equal(describeHop(reroute.to[place] as Hop), addressOf(others.nodes[place] as RunningNode));
     assert.equal(events.filter(({ kind }) => kind === 'started').length, 1);
   });
 }
@@ -99,10 +101,7 @@ test('a whole route that dies is replaced by the next one of the file', async (t
   const events = await fixture.run(vias, () => {
     for (const node of first.nodes) kill(node);
   });
-  assert.deepEqual(
-    reroutesOf(events)[0]?.to.map(({ port }) => port),
-    second.nodes.map(({ address }) => address.port),
-  );
+  assert.deepEqual(reroutesOf(events)[0]?.to.map(describeHop), second.nodes.map(addressOf));
 });
 
 test('alternates are tried at once where the preferred hop was never there', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createNextPolicy, parseNextRules } from '../../src/node/policy.ts';
-import { type Port, parseHop } from '../../src/wire/address.ts';
+import { type Port, parseAddress } from '../../src/wire/address.ts';
 
 /** Whether a node listening on `listen` with `rules` may dial `address` for a hop called `host`. */
 function mayDial(rules: string[], address: string, port = 80, host = address, listen = '10.9.9.9'): boolean {
@@ -91,7 +91,7 @@ test('one of several rules is enough', () => {
 });
 
 test('a denial names the address and the port that were denied', () => {
-  const parsed = parseHop('origin.example 80');
+  const parsed = parseAddress('origin.example 80');
   assert.ok(parsed.kind === 'ok');
   assert.throws(() => createNextPolicy([], '0.0.0.0')(parsed.hop, '10.0.0.1'), {
     code: 'POLICY_DENIED',

@@ -5,10 +5,10 @@ import http from 'node:http';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
 import { type GatewayOptions, type RunningGateway, startGateway } from '../../src/gateway/start.ts';
-import type { Hop } from '../../src/wire/address.ts';
+import type { Address } from '../../src/wire/address.ts';
 
 export interface TestBackend {
-  readonly address: Hop;
+  readonly address: Address;
   readonly server: http.Server;
   /** The requests that came, in their order. */
   readonly requests: http.IncomingMessage[];
@@ -87,6 +87,6 @@ export async function ask(port: number, options: http.RequestOptions = {}, body?
   return { status: response.statusCode ?? 0, headers: response.headers, trailers: response.trailers, body: text };
 }
 
-export function hopAt(port: number): Hop {
-  return { host: '127.0.0.1', port: port as Hop['port'] };
+export function hopAt(port: number): Address {
+  return { host: '127.0.0.1', port: port as Address['port'] };
 }

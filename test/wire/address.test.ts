@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatHop, parseHop, parseListen, parsePort } from '../../src/wire/address.ts';
+import {
+  describeHop,
+  formatHop,
+  hopKey,
+  type Port,
+  parseAddress,
+  parseHop,
+  parseListen,
+  parsePort,
+} from '../../src/wire/address.ts';
 
 const good: [text: string, host: string, port: number][] = [
   ['127.0.0.1 7001', '127.0.0.1', 7001],
@@ -70,4 +79,23 @@ test('a place to listen takes port 0, and a hop does not', () => {
 test('a port is plain digits', () => {
   assert.equal(parsePort('65535'), 65535);
   for (const text of ['', '0', '65536', '-1', ' 1', '1.0', '0x10', '١']) assert.equal(parsePort(text), undefined, text);
+});
+
+test('a pool is a hop where a route has hops, and no address', () => {
+  assert.deepEqual(parseHop(' @eu-files.2_x '), { kind: 'ok', hop: { pool: 'eu-files.2_x' } });
+  assert.equal(formatHop({ pool: 'eu' }), '@eu');
+  assert.equal(describeHop({ pool: 'eu', member: { host: '::1', port: 1 as Port } }), '@eu: [::1]:1');
+  assert.equal(parseHop(`@${'x'.repeat(64)}`).kind, 'ok');
+  for (const text of ['@', '@a b', '@a:1', `@${'x'.repeat(65)}`, '@ü', '@@a']) {
+    assert.deepEqual(parseHop(text), {
+      kind: 'bad',
+      expected: 'the name of a pool behind "@", 1 to 64 of A-Z a-z 0-9 _ . -',
+    });
+  }
+  assert.equal(parseAddress('@eu').kind, 'bad');
+});
+
+test('pools compare with case, and apart from hosts', () => {
+  assert.notEqual(hopKey({ pool: 'EU' }), hopKey({ pool: 'eu' }));
+  assert.equal(hopKey({ pool: 'eu', member: { host: 'a', port: 1 as Port } }), hopKey({ pool: 'eu' }));
 });

@@ -2,15 +2,17 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
-import type { Hop, Port } from '../../src/wire/address.ts';
+import { formatHop, type Hop, isPoolHop, type Port } from '../../src/wire/address.ts';
 import { formatRoute, parseRoute, parseVia, preferredRoute, type RoutePlan } from '../../src/wire/route.ts';
+
+const plain = (hop: Hop) => (isPoolHop(hop) ? formatHop(hop) : `${hop.host} ${hop.port}`);
 
 /** The name, then each place as its hops with `|` between them, then `---` and the next route. */
 const shown = ({ file, routes }: RoutePlan) => [
   file,
   ...routes.flatMap((places, route) => [
     ...(route > 0 ? ['---'] : []),
-    ...places.map((place) => place.map((hop) => `${hop.host} ${hop.port}`).join('|')),
+    ...places.map((place) => place.map(plain).join('|')),
   ]),
 ];
 const parsed = (text: string) => shown(parseRoute(text, { source: 'in.txt' }));
@@ -188,7 +190,7 @@ test('--via takes alternates, and several of them are several routes', () => {
 
 test('the preferred route is the first alternate everywhere in the first route', () => {
   const { file, hops } = preferredRoute(parseRoute('a\nh1 1|h2 2\nh3 3|h4 4\n---\nh5 5'));
-  assert.deepEqual([file, ...hops.map(({ host }) => host)], ['a', 'h1', 'h3']);
+  assert.deepEqual([file, ...hops.map(formatHop)], ['a', 'h1:1', 'h3:3']);
 });
 
 test('the caps are the caller’s to set', () => {
@@ -249,4 +251,16 @@ test('any text is a plan or a HoplineError, and a plan is never empty anywhere',
 test('white space without end costs no time', () => {
   const text = `a\nh${' '.repeat(500_000)}1${' '.repeat(500_000)}x`;
   assert.throws(() => parseRoute(text), { code: 'ROUTE_SYNTAX' });
+});
+
+test('a pool may stand wherever a hop may, also as an alternate, and once in a route', () => {
+  const text = 'report.pdf\n10.0.0.2 7001 | @front\n@eu-files # the origin\n';
+  assert.deepEqual(parsed(text), ['report.pdf', '10.0.0.2 7001|@front', '@eu-files']);
+  assert.deepEqual(shown(parseVia('@front,a:1|@eu', 'x')), ['x', '@front', 'a 1|@eu']);
+  assert.deepEqual(parsed(formatRoute(parseRoute(text))), parsed(text));
+  assertRefused(
+    () => parseVia('@eu,@eu', 'x'),
+    'ROUTE_LOOP',
+    '--via, hop 2: read "@eu", expected a hop that is not on the route already (it is hop 1)',
+  );
 });

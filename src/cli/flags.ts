@@ -1,7 +1,7 @@
 /** How the values of flags are written, with one sentence for each that is not. */
 
 import { InvalidArgumentError } from 'commander';
-import { type Address, parseAddress, parseListen } from '../index.ts';
+import { type Address, isPoolName, type PoolMembers, parseAddress, parseListen } from '../index.ts';
 
 /** HOST:PORT to listen on; port 0 picks one. */
 export function listenFlag(text: string): { readonly host: string; readonly port: number } {
@@ -19,6 +19,17 @@ export function addressFlag(text: string): Address {
 
 export function addressesFlag(text: string, earlier: readonly Address[] = []): readonly Address[] {
   return [...earlier, addressFlag(text)];
+}
+
+/** `NAME=HOST:PORT,HOST:PORT`: a pool and its members. */
+export function poolFlag(text: string, earlier: readonly PoolMembers[] = []): readonly PoolMembers[] {
+  const name = text.slice(0, Math.max(0, text.indexOf('=')));
+  if (!isPoolName(name)) {
+    throw new InvalidArgumentError('Expected NAME=HOST:PORT,HOST:PORT, with a NAME of 1 to 64 of A-Z a-z 0-9 _ . -');
+  }
+  if (earlier.some((pool) => pool.name === name)) throw new InvalidArgumentError(`The pool ${name} is there already.`);
+  const members = text.slice(name.length + 1).split(',');
+  return [...earlier, { name, members: members.map(addressFlag) }];
 }
 
 /** Seconds, above zero; becomes milliseconds. */

@@ -6,12 +6,13 @@ import {
   download,
   HoplineError,
   type Limits,
+  type PoolMembers,
   parseRoute,
   parseVia,
   type RoutePlan,
   type TransferOptions,
 } from '../index.ts';
-import { countFlag, listFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
+import { countFlag, listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { getFiles } from './get-files.ts';
 import { createReport } from './get-report.ts';
 import { getTree } from './get-tree.ts';
@@ -21,6 +22,7 @@ import { askRouteFile, readRouteText } from './route-text.ts';
 
 interface GetFlags {
   readonly via?: readonly string[];
+  readonly pool?: readonly PoolMembers[];
   readonly output?: string;
   readonly force?: boolean;
   readonly parallel?: number;
@@ -52,6 +54,11 @@ export function addGetCommand(program: Command): void {
       '--via <HOPS>',
       'the hops, HOST:PORT separated by commas, | between alternates, instead of a route file; repeatable',
       listFlag,
+    )
+    .option(
+      '--pool <NAME=MEMBERS>',
+      'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
+      poolFlag,
     )
     .option('-o, --output <PATH>', 'where to write: a file, a directory to put it into, or - for stdout')
     .option('-f, --force', 'replace an existing file')
@@ -118,7 +125,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const { retry, deadline, limitRate, minRate, force, classic, parallel, resume, onChange } = flags;
   const startedMs = performance.now();
   const rates = { limitRate, minRate };
-  const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, ...rates };
+  const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools: flags.pool, ...rates };
   try {
     if (!report) return await getFiles(routes, files, flags, transfer);
     const output = flags.output === '-' ? process.stdout : flags.output;

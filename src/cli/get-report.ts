@@ -1,12 +1,13 @@
 /** What is shown of one download: for people, for scripts, or nothing but errors. */
 
 import path from 'node:path';
-import type { DownloadEvent, DownloadResult, RoutePlan } from '../index.ts';
+import { type DownloadEvent, type DownloadResult, describeHop, type RoutePlan } from '../index.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
 import {
   describeHops,
   describeReroutes,
   describeRoutes,
+  describeTaken,
   formatPart,
   formatRows,
   jsonOf,
@@ -40,7 +41,8 @@ function createJsonReport({ file, routes }: RoutePlan, stream: NodeJS.WritableSt
   print('route', { file, routes: jsonOfRoutes(routes) });
   return {
     event: (event) => print(event.kind, jsonOf(event)),
-    done: (result) => print('done', { ...result, bytesPerSecond: perSecond(result) }),
+    done: (result) =>
+      print('done', { ...result, hops: result.hops.map(describeHop), bytesPerSecond: perSecond(result) }),
     stop: () => {},
   };
 }
@@ -89,7 +91,7 @@ function formatResult(route: RoutePlan, result: DownloadResult): string {
   const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
   return formatRows([
-    ['route', `${describeRoutes(route.routes)}${describeReroutes(reroutes)}`],
+    ['route', `${describeRoutes(route.routes)}${describeTaken(result.hops)}${describeReroutes(reroutes)}`],
     ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
     ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),

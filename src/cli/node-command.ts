@@ -8,11 +8,12 @@ import {
   HoplineError,
   type Limits,
   type NodeOptions,
+  type PoolMembers,
   parseListen,
   startNode,
   type UploadRules,
 } from '../index.ts';
-import { addressesFlag, bytesFlag, countFlag, listenFlag, listFlag, rateFlag, secondsFlag } from './flags.ts';
+import { addressesFlag, bytesFlag, countFlag, listenFlag, listFlag, poolFlag, rateFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
 import { openPrompts } from './prompt.ts';
 import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
@@ -21,6 +22,7 @@ interface NodeFlags {
   readonly listen?: { readonly host: string; readonly port: number };
   readonly root: string;
   readonly next?: readonly string[];
+  readonly pool?: readonly PoolMembers[];
   readonly writable?: boolean;
   readonly force?: boolean;
   readonly maxUpload?: number;
@@ -57,6 +59,11 @@ export function addNodeCommand(program: Command): void {
         'A node on loopback may go on to loopback, any other node nowhere',
       listFlag,
     )
+    .option(
+      '--pool <NAME=MEMBERS>',
+      'a pool that routes may name as @NAME: HOST:PORT separated by commas, to which legs may then go; repeatable',
+      poolFlag,
+    )
     .option('--digest-cache <DIR>', 'keep the digests of served files there, so that a new start does not hash again')
     .option('--writable', 'take uploads below the root')
     .option('-f, --force', 'with --writable: let an upload replace a file, if its client asks for that too')
@@ -92,6 +99,7 @@ export function addNodeCommand(program: Command): void {
       '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
         '  $ hopline node --listen 10.0.0.2:7001 --root ./incoming --writable --max-upload 10G\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001\n' +
+        '  $ hopline node --listen 0.0.0.0:7001 --pool eu-files=10.0.1.5:7001,10.0.1.6:7001\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --root ./files --limit-rate 10M --limit-rate-total 50M\n' +
         '  $ hopline node --listen 127.0.0.1:10000\n' +
         '  $ hopline node --listen 127.0.0.1:10001 --policy PP_1 --register 127.0.0.1:10000',
@@ -118,6 +126,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     listen,
     root: flags.root,
     next: flags.next ?? [],
+    pools: flags.pool,
     ...store,
     limitRate: flags.limitRate,
     limitRateTotal: flags.limitRateTotal,

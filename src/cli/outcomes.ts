@@ -1,6 +1,6 @@
 /** Several files, as they are told: while they come, and what became of them. For one command line of files and for a directory. */
 
-import type { FileOutcome, FilesEvent, HoplineError } from '../index.ts';
+import { describeHop, type FileOutcome, type FilesEvent, type HoplineError } from '../index.ts';
 import { exitCodeOf, hintFor } from './exit.ts';
 import { startFileProgress } from './progress.ts';
 import { ExitWith } from './report.ts';
@@ -45,7 +45,7 @@ export function printFilesEvent(print: (event: string, fields: object) => void, 
     return;
   }
   const { file, result, error } = event;
-  if (result) print('done', { file, ...result });
+  if (result) print('done', { file, ...result, hops: result.hops.map(describeHop) });
   else print('error', { file, ...jsonOfError(error) });
 }
 

@@ -2,8 +2,17 @@
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import { defaultLimits, HoplineError, type Limits, parseRoute, parseVia, type RoutePlan, upload } from '../index.ts';
-import { listFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
+import {
+  defaultLimits,
+  HoplineError,
+  type Limits,
+  type PoolMembers,
+  parseRoute,
+  parseVia,
+  type RoutePlan,
+  upload,
+} from '../index.ts';
+import { listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { startInterruption } from './interruption.ts';
 import { createPutReport } from './put-report.ts';
 import { ExitWith, reportFailure } from './report.ts';
@@ -11,6 +20,7 @@ import { readRouteText } from './route-text.ts';
 
 interface PutFlags {
   readonly via?: readonly string[];
+  readonly pool?: readonly PoolMembers[];
   readonly as?: string;
   readonly force?: boolean;
   readonly retry?: number;
@@ -36,6 +46,11 @@ export function addPutCommand(program: Command): void {
       '--via <HOPS>',
       'the hops, HOST:PORT separated by commas, | between alternates, instead of a route file; repeatable',
       listFlag,
+    )
+    .option(
+      '--pool <NAME=MEMBERS>',
+      'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
+      poolFlag,
     )
     .option('--as <NAME>', 'the name at the origin (default: that of the route file; with --via, that of FILE)')
     .option('-f, --force', 'replace an existing file, if the node of the origin has --force too')
@@ -77,7 +92,7 @@ async function runPut(source: string, routeFile: string | undefined, flags: PutF
   const { force, retry, deadline, limitRate } = flags;
   try {
     const onEvent = report.event;
-    const transfer = { retry, deadlineMs: deadline, limitRate, signal, limits };
+    const transfer = { pools: flags.pool, retry, deadlineMs: deadline, limitRate, signal, limits };
     report.done(await upload({ source, route, force, ...transfer, onEvent }));
   } finally {
     report.stop();

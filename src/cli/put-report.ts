@@ -6,6 +6,7 @@ import {
   describeHops,
   describeReroutes,
   describeRoutes,
+  describeTaken,
   formatPart,
   formatRows,
   jsonOf,
@@ -87,7 +88,7 @@ function formatResult(source: string, route: RoutePlan, result: UploadResult): s
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it in an earlier run` : '';
   const replaced = result.replaced ? ' (replaced the earlier one)' : '';
   return formatRows([
-    ['route', `${describeRoutes(route.routes)}${describeReroutes(reroutes)}`],
+    ['route', `${describeRoutes(route.routes)}${describeTaken(result.hops)}${describeReroutes(reroutes)}`],
     ['sent', `${source} as ${result.file}${replaced}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
     ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),

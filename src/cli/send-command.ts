@@ -12,12 +12,13 @@ import {
   type Limits,
   type MessagePacket,
   openSender,
+  type PoolMembers,
   parseHop,
   parseMessage,
   type SenderOptions,
   systemCode,
 } from '../index.ts';
-import { addressFlag, countFlag, secondsFlag } from './flags.ts';
+import { addressFlag, countFlag, poolFlag, secondsFlag } from './flags.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
 import { sendMany, tellMany } from './send-many.ts';
@@ -26,6 +27,7 @@ import { formatRows } from './show.ts';
 interface SendFlags {
   readonly to?: Address;
   readonly via?: string;
+  readonly pool?: readonly PoolMembers[];
   readonly id?: string;
   readonly count?: number;
   readonly concurrency: number;
@@ -44,6 +46,11 @@ export function addSendCommand(program: Command): void {
     .argument('[PACKET_FILE]', 'a JSON object with "type": 0, "srcid", "privPoliId" and "payload"')
     .option('--to <HOST:PORT>', 'the front, or a server itself', addressFlag)
     .option('--via <HOPS>', 'go over these hops, HOST:PORT separated by commas; the last is the front')
+    .option(
+      '--pool <NAME=MEMBERS>',
+      'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
+      poolFlag,
+    )
     .option('--id <ID>', 'send as this client')
     .option('--count <N>', 'send it so many times, and print a summary', countFlag)
     .option('--concurrency <N>', 'connections at once, for --count', countFlag, 1)
@@ -127,12 +134,12 @@ async function wantsAnother(error: unknown): Promise<boolean> {
   }
 }
 
-function senderOptions({ to, via, connectTimeout }: SendFlags, signal: AbortSignal): SenderOptions {
+function senderOptions({ to, via, pool, connectTimeout }: SendFlags, signal: AbortSignal): SenderOptions {
   if ((to === undefined) === (via === undefined)) {
     throw new HoplineError('USAGE_INVALID', 'send needs --to or --via, and not both');
   }
   const limits: Partial<Limits> = connectTimeout === undefined ? {} : { connectMs: connectTimeout };
-  return { to, via: via?.split(',').map(parseViaHop), signal, limits };
+  return { to, via: via?.split(',').map(parseViaHop), pools: pool, signal, limits };
 }
 
 function parseViaHop(text: string, index: number): Hop {

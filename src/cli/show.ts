@@ -6,6 +6,7 @@ import {
   describeHop,
   type FilesEvent,
   type Hop,
+  isPoolHop,
   type Reroute,
   type RoutePlan,
   type UploadEvent,
@@ -65,6 +66,11 @@ export function perSecond({ size, resumedBytes, elapsedMs }: DownloadResult | Up
 export function describeReroutes(reroutes: number): string {
   if (reroutes === 0) return '';
   return `, rerouted ${reroutes === 1 ? 'once' : `${reroutes} times`}`;
+}
+
+/** Which members stood in for the pools of a route, behind that. */
+export function describeTaken(hops: readonly Hop[]): string {
+  return hops.some((hop) => isPoolHop(hop) && hop.member) ? `, over ${describeHops(hops)}` : '';
 }
 
 /** Which hop, why, what now: in a line. */

@@ -7,7 +7,7 @@
  * Specification: docs/protocol.md
  */
 
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Chunk } from '../io/blocks.ts';
 import { readHead } from '../io/head.ts';
@@ -16,7 +16,7 @@ import type { Leg } from '../io/leg.ts';
 import { limitWrites, type Writer } from '../io/limited-writer.ts';
 import { type Resolver, reachHop } from '../io/resolve.ts';
 import { formatHop, type Hop, isPoolHop } from '../wire/address.ts';
-import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../wire/messages.ts';
+import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message, maxAvoided } from '../wire/messages.ts';
 import { firstLegError, nameHop, refusedError } from './blame.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
 
@@ -32,6 +32,8 @@ export interface ClientContext extends IntakeOptions {
 export interface CircuitKind {
   /** Whether bytes are to pass as they are, to and from the address behind the last node. @default false */
   readonly tunnel?: boolean | undefined;
+  /** Members of pools that relays take only if there is no other, as they were named in TAKEN. */
+  readonly avoid?: readonly string[] | undefined;
 }
 
 /** Opens the leg to the first hop; it breaks as soon as the signal aborts with an error. Throws with hop 0 blamed. */
@@ -60,7 +62,9 @@ export async function reachFirstHop(hops: readonly Hop[], client: ClientContext)
 }
 
 export class Circuit {
-  readonly hops: readonly Hop[];
+  /** The hops as they were asked for. */
+  readonly asked: readonly Hop[];
+  readonly #hops: Hop[];
   readonly #leg: Leg;
   readonly #client: ClientContext;
   readonly #intake: Intake;
@@ -76,7 +80,8 @@ export class Circuit {
 
   private constructor(leg: Leg, hops: readonly Hop[], client: ClientContext) {
     this.#leg = leg;
-    this.hops = hops;
+    this.asked = hops;
+    this.#hops = [...hops];
     this.#client = client;
     this.#intake = new Intake(leg, nameHop(1, hops), client);
     this.#writer = limitWrites(leg, client.rate);
@@ -96,22 +101,15 @@ export class Circuit {
     hops: readonly Hop[],
     requests: readonly Message[],
     client: ClientContext,
-    { tunnel }: CircuitKind = {},
+    options: CircuitKind = {},
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
     const circuit = new Circuit(leg, hops, client);
     const trace = randomBytes(16).toString('hex');
-    circuit.send([
-      {
-        type: 'open',
-        hops: hops.map(formatHop),
-        hop: 1,
-        trace,
-        deadlineMs: client.limits.openMs,
-        ...(tunnel && { tunnel }),
-      },
-      ...requests,
-    ]);
+    const { tunnel } = options;
+    const open = { type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs } as const;
+    const forPools = hops.some(isPoolHop) ? poolFields(requests, options) : {};
+    circuit.send([{ ...open, ...(tunnel && { tunnel }), ...forPools }, ...requests]);
     return circuit;
   }
 
@@ -120,6 +118,11 @@ export class Circuit {
     const circuit = new Circuit(leg, hops, client);
     circuit.#answered = true;
     return circuit;
+  }
+
+  /** The same, each pool with the member that was taken once that is known. */
+  get hops(): readonly Hop[] {
+    return this.#hops;
   }
 
   /** Whether anything came back: then the nodes on the way understand this client. */
@@ -197,6 +200,10 @@ export class Circuit {
       const answer = await readHead(this.#leg, decode, { clock, ms, beforeWait }).finally(() => {
         this.#intake.endAnswer();
       });
+      if (answer?.type === 'taken') {
+        noteTaken(answer, this.#hops);
+        continue;
+      }
       this.#answered = true;
       if (answer && endsAnswer(answer)) this.#due -= 1;
       if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
@@ -233,6 +240,26 @@ export class Circuit {
     this.#leg.destroy();
     await this.#leg.closed;
   }
+}
+
+/** Puts the member that a relay took into its place. Throws `PEER_PROTOCOL` where no member was to be taken. */
+export function noteTaken({ hop: place, address }: AnswerOf<'taken'>, hops: Hop[]): void {
+  const hop = hops[place - 1];
+  if (!hop || !isPoolHop(hop) || hop.member) {
+    throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, hops)} took a member where there is none to take`);
+  }
+  hops[place - 1] = { pool: hop.pool, member: address };
+}
+
+/** The fields of OPEN for relays that pick members; whoever asks for the same file has the same key. */
+function poolFields(requests: readonly Message[], { avoid = [] }: CircuitKind) {
+  const named = requests.map(nameIn).find((name) => name !== undefined);
+  const key = named === undefined ? {} : { key: createHash('sha256').update(named).digest('hex').slice(0, 16) };
+  return { ...key, ...(avoid.length > 0 ? { avoid: avoid.slice(0, maxAvoided) } : {}) };
+}
+
+function nameIn(request: Message): string | undefined {
+  return request.type === 'stat' || request.type === 'put' || request.type === 'list' ? request.name : undefined;
 }
 
 /** Whether nothing more comes of the request that is answered. */

@@ -11,7 +11,7 @@ import type { Hop } from '../wire/address.ts';
 import type { Message } from '../wire/messages.ts';
 import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
 import { locateFailure } from './diagnose.ts';
-import type { RouteChooser } from './route-chooser.ts';
+import type { RouteChooser, Way } from './route-chooser.ts';
 
 export interface RetryOptions {
   /**
@@ -37,6 +37,8 @@ const defaultRetry = 5;
 const finalCodes =
   /^(USAGE_|DISK_|FILE_IS_DIRECTORY|LIMIT_LISTING|INTERRUPTED|TIMEOUT_DEADLINE|ROUTE_SYNTAX|ROUTE_TOO_LONG)/;
 
+type Failed = Pick<Reroute, 'failure' | 'from'>;
+
 export class Circuits {
   readonly #client: ClientContext;
   readonly #chooser: RouteChooser;
@@ -44,12 +46,14 @@ export class Circuits {
   readonly #tunnel: boolean;
   readonly #onReroute: (reroute: Reroute) => void;
   #hasBegun = false;
+  /** Those of the circuit that served last, with the members that were taken. */
+  hops: readonly Hop[] = [];
   #attempts = 0;
 
   constructor(
     chooser: RouteChooser,
     client: ClientContext,
-    { retry, tunnel = false }: RetryOptions & CircuitKind,
+    { retry, tunnel = false }: RetryOptions & Pick<CircuitKind, 'tunnel'>,
     onReroute: (reroute: Reroute) => void = () => {},
   ) {
     this.#chooser = chooser;
@@ -70,7 +74,7 @@ export class Circuits {
     over: AbortSignal = this.#client.signal,
   ): Promise<void> {
     const client = { ...this.#client, signal: AbortSignal.any([this.#client.signal, over]) };
-    let failed: { readonly failure: HoplineError; readonly from: readonly Hop[] } | undefined;
+    let failed: Failed | undefined;
     for (;;) {
       const way = this.#chooser.choose();
       if (!way) throw failed?.failure ?? new HoplineError('INTERNAL', 'there is no way to try');
@@ -79,9 +83,8 @@ export class Circuits {
       if (waitMs > 0) await pause(waitMs, client);
       this.#client.signal.throwIfAborted();
       if (over.aborted) return;
-      const failure = await this.#attempt(hops, requests(), work, client);
-      if (!failure) return;
-      failed = { failure, from: hops };
+      failed = await this.#attempt(way, requests(), work, client);
+      if (!failed) return;
     }
   }
 
@@ -89,32 +92,35 @@ export class Circuits {
   progressed(circuit: Circuit): void {
     this.#hasBegun = true;
     this.#attempts = 0;
-    this.#chooser.succeeded(circuit.hops);
+    this.hops = circuit.hops;
+    this.#chooser.succeeded(circuit.asked, circuit.hops);
   }
 
   /** Resolves to the failure if another attempt is due after it, and to undefined when the work is done. */
   async #attempt(
-    hops: readonly Hop[],
+    { hops, avoid }: Way,
     requests: readonly Message[],
     work: (circuit: Circuit) => Promise<void>,
     client: ClientContext,
-  ): Promise<HoplineError | undefined> {
+  ): Promise<Failed | undefined> {
     const release = this.#chooser.use(hops);
     let circuit: Circuit | undefined;
     try {
-      circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel });
+      circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel, avoid });
       await work(circuit);
+      this.hops = circuit.hops;
       return undefined;
     } catch (error) {
       await circuit?.close();
       const isUnderstood = this.#hasBegun || circuit?.isAnswered === true;
+      const from = circuit?.hops ?? hops;
       // Nobody asks what a tunnel leads to: it may be anything.
-      const nodes = this.#tunnel ? hops.slice(0, -1) : hops;
+      const nodes = this.#tunnel ? from.slice(0, -1) : from;
       const failure = await locateFailure(judge(asHoplineError(error), isUnderstood), nodes, client);
       this.#client.signal.throwIfAborted();
       if (client.signal.aborted) return undefined;
-      this.#countFailure(hops, failure);
-      return failure;
+      this.#countFailure(hops, from, failure);
+      return { failure, from };
     } finally {
       release();
       await circuit?.close();
@@ -122,9 +128,9 @@ export class Circuits {
   }
 
   /** Throws the failure if no further attempt is due after it. */
-  #countFailure(hops: readonly Hop[], failure: HoplineError): void {
+  #countFailure(hops: readonly Hop[], taken: readonly Hop[], failure: HoplineError): void {
     if (isFinal(failure)) throw failure;
-    this.#chooser.failed(hops, failure);
+    this.#chooser.failed(hops, failure, taken);
     if (!this.#chooser.hasUntried()) this.#attempts += 1;
     const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
     if (this.#attempts > allowed) throw failure;

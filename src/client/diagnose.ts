@@ -7,7 +7,7 @@
  */
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import type { Hop } from '../wire/address.ts';
+import { type Hop, isPoolHop } from '../wire/address.ts';
 import { nameHop } from './blame.ts';
 import { Circuit, type ClientContext } from './circuit.ts';
 
@@ -46,7 +46,9 @@ async function findBroken(
   const limits = { ...client.limits, connectMs: probeMs, openMs: probeMs, idleMs: probeMs };
   const found = new AbortController();
   const context = { ...client, limits, signal: AbortSignal.any([client.signal, found.signal]) };
-  const probes = hops.map((_hop, index) => probe(hops.slice(0, index + 1), context));
+  // A pool would be asked for a member, and might well take another.
+  const taken = hops.map((hop) => (isPoolHop(hop) && hop.member ? hop.member : hop));
+  const probes = hops.map((_hop, index) => probe(taken.slice(0, index + 1), context));
   try {
     for (const [index, probed] of probes.entries()) {
       const error = await probed;

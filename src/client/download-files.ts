@@ -11,6 +11,7 @@ import { HoplineError } from '../core/errors.ts';
 import { TargetDirectory } from '../io/disk/place.ts';
 import { checkName } from '../wire/route.ts';
 import { type DownloadOptions, startClient, type TransferOptions } from './download.ts';
+import { enterPools } from './own-pools.ts';
 import { type FileOutcome, SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
 
 export interface DownloadFilesOptions
@@ -34,7 +35,8 @@ export async function downloadFiles(options: DownloadFilesOptions): Promise<read
   const { client, end } = startClient(options);
   try {
     const directory = await TargetDirectory.open(output, { force, resume });
-    const run = new SeveralFiles(options, client);
+    const routes = await enterPools(options.routes, options.pools, client);
+    const run = new SeveralFiles({ ...options, routes }, client);
     for (const file of files) run.add(file, () => directory.target(path.basename(file)));
     await run.fetch();
     await directory.sync();

@@ -13,6 +13,7 @@ import { type TreeFile, TreeTarget } from '../io/disk/tree-target.ts';
 import { checkName } from '../wire/route.ts';
 import { type DownloadOptions, startClient, type TransferOptions } from './download.ts';
 import { fetchManifest, type Manifest, type SkippedEntries, type TreeLink } from './manifest.ts';
+import { enterPools } from './own-pools.ts';
 import { type FileOutcome, type FilesEvent, SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
 
 export interface DownloadTreeOptions
@@ -66,13 +67,14 @@ export async function downloadTree(options: DownloadTreeOptions): Promise<TreeRe
   const { client, end } = startClient(options);
   const { clock, signal } = client;
   const startedMs = clock.now();
-  const run = new SeveralFiles(options, client);
   const tree = new TreeTarget(path.join(output, path.basename(directory)), {
     force,
     signal,
     ...(resume === undefined ? {} : { resume }),
   });
   try {
+    const routes = await enterPools(options.routes, options.pools, client);
+    const run = new SeveralFiles({ ...options, routes }, client);
     const manifest = await fetchManifest(directory, run.circuits, client);
     await tree.begin(manifest.directories, manifest.files);
     const counts = await fill(tree, manifest, run, options).finally(() => tree.finish());

@@ -18,12 +18,14 @@ import type { Reservation, Target } from '../io/disk/target.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { checkRate, RateLimit } from '../io/rate.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
+import type { PoolMembers } from '../pool/sources.ts';
 import type { Hop } from '../wire/address.ts';
 import { preferredRoute, type RoutePlan } from '../wire/route.ts';
 import type { ClientContext } from './circuit.ts';
 import { Circuits, type Reroute } from './circuits.ts';
 import { ClassicCircuit } from './classic.ts';
 import { type FetchSink, FileFetch } from './fetch-file.ts';
+import { enterPools } from './own-pools.ts';
 import { RouteChooser } from './route-chooser.ts';
 import { StreamTarget } from './stream-target.ts';
 
@@ -43,6 +45,8 @@ export interface TransferOptions {
    * (`TIMEOUT_SLOW`). @default any
    */
   readonly minRate?: number | undefined;
+  /** Those that a route may name at its first place; pools at later places are known to the node before them. */
+  readonly pools?: readonly PoolMembers[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
@@ -100,6 +104,8 @@ export interface DownloadResult {
   readonly resumedBytes: number;
   /** Bytes that came and were worth nothing: damaged, brought twice, or of another version. */
   readonly wastedBytes: number;
+  /** The hops of the circuit that served last, each pool with the member that was taken. */
+  readonly hops: readonly Hop[];
   /** How often a circuit failed and another took its place. */
   readonly reroutes: number;
   readonly elapsedMs: number;
@@ -119,7 +125,9 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   try {
     target = await createTarget(options, client);
     const fetch = options.classic ? fetchClassic : fetchNative;
-    const content = await fetch(options, target, client, progress);
+    const { file, routes } = options.route;
+    const route = { file, routes: await enterPools(routes, options.pools, client) };
+    const content = await fetch({ ...options, route }, target, client, progress);
     await target.commit();
     return { path: target.path, replaced: target.replaces, ...content, elapsedMs: client.clock.now() - started };
   } catch (error) {
@@ -210,7 +218,14 @@ async function fetchNative(
   };
   const fetch = new FileFetch({ file: route.file, target, client, parallel, onChange, sink });
   const { leftBytes, ...fetched } = await fetch.run(circuits);
-  return { ...fetched, verified: true, resumedBytes: leftBytes, wastedBytes: progress.wasted, reroutes };
+  return {
+    ...fetched,
+    verified: true,
+    resumedBytes: leftBytes,
+    wastedBytes: progress.wasted,
+    hops: circuits.hops,
+    reroutes,
+  };
 }
 
 async function fetchClassic(
@@ -219,7 +234,8 @@ async function fetchClassic(
   client: ClientContext,
   progress: Progress,
 ): Promise<Content> {
-  const circuit = await ClassicCircuit.open(preferredRoute(route), client);
+  const way = preferredRoute(route);
+  const circuit = await ClassicCircuit.open(way, client);
   try {
     const size = await circuit.receiveSize(client);
     const content = { file: route.file, size, pieceBytes: client.limits.pieceBytes, algorithm: undefined };
@@ -227,7 +243,7 @@ async function fetchClassic(
     progress.start(size, 0);
     onEvent?.({ kind: 'started', size, reservation, leftBytes: 0, restarted: false });
     await circuit.receiveContent(content, target, progress.count);
-    const none = { pieces: 0, digest: null, resumedBytes: 0, wastedBytes: 0, reroutes: 0 };
+    const none = { pieces: 0, digest: null, resumedBytes: 0, wastedBytes: 0, hops: way.hops, reroutes: 0 };
     return { size, reservation, verified: false, ...none };
   } finally {
     await circuit.close();

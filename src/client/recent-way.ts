@@ -9,7 +9,7 @@
  */
 
 import type { Clock } from '../core/clock.ts';
-import { type Hop, hopKey } from '../wire/address.ts';
+import { type Hop, hopKey, isPoolHop } from '../wire/address.ts';
 import type { RoutePlan } from '../wire/route.ts';
 
 export type Routes = RoutePlan['routes'];
@@ -38,7 +38,9 @@ export class RecentWay {
     // Not later for each success: a preferred hop that is back would never be tried while there is work to do.
     const current = this.#current();
     if (current && nameWay(current.hops) === nameWay(hops)) return;
-    this.#carried = { hops, untilMs: this.#clock.now() + this.#keepMs };
+    // Which member of a pool comes next is not for this way to say.
+    const asked = hops.map((hop) => (isPoolHop(hop) ? { pool: hop.pool } : hop));
+    this.#carried = { hops: asked, untilMs: this.#clock.now() + this.#keepMs };
   }
 
   #current(): { readonly hops: readonly Hop[] } | undefined {

@@ -11,7 +11,7 @@ import { untilAborted } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../io/digest.ts';
 import { nameCopy } from '../io/disk/versioned-file.ts';
-import { formatHop } from '../wire/address.ts';
+import { describeHop } from '../wire/address.ts';
 import type { AnswerOf, Message, RequestOf } from '../wire/messages.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
 import type { Circuits } from './circuits.ts';
@@ -209,7 +209,7 @@ class RemoteReader {
     if (identity.version === this.#identity.version) return;
     const message = `"${this.#options.name}" is not the same any more as what was read of it before`;
     const error = new HoplineError('FILE_CHANGED', message, { hop: hops.length });
-    const origin = hops.slice(-1).map(formatHop).join();
+    const origin = hops.slice(-1).map(describeHop).join();
     if (this.#changed.has(origin)) this.#end(error);
     this.#changed.add(origin);
     throw error;

@@ -10,6 +10,7 @@ import { nameProblem } from '../wire/name.ts';
 import { Circuits } from './circuits.ts';
 import { startClient } from './download.ts';
 import { KeptCircuits } from './kept-circuits.ts';
+import { enterPools } from './own-pools.ts';
 import { RecentWay } from './recent-way.ts';
 import { type FileRange, openRemoteFile, type RemoteFile } from './remote-file.ts';
 import { RouteChooser } from './route-chooser.ts';
@@ -46,7 +47,7 @@ export class RemoteFiles {
     try {
       const problem = nameProblem(name, client.limits.maxNameBytes);
       if (problem !== undefined) throw new HoplineError('FILE_DENIED', problem);
-      const { routes } = this.#recent;
+      const routes = await enterPools(this.#recent.routes, this.#options.pools, client);
       const circuits = new Circuits(new RouteChooser({ routes }, client), client, this.#options);
       const onOpen = ({ hops }: { readonly hops: Parameters<RecentWay['carried']>[0] }) => this.#recent.carried(hops);
       const file = await openRemoteFile({ name, client, circuits, kept: this.#kept, ahead, onOpen });

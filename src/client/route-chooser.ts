@@ -10,9 +10,10 @@
 import type { Clock } from '../core/clock.ts';
 import type { HoplineError } from '../core/errors.ts';
 import { defaultLimits } from '../core/limits.ts';
-import { type Hop, hopKey } from '../wire/address.ts';
+import { type Hop, hopKey, isPoolHop, type PoolHop } from '../wire/address.ts';
+import { maxAvoided } from '../wire/messages.ts';
 import type { RoutePlan } from '../wire/route.ts';
-import { type AvoidanceLimits, avoid, backoff, forgive, type Point, weigh } from './avoidance.ts';
+import { type AvoidanceLimits, avoid, backoff, forgive, type Point, type Trouble, weigh } from './avoidance.ts';
 
 export interface RouteChooserOptions {
   readonly clock: Clock;
@@ -25,6 +26,8 @@ export interface Way {
   /** Which route of the plan, from 0. */
   readonly route: number;
   readonly hops: readonly Hop[];
+  /** Members of pools that failed a moment ago. */
+  readonly avoid: readonly string[];
   /** How long to wait before it is tried; 0 unless something on it failed a moment ago. */
   readonly waitMs: number;
 }
@@ -62,6 +65,8 @@ export class RouteChooser {
   readonly #file = createPoint();
   readonly #hops = new Map<string, KnownHop>();
   readonly #routes: readonly KnownRoute[];
+  /** Members of pools that were taken and failed, at most `maxAvoided` of them. */
+  readonly #members = new Map<string, KnownHop>();
   /** When the way that a circuit runs over was taken. */
   readonly #takenMs = new WeakMap<readonly Hop[], number>();
 
@@ -83,7 +88,7 @@ export class RouteChooser {
     const best = this.#findBest(true);
     if (!best) return undefined;
     const hops = best.way.flatMap(({ hop }) => (hop ? [hop] : []));
-    return { route: this.#routes.indexOf(best.route), hops, waitMs: this.#waitFor(best.way) };
+    return { route: this.#routes.indexOf(best.route), hops, avoid: this.#avoided(), waitMs: this.#waitFor(best.way) };
   }
 
   /** Counts a way as in use, until what it returns is called. */
@@ -97,19 +102,27 @@ export class RouteChooser {
     };
   }
 
-  /** Remembers that a circuit over `hops` failed; what is avoided follows from the error's code and place. */
-  failed(hops: readonly Hop[], error: HoplineError): void {
-    const way = this.#wayOver(hops);
+  /**
+   * Remembers that a circuit over `hops` failed; what is avoided follows from the error's code and place. A failure of a
+   * member in `taken` is not its pool's, unless it was to be avoided already: so the pool is tried at once for as long
+   * as it has others.
+   */
+  failed(hops: readonly Hop[], error: HoplineError, taken: readonly Hop[] = hops): void {
     const takenMs = this.#takenMs.get(hops) ?? Number.POSITIVE_INFINITY;
+    const points = taken.map((hop) => this.#knowMember(hop, takenMs) ?? this.#know(hop));
+    const way = [this.#client, ...points, this.#file];
     avoid(way, error, { nowMs: this.#clock.now(), takenMs, limits: this.#limits });
-    this.#setTried(way, true);
+    // With the fault elsewhere, another member would do no better, and the way is one that was tried.
+    const isMembers = points.some((point) => isMember(point) && troublesOf(point).length > 0);
+    this.#setTried(isMembers ? way : this.#wayOver(hops), true);
   }
 
-  /** Content came over `hops`: what failed there before this way was taken is forgiven. */
-  succeeded(hops: readonly Hop[]): void {
+  /** Content came over `hops`: what failed there before this way was taken is forgiven, also to the members in `taken`. */
+  succeeded(hops: readonly Hop[], taken: readonly Hop[] = hops): void {
     const way = this.#wayOver(hops);
     forgive(way, this.#takenMs.get(hops) ?? Number.POSITIVE_INFINITY);
     this.#setTried(way, false);
+    for (const hop of taken) if (isPoolHop(hop)) this.#members.delete(memberKey(hop));
   }
 
   /**
@@ -126,6 +139,28 @@ export class RouteChooser {
     const known = this.#hops.get(key) ?? createPoint(hop);
     this.#hops.set(key, known);
     return known;
+  }
+
+  /** The member that was taken at `takenMs`; undefined if none was, and if its failure is more than its own. */
+  #knowMember(hop: Hop, takenMs: number): KnownHop | undefined {
+    if (!isPoolHop(hop) || !hop.member) return undefined;
+    const key = memberKey(hop);
+    const known = this.#members.get(key);
+    if (known) return troublesOf(known).some(({ failedMs }) => failedMs <= takenMs) ? undefined : known;
+    if (this.#members.size >= maxAvoided) return undefined;
+    const member = createPoint(hop);
+    this.#members.set(key, member);
+    return member;
+  }
+
+  #avoided(): string[] {
+    const nowMs = this.#clock.now();
+    for (const [key, member] of this.#members) {
+      if (troublesOf(member).every((trouble) => weigh(trouble, nowMs) === 0)) this.#members.delete(key);
+    }
+    return [...this.#members.values()].flatMap(({ hop }) =>
+      hop && isPoolHop(hop) && hop.member ? hopKey(hop.member) : [],
+    );
   }
 
   #wayOver(hops: readonly Hop[]): KnownHop[] {
@@ -168,6 +203,18 @@ export class RouteChooser {
     const jitter = 0.5 + this.#random() / 2;
     return Math.max(...troubles.map((trouble) => backoff(trouble, { nowMs, jitter, limits: this.#limits })));
   }
+}
+
+function isMember({ hop }: KnownHop): boolean {
+  return hop !== undefined && isPoolHop(hop) && hop.member !== undefined;
+}
+
+function memberKey({ pool, member }: PoolHop): string {
+  return `@${pool} ${member ? hopKey(member) : ''}`;
+}
+
+function troublesOf({ trouble, legs }: Point): Trouble[] {
+  return [...(trouble ? [trouble] : []), ...legs.values()];
 }
 
 function createPoint(hop?: Hop): KnownHop {

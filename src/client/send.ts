@@ -13,19 +13,23 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
+import type { PoolMembers } from '../pool/sources.ts';
 import { type Address, formatHop, type Hop } from '../wire/address.ts';
 import type { Decoded } from '../wire/decoded.ts';
 import { firstFrameByte } from '../wire/frame.ts';
 import { type Answer, decodeAnswer, encodeMessage } from '../wire/messages.ts';
 import { type AnswerPacket, type Blank, createPacketDecoder, type MessagePacket, type Packet } from '../wire/packet.ts';
 import { nameHop, refusedError } from './blame.ts';
-import { type ClientContext, reachFirstHop } from './circuit.ts';
+import { type ClientContext, noteTaken, reachFirstHop } from './circuit.ts';
+import { enterPools } from './own-pools.ts';
 
 export interface SenderOptions {
   /** A front or a server, spoken to directly. Or: */
   readonly to?: Address | undefined;
   /** hops, hopline nodes all of them; the last is the front or the server. */
   readonly via?: readonly Hop[] | undefined;
+  /** Those that the first hop may name. */
+  readonly pools?: readonly PoolMembers[] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
@@ -52,14 +56,14 @@ export interface Sender {
 
 /** Opens the connection. Throws as the first leg of a download does. */
 export async function openSender(options: SenderOptions): Promise<Sender> {
-  const hops = options.via ?? (options.to ? [options.to] : []);
+  const asked = options.via ?? (options.to ? [options.to] : []);
   const client: ClientContext = {
     limits: { ...defaultLimits, ...options.limits },
     clock: options.clock ?? systemClock,
     resolve: options.resolve ?? systemResolver,
     signal: options.signal ?? new AbortController().signal,
   };
-  const leg = await reachFirstHop(hops, client);
+  const { leg, hops } = await reachEntry(asked, options.pools, client);
   if (options.via) {
     const trace = randomBytes(16).toString('hex');
     leg.post(
@@ -81,10 +85,31 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
   };
 }
 
+/** The leg to the first hop; of a pool, to the first member that can be reached. */
+async function reachEntry(
+  asked: readonly Hop[],
+  pools: readonly PoolMembers[] | undefined,
+  client: ClientContext,
+): Promise<{ leg: Leg; hops: Hop[] }> {
+  const [route = []] = await enterPools([asked.map((hop) => [hop])], pools, client);
+  const [first = [], ...rest] = route;
+  let failure: unknown;
+  for (const entry of first) {
+    const hops = [entry, ...rest.flat()];
+    try {
+      return { leg: await reachFirstHop(hops, client), hops };
+    } catch (error) {
+      client.signal.throwIfAborted();
+      failure ??= error;
+    }
+  }
+  throw failure ?? new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
+}
+
 async function receive(
   leg: Leg,
   message: MessagePacket,
-  hops: readonly Hop[],
+  hops: Hop[],
   { limits, clock }: ClientContext,
 ): Promise<AnswerPacket> {
   const decodePacket = createPacketDecoder(Math.max(limits.maxPayloadBytes, message.bytes.length));
@@ -93,6 +118,10 @@ async function receive(
   for (;;) {
     const received = await readHead(leg, decode, { clock, ms: limits.openMs });
     if (received === null) throw new HoplineError('PEER_LOST', `${nameHop(hops.length, hops)} ended without an answer`);
+    if ('type' in received && received.type === 'taken') {
+      noteTaken(received, hops);
+      continue;
+    }
     if ('kind' in received && (received.kind === 'blank' || received.kind === 'probe')) continue;
     return answerOf(received, hops);
   }

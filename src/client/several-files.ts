@@ -131,7 +131,14 @@ export class SeveralFiles implements FilesSink {
       await target.commit();
       const elapsedMs = this.#client.clock.now() - this.#startedMs;
       // What was wasted or rerouted is that of the run, not of one file.
-      const facts = { verified: true, resumedBytes: leftBytes, wastedBytes: 0, reroutes: 0, elapsedMs };
+      const facts = {
+        verified: true,
+        resumedBytes: leftBytes,
+        wastedBytes: 0,
+        reroutes: 0,
+        hops: this.circuits.hops,
+        elapsedMs,
+      };
       this.#settle(place, { file, result: { path: target.path, replaced: target.replaces, ...fetched, ...facts } });
     } catch (error) {
       await this.failed(job, asHoplineError(error));

@@ -14,6 +14,7 @@ import type { Leg } from '../io/leg.ts';
 import type { Hop } from '../wire/address.ts';
 import { Circuits } from './circuits.ts';
 import { startClient, type TransferOptions } from './download.ts';
+import { enterPools } from './own-pools.ts';
 import { RecentWay, type Routes } from './recent-way.ts';
 import { RouteChooser } from './route-chooser.ts';
 import { TunnelStream } from './tunnel-stream.ts';
@@ -46,7 +47,8 @@ export class Tunnels {
     const { client: started, end } = startClient({ ...this.#options, signal });
     const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
     try {
-      const routes = this.#recent.routes.map((places) => [...places, [address]]);
+      const entered = await enterPools(this.#recent.routes, this.#options.pools, client);
+      const routes = entered.map((places) => [...places, [address]]);
       const circuits = new Circuits(new RouteChooser({ routes }, client), client, { ...this.#options, tunnel: true });
       let leg: Leg | undefined;
       await circuits.run(

@@ -11,6 +11,7 @@ import type { Hop } from '../wire/address.ts';
 import { checkName, type RoutePlan } from '../wire/route.ts';
 import { Circuits, type Reroute } from './circuits.ts';
 import { startClient, type TransferOptions } from './download.ts';
+import { enterPools } from './own-pools.ts';
 import { RouteChooser } from './route-chooser.ts';
 import { FileSend, type Sent } from './send-file.ts';
 import { Source } from './source.ts';
@@ -65,7 +66,9 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
       onRetry: (piece: number, attempt: number, { hops }: { hops: readonly Hop[] }) =>
         onEvent?.({ kind: 'retry', piece, attempt, hops }),
     };
-    const circuits = new Circuits(new RouteChooser(route, client), client, { retry }, (reroute) => {
+    const routes = await enterPools(route.routes, options.pools, client);
+    const chooser = new RouteChooser({ file: route.file, routes }, client);
+    const circuits = new Circuits(chooser, client, { retry }, (reroute) => {
       reroutes += 1;
       onEvent?.({ kind: 'reroute', ...reroute });
     });

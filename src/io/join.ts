@@ -35,6 +35,8 @@ export interface JoinResult {
   readonly bytesBack: number;
   /** Why the tunnel broke; undefined when both directions ended cleanly. */
   readonly failure?: HoplineError;
+  /** The leg that broke, where it was one and not this machine or the time. */
+  readonly broken?: 'near' | 'far';
 }
 
 /** Passes bytes between `near` and `far` until both directions have ended. Never throws. */
@@ -83,13 +85,15 @@ function takeHead({ unread }: Detached): Buffer[] {
 async function joinHere(near: Leg, far: Leg, rates: Rates | undefined): Promise<JoinResult> {
   const counts = { forward: 0, back: 0 };
   let failure: HoplineError | undefined;
-  const breakOff = (error: HoplineError) => {
+  let broken: JoinResult['broken'];
+  const breakOff = (error: HoplineError, leg: Leg) => {
+    if (!failure && error.code === 'PEER_LOST') broken = leg === near ? 'near' : 'far';
     failure ??= error;
     near.destroy(failure);
     far.destroy(failure);
   };
   // A pump that waits for one leg does not see the other one break.
-  for (const leg of [near, far]) void leg.closed.then(() => leg.failure && breakOff(leg.failure));
+  for (const leg of [near, far]) void leg.closed.then(() => leg.failure && breakOff(leg.failure, leg));
   const pump = async (from: Leg, to: Leg, direction: keyof typeof counts) => {
     const rate = rates?.[direction];
     const writer = limitWrites(to, rate);
@@ -101,10 +105,15 @@ async function joinHere(near: Leg, far: Leg, rates: Rates | undefined): Promise<
       }
       to.end();
     } catch (error) {
-      breakOff(asHoplineError(error));
+      breakOff(asHoplineError(error), error === from.failure ? from : to);
     }
   };
   await Promise.all([pump(near, far, 'forward'), pump(far, near, 'back')]);
   await Promise.all([near.closed, far.closed]);
-  return { bytesForward: counts.forward, bytesBack: counts.back, ...(failure ? { failure } : {}) };
+  return {
+    bytesForward: counts.forward,
+    bytesBack: counts.back,
+    ...(failure ? { failure } : {}),
+    ...(broken ? { broken } : {}),
+  };
 }

@@ -15,6 +15,7 @@ import type { DigestCache } from './digest-cache.ts';
 import type { Policies } from './policies.ts';
 import type { NextPolicy } from './policy.ts';
 import type { PolicyServer } from './policy-server.ts';
+import type { Pools } from './pools.ts';
 import type { Uploads } from './uploads.ts';
 
 export interface NodeContext {
@@ -40,7 +41,9 @@ export interface NodeContext {
   readonly traces: Set<string>;
   /** Whether dialling this address and port would reach the node itself. */
   readonly isSelf: (address: string, port: number) => boolean;
-  /** The policies of the packet dialect whose messages are passed on. */
+  /** Those that a hop of a route, or a policy, may name. */
+  readonly pools: Pools;
+  /** What passes messages of the packet dialect on to a pool. */
   readonly policies: Policies;
   /** The policy whose messages are answered here. */
   readonly server: (PolicyServer & { readonly id: string }) | undefined;

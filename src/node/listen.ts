@@ -27,9 +27,11 @@ import { formatHop } from '../wire/address.ts';
 import type { NodeContext } from './context.ts';
 import { DigestCache } from './digest-cache.ts';
 import { DigestStore } from './digest-store.ts';
-import { Policies, type PolicyOptions } from './policies.ts';
+import { Policies } from './policies.ts';
 import { createNextPolicy, createRegisterPolicy, parseNetworks, parseNextRules } from './policy.ts';
 import { keepRegistered, type PolicyServer } from './policy-server.ts';
+import { checkPools, type PoolOptions, Pools } from './pools.ts';
+import { createProbes } from './probes.ts';
 import { createRates, type RateOptions } from './rates.ts';
 import { serveConnection } from './session.ts';
 import { type UploadRules, Uploads } from './uploads.ts';
@@ -43,8 +45,11 @@ export interface NodeOptions extends RateOptions {
   readonly next?: readonly string[];
   /** Lets clients upload files below the root. @default no uploads */
   readonly uploads?: UploadRules | undefined;
-  /** Policies whose servers are named here; others come to be when a server registers for them. */
-  readonly policies?: readonly PolicyOptions[];
+  /**
+   * Pools that hops of routes and policies of packets may name; further policies come to be when a server registers for
+   * them. Legs may be opened to the members that are named here, as if `next` allowed them.
+   */
+  readonly pools?: readonly PoolOptions[] | undefined;
   /** Networks that servers may register from, besides loopback on a node that listens there; `false` takes none. */
   readonly registerFrom?: readonly string[] | false;
   /** The policy whose messages are answered by this node, and the fronts that it registers with. */
@@ -76,17 +81,29 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const resolve = options.resolve ?? systemResolver;
   const metrics = new Metrics();
   const root = await resolveRoot(options.root ?? process.cwd(), '--root');
-  const rules = parseNextRules(options.next ?? []);
+  const configured = options.pools ?? [];
+  checkPools(configured);
+  const rules = parseNextRules([...(options.next ?? []), ...listedAddresses(configured)]);
   const openRates = createRates(options, clock);
   const setUserTimeout = loadSetUserTimeout();
   const networks = options.registerFrom === false ? undefined : parseNetworks(options.registerFrom ?? []);
   const store =
     options.digestCache === undefined ? undefined : await openDigestStore(options.digestCache, root, limits, log);
   const digestCache = new DigestCache(limits.maxDigestCacheBytes, store);
+  const policies = new Policies({ limits, clock, resolve });
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
   const address = boundAddress(server);
   const isSelf = (host: string, port: number) => port === address.port && isOwnAddress(host, address.host);
+  const pools = new Pools({
+    configured,
+    probes: createProbes({ packet: policies.probe, limits, clock, resolve, setUserTimeout }),
+    mayRegister: networks ? createRegisterPolicy(networks, address.host) : () => false,
+    isSelf,
+    limits,
+    clock,
+    log,
+  });
   const kernel = (options.kernel ?? true) ? startEngine(log) : undefined;
 
   const stopping = new AbortController();
@@ -108,15 +125,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     setUserTimeout,
     traces: new Set(),
     isSelf,
-    policies: new Policies({
-      configured: options.policies ?? [],
-      mayRegister: networks ? createRegisterPolicy(networks, address.host) : () => false,
-      isSelf,
-      limits,
-      clock,
-      resolve,
-      log,
-    }),
+    pools,
+    policies,
     server: options.server && { ...options.server, id: options.server.id ?? String(address.port) },
     stopping: stopping.signal,
   };
@@ -154,12 +164,17 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         for (const leg of sessions.keys()) leg.destroy(error);
       });
       await Promise.all(sessions.values());
-      await Promise.all([registering, node.policies.close(), digestCache.close()]);
+      await Promise.all([registering, pools.close(), policies.close(), digestCache.close()]);
       cancel();
       kernel?.close();
       log.info({ ...metrics.snapshot() }, 'node stopped');
     },
   };
+}
+
+/** The members that are written down, as rules of their own. */
+function listedAddresses(pools: readonly PoolOptions[]): string[] {
+  return pools.flatMap(({ members = [] }) => members.map(formatHop));
 }
 
 function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {

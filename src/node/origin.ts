@@ -42,7 +42,9 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
     await circuit.drain();
     await leg.linger(node.limits.lingerMs);
     await leg.closed;
-    node.log.info({ peer: leg.peer, hop: open.hop, trace: open.trace, ...circuit.summary }, 'circuit served');
+    // Pings come every second or two.
+    const tell = circuit.isUsed ? node.log.info : node.log.debug;
+    tell.call(node.log, { peer: leg.peer, hop: open.hop, trace: open.trace, ...circuit.summary }, 'circuit served');
   } finally {
     await circuit.close();
   }
@@ -81,6 +83,8 @@ class OriginCircuit {
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #refused = false;
   #gathering = 0;
+  /** Whether anything but PING was asked. */
+  isUsed = false;
   #files = 0;
   #bytes = 0;
   #entries = 0;
@@ -157,6 +161,7 @@ class OriginCircuit {
       return this.#receiver.write(request);
     }
     await this.#receiver.settle();
+    if (request.type !== 'ping') this.isUsed = true;
     switch (request.type) {
       case 'ping':
         return this.#send({ type: 'pong', software });

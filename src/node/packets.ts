@@ -108,12 +108,12 @@ function abortsWhenClosed(leg: Leg): AbortSignal {
 }
 
 async function answer(message: MessagePacket, node: NodeContext, whenGone: () => AbortSignal): Promise<Buffer> {
-  const { limits, server, policies, metrics } = node;
+  const { limits, server, policies, pools, metrics } = node;
   if (Buffer.byteLength(message.payload) > limits.maxPayloadBytes) {
     throw new HoplineError('LIMIT_PAYLOAD', `a payload has at most ${limits.maxPayloadBytes} bytes`);
   }
   const isOwn = server?.policy === message.policy;
-  const bytes = isOwn ? answerMessage(message, server.id) : await policies.pass(message, whenGone());
+  const bytes = isOwn ? answerMessage(message, server.id) : await policies.pass(message, pools, whenGone());
   metrics.messages += 1;
   return bytes;
 }
@@ -124,5 +124,5 @@ function register(setup: SetupPacket, leg: Leg, node: NodeContext, { mayRegister
     throw new HoplineError('REGISTER_DENIED', 'a server registers on a connection of its own');
   }
   // IPv4 that came in on a socket for both is written as IPv6.
-  node.policies.register(setup, peer.hop.host.replace(/^::ffff:(?=[\d.]+$)/i, ''));
+  node.policies.register(setup, peer.hop.host.replace(/^::ffff:(?=[\d.]+$)/i, ''), node.pools);
 }

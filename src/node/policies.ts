@@ -1,19 +1,14 @@
 /**
- * The policies of a front: the pool of each, who may register for them, and what goes to and fro with their servers.
+ * The policies of a front: messages that are passed to a member of the pool of their name, and answered by it.
  *
- * Knows packets and pools; whoever asks is packets.ts's affair.
+ * Knows packets and the form that each server writes them in. Who is in a pool is
+ * pools.ts's affair, whoever asks is packets.ts's.
  * Documentation: docs/pools.md#registration
  */
 
 import { HoplineError } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
-import type { Algorithm } from '../pool/balance.ts';
-import type { HealthRule } from '../pool/health.ts';
-import { listedMembers } from '../pool/listed.ts';
+import type { Probe } from '../pool/checks.ts';
 import { type Member, nameMember } from '../pool/member.ts';
-import { Pool } from '../pool/pool.ts';
-import { RegisteredMembers } from '../pool/registered.ts';
-import { type Query, resolvedMembers, systemNameServers } from '../pool/resolved.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import {
   answerInForm,
@@ -23,51 +18,27 @@ import {
   messageInForm,
   type SetupPacket,
 } from '../wire/packet.ts';
+import type { Pools } from './pools.ts';
 import { ServerConnections, type ServerConnectionsOptions } from './server-connections.ts';
 
-export interface PolicyOptions {
-  readonly name: string;
-  /** Weight is a whole number from 1, the share among members; members of a lower priority go first. @default 1 and 0 */
-  readonly members?: readonly (Address & { readonly weight?: number; readonly priority?: number })[];
-  /** Names and services whose addresses are members. */
-  readonly dns?: readonly Query[];
-  /** @default 'round-robin' */
-  readonly algorithm?: Algorithm;
-  readonly health?: Partial<HealthRule>;
-}
-
-export interface PoliciesOptions extends ServerConnectionsOptions {
-  readonly configured: readonly PolicyOptions[];
-  readonly mayRegister: (address: string) => boolean;
-  /** Whether dialling this address and port would reach the node itself. */
-  readonly isSelf: (address: string, port: number) => boolean;
-  readonly log: Logger;
-}
-
-interface Policy {
-  readonly pool: Pool;
-  readonly registered: RegisteredMembers;
-}
-
 export class Policies {
-  readonly #options: PoliciesOptions;
   readonly #connections: ServerConnections;
-  readonly #policies = new Map<string, Policy>();
-  /** How each server that registered writes the types of packets. */
+  readonly #maxForms: number;
+  /** How each server that registered writes the types of packets; those that registered last. */
   readonly #forms = new Map<string, Form>();
 
-  constructor(options: PoliciesOptions) {
-    this.#options = options;
+  constructor(options: ServerConnectionsOptions) {
     this.#connections = new ServerConnections(options);
-    for (const policy of options.configured) this.#add(policy);
+    const { maxPools, maxPoolMembers } = options.limits;
+    this.#maxForms = maxPools * maxPoolMembers;
   }
 
   /**
    * Has a message answered by a server of its policy; the bytes of the answer, in the form of the question.
    * Throws `POLICY_UNKNOWN`, `POOL_EMPTY`, or the signal's reason.
    */
-  async pass(message: MessagePacket, signal: AbortSignal): Promise<Buffer> {
-    const policy = this.#policies.get(message.policy);
+  async pass(message: MessagePacket, pools: Pools, signal: AbortSignal): Promise<Buffer> {
+    const policy = pools.find(message.policy);
     if (!policy) throw new HoplineError('POLICY_UNKNOWN', 'no server has registered for the policy');
     const attempt = async ({ hop }: Member) => {
       const form = this.#forms.get(nameMember(hop)) ?? message.form;
@@ -77,91 +48,32 @@ export class Policies {
       }
       return answerInForm(answer, message);
     };
-    const key = message.source === undefined ? {} : { key: String(message.source) };
+    const key = message.source === undefined ? undefined : String(message.source);
     try {
-      return await policy.pool.run(attempt, { ...key, signal });
+      return await policy.pool.run(attempt, { key, signal });
     } catch (cause) {
       signal.throwIfAborted();
       throw new HoplineError('POOL_EMPTY', 'no server of the policy answers', { cause });
     }
   }
 
-  /** Takes a server that sent its setup from `address`. Throws `REGISTER_DENIED`. */
-  register(setup: SetupPacket, address: string): void {
-    const { isSelf, mayRegister, limits, log } = this.#options;
-    if (!mayRegister(address)) throw denied(`no --register-from rule allows ${address}`);
-    if (isSelf(address, setup.port)) throw denied('a node does not register with itself');
-    this.#forget();
-    const policy = this.#policies.get(setup.policy) ?? this.#create(setup.policy);
-    const member = { hop: { host: address, port: setup.port }, weight: 1, priority: 0 };
-    const name = nameMember(member.hop);
-    const known = policy.pool.members().some((status) => status.name === name);
-    if (!known && policy.registered.size >= limits.maxPoolMembers) {
-      throw denied(`the policy has its ${limits.maxPoolMembers} servers already`);
-    }
-    this.#forms.set(name, setup.form);
-    if (policy.registered.add(member))
-      log.info({ policy: setup.policy, server: name, id: setup.id }, 'server registered');
-    else policy.pool.recheck(name);
+  /** Takes a server that sent its setup from `host`. Throws `REGISTER_DENIED`. */
+  register(setup: SetupPacket, host: string, pools: Pools): void {
+    const server: Address = { host, port: setup.port };
+    const member = pools.register(setup.policy, server, setup.id);
+    this.#forms.delete(member);
+    this.#forms.set(member, setup.form);
+    const [oldest] = this.#forms.keys();
+    if (this.#forms.size > this.#maxForms && oldest !== undefined) this.#forms.delete(oldest);
   }
+
+  /** Whether a server takes packets. */
+  readonly probe: Probe = ({ hop }, signal) => {
+    const form = this.#forms.get(nameMember(hop)) ?? 'number';
+    return this.#connections.probe(hop, encodeProbe(form), signal);
+  };
 
   async close(): Promise<void> {
-    await Promise.all([...this.#policies.values()].map(({ pool }) => pool.close()));
     await this.#connections.close();
   }
-
-  #create(name: string): Policy {
-    const { maxPools } = this.#options.limits;
-    if (this.#policies.size >= maxPools) throw denied(`the node has its ${maxPools} policies already`);
-    return this.#add({ name });
-  }
-
-  #add({ name, members = [], dns = [], algorithm, health }: PolicyOptions): Policy {
-    const { limits, clock, log } = this.#options;
-    const registered = new RegisteredMembers();
-    const listed = members.map(({ host, port, weight = 1, priority = 0 }) => ({
-      hop: { host, port },
-      weight,
-      priority,
-    }));
-    const servers = systemNameServers();
-    const pool = new Pool({
-      name,
-      sources: [
-        listedMembers(listed),
-        ...dns.map((query) => resolvedMembers(query, { clock, log, servers })),
-        registered,
-      ],
-      algorithm,
-      // A server of messages has nothing to warm up, and turns are exact.
-      health: { slowStartMs: 0, ...health },
-      probe: ({ hop }, signal) => {
-        const form = this.#forms.get(nameMember(hop)) ?? 'number';
-        return this.#connections.probe(hop, encodeProbe(form), signal);
-      },
-      maxMembers: limits.maxPoolMembers,
-      maxTries: limits.maxPoolTries,
-      clock,
-      log,
-    });
-    const policy = { pool, registered };
-    this.#policies.set(name, policy);
-    return policy;
-  }
-
-  /** Servers that have been down for long are not waited for any more. */
-  #forget(): void {
-    const { limits, log } = this.#options;
-    for (const [policy, { pool, registered }] of this.#policies) {
-      for (const { name, downMs } of pool.members()) {
-        if (downMs < limits.forgetMs || !registered.remove(name)) continue;
-        this.#forms.delete(name);
-        log.info({ policy, server: name }, 'server forgotten');
-      }
-    }
-  }
-}
-
-function denied(why: string): HoplineError {
-  return new HoplineError('REGISTER_DENIED', why);
 }

@@ -86,10 +86,11 @@ export class Health {
     return true;
   }
 
-  served(now: number): void {
-    this.lastServed = now;
+  /** Takes the success of a request, which may be as good as a check that passed. */
+  served(now: number, isCheck: boolean): void {
     this.#failuresInRow = 0;
-    if (this.#downSince === undefined) this.#checksInRow = 0;
+    if (isCheck) this.lastServed = now;
+    if (isCheck && this.#downSince === undefined) this.#checksInRow = 0;
     if (now - this.#ejectedUntil >= this.#ejectedMs) this.#ejectedMs = 0;
   }
 

@@ -18,7 +18,19 @@ import { type Member, type MemberSource, nameMember } from './member.ts';
 /** One try of a request. After `commit()` it cannot be repeated, since a part of the answer is on its way. */
 export type Attempt<T> = (member: Member, commit: () => void) => Promise<T>;
 
-export interface PoolOptions {
+export interface RunOptions {
+  /** For consistent hashing. */
+  readonly key?: string | undefined;
+  /** The name of a member that comes first if it is well. */
+  readonly prefer?: string | undefined;
+  /** Names of members that are picked only if there is no other. */
+  readonly avoid?: readonly string[] | undefined;
+  /** Whether a success is as good as a check that passed. @default true */
+  readonly isCheck?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface PoolSetup {
   readonly name: string;
   readonly sources: readonly MemberSource[];
   /** @default 'round-robin' */
@@ -55,7 +67,7 @@ interface Slot extends Candidate {
 }
 
 export class Pool {
-  readonly #options: PoolOptions;
+  readonly #options: PoolSetup;
   readonly #rule: HealthRule;
   readonly #balance: Balancer;
   readonly #random: () => number;
@@ -66,7 +78,7 @@ export class Pool {
   readonly #checks: Checks | undefined;
   #nextOrdinal = 0;
 
-  constructor(options: PoolOptions) {
+  constructor(options: PoolSetup) {
     this.#options = options;
     this.#rule = { ...defaultHealthRule, ...options.health };
     this.#random = options.random ?? Math.random;
@@ -97,23 +109,15 @@ export class Pool {
   }
 
   /**
-   * Runs a request on a member, and on others for as long as it fails there. `key` is for consistent hashing; the member
-   * called `prefer` comes first if it is well.
+   * Runs a request on a member, and on others for as long as it fails there.
    * Throws `POOL_EMPTY` if no member is up, the signal's reason, or what the last try threw.
    */
-  async run<T>(
-    attempt: Attempt<T>,
-    options: {
-      readonly key?: string;
-      readonly prefer?: string | undefined;
-      readonly signal?: AbortSignal;
-    } = {},
-  ): Promise<T> {
+  async run<T>(attempt: Attempt<T>, options: RunOptions = {}): Promise<T> {
     const { name, clock, log, maxTries } = this.#options;
     const tried = new Set<Slot>();
     let failure: unknown;
     for (let tries = 0; tries < maxTries; tries += 1) {
-      const slot = this.#preferred(tried, options.prefer) ?? this.#pick(tried, options.key);
+      const slot = this.#preferred(tried, options.prefer) ?? this.#pick(tried, options);
       if (!slot) break;
       tried.add(slot);
       const began = clock.now();
@@ -123,7 +127,7 @@ export class Pool {
         const result = await attempt(slot.member, () => {
           isCommitted = true;
         });
-        slot.health.served(clock.now());
+        slot.health.served(clock.now(), options.isCheck ?? true);
         return result;
       } catch (error) {
         // Whoever asked has gone: that is no fault of the member's.
@@ -157,11 +161,11 @@ export class Pool {
     return slot.health.isEjected(this.#options.clock.now()) ? undefined : slot;
   }
 
-  #pick(tried: ReadonlySet<Slot>, key: string | undefined): Slot | undefined {
+  #pick(tried: ReadonlySet<Slot>, { key, avoid = [] }: RunOptions): Slot | undefined {
     const now = this.#options.clock.now();
     const up = [...this.#slots.values()].filter((slot) => slot.health.downSince === undefined && !tried.has(slot));
-    const well = up.filter(({ health }) => !health.isEjected(now));
-    let candidates = preferred(well.length > 0 ? well : up);
+    const liked = someOr(up, ({ name }) => !avoid.includes(name));
+    let candidates = preferred(someOr(liked, ({ health }) => !health.isEjected(now)));
     for (;;) {
       const [first, ...others] = candidates;
       if (!first) return undefined;
@@ -206,6 +210,12 @@ export class Pool {
     this.#slots.set(name, slot);
     this.#checks?.start(slot);
   }
+}
+
+/** Those of `slots` that pass, or all of them where none does. */
+function someOr(slots: readonly Slot[], passes: (slot: Slot) => boolean): readonly Slot[] {
+  const passed = slots.filter(passes);
+  return passed.length > 0 ? passed : slots;
 }
 
 function preferred(slots: readonly Slot[]): readonly Slot[] {

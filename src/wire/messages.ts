@@ -1,7 +1,7 @@
 /**
  * The messages of the native dialect: what the header of a frame may say.
  *
- * OPEN travels forward and builds a circuit; STAT, READ, DIGEST, LIST and PING,
+ * OPEN travels forward and builds a circuit, TAKEN tells back which member of a pool is on it; STAT, READ, DIGEST, LIST and PING,
  * and PUT, WRITE and COMMIT for uploads, are the client's requests to the origin; the
  * other messages are the answers. One definition a message serves both ends: the schema checks what
  * arrives, its type shapes what is sent. Unknown fields are ignored, so that a
@@ -11,7 +11,7 @@
 
 import * as v from 'valibot';
 import type { HoplineError } from '../core/errors.ts';
-import { type Hop, parseHop } from './address.ts';
+import { type Hop, type ParsedHop, parseAddress, parseHop } from './address.ts';
 import { bad, type Decoded, ok } from './decoded.ts';
 import { decodeFrame, encodeFrame } from './frame.ts';
 import { wireCodes } from './refusal.ts';
@@ -21,16 +21,11 @@ const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const shortText = v.pipe(v.string(), v.maxLength(200));
 const hexDigest = v.pipe(v.string(), v.regex(/^[0-9a-f]{32,128}$/));
 
-const hop = v.pipe(
-  v.string(),
-  v.maxLength(300),
-  v.rawTransform<string, Hop>(({ dataset, addIssue, NEVER }) => {
-    const parsed = parseHop(dataset.value);
-    if (parsed.kind === 'ok') return parsed.hop;
-    addIssue({ message: `expected ${parsed.expected}` });
-    return NEVER;
-  }),
-);
+const hop = parsedBy(parseHop);
+const address = parsedBy(parseAddress);
+
+/** Members in one OPEN that are to be avoided. */
+export const maxAvoided = 16;
 
 // Loose, so that a relay passes on the fields of a later version that it does not know.
 const open = v.looseObject({
@@ -45,6 +40,10 @@ const open = v.looseObject({
   deadlineMs: positive,
   /** Whether the last of `hops` is no node but an address that the one before connects to. */
   tunnel: v.optional(v.boolean()),
+  /** For a relay that picks a member of a pool: those that are taken only if there is no other. */
+  avoid: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(300))), v.maxLength(maxAvoided))),
+  /** For consistent hashing: the same for whatever had better come from the same member. */
+  key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64))),
 });
 
 /** Permission bits, without those that would give a file another user's rights. */
@@ -141,6 +140,13 @@ const answer = v.variant('type', [
     missing: v.pipe(v.array(v.strictTuple([count, positive])), v.maxLength(maxMissingRanges)),
   }),
   v.object({ type: v.literal('stored'), index: count }),
+  /** The relay before a pool says which member it took; before anything that comes from there. */
+  v.object({
+    type: v.literal('taken'),
+    /** The place of the pool in the route, from 1. */
+    hop: v.pipe(positive, v.maxValue(256)),
+    address,
+  }),
   v.object({ type: v.literal('committed'), replaced: v.boolean() }),
   v.object({
     type: v.literal('refused'),
@@ -203,4 +209,17 @@ function decodeAs<Schema extends v.GenericSchema>(
   const [issue] = parsed.issues;
   const path = v.getDotPath(issue) ?? 'header';
   return bad('PEER_PROTOCOL', `the peer sent a malformed ${what}: ${path}: ${issue.message}`);
+}
+
+function parsedBy<Kind extends Hop>(parse: (text: string) => ParsedHop<Kind>) {
+  return v.pipe(
+    v.string(),
+    v.maxLength(300),
+    v.rawTransform<string, Kind>(({ dataset, addIssue, NEVER }) => {
+      const parsed = parse(dataset.value);
+      if (parsed.kind === 'ok') return parsed.hop;
+      addIssue({ message: `expected ${parsed.expected}` });
+      return NEVER;
+    }),
+  );
 }

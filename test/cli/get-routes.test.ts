@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { addressOf, startChain } from '../support/chain.ts';
-import { runProgram } from '../support/program.ts';
+import { runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** A relay and its origin, and the address of a node that is gone. */
@@ -56,4 +56,37 @@ test('a mistake in a later route is told with its line', async (t) => {
   const { code, stderr } = await runProgram(t, ['get', 'in.txt'], { cwd: out.path });
   assert.equal(code, 3);
   assert.match(stderr, /in\.txt:4: read "127\.0\.0\.1:2 \|", expected a hop on both sides of each "\|"\n/);
+});
+
+test('pools are named with --pool, at a node and for the first hop, and the members taken are shown', async (t) => {
+  const { out, content, origin, gone } = await start(t);
+  const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', '--pool', `eu=${gone},${origin}`]);
+  const relay = /listening on (\S+)/.exec(await node.saw(/^listening on \S+\n/m))?.[1] as string;
+  const options = { cwd: out.path };
+  await writeFile(path.join(out.path, 'in.txt'), 'data.bin\n@entry\n@eu # the origins\n');
+  const text = await runProgram(t, ['get', 'in.txt', '--pool', `entry=${relay}`], options);
+  assert.equal(text.code, 0, text.stderr);
+  assert.match(text.stdout, new RegExp(`^route +@entry -> @eu \\(2 hops\\), over ${relay} -> @eu: ${origin}\n`));
+  assert.deepEqual(await readFile(path.join(out.path, 'data.bin')), content);
+  const json = await runProgram(t, ['get', '--via', `${relay},@eu`, 'data.bin', '-f', '--json'], options);
+  assert.deepEqual(JSON.parse(json.stdout.trim().split('\n').at(-1) ?? '').hops, [relay, `@eu: ${origin}`]);
+  const unknown = await runProgram(t, ['get', 'in.txt', '-f'], options);
+  assert.equal(unknown.code, 5);
+  assert.match(unknown.stderr, /^hopline: this machine knows no pool @entry\n {2}hint: name its members with --pool /);
+});
+
+test('a pool on the command line that is none is a usage error', async (t) => {
+  for (const [flag, expected] of [
+    ['127.0.0.1:1', /Expected NAME=HOST:PORT,HOST:PORT/],
+    ['a b=127.0.0.1:1', /Expected NAME=HOST:PORT,HOST:PORT/],
+    ['eu=127.0.0.1', /Expected a hop, HOST PORT or HOST:PORT/],
+    ['eu=@us', /Expected a hop, HOST PORT or HOST:PORT/],
+    ['eu=', /Expected a hop, HOST PORT or HOST:PORT/],
+  ] as const) {
+    const { code, stderr } = await runProgram(t, ['get', '--via', '@eu', 'a', '--pool', flag]);
+    assert.equal(code, 2);
+    assert.match(stderr, expected);
+  }
+  const twice = await runProgram(t, ['node', '--pool', 'eu=127.0.0.1:1', '--pool', 'eu=127.0.0.1:2']);
+  assert.deepEqual([twice.code, twice.stderr.includes('The pool eu is there already')], [2, true]);
 });

@@ -5,7 +5,7 @@ import { isPermanent } from '../../src/client/avoidance.ts';
 import { RouteChooser } from '../../src/client/route-chooser.ts';
 import { type ErrorCode, type ErrorDetails, errorCodes, HoplineError } from '../../src/core/errors.ts';
 import { defaultLimits } from '../../src/core/limits.ts';
-import { type Hop, isPoolHop } from '../../src/wire/address.ts';
+import { type Address, type Hop, isPoolHop } from '../../src/wire/address.ts';
 import { parseVia } from '../../src/wire/route.ts';
 
 const { avoidMs, avoidMaxMs, retryMinMs, retryMaxMs } = defaultLimits;
@@ -14,7 +14,7 @@ const { avoidMs, avoidMaxMs, retryMinMs, retryMaxMs } = defaultLimits;
 function start(routes: readonly string[], random = () => 0) {
   let nowMs = 1000;
   const clock = { now: () => nowMs, after: () => () => {} };
-  const vias = routes.map((route) => route.replaceAll(/\w/g, '$&:1'));
+  const vias = routes.map((route) => route.replaceAll(/(?<!@)\w/g, '$&:1'));
   const chooser = new RouteChooser(parseVia(vias, 'file'), { clock, random });
   return {
     chooser,
@@ -167,6 +167,7 @@ test('a way that broke nobody knows where is avoided no more than one hop that i
 
 const permanent: [code: ErrorCode, details: ErrorDetails][] = [
   ['POLICY_DENIED', { hop: 1 }],
+  ['POOL_UNKNOWN', { hop: 1 }],
   ['PEER_VERSION', { hop: 1 }],
   ['PEER_PROTOCOL', { hop: 1 }],
   ['PEER_UNRESOLVED', { hop: 0, reason: 'ENOTFOUND' }],
@@ -493,4 +494,60 @@ test('each of several circuits at once has a hop of its own where there are as m
       assert.deepEqual(taken, distinct);
     }),
   );
+});
+
+/** A chooser of one way over a relay and a pool; `fail` lets a circuit over that fail whose pool took `host`. */
+function startPool() {
+  const { chooser, pass } = start(['a,@p']);
+  const fail = (host: string, code: ErrorCode, details: ErrorDetails) => {
+    const { hops = [] } = chooser.choose() ?? {};
+    const release = chooser.use(hops);
+    pass(1);
+    chooser.failed(hops, failure(code, details), [hops[0] as Hop, { pool: 'p', member: memberOf(host) }]);
+    release();
+    pass(1);
+    const next = chooser.choose();
+    return { avoid: next?.avoid, isUntried: chooser.hasUntried(), waits: next && next.waitMs > 0 };
+  };
+  return { chooser, fail, pass };
+}
+
+const memberOf = (host: string) => ({ host, port: 1 }) as Address;
+
+test('a pool is tried at once for as long as it has members that did not fail, and then as any hop is', () => {
+  const { fail, pass, chooser } = startPool();
+  const broken = ['PEER_UNREACHABLE', { hop: 1 }] as const;
+  assert.deepEqual(fail('X', ...broken), { avoid: ['x:1'], isUntried: true, waits: false });
+  assert.deepEqual(fail('y', ...broken), { avoid: ['x:1', 'y:1'], isUntried: true, waits: false });
+  assert.deepEqual(fail('x', ...broken), { avoid: ['x:1', 'y:1'], isUntried: false, waits: true });
+  pass(avoidMaxMs);
+  assert.deepEqual(chooser.choose()?.avoid, []);
+});
+
+test('members that all lack the file leave no way', () => {
+  const { fail, chooser } = startPool();
+  assert.deepEqual(fail('x', 'FILE_NOT_FOUND', { hop: 2 }), { avoid: ['x:1'], isUntried: true, waits: false });
+  fail('x', 'FILE_NOT_FOUND', { hop: 2 });
+  assert.equal(chooser.choose(), undefined);
+});
+
+test('a fault before the pool is not its members’', () => {
+  const { fail } = startPool();
+  assert.deepEqual(fail('x', 'NODE_STOPPING', { hop: 1 }), { avoid: [], isUntried: false, waits: true });
+});
+
+test('members without end are not believed for long', () => {
+  const { fail } = startPool();
+  const broken = ['PEER_UNREACHABLE', { hop: 1 }] as const;
+  for (let count = 0; count < 16; count += 1) assert.equal(fail(`m${count}`, ...broken).isUntried, true);
+  assert.deepEqual(fail('another', ...broken).isUntried, false);
+});
+
+test('a member that served is not avoided any more', () => {
+  const { fail, chooser } = startPool();
+  fail('x', 'PEER_UNREACHABLE', { hop: 1 });
+  const { hops = [] } = chooser.choose() ?? {};
+  chooser.use(hops);
+  chooser.succeeded(hops, [hops[0] as Hop, { pool: 'p', member: memberOf('x') }]);
+  assert.deepEqual(chooser.choose()?.avoid, []);
 });

@@ -325,8 +325,8 @@ test('the node itself, too many policies and too many servers are not taken', as
 
 test('a server that was down for long is forgotten when the next one registers', async (t) => {
   const health = { intervalMs: 20, jitter: 0 };
-  const policies = [{ name: 'PP_1', health }];
-  const front = await start(t, { policies, limits: { forgetMs: 60, maxPoolMembers: 1 } });
+  const pools = [{ name: 'PP_1', check: 'packet' as const, health }];
+  const front = await start(t, { pools, limits: { forgetMs: 60, maxPoolMembers: 1 } });
   const socket = await connectRaw(t, front);
   const gone = await startPeer(t, () => {});
   await exchange(socket, setup.replace('9001', '1'));
@@ -335,8 +335,8 @@ test('a server that was down for long is forgotten when the next one registers',
 });
 
 test('a dead server is out without a message, and back by itself', async (t) => {
-  const policies = [{ name: 'PP_1', health: { intervalMs: 50, jitter: 0 } }];
-  const front = await start(t, { policies });
+  const pools = [{ name: 'PP_1', check: 'packet' as const, health: { intervalMs: 50, jitter: 0 } }];
+  const front = await start(t, { pools });
   const first = await startServer(t, front.address, 'PP_1', '1');
   await startServer(t, front.address, 'PP_1', '2');
   await hasServers(front.address.port, 'PP_1', 2);
@@ -373,7 +373,7 @@ for (const [what, serve] of [
   ],
 ] as const) {
   test(`a server that ${what} is replaced before the client notices`, async (t) => {
-    const front = await start(t, { policies: [{ name: 'PP_1', health: { intervalMs: 60_000 } }] });
+    const front = await start(t, { pools: [{ name: 'PP_1', check: 'packet', health: { intervalMs: 60_000 } }] });
     const broken = await startPeer(t, (socket) => void serve(socket));
     const socket = await connectRaw(t, front);
     await exchange(socket, setup.replace('9001', String(broken.port)));
@@ -385,7 +385,7 @@ for (const [what, serve] of [
 }
 
 test('when no server answers the client is told so', async (t) => {
-  const front = await start(t, { policies: [{ name: 'PP_1', members: [hopOf(1)] }] });
+  const front = await start(t, { pools: [{ name: 'PP_1', check: 'packet', members: [hopOf(1)] }] });
   await assert.rejects(ask(front.address.port, 'PP_1'), { code: 'POOL_EMPTY', hop: 1 });
 });
 
@@ -415,7 +415,7 @@ test('a kept connection that breaks under its second message costs no message, t
       }
     });
   });
-  const front = await start(t, { policies: [{ name: 'PP_1', members: [hopOf(server.port)] }] });
+  const front = await start(t, { pools: [{ name: 'PP_1', check: 'packet', members: [hopOf(server.port)] }] });
   for (let turn = 0; turn < 3; turn += 1) assert.equal(await ask(front.address.port, 'PP_1'), '1');
   assert.equal(breaks, 2);
 });
@@ -434,8 +434,8 @@ test('settings of a policy: members by name, and an algorithm', async (t) => {
   const servers = await Promise.all([1, 2, 3].map((id) => startOriginalServer(t, id)));
   const members = servers.map(({ port }) => ({ host: 'localhost', port: port as Port }));
   const resolve = async () => ['127.0.0.1'];
-  const policies = [{ name: 'PP_1', members, algorithm: 'consistent-hash' as const }];
-  const front = await start(t, { policies, resolve });
+  const pools = [{ name: 'PP_1', check: 'packet' as const, members, algorithm: 'consistent-hash' as const }];
+  const front = await start(t, { pools, resolve });
   const asked = new Set<string>();
   for (let turn = 0; turn < 6; turn += 1) asked.add(await ask(front.address.port, 'PP_1'));
   assert.equal(asked.size, 1);

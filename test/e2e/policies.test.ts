@@ -20,8 +20,8 @@ interface Site {
 }
 
 async function startSite(t: TestContext, policies: Readonly<Record<string, number>>): Promise<Site> {
-  const configured = Object.keys(policies).map((name) => ({ name, health }));
-  const front = await startNode({ listen: { host, port: 0 }, policies: configured });
+  const configured = Object.keys(policies).map((name) => ({ name, health, check: 'packet' as const }));
+  const front = await startNode({ listen: { host, port: 0 }, pools: configured });
   const servers = new Map<string, RunningNode>();
   t.after(() => Promise.all([front, ...servers.values()].map((node) => node.close({ graceMs: 0 }))));
   const hop = { host, port: front.address.port as Port };

@@ -140,8 +140,9 @@ export function testJoin(make: MakeJoin): void {
       loser.resetAndDestroy();
       const [error] = (await reset) as [NodeJS.ErrnoException];
       assert.equal(error.code, 'ECONNRESET');
-      const { failure, bytesForward } = await joined.result;
+      const { failure, bytesForward, broken: lost } = await joined.result;
       assert.equal(failure?.code, 'PEER_LOST');
+      assert.equal(lost, broken);
       assert.equal(failure.reason, 'ECONNRESET');
       assert.ok(failure.message.includes(` ${joined.addresses[broken]} `), failure.message);
       assert.equal(bytesForward, 1);
@@ -245,10 +246,10 @@ export function testJoin(make: MakeJoin): void {
       to.end();
       assert.equal((await unlimited).length, mib);
       assert.ok(Buffer.concat(received.parts).equals(bytes));
-      const { failure, ...counts } = await result;
+      const { failure, bytesForward, bytesBack } = await result;
       assert.equal(failure, undefined);
       assert.deepEqual(
-        Object.values(counts).sort((a, b) => a - b),
+        [bytesForward, bytesBack].sort((a, b) => a - b),
         [bytes.length, mib],
       );
       assert.equal(clock.waiting, 0);

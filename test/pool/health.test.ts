@@ -24,7 +24,7 @@ test('a change is told once', () => {
 test('an answer in between keeps failed checks from adding up', () => {
   const health = makeHealth({ fall: 2 });
   health.checked(false, 0);
-  health.served(1);
+  health.served(1, true);
   assert.equal(health.checked(false, 2), false);
 });
 
@@ -45,7 +45,7 @@ test('failures in a row eject, each time for twice as long, up to a limit', () =
 test('a success between failures keeps a member in', () => {
   const health = makeHealth({ ejectAfter: 2 });
   health.failed(0, 0);
-  health.served(1);
+  health.served(1, true);
   assert.equal(health.failed(2, 2), false);
 });
 
@@ -61,11 +61,11 @@ test('who served as long as the last ejection lasted begins anew', () => {
   const health = makeHealth({ ejectMs: 100 });
   health.failed(0, 0);
   health.failed(100, 100);
-  health.served(310);
+  health.served(310, true);
   health.failed(320, 320);
   assert.ok(health.isEjected(719));
   assert.ok(!health.isEjected(720));
-  health.served(1200);
+  health.served(1200, true);
   health.failed(1201, 1201);
   assert.ok(health.isEjected(1300));
   assert.ok(!health.isEjected(1301));

@@ -4,7 +4,7 @@ import { HoplineError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { listedMembers } from '../../src/pool/listed.ts';
 import type { Member } from '../../src/pool/member.ts';
-import { Pool, type PoolOptions } from '../../src/pool/pool.ts';
+import { Pool, type PoolSetup } from '../../src/pool/pool.ts';
 import { RegisteredMembers } from '../../src/pool/registered.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { FakeClock } from '../support/legs.ts';
@@ -31,7 +31,7 @@ interface Setup {
 
 const numberOf = (member: Member) => Number(member.hop.host.split('.')[3]);
 
-function makePool(t: TestContext, members: readonly Member[], options: Partial<PoolOptions> = {}): Setup {
+function makePool(t: TestContext, members: readonly Member[], options: Partial<PoolSetup> = {}): Setup {
   const clock = new FakeClock();
   const dead = new Set<number>();
   const checks: number[] = [];
@@ -302,4 +302,18 @@ test('a key stays with its member while others come and go', async (t) => {
   const home = await send('client 7');
   dead.add((home % 3) + 1);
   for (let turn = 0; turn < 10; turn += 1) assert.equal(await send('client 7'), home);
+});
+
+test('a member to be avoided is picked only if there is no other, one that is ejected before it', async (t) => {
+  const { pool, dead, send } = makePool(
+    t,
+    [1, 2, 3].map((number) => makeMember(number)),
+    { maxTries: 1 },
+  );
+  const sendPast = (avoid: readonly string[]) => pool.run(async (member) => numberOf(member), { avoid });
+  for (let turn = 0; turn < 4; turn += 1) assert.equal(await sendPast(['10.0.0.1:80', '10.0.0.2:80']), 3);
+  dead.add(3);
+  while (!pool.members()[2]?.ejected) await send().catch(() => {});
+  assert.equal(await sendPast(['10.0.0.1:80', '10.0.0.2:80']), 3);
+  assert.ok((await sendPast(['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80'])) < 3);
 });

@@ -38,6 +38,7 @@ interface SpliceResult {
   readonly bytesForward: number;
   readonly bytesBack: number;
   readonly failure?: HoplineError;
+  readonly broken?: Side;
 }
 
 /** A circuit that the engine moves. */
@@ -182,7 +183,8 @@ class RunningSplice implements Splice {
     for (const side of both) this.#watches[side].close();
     this.#tunnel.close();
     const { bytesForward, bytesBack } = this.#tunnel;
-    const result = { bytesForward, bytesBack, ...(failure ? { failure } : {}) };
+    const broken = failure && this.#tunnel.breakage?.side;
+    const result = { bytesForward, bytesBack, ...(failure ? { failure } : {}), ...(broken ? { broken } : {}) };
     // Behind a poll callback nobody looks after promises; behind this one somebody does.
     setImmediate(() => this.#settle(result));
   }

@@ -10,10 +10,8 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
-import { listedMembers } from '../pool/listed.ts';
-import type { MemberSource } from '../pool/member.ts';
-import { type Query, resolvedMembers, systemNameServers } from '../pool/resolved.ts';
-import type { Address } from '../wire/address.ts';
+import { systemNameServers } from '../pool/resolved.ts';
+import { memberSources, type PoolMembers } from '../pool/sources.ts';
 import type { Exchange } from './exchange.ts';
 import type { FieldRules } from './fields.ts';
 import type { Site } from './handle.ts';
@@ -36,12 +34,8 @@ export interface SiteOptions {
 }
 
 export interface HttpServers
-  extends Pick<ServersOptions, 'algorithm' | 'health' | 'check' | 'sticky' | 'tls' | 'dial'> {
-  /** Weight is a whole number from 1, the share among members; members of a lower priority go first. @default 1 and 0 */
-  readonly members?: readonly (Address & { readonly weight?: number; readonly priority?: number })[];
-  /** Names and services whose addresses are members. */
-  readonly dns?: readonly Query[];
-}
+  extends Omit<PoolMembers, 'name'>,
+    Pick<ServersOptions, 'algorithm' | 'health' | 'check' | 'sticky' | 'tls' | 'dial'> {}
 
 export interface GatewayOptions {
   /** Without it, connections come by `accept` alone; port 0 picks a free one. */
@@ -106,7 +100,8 @@ function openSites(options: readonly SiteOptions[], shared: Shared) {
   const opened: Servers[] = [];
   const sites = options.map(({ backend, connect, ...site }): Site => {
     if (typeof backend === 'function') return { ...site, exchange: backend };
-    const servers = createServers({ name: site.host, ...backend, sources: sourcesOf(backend, shared), ...shared });
+    const sources = memberSources(backend, { ...shared, servers: systemNameServers() });
+    const servers = createServers({ name: site.host, ...backend, sources, ...shared });
     opened.push(servers);
     return { ...site, exchange: servers.exchange, connect: connect ? (signal) => servers.connect(signal) : undefined };
   });
@@ -114,10 +109,4 @@ function openSites(options: readonly SiteOptions[], shared: Shared) {
     await Promise.all(opened.map((servers) => servers.close()));
   };
   return { sites, close };
-}
-
-function sourcesOf({ members = [], dns = [] }: HttpServers, { clock, log }: Shared): MemberSource[] {
-  const listed = members.map(({ host, port, weight = 1, priority = 0 }) => ({ hop: { host, port }, weight, priority }));
-  const servers = systemNameServers();
-  return [listedMembers(listed), ...dns.map((query) => resolvedMembers(query, { clock, log, servers }))];
 }

@@ -1,7 +1,7 @@
 /**
  * The members of a named pool as they are configured, and the sources that follow from that.
  *
- * Shared by nodes, which keep a pool, and clients, which only need to know who is in it.
+ * Shared by nodes and gateways, which keep a pool, and clients, which only need to know who is in it.
  * Documentation: docs/pools.md#members
  */
 
@@ -19,7 +19,10 @@ export interface PoolMembers {
   readonly dns?: readonly Query[] | undefined;
 }
 
-export function memberSources({ members = [], dns = [] }: PoolMembers, options: ResolvedOptions): MemberSource[] {
+export function memberSources(
+  { members = [], dns = [] }: Omit<PoolMembers, 'name'>,
+  options: ResolvedOptions,
+): MemberSource[] {
   const listed = members.map(({ host, port, weight = 1, priority = 0 }) => ({ hop: { host, port }, weight, priority }));
   return [listedMembers(listed), ...dns.map((query) => resolvedMembers(query, options))];
 }

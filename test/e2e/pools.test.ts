@@ -1,33 +1,42 @@
 /** Pools as hops of routes: at every place, with members that are killed, missing, denied or the node itself. */
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Circuit } from '../../src/client/circuit.ts';
 import {
   createMessage,
   type DownloadEvent,
   type DownloadOptions,
+  defaultLimits,
   describeHop,
   download,
   downloadFiles,
+  type Hop,
+  isPoolHop,
   type NodeOptions,
   openSender,
   type PoolOptions,
   parseHop,
   parseVia,
   type RunningNode,
+  systemClock,
+  type UploadEvent,
   upload,
 } from '../../src/index.ts';
+import { systemResolver } from '../../src/io/resolve.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { encodeMessage } from '../../src/wire/messages.ts';
-import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
+import { addressOf, connectRaw, startChain, startPeer, until } from '../support/chain.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
 const mib = 1_048_576;
 const size = 24 * mib + 12_345;
 const limits = { maxReadsAhead: 2, retryMinMs: 10, retryMaxMs: 50, probeMs: 500, connectMs: 1000 };
 const file = 'data.bin';
+const trace = '0123456789abcdef0123456789abcdef';
 
 const membersOf = (nodes: readonly { readonly address: { readonly host: string; readonly port: number } }[]) =>
   nodes.map(({ address: { host, port } }) => ({ host, port: port as Port }));
@@ -299,6 +308,100 @@ test('messages go through a pool of fronts, and the sender knows which one', asy
   }
   const unknown = sender.send(createMessage('5', 'PP_9', 'x'));
   await assert.rejects(unknown, { code: 'POLICY_UNKNOWN', message: /^hop 2 \(@them: 127\.0\.0\.1:\d+\) / });
+});
+
+/** A circuit over a relay and its pool that is open and idle, and the member on it. */
+async function hold(t: TestContext, relay: RunningNode, avoid: readonly string[] = []) {
+  const client = {
+    limits: defaultLimits,
+    clock: systemClock,
+    resolve: systemResolver,
+    signal: new AbortController().signal,
+  };
+  const hops: Hop[] = [...membersOf([relay]), { pool: 'them' }];
+  const circuit = await Circuit.open(hops, [{ type: 'stat', name: file, digests: ['sha256'] }], client, { avoid });
+  t.after(() => circuit.close());
+  await circuit.receive('status');
+  const [, hop] = circuit.hops;
+  assert.ok(hop && isPoolHop(hop) && hop.member);
+  return { circuit, member: describeHop(hop.member) };
+}
+
+test('a relay takes what the client avoids only if there is no other', async (t) => {
+  const { root } = await start(t, 10);
+  const { nodes } = await startChain(t, 2, root.path);
+  // By the file, it would be the same one each time.
+  const relay = await startOne(t, root.path, { pools: [poolOf(nodes, { algorithm: 'consistent-hash' })] });
+  const { member } = await hold(t, relay);
+  assert.equal((await hold(t, relay)).member, member);
+  const other = nodes.map(addressOf).find((address) => address !== member);
+  assert.equal((await hold(t, relay, [member])).member, other);
+  assert.equal((await hold(t, relay, nodes.map(addressOf))).member, member);
+});
+
+test('a circuit is under way at its member for as long as it runs', async (t) => {
+  const { root } = await start(t, 10);
+  const { nodes } = await startChain(t, 2, root.path);
+  const relay = await startOne(t, root.path, { pools: [poolOf(nodes, { algorithm: 'least-in-flight' })] });
+  const first = await hold(t, relay);
+  const second = await hold(t, relay);
+  assert.notEqual(second.member, first.member);
+  await second.circuit.close();
+  await until(() => relay.stats().open === 1);
+  for (let turn = 0; turn < 3; turn += 1) {
+    const next = await hold(t, relay);
+    assert.equal(next.member, second.member);
+    await next.circuit.close();
+    await until(() => relay.stats().open === 1);
+  }
+});
+
+for (const kernel of [true, false]) {
+  test(`a member that breaks a circuit is ejected, and not for a client that does, ${kernel ? 'with' : 'without'} the kernel path`, async (t) => {
+    const { root, run } = await start(t, 1000);
+    const breaker = await startPeer(t, (socket) => socket.once('data', () => socket.resetAndDestroy()));
+    const well = await startOne(t, root.path);
+    const members = [{ host: '127.0.0.1', port: breaker.port as Port }, ...membersOf([well])];
+    const health = { intervalMs: 60_000, ejectMs: 60_000, slowStartMs: 0 };
+    const pools = [poolOf([], { members, health, check: 'connect' })];
+    const relay = await startOne(t, root.path, { pools, kernel });
+    const via = `${addressOf(relay)},@them`;
+    const reroutes = [];
+    for (let turn = 0; turn < 3; turn += 1) reroutes.push(reroutesOf((await run(via)).events).length);
+    assert.deepEqual(reroutes, [1, 0, 0]);
+    const others = await startChain(t, 2, root.path);
+    const fair = await startOne(t, root.path, { pools: [poolOf(others.nodes, { health })], kernel });
+    const { member } = await hold(t, fair);
+    const socket = await connectRaw(t, fair);
+    socket.write(encodeMessage({ type: 'open', hops: [addressOf(fair), '@them'], hop: 1, trace, deadlineMs: 1000 }));
+    socket.write(encodeMessage({ type: 'ping' }));
+    await once(socket, 'data');
+    socket.resetAndDestroy();
+    await until(() => fair.stats().open === 1);
+    const turns = [(await hold(t, fair)).member, (await hold(t, fair)).member];
+    assert.equal(turns[0], member);
+    assert.equal(new Set(turns).size, 2);
+  });
+}
+
+test('an upload goes on at another member when its own is killed', async (t) => {
+  const { root } = await start(t, 10);
+  const home = await makeTempRoot(t);
+  const content = await home.writeRandom('new.bin', size);
+  const { nodes } = await startChain(t, 2, root.path, { uploads: {} });
+  const relay = await startOne(t, root.path, { pools: [poolOf(nodes)] });
+  const route = parseVia(`${addressOf(relay)},@them`, 'new.bin');
+  let killed = '';
+  const onEvent = (event: UploadEvent) => {
+    if (killed !== '' || event.kind !== 'progress' || event.bytes < 6 * mib) return;
+    const busy = nodes.find((node) => node.stats().open > 0) as RunningNode;
+    killed = addressOf(busy);
+    void busy.close({ graceMs: 0 });
+  };
+  const { hops } = await upload({ source: path.join(home.path, 'new.bin'), route, limits, retry: 0, onEvent });
+  assert.notEqual(killed, '');
+  assert.notEqual(hops.map(describeHop)[1], `@them: ${killed}`);
+  assert.equal(content.equals(await readFile(path.join(root.path, 'new.bin'))), true);
 });
 
 /** A port that was free a moment ago. */

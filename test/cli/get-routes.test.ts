@@ -90,3 +90,33 @@ test('a pool on the command line that is none is a usage error', async (t) => {
   const twice = await runProgram(t, ['node', '--pool', 'eu=127.0.0.1:1', '--pool', 'eu=127.0.0.1:2']);
   assert.deepEqual([twice.code, twice.stderr.includes('The pool eu is there already')], [2, true]);
 });
+
+test('a member whose process is killed in mid-file is left for another, also without --retry', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  const content = await root.writeRandom('big.bin', 8 * 1_048_576);
+  const startNode = async (...args: string[]) => {
+    const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', ...args]);
+    const address = /listening on (\S+)/.exec(await node.saw(/^listening on \S+\n/m))?.[1] as string;
+    return { address, child: node.child };
+  };
+  const members = [await startNode('--root', root.path), await startNode('--root', root.path)] as const;
+  const relay = await startNode('--pool', `eu=${members.map(({ address }) => address).join()}`);
+  const args = ['get', '--via', `${relay.address},@eu`, 'big.bin', '--limit-rate', '8M', '--retry', '0', '--json'];
+  const get = startProgram(t, args, { cwd: out.path });
+  await get.saw(/"event":"progress"/);
+  members[0].child.kill('SIGKILL');
+  const { code, stdout, stderr } = await get.finished;
+  assert.equal(code, 0, stderr);
+  const lines = stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+  const reroutes = lines.filter(({ event }) => event === 'reroute');
+  assert.deepEqual(
+    reroutes.map(({ from, waitMs }) => [from[1], waitMs]),
+    [[`@eu: ${members[0].address}`, 0]],
+  );
+  assert.equal(lines.at(-1).hops[1], `@eu: ${members[1].address}`);
+  assert.equal(content.equals(await readFile(path.join(out.path, 'big.bin'))), true);
+});

@@ -7,7 +7,7 @@
  * Specification: docs/protocol.md
  */
 
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Chunk } from '../io/blocks.ts';
 import { readHead } from '../io/head.ts';
@@ -16,9 +16,10 @@ import type { Leg } from '../io/leg.ts';
 import { limitWrites, type Writer } from '../io/limited-writer.ts';
 import { type Resolver, reachHop } from '../io/resolve.ts';
 import { formatHop, type Hop, isPoolHop } from '../wire/address.ts';
-import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message, maxAvoided } from '../wire/messages.ts';
+import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../wire/messages.ts';
 import { firstLegError, nameHop, refusedError } from './blame.ts';
 import { Intake, type IntakeOptions } from './intake.ts';
+import { noteTaken, poolFields } from './pool-fields.ts';
 
 /** What every connection of one download shares. */
 export interface ClientContext extends IntakeOptions {
@@ -108,7 +109,7 @@ export class Circuit {
     const trace = randomBytes(16).toString('hex');
     const { tunnel } = options;
     const open = { type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs } as const;
-    const forPools = hops.some(isPoolHop) ? poolFields(requests, options) : {};
+    const forPools = hops.some(isPoolHop) ? poolFields(requests, options.avoid) : {};
     circuit.send([{ ...open, ...(tunnel && { tunnel }), ...forPools }, ...requests]);
     return circuit;
   }
@@ -240,26 +241,6 @@ export class Circuit {
     this.#leg.destroy();
     await this.#leg.closed;
   }
-}
-
-/** Puts the member that a relay took into its place. Throws `PEER_PROTOCOL` where no member was to be taken. */
-export function noteTaken({ hop: place, address }: AnswerOf<'taken'>, hops: Hop[]): void {
-  const hop = hops[place - 1];
-  if (!hop || !isPoolHop(hop) || hop.member) {
-    throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, hops)} took a member where there is none to take`);
-  }
-  hops[place - 1] = { pool: hop.pool, member: address };
-}
-
-/** The fields of OPEN for relays that pick members; whoever asks for the same file has the same key. */
-function poolFields(requests: readonly Message[], { avoid = [] }: CircuitKind) {
-  const named = requests.map(nameIn).find((name) => name !== undefined);
-  const key = named === undefined ? {} : { key: createHash('sha256').update(named).digest('hex').slice(0, 16) };
-  return { ...key, ...(avoid.length > 0 ? { avoid: avoid.slice(0, maxAvoided) } : {}) };
-}
-
-function nameIn(request: Message): string | undefined {
-  return request.type === 'stat' || request.type === 'put' || request.type === 'list' ? request.name : undefined;
 }
 
 /** Whether nothing more comes of the request that is answered. */

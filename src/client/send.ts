@@ -20,8 +20,9 @@ import { firstFrameByte } from '../wire/frame.ts';
 import { type Answer, decodeAnswer, encodeMessage } from '../wire/messages.ts';
 import { type AnswerPacket, type Blank, createPacketDecoder, type MessagePacket, type Packet } from '../wire/packet.ts';
 import { nameHop, refusedError } from './blame.ts';
-import { type ClientContext, noteTaken, reachFirstHop } from './circuit.ts';
+import { type ClientContext, reachFirstHop } from './circuit.ts';
 import { enterPools } from './own-pools.ts';
+import { noteTaken } from './pool-fields.ts';
 
 export interface SenderOptions {
   /** A front or a server, spoken to directly. Or: */

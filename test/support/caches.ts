@@ -61,6 +61,9 @@ export interface CacheSetupOptions {
 }
 
 export async function makeCache(t: TestContext, options: CacheSetupOptions = {}): Promise<CacheSetup> {
+  let cache: HttpCache | undefined;
+  // Before the directory is removed: the first to be registered runs first.
+  t.after(() => cache?.close());
   const { path: directory } = await makeTempRoot(t);
   const reached: HttpRequest[] = [];
   let nowMs = Date.UTC(2026, 0, 1);
@@ -78,11 +81,12 @@ export async function makeCache(t: TestContext, options: CacheSetupOptions = {})
     reached.push(request);
     return answerOf(await setup.script(request), new Date(nowMs).toUTCString());
   };
-  let cache = await open();
-  let exchange = cache.wrap(origin, site);
+  let opened = await open();
+  cache = opened;
+  let exchange = opened.wrap(origin, site);
   const setup: CacheSetup = {
     get cache() {
-      return cache;
+      return opened;
     },
     directory,
     reached,
@@ -93,12 +97,12 @@ export async function makeCache(t: TestContext, options: CacheSetupOptions = {})
       nowMs += seconds * 1000;
     },
     restart: async () => {
-      await cache.close();
-      cache = await open();
-      exchange = cache.wrap(origin, site);
+      await opened.close();
+      opened = await open();
+      cache = opened;
+      exchange = opened.wrap(origin, site);
     },
   };
-  t.after(() => cache.close());
   return setup;
 }
 

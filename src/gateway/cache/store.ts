@@ -116,7 +116,7 @@ export class CacheStore {
     const name = `${randomBytes(16).toString('hex')}.entry`;
     const written = await writer.publish(head, this.#pathOf(name));
     const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
-    if (!isWanted()) return this.#unlink(name);
+    if (!isWanted() || this.#hasNewer(head)) return this.#unlink(name);
     const added = this.#add(entry);
     if (content) this.#remember(entry, content);
     await added;
@@ -178,6 +178,13 @@ export class CacheStore {
 
   #pathOf(name: string): string {
     return path.join(this.#options.directory, name);
+  }
+
+  /** Answers that were fetched side by side are complete in any order. */
+  #hasNewer({ key, selection, arrivedMs }: EntryHead): boolean {
+    const same = selectionKey(selection);
+    const others = this.variants(key).map(({ record }) => record.head);
+    return others.some((head) => head.arrivedMs > arrivedMs && selectionKey(head.selection) === same);
   }
 
   async #drop(entry: Entry): Promise<void> {

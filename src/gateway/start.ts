@@ -27,6 +27,8 @@ export interface SiteOptions {
   readonly host: string;
   /** What answers: HTTP servers that stand in for one another, or any exchange. */
   readonly backend: HttpServers | Exchange;
+  /** What stands before it, such as a cache. */
+  readonly wrap?: ((exchange: Exchange) => Exchange) | undefined;
   /** Whether CONNECT leads to one of the servers. @default false */
   readonly connect?: boolean | undefined;
   readonly requestFields?: FieldRules | undefined;
@@ -104,11 +106,15 @@ function openSites(options: readonly SiteOptions[], shared: Shared) {
     throw new HoplineError('USAGE_INVALID', `site: read "${wrong.host}", expected ${expected}`);
   }
   const opened: Servers[] = [];
-  const sites = options.map(({ backend, connect, ...site }): Site => {
-    if (typeof backend === 'function') return { ...site, exchange: backend };
+  const sites = options.map(({ backend, connect, wrap = (exchange) => exchange, ...site }): Site => {
+    if (typeof backend === 'function') return { ...site, exchange: wrap(backend) };
     const servers = createServers({ name: site.host, ...backend, sources: sourcesOf(backend, shared), ...shared });
     opened.push(servers);
-    return { ...site, exchange: servers.exchange, connect: connect ? (signal) => servers.connect(signal) : undefined };
+    return {
+      ...site,
+      exchange: wrap(servers.exchange),
+      connect: connect ? (signal) => servers.connect(signal) : undefined,
+    };
   });
   const close = async () => {
     await Promise.all(opened.map((servers) => servers.close()));

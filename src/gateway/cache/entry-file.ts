@@ -1,14 +1,15 @@
 /**
  * The file of one stored answer: written once, block digests and all, then read, whole or in ranges.
  *
- * It is written under a name of its own and renamed when it is complete, not
- * synced: after a loss of power, a block that did not get to the disk is told
- * by its digest. Invariant: bytes of a file that another process wrote leave `readChecked`
+ * It has its final name from the start: without the record at its end, written
+ * last, it is no entry. Nothing is synced: after a loss of power, a block that did
+ * not get to the disk is told by its digest. Invariant: bytes of a file that another process wrote leave `readChecked`
  * only after their block's digest was compared.
  */
 
 import { constants } from 'node:fs';
-import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
+import { type FileHandle, open, unlink } from 'node:fs/promises';
+import path from 'node:path';
 import type { DigestAlgorithm } from '../../io/digest.ts';
 import {
   decodeRecord,
@@ -32,7 +33,9 @@ export interface ReadRecord {
 
 /** A file in the making; several may read what has been written meanwhile. */
 export class EntryWriter {
-  readonly path: string;
+  /** Of the file, in its directory. */
+  readonly name: string;
+  readonly #path: string;
   readonly #handle: FileHandle;
   readonly #algorithm: DigestAlgorithm;
   readonly #digests: Buffer[] = [];
@@ -40,16 +43,17 @@ export class EntryWriter {
   #inBlock = 0;
   #written = 0;
 
-  private constructor(path: string, handle: FileHandle, algorithm: DigestAlgorithm) {
-    this.path = path;
+  private constructor(file: string, handle: FileHandle, algorithm: DigestAlgorithm) {
+    this.name = path.basename(file);
+    this.#path = file;
     this.#handle = handle;
     this.#algorithm = algorithm;
     this.#hasher = algorithm.start();
   }
 
-  static async create(path: string, algorithm: DigestAlgorithm): Promise<EntryWriter> {
+  static async create(file: string, algorithm: DigestAlgorithm): Promise<EntryWriter> {
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL | (constants.O_NOFOLLOW ?? 0);
-    return new EntryWriter(path, await open(path, flags, 0o600), algorithm);
+    return new EntryWriter(file, await open(file, flags, 0o600), algorithm);
   }
 
   get written(): number {
@@ -68,14 +72,16 @@ export class EntryWriter {
     return readSome(this.#handle, position, Math.min(length, this.#written - position));
   }
 
-  /** Writes what belongs behind the content, and gives the file its name. */
-  async publish(head: EntryHead, path: string): Promise<ReadRecord> {
+  /** Writes the last of the content and what belongs behind it, in one go. */
+  async publish(head: EntryHead, rest: Buffer | undefined): Promise<ReadRecord> {
+    const last = rest ?? Buffer.alloc(0);
+    this.#hash(last);
     if (this.#inBlock > 0) this.#endBlock();
     const digests = Buffer.concat(this.#digests);
-    const record = makeRecord(head, this.#written, digests, this.#algorithm);
-    const tail = Buffer.concat([digests, encodeRecord(record)]);
+    const contentBytes = this.#written + last.length;
+    const record = makeRecord(head, contentBytes, digests, this.#algorithm);
+    const tail = Buffer.concat([last, digests, encodeRecord(record)]);
     await writeAll(this.#handle, tail, this.#written);
-    await rename(this.path, path);
     return { record, bytes: this.#written + tail.length };
   }
 
@@ -84,7 +90,7 @@ export class EntryWriter {
   }
 
   async discard(): Promise<void> {
-    await unlink(this.path).catch(() => {});
+    await unlink(this.#path).catch(() => {});
   }
 
   #hash(bytes: Buffer): void {
@@ -121,8 +127,8 @@ export async function readRecord(handle: FileHandle): Promise<ReadRecord | undef
 }
 
 /** Writes a new record over the one of a file, and resolves to the file's length. */
-export async function rewriteRecord(path: string, record: EntryRecord): Promise<number> {
-  const handle = await open(path, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0));
+export async function rewriteRecord(file: string, record: EntryRecord): Promise<number> {
+  const handle = await open(file, constants.O_WRONLY | (constants.O_NOFOLLOW ?? 0));
   try {
     const bytes = encodeRecord(record);
     const offset = recordOffset(record);

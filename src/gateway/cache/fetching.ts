@@ -203,7 +203,7 @@ export class Fetcher {
       create: () => store.create(),
       publish: async (writer, small) => {
         if (ticket.isOutdated) return writer.discard();
-        const length = ['Content-Length', String(writer.written)];
+        const length = ['Content-Length', String(writer.written + (small?.length ?? 0))];
         const whole = isMeasured || head.status === 204 ? head : { ...head, fields: [...head.fields, ...length] };
         await store.publish(writer, whole, small, () => !ticket.isOutdated);
         this.#isFull = false;
@@ -219,7 +219,7 @@ export class Fetcher {
   }
 
   /** Once, until something could be stored again. */
-  #reportUnstored(error: unknown): void {
+  #reportUnstored(error: unknown): undefined {
     const reason = error instanceof HoplineError ? error.code : systemCode(error);
     if (!this.#isFull) this.#options.log.warn({ reason }, 'answers are passed on without being stored');
     this.#isFull = true;

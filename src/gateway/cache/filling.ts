@@ -25,9 +25,9 @@ export interface FillingOptions {
   readonly maxAbandonedBytes: number;
   /** Makes the file, once content is not small any more or complete. */
   readonly create: () => Promise<EntryWriter>;
-  /** Takes the complete content: its file, and all of it if it is small. */
+  /** Takes the complete content: in its file, or to be written there if it is small. */
   readonly publish: (writer: EntryWriter, small: Buffer | undefined) => Promise<void>;
-  readonly onUnstored: (error: unknown) => void;
+  readonly onUnstored: (error: unknown) => undefined;
 }
 
 interface Reader {
@@ -151,7 +151,7 @@ export class Filling {
     if (this.#writer) return this.#writer;
     const writer = await this.#options.create();
     try {
-      for (const chunk of this.#memory) await writer.write(chunk);
+      if (this.#memory.length > 0) await writer.write(Buffer.concat(this.#memory));
     } catch (error) {
       await writer.discard();
       await writer.close();
@@ -162,13 +162,17 @@ export class Filling {
   }
 
   async #publish(): Promise<void> {
-    const small = this.#stored <= this.#options.smallBytes ? Buffer.concat(this.#memory) : undefined;
+    const { create, publish, onUnstored } = this.#options;
+    const small = this.#writer ? undefined : Buffer.concat(this.#memory);
+    const writer = this.#writer ?? (await create().catch(onUnstored));
+    if (!writer) return;
     try {
-      await this.#options.publish(await this.#openWriter(), small);
+      await publish(writer, small);
     } catch (error) {
-      this.#options.onUnstored(error);
-      await this.#writer?.discard();
+      onUnstored(error);
+      await writer.discard();
     }
+    if (small) await writer.close();
   }
 
   async #next(reader: Reader): Promise<Buffer | undefined> {

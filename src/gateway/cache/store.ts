@@ -38,7 +38,6 @@ export interface Entry extends ReadableEntry {
 }
 
 const entryName = /^[0-9a-f]{32}\.entry$/;
-const temporaryName = /^[0-9a-f]{32}\.part$/;
 /** Files that are looked at side by side at the start. */
 const scannedAtOnce = 64;
 
@@ -100,12 +99,12 @@ export class CacheStore {
 
   /** The file for an answer that is arriving. */
   async create(): Promise<EntryWriter> {
-    return EntryWriter.create(this.#pathOf(`${randomBytes(16).toString('hex')}.part`), this.#algorithm);
+    return EntryWriter.create(this.#pathOf(`${randomBytes(16).toString('hex')}.entry`), this.#algorithm);
   }
 
   /**
-   * Takes what a writer has written, in place of what was there for the same request, unless it is not `isWanted` any more;
-   * `content` is the whole, if it is small.
+   * Takes what a writer has written, in place of what was there for the same request, unless it is not `isWanted` any more.
+   * A small `content` is still to be written, whole.
    */
   async publish(
     writer: EntryWriter,
@@ -113,8 +112,8 @@ export class CacheStore {
     content: Buffer | undefined,
     isWanted: () => boolean,
   ): Promise<void> {
-    const name = `${randomBytes(16).toString('hex')}.entry`;
-    const written = await writer.publish(head, this.#pathOf(name));
+    const { name } = writer;
+    const written = await writer.publish(head, content);
     const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
     if (!isWanted() || this.#hasNewer(head)) return this.#unlink(name);
     const added = this.#add(entry);
@@ -250,7 +249,7 @@ export class CacheStore {
       for (const name of left) {
         const entry = entryName.test(name) ? await this.#load(name) : undefined;
         if (entry) found.push(entry);
-        else if (entryName.test(name) || temporaryName.test(name)) await unlink(this.#pathOf(name)).catch(() => {});
+        else if (entryName.test(name)) await unlink(this.#pathOf(name)).catch(() => {});
       }
     };
     await Promise.all(Array.from({ length: scannedAtOnce }, work));

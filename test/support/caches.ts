@@ -58,6 +58,7 @@ export interface CacheSetupOptions {
   readonly shared?: boolean;
   readonly limits?: Partial<Limits>;
   readonly maxBytes?: number;
+  readonly onWarning?: (message: string) => void;
 }
 
 export async function makeCache(t: TestContext, options: CacheSetupOptions = {}): Promise<CacheSetup> {
@@ -67,14 +68,14 @@ export async function makeCache(t: TestContext, options: CacheSetupOptions = {})
   const { path: directory } = await makeTempRoot(t);
   const reached: HttpRequest[] = [];
   let nowMs = Date.UTC(2026, 0, 1);
-  const { site, shared = true, limits = {}, maxBytes } = options;
+  const { site, shared = true, limits = {}, maxBytes, onWarning = () => {} } = options;
   const open = () =>
     createHttpCache({
       directory,
       shared,
       ...(maxBytes === undefined ? {} : { maxBytes }),
       limits: { ...defaultLimits, cachePollMs: 5, ...limits },
-      log: silentLogger,
+      log: { ...silentLogger, warn: (_, message) => onWarning(message) },
       now: () => nowMs,
     });
   const origin: Exchange = async (request) => {

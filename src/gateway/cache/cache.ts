@@ -67,7 +67,8 @@ export interface HttpCache {
 
 /** Opens the cache in a directory, which is made if it is not there. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
 export async function createHttpCache(options: HttpCacheOptions): Promise<HttpCache> {
-  const { directory, limits, log, maxBytes = limits.maxCacheBytes, now = Date.now } = options;
+  const { directory, log, maxBytes = options.limits.maxCacheBytes, now = Date.now } = options;
+  const limits = { ...options.limits, maxCacheEntryBytes: Math.min(options.limits.maxCacheEntryBytes, maxBytes) };
   const store = await CacheStore.open({ directory, maxBytes, limits, log });
   const fetcher = new Fetcher({ store, limits, log, now });
   return new StoringCache({

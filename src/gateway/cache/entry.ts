@@ -43,6 +43,8 @@ export interface EntryRecord {
 export const trailerBytes = 48;
 /** Of one block's digest: both algorithms have this length. */
 export const digestBytes = 32;
+/** The head of an answer is far shorter; damage must not make anyone take much memory. */
+const maxRecordBytes = 1024 * 1024;
 const magic = Buffer.from('hopcach1');
 
 const seconds = v.pipe(v.number(), v.minValue(0));
@@ -83,7 +85,8 @@ export function encodeRecord(record: EntryRecord): Buffer {
 /** Bytes of the record before a trailer, or undefined if it is none. */
 export function recordBytes(trailer: Buffer): number | undefined {
   if (trailer.length !== trailerBytes || !trailer.subarray(0, magic.length).equals(magic)) return undefined;
-  return trailer.readUInt32BE(magic.length);
+  const length = trailer.readUInt32BE(magic.length);
+  return length <= maxRecordBytes ? length : undefined;
 }
 
 /** The record before a trailer, in a file of `fileBytes`; undefined if anything about it is not as it was written. */

@@ -119,7 +119,7 @@ export class Fetcher {
     for (const ticket of this.#tickets) if (isMeant(ticket.key)) ticket.isOutdated = true;
   }
 
-  /** Writes down what an answer without content says about an entry; undefined if that may not be stored any more. */
+  /** Writes down what an answer without content says about an entry; one that may not be stored any more goes. */
   async freshen(plan: Plan, entry: Entry, answer: HttpAnswer, requestedMs: number): Promise<void> {
     const { store, now } = this.#options;
     const { head } = entry.record;
@@ -127,7 +127,9 @@ export class Fetcher {
     const arrival = { ...arrivalOf(plan, answer, requestedMs, now()), status: head.status, fields };
     const verdict = judgeArrival(arrival, plan.rules);
     if (verdict.kind === 'skip') return store.remove(entry);
-    await store.refresh(entry, { ...head, fields: verdict.fields, terms: verdict.terms, arrivedMs: arrival.arrivedMs });
+    const selection = selectBy(verdict.fields, plan.request.fields);
+    const { arrivedMs } = arrival;
+    await store.refresh(entry, { ...head, selection, fields: verdict.fields, terms: verdict.terms, arrivedMs });
   }
 
   /** Waits for what is being stored. */

@@ -73,6 +73,18 @@ test('puts a new answer in place of a stale one', async (t) => {
   assert.equal(setup.cache.stat().entries, 1);
 });
 
+test('gives a confirmed answer to no one that its new Vary tells apart', async (t) => {
+  const setup = await makeCache(t);
+  setup.script = () => ({ fields: { ...fresh, ETag: '"one"' } });
+  await setup.ask();
+  await setup.restart();
+  setup.advance(61);
+  setup.script = () => ({ status: 304, fields: { ...fresh, ETag: '"one"', Vary: 'Accept' } });
+  await setup.ask({ fields: { Accept: 'text/html' } });
+  assert.match((await setup.ask({ fields: { Accept: 'text/html' } })).verdict ?? '', /hit/);
+  assert.match((await setup.ask({ fields: { Accept: 'image/png' } })).verdict ?? '', /fwd=vary-miss/);
+});
+
 test('asks without conditions when the origin confirms another state than the stored one', async (t) => {
   const setup = await makeCache(t);
   setup.script = () => ({ fields: { ...fresh, ETag: '"one"' }, body: 'one' });

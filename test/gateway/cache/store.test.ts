@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
@@ -135,6 +135,24 @@ test('passes on without storing what is larger than one answer may be', async (t
   assert.ok((await setup.ask()).body.equals(content), 'and nobody knew its length');
   await setup.restart();
   assert.equal(setup.cache.stat().entries, 0);
+});
+
+test('passes on what cannot be written, says so once, and stores again when it can', async (t) => {
+  const lines: string[] = [];
+  const setup = await makeCache(t, { limits: { maxCacheSmallBytes: 10 }, onWarning: (line) => lines.push(line) });
+  const content = randomBytes(500_000);
+  setup.script = () => ({ fields: fresh, body: content });
+  const away = `${setup.directory}-away`;
+  await rename(setup.directory, away);
+  for (const target of ['/a', '/b']) assert.ok((await setup.ask({ target })).body.equals(content));
+  await rename(away, setup.directory);
+  assert.deepEqual(lines, ['answers are passed on without being stored']);
+  await setup.ask({ target: '/c' });
+  await setup.restart();
+  assert.deepEqual(
+    setup.cache.list().map(({ url }) => url),
+    ['http://example.org/c'],
+  );
 });
 
 test('refuses a directory that another cache has open, until it is closed', async (t) => {

@@ -8,7 +8,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { type FileHandle, mkdir, open, readdir, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
@@ -16,8 +16,9 @@ import type { Logger } from '../../core/log.ts';
 import { availableDigests, type DigestAlgorithm } from '../../io/digest.ts';
 import { type Content, openContent, type ReadableEntry } from './content.ts';
 import type { EntryHead, EntryRecord } from './entry.ts';
-import { EntryWriter, readRecord, rewriteRecord } from './entry-file.ts';
+import { EntryWriter, rewriteRecord } from './entry-file.ts';
 import { lockDirectory } from './lock.ts';
+import { scanEntries } from './scan.ts';
 import { selectionKey } from './vary.ts';
 
 export interface StoreOptions {
@@ -36,10 +37,6 @@ export interface Entry extends ReadableEntry {
   /** False once it has been removed. */
   isStored: boolean;
 }
-
-const entryName = /^[0-9a-f]{32}\.entry$/;
-/** Files that are looked at side by side at the start. */
-const scannedAtOnce = 64;
 
 export class CacheStore {
   readonly #options: StoreOptions;
@@ -242,44 +239,8 @@ export class CacheStore {
   }
 
   async #scan(): Promise<void> {
-    const names = await readdir(this.#options.directory);
-    const found: Entry[] = [];
-    const left = names.values();
-    const work = async () => {
-      for (const name of left) {
-        const entry = entryName.test(name) ? await this.#load(name) : undefined;
-        if (entry) found.push(entry);
-        else if (entryName.test(name)) await unlink(this.#pathOf(name)).catch(() => {});
-      }
-    };
-    await Promise.all(Array.from({ length: scannedAtOnce }, work));
-    found.sort((a, b) => a.record.head.arrivedMs - b.record.head.arrivedMs);
-    for (const entry of found) await this.#add(entry);
+    const found = await scanEntries(this.#options.directory, this.#algorithms);
+    for (const entry of found) await this.#add({ ...entry, isStored: true, content: undefined });
     await this.#makeRoom();
   }
-
-  async #load(name: string): Promise<Entry | undefined> {
-    const handle = await open(this.#pathOf(name), 'r').catch(() => undefined);
-    if (!handle) return undefined;
-    try {
-      const read = await readRecord(handle);
-      if (!read || !this.#algorithms.some((algorithm) => algorithm.name === read.record.algorithm)) return undefined;
-      const unchecked = Math.ceil(read.record.contentBytes / read.record.blockBytes);
-      return {
-        name,
-        ...read,
-        isStored: true,
-        content: undefined,
-        unchecked: unchecked > 0 ? new Set(range(unchecked)) : undefined,
-      };
-    } catch {
-      return undefined;
-    } finally {
-      await handle.close();
-    }
-  }
-}
-
-function range(length: number): Iterable<number> {
-  return Array.from({ length }, (_, index) => index);
 }

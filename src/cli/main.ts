@@ -7,6 +7,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../index.ts';
+import { addCacheCommand } from './cache-command.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
 import { addGetCommand } from './get-command.ts';
@@ -31,9 +32,10 @@ async function run(argv: readonly string[]): Promise<number> {
   addPutCommand(program);
   addNodeCommand(program);
   addSendCommand(program);
+  addCacheCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.addHelpText('after', exitHelp()).exitOverride().showHelpAfterError('  hint: see --help');
   }
   try {

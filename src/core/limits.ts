@@ -67,6 +67,28 @@ export interface Limits {
   readonly registerMs: number;
   /** Milliseconds after which a registered server that is down is forgotten. */
   readonly forgetMs: number;
+  /** Bytes that a cache of HTTP answers takes on disk. */
+  readonly maxCacheBytes: number;
+  /** Answers in it. */
+  readonly maxCacheEntries: number;
+  /** Answers of one URL in it, for requests that differ in what Vary names. */
+  readonly maxCacheVariants: number;
+  /** Bytes of the content of one answer in it. */
+  readonly maxCacheEntryBytes: number;
+  /** Bytes of content up to which an answer is held in memory, too. */
+  readonly maxCacheSmallBytes: number;
+  /** Bytes of such content. */
+  readonly maxCacheMemoryBytes: number;
+  /** Bytes that may be left of content nobody waits for, to be stored all the same. */
+  readonly maxCacheAbandonedBytes: number;
+  /** Milliseconds that an answer may be stale to stand in for an origin that cannot be reached. */
+  readonly maxCacheStaleMs: number;
+  /** Milliseconds for which requests do not wait together for what turned out to be for one of them alone. */
+  readonly cacheUnsharedMs: number;
+  /** URLs that this is remembered of. */
+  readonly maxCacheUnshared: number;
+  /** Milliseconds between looks for requests to flush a cache. */
+  readonly cachePollMs: number;
   /** Milliseconds for one attempt to open a TCP connection. */
   readonly connectMs: number;
   /** Milliseconds from the first leg's opening to the origin's first answer. */
@@ -145,6 +167,17 @@ export const defaultLimits: Limits = {
   keepMs: 1_000,
   registerMs: 2_000,
   forgetMs: 600_000,
+  maxCacheBytes: 1024 * 1024 * 1024,
+  maxCacheEntries: 100_000,
+  maxCacheVariants: 32,
+  maxCacheEntryBytes: 512 * 1024 * 1024,
+  maxCacheSmallBytes: 64 * 1024,
+  maxCacheMemoryBytes: 64 * 1024 * 1024,
+  maxCacheAbandonedBytes: 16 * 1024 * 1024,
+  maxCacheStaleMs: 3_600_000,
+  cacheUnsharedMs: 10_000,
+  maxCacheUnshared: 4096,
+  cachePollMs: 500,
   connectMs: 10_000,
   openMs: 30_000,
   headMs: 10_000,

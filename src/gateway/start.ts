@@ -25,6 +25,8 @@ export interface SiteOptions {
   readonly host: string;
   /** What answers: HTTP servers that stand in for one another, or any exchange. */
   readonly backend: HttpServers | Exchange;
+  /** What stands before it, such as a cache. */
+  readonly wrap?: ((exchange: Exchange) => Exchange) | undefined;
   /** Whether CONNECT leads to one of the servers. @default false */
   readonly connect?: boolean | undefined;
   readonly requestFields?: FieldRules | undefined;
@@ -98,12 +100,16 @@ function openSites(options: readonly SiteOptions[], shared: Shared) {
     throw new HoplineError('USAGE_INVALID', `site: read "${wrong.host}", expected ${expected}`);
   }
   const opened: Servers[] = [];
-  const sites = options.map(({ backend, connect, ...site }): Site => {
-    if (typeof backend === 'function') return { ...site, exchange: backend };
+  const sites = options.map(({ backend, connect, wrap = (exchange) => exchange, ...site }): Site => {
+    if (typeof backend === 'function') return { ...site, exchange: wrap(backend) };
     const sources = memberSources(backend, { ...shared, servers: systemNameServers() });
     const servers = createServers({ name: site.host, ...backend, sources, ...shared });
     opened.push(servers);
-    return { ...site, exchange: servers.exchange, connect: connect ? (signal) => servers.connect(signal) : undefined };
+    return {
+      ...site,
+      exchange: wrap(servers.exchange),
+      connect: connect ? (signal) => servers.connect(signal) : undefined,
+    };
   });
   const close = async () => {
     await Promise.all(opened.map((servers) => servers.close()));

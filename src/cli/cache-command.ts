@@ -1,0 +1,59 @@
+/** `hopline cache`: what a gateway has stored, and how to be rid of it. */
+
+import type { Command } from 'commander';
+import { flushHttpCache, type ListedEntry, listHttpCache } from '../index.ts';
+import { formatBytes, formatDuration } from './units.ts';
+
+interface CacheFlags {
+  readonly cache: string;
+  readonly json?: boolean;
+}
+
+const cacheFlag = ['--cache <DIR>', 'the directory of the cache'] as const;
+
+export function addCacheCommand(program: Command): void {
+  const cache = program
+    .command('cache')
+    .summary('look into the cache of a gateway, or flush it')
+    .description('Looks into the cache of a gateway, or flushes it, whether the gateway runs or not.');
+  cache
+    .command('stat')
+    .description('Prints how many answers are stored, how many are fresh, and how large they are.')
+    .requiredOption(...cacheFlag)
+    .option('--json', 'print JSON')
+    .action(async (flags: CacheFlags) => printStat(await listHttpCache(flags.cache), flags.json));
+  cache
+    .command('ls')
+    .description('Prints a line for each stored answer: status, size, age, how long it is fresh still, URL.')
+    .argument('[HOST|URL]', 'only what is stored of it')
+    .requiredOption(...cacheFlag)
+    .option('--json', 'print a JSON object for each')
+    .action(async (target: string | undefined, flags: CacheFlags) =>
+      printList(await listHttpCache(flags.cache, target), flags.json),
+    );
+  cache
+    .command('flush')
+    .description('Removes what is stored of a host or of a URL; without either, everything.')
+    .argument('[HOST|URL]', 'a host with its port unless that is 80 or 443, or a whole URL')
+    .requiredOption(...cacheFlag)
+    .action(async (target: string | undefined, flags: CacheFlags) => {
+      const count = await flushHttpCache(flags.cache, target);
+      process.stdout.write(`${count} ${count === 1 ? 'answer' : 'answers'} removed\n`);
+    });
+}
+
+function printStat(entries: readonly ListedEntry[], json = false): void {
+  const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
+  const fresh = entries.filter(({ ttlS }) => ttlS > 0).length;
+  const text = `${entries.length} answers, ${fresh} of them fresh, ${formatBytes(bytes)}`;
+  process.stdout.write(`${json ? JSON.stringify({ entries: entries.length, fresh, bytes }) : text}\n`);
+}
+
+function printList(entries: readonly ListedEntry[], json = false): void {
+  for (const entry of entries) {
+    const { status, bytes, ageS, ttlS, url } = entry;
+    const left = ttlS > 0 ? formatDuration(ttlS) : 'stale';
+    const text = `${status} ${formatBytes(bytes).padStart(9)} ${formatDuration(ageS).padStart(8)} ${left.padStart(8)} ${url}`;
+    process.stdout.write(`${json ? JSON.stringify(entry) : text}\n`);
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * The directives of Cache-Control and of fields like it, as RFC 9111, section 5.2, has them.
+ *
+ * Pure text: knows the form of a directive, not what it asks for. Elements that
+ * are not well formed keep their name and lose their value, so that a lifetime
+ * that nobody can read counts as none at all, rather than as not named.
+ * Rules: docs/http.md#cache
+ */
+
+/** Names in lower case; undefined without a value, '' for one that cannot be read. The first of several is kept. */
+export type Directives = ReadonlyMap<string, string | undefined>;
+
+/** More seconds than any answer lives (RFC 9111, 1.2.2). */
+export const maxSeconds = 2 ** 31;
+
+const elements = /(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|$))+/g;
+const directive = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~0-9a-z-]+)))?$/i;
+
+/** Reads the lines of a field, joined by commas; undefined has no directives. */
+export function parseDirectives(value: string | undefined): Directives {
+  const found = new Map<string, string | undefined>();
+  for (const element of value?.match(elements) ?? []) {
+    const text = element.trim();
+    const [, name, quoted, token] = directive.exec(text) ?? [];
+    const key = (name ?? /^[^\s=]*/.exec(text)?.[0] ?? '').toLowerCase();
+    if (key === '') continue;
+    const argument = name === undefined ? '' : (quoted?.replace(/\\(.)/g, '$1') ?? token);
+    found.set(key, found.has(key) ? smaller(found.get(key), argument) : argument);
+  }
+  return found;
+}
+
+/** The seconds that a directive names: undefined if it is not there, 0 if they cannot be read. */
+export function secondsOf(directives: Directives, name: string): number | undefined {
+  if (!directives.has(name)) return undefined;
+  return readSeconds(directives.get(name)) ?? 0;
+}
+
+/** Whole seconds that are not negative, or undefined. */
+export function readSeconds(text: string | undefined): number | undefined {
+  return text !== undefined && /^\d+$/.test(text) ? Math.min(Number(text), maxSeconds) : undefined;
+}
+
+/** The field names that `private` or `no-cache` is limited to, in lower case; empty if it is for the whole answer. */
+export function namedFields(directives: Directives, name: string): readonly string[] {
+  const names = (directives.get(name) ?? '').split(',').map((text) => text.trim().toLowerCase());
+  return names.filter((text) => text !== '');
+}
+
+/** Two lifetimes contradict each other: the shorter one is safe. Without a number in one of them, neither is. */
+function smaller(first: string | undefined, second: string | undefined): string | undefined {
+  const [a, b] = [readSeconds(first), readSeconds(second)];
+  if (a !== undefined && b !== undefined) return String(Math.min(a, b));
+  return first === second ? first : '';
+}

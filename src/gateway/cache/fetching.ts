@@ -1,0 +1,250 @@
+/**
+ * What the cache asks of the origin: an answer to store, or a word that the stored one still holds.
+ *
+ * Owns the way from an answer's arrival to what can be served of it. Knows
+ * nothing of who else waits (flights.ts). Invariant: a request that overtakes an
+ * invalidation of its key stores nothing.
+ */
+
+import type { Readable } from 'node:stream';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import type { Limits } from '../../core/limits.ts';
+import type { Logger } from '../../core/log.ts';
+import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream, type RawFields } from '../exchange.ts';
+import { fieldValue } from '../fields.ts';
+import { type Asked, allowsStaleOnError } from './asked.ts';
+import type { EntryHead } from './entry.ts';
+import { Filling } from './filling.ts';
+import { confirms, mergeFields, validationFields } from './freshen.ts';
+import { type Arrival, type CacheRules, judgeArrival, type Terms } from './policy.ts';
+import type { CacheStore, Entry } from './store.ts';
+import { selectBy } from './vary.ts';
+
+export interface Plan {
+  readonly exchange: Exchange;
+  readonly rules: CacheRules;
+  readonly request: HttpRequest;
+  readonly asked: Asked;
+  readonly key: string;
+  /** What is stored for the request, if the origin is only to confirm it. */
+  readonly entry: Entry | undefined;
+  readonly mayStore: boolean;
+}
+
+/** What came of a request to the origin. */
+export type Outcome =
+  /** For whoever asked alone. */
+  | { readonly kind: 'own'; readonly answer: HttpAnswer; readonly reason: string }
+  /** On its way into the cache. */
+  | FillingOutcome
+  /** Stored before; confirmed, or the best there is if `failure` says so. */
+  | { readonly kind: 'entry'; readonly entry: Entry; readonly fwdStatus?: number; readonly failure?: string };
+
+interface FillingOutcome {
+  readonly kind: 'filling';
+  readonly head: EntryHead;
+  /** All that came: for whom it was fetched. */
+  readonly fields: RawFields;
+  readonly filling: Filling;
+  /** Of the content, where it is known. */
+  readonly bytes: number | undefined;
+  readonly trailers?: () => RawFields;
+}
+
+export interface FetcherOptions {
+  readonly store: CacheStore;
+  readonly limits: Limits;
+  readonly log: Logger;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+interface Ticket {
+  readonly key: string;
+  isOutdated: boolean;
+}
+
+const errorStatuses = new Set([500, 502, 503, 504]);
+
+export class Fetcher {
+  readonly #options: FetcherOptions;
+  readonly #tickets = new Set<Ticket>();
+  readonly #fillings = new Set<Promise<void>>();
+  #isFull = false;
+
+  constructor(options: FetcherOptions) {
+    this.#options = options;
+  }
+
+  /** Sends a request on. Rejects with what the exchange rejects with, if nothing stored may stand in for its answer. */
+  async fetch(plan: Plan): Promise<Outcome> {
+    const { entry, request } = plan;
+    const ticket = { key: plan.key, isOutdated: false };
+    this.#tickets.add(ticket);
+    let isFilling = false;
+    try {
+      const requestedMs = this.#options.now();
+      const fields = entry ? validationFields(request, entry.record.head.fields) : request.fields;
+      const answer = await this.#try(plan, { ...request, fields });
+      if (!('status' in answer)) return answer;
+      if (entry && answer.status === 304) {
+        dropBody(answer.body);
+        const confirmed = await this.#confirm(plan, entry, answer, requestedMs);
+        // What the origin speaks of is not what we have: without conditions it must send it.
+        return confirmed ?? (await this.fetch({ ...plan, entry: undefined, request: withoutConditions(plan) }));
+      }
+      if (entry && errorStatuses.has(answer.status) && this.#mayBeStale(plan, entry, 0)) {
+        dropBody(answer.body);
+        return { kind: 'entry', entry, fwdStatus: answer.status, failure: 'stale-if-error' };
+      }
+      const outcome = this.#take(plan, answer, requestedMs, ticket);
+      isFilling = outcome.kind === 'filling';
+      if (outcome.kind === 'own' && entry && answer.status < 500) await this.#options.store.remove(entry);
+      return outcome;
+    } finally {
+      if (!isFilling) this.#tickets.delete(ticket);
+    }
+  }
+
+  /** Forgets everything under a key, and keeps out what is on its way there. Resolves to how many entries that were. */
+  async invalidate(key: string): Promise<number> {
+    for (const ticket of this.#tickets) if (ticket.key === key) ticket.isOutdated = true;
+    const entries = [...this.#options.store.variants(key)];
+    for (const entry of entries) await this.#options.store.remove(entry);
+    return entries.length;
+  }
+
+  /** Keeps everything that is on its way out of the store. */
+  outdate(isMeant: (key: string) => boolean): void {
+    for (const ticket of this.#tickets) if (isMeant(ticket.key)) ticket.isOutdated = true;
+  }
+
+  /** Writes down what an answer without content says about an entry; one that may not be stored any more goes. */
+  async freshen(plan: Plan, entry: Entry, answer: HttpAnswer, requestedMs: number): Promise<void> {
+    const { store, now } = this.#options;
+    const { head } = entry.record;
+    const fields = mergeFields(head.fields, answer.fields);
+    const arrival = { ...arrivalOf(plan, answer, requestedMs, now()), status: head.status, fields };
+    const verdict = judgeArrival(arrival, plan.rules);
+    if (verdict.kind === 'skip') return store.remove(entry);
+    const selection = selectBy(verdict.fields, plan.request.fields);
+    const { arrivedMs } = arrival;
+    await store.refresh(entry, { ...head, selection, fields: verdict.fields, terms: verdict.terms, arrivedMs });
+  }
+
+  /** Waits for what is being stored. */
+  async settle(): Promise<void> {
+    await Promise.all(this.#fillings);
+  }
+
+  async #try(plan: Plan, request: HttpRequest): Promise<HttpAnswer | Outcome> {
+    try {
+      return await plan.exchange(request);
+    } catch (error) {
+      const { entry } = plan;
+      if (!entry || request.signal.aborted) throw error;
+      if (!this.#mayBeStale(plan, entry, this.#options.limits.maxCacheStaleMs / 1000)) throw error;
+      return { kind: 'entry', entry, failure: 'origin-unreachable' };
+    }
+  }
+
+  async #confirm(plan: Plan, entry: Entry, answer: HttpAnswer, requestedMs: number): Promise<Outcome | undefined> {
+    if (!confirms(answer.fields, entry.record.head.fields)) {
+      await this.#options.store.remove(entry);
+      return undefined;
+    }
+    await this.freshen(plan, entry, answer, requestedMs);
+    return { kind: 'entry', entry, fwdStatus: 304 };
+  }
+
+  #mayBeStale({ asked }: Plan, entry: Entry, atLeastS: number): boolean {
+    const { terms, arrivedMs } = entry.record.head;
+    return allowsStaleOnError(terms, ageOf(terms, arrivedMs, this.#options.now()), asked, atLeastS);
+  }
+
+  #take(plan: Plan, answer: HttpAnswer, requestedMs: number, ticket: Ticket): Outcome {
+    const arrival = arrivalOf(plan, answer, requestedMs, this.#options.now());
+    const verdict = judgeArrival(arrival, plan.rules);
+    if (verdict.kind === 'skip') return { kind: 'own', answer, reason: verdict.reason };
+    const { body, status, reason, fields } = answer;
+    const bytes = contentBytes(answer);
+    // A file has no need of a second one.
+    const isFile = body !== undefined && !Buffer.isBuffer(body) && !isStream(body);
+    if (!plan.mayStore || isFile) return { kind: 'own', answer, reason: 'not-stored' };
+    if ((bytes ?? 0) > this.#options.limits.maxCacheEntryBytes) return { kind: 'own', answer, reason: 'too-large' };
+    const selection = selectBy(fields, plan.request.fields);
+    const isMeasured = fieldValue(verdict.fields, 'content-length') !== undefined;
+    const head: EntryHead = {
+      key: plan.key,
+      selection,
+      status,
+      reason,
+      fields: verdict.fields,
+      terms: verdict.terms,
+      arrivedMs: arrival.arrivedMs,
+    };
+    const filling = this.#fill(head, isMeasured, body, bytes, ticket);
+    const trailers = answer.trailers?.bind(answer);
+    return { kind: 'filling', head, fields, filling, bytes, ...(trailers ? { trailers } : {}) };
+  }
+
+  #fill(
+    head: EntryHead,
+    isMeasured: boolean,
+    body: Buffer | Readable | undefined,
+    bytes: number | undefined,
+    ticket: Ticket,
+  ): Filling {
+    const { store, limits } = this.#options;
+    const filling = new Filling({
+      source: body,
+      length: bytes,
+      smallBytes: limits.maxCacheSmallBytes,
+      maxBytes: limits.maxCacheEntryBytes,
+      maxAbandonedBytes: limits.maxCacheAbandonedBytes,
+      create: () => store.create(),
+      publish: async (writer, small) => {
+        if (ticket.isOutdated) return writer.discard();
+        const length = ['Content-Length', String(writer.written + (small?.length ?? 0))];
+        const whole = isMeasured || head.status === 204 ? head : { ...head, fields: [...head.fields, ...length] };
+        await store.publish(writer, whole, small, () => !ticket.isOutdated);
+        this.#isFull = false;
+      },
+      onUnstored: (error) => this.#reportUnstored(error),
+    });
+    const settled = filling.settled.finally(() => {
+      this.#tickets.delete(ticket);
+      this.#fillings.delete(settled);
+    });
+    this.#fillings.add(settled);
+    return filling;
+  }
+
+  /** Once, until something could be stored again. */
+  #reportUnstored(error: unknown): undefined {
+    const reason = error instanceof HoplineError ? error.code : systemCode(error);
+    if (!this.#isFull) this.#options.log.warn({ reason }, 'answers are passed on without being stored');
+    this.#isFull = true;
+  }
+}
+
+/** Seconds. */
+export function ageOf(terms: Terms, arrivedMs: number, nowMs: number): number {
+  return terms.ageS + Math.max(0, nowMs - arrivedMs) / 1000;
+}
+
+function arrivalOf(plan: Plan, answer: HttpAnswer, requestedMs: number, arrivedMs: number): Arrival {
+  const { status, fields } = answer;
+  return { method: plan.request.method, requestFields: plan.request.fields, requestedMs, status, fields, arrivedMs };
+}
+
+function withoutConditions({ request, entry }: Plan): HttpRequest {
+  return entry ? { ...request, fields: validationFields(request, []) } : request;
+}
+
+function contentBytes({ body, fields }: HttpAnswer): number | undefined {
+  if (Buffer.isBuffer(body)) return body.length;
+  if (!body) return 0;
+  const text = fieldValue(fields, 'content-length');
+  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
+}

@@ -1,0 +1,250 @@
+/**
+ * One answer's content on its way into the cache, with any number of readers who follow it.
+ *
+ * Content goes to the store as fast as it comes; each reader reads what is there
+ * already, at its own pace, so that a slow one holds nobody up. A small content stays in
+ * memory. When it cannot be stored any further (a full disk, a content beyond the cap)
+ * it passes from chunk to chunk, all readers at one pace.
+ * Invariant: what is published is complete; nothing is published that had to be passed on.
+ */
+
+import { Readable } from 'node:stream';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { EntryWriter } from './entry-file.ts';
+
+export interface FillingOptions {
+  /** A stream, or what is there already. */
+  readonly source: Readable | Buffer | undefined;
+  /** Bytes that Content-Length promises, if it is there. */
+  readonly length: number | undefined;
+  /** Up to so many bytes stay in memory. */
+  readonly smallBytes: number;
+  /** Larger content is not stored. */
+  readonly maxBytes: number;
+  /** What may be left of content that nobody waits for, to be fetched all the same. */
+  readonly maxAbandonedBytes: number;
+  /** Makes the file, once content is not small any more or complete. */
+  readonly create: () => Promise<EntryWriter>;
+  /** Takes the complete content: in its file, or to be written there if it is small. */
+  readonly publish: (writer: EntryWriter, small: Buffer | undefined) => Promise<void>;
+  readonly onUnstored: (error: unknown) => undefined;
+}
+
+interface Reader {
+  position: number;
+  readonly end: number;
+}
+
+const chunkBytes = 64 * 1024;
+
+export class Filling {
+  /** Settles, and never rejects, when the answer has been published or never will be. */
+  readonly settled: Promise<void>;
+  readonly #options: FillingOptions;
+  readonly #readers = new Set<Reader>();
+  #memory: Buffer[] = [];
+  /** There once the content is in it, too, and not in memory alone. */
+  #writer: EntryWriter | undefined;
+  #isWriterDone = false;
+  #isClosed = false;
+  /** Bytes that are in memory or in the file. */
+  #stored = 0;
+  /** The chunk behind them that is passed on. */
+  #passed: { readonly at: number; readonly bytes: Buffer } | undefined;
+  #isPassing = false;
+  #total = 0;
+  #isEnded = false;
+  #error: HoplineError | undefined;
+  #waiting: (() => void)[] = [];
+
+  constructor(options: FillingOptions) {
+    this.#options = options;
+    this.settled = this.#run();
+  }
+
+  /** Whether all of it is here, and stored in a moment. */
+  get isComplete(): boolean {
+    return this.#isEnded && this.isJoinable;
+  }
+
+  /** Whether a reader can still begin at the first byte. */
+  get isJoinable(): boolean {
+    return !this.#isPassing && !this.#isClosed && this.#error === undefined;
+  }
+
+  /** A reader of `length` bytes from `offset` on, or of all there will be. */
+  follow(offset = 0, length = Number.POSITIVE_INFINITY): Readable {
+    const reader: Reader = { position: offset, end: offset + length };
+    this.#readers.add(reader);
+    const next = () => this.#next(reader);
+    const leave = () => this.#leave(reader);
+    return new Readable({
+      highWaterMark: chunkBytes,
+      read() {
+        next().then(
+          (bytes) => this.push(bytes ?? null),
+          (error: Error) => this.destroy(error),
+        );
+      },
+      destroy(error, done) {
+        leave();
+        done(error);
+      },
+    });
+  }
+
+  async #run(): Promise<void> {
+    const { length } = this.#options;
+    try {
+      for await (const chunk of this.#chunks()) {
+        await this.#take(chunk as Buffer);
+        this.#wake();
+      }
+      if (length !== undefined && this.#total !== length) {
+        throw new HoplineError('PEER_LOST', `the content ended after ${this.#total} of ${length} bytes`);
+      }
+    } catch (error) {
+      this.#error = asHoplineError(error);
+    }
+    this.#isEnded = true;
+    this.#wake();
+    if (!this.#error && !this.#isPassing) await this.#publish();
+    else await this.#writer?.discard();
+    this.#isWriterDone = true;
+    await this.#closeUnused();
+  }
+
+  #chunks(): AsyncIterable<unknown> | Iterable<unknown> {
+    const { source } = this.#options;
+    if (source instanceof Readable) return source;
+    return source && source.length > 0 ? [source] : [];
+  }
+
+  async #take(chunk: Buffer): Promise<void> {
+    if (!this.#isPassing) {
+      try {
+        await this.#store(chunk);
+        this.#total += chunk.length;
+        return;
+      } catch (error) {
+        this.#isPassing = true;
+        this.#options.onUnstored(error);
+      }
+    }
+    this.#passed = { at: this.#total, bytes: chunk };
+    this.#total += chunk.length;
+    this.#wake();
+    while ([...this.#readers].some(({ position, end }) => position < Math.min(end, this.#total))) await this.#change();
+    if (this.#readers.size === 0) this.#abandon();
+  }
+
+  async #store(chunk: Buffer): Promise<void> {
+    const { maxBytes, smallBytes } = this.#options;
+    const total = this.#stored + chunk.length;
+    if (total > maxBytes) throw new HoplineError('LIMIT_PAYLOAD', `the content is larger than ${maxBytes} bytes`);
+    if (!this.#writer && total <= smallBytes) this.#memory.push(chunk);
+    else await (await this.#openWriter()).write(chunk);
+    this.#stored = total;
+  }
+
+  async #openWriter(): Promise<EntryWriter> {
+    if (this.#writer) return this.#writer;
+    const writer = await this.#options.create();
+    try {
+      if (this.#memory.length > 0) await writer.write(Buffer.concat(this.#memory));
+    } catch (error) {
+      await writer.discard();
+      await writer.close();
+      throw error;
+    }
+    this.#writer = writer;
+    return writer;
+  }
+
+  async #publish(): Promise<void> {
+    const { create, publish, onUnstored } = this.#options;
+    const small = this.#writer ? undefined : Buffer.concat(this.#memory);
+    const writer = this.#writer ?? (await create().catch(onUnstored));
+    if (!writer) return;
+    try {
+      await publish(writer, small);
+    } catch (error) {
+      onUnstored(error);
+      await writer.discard();
+    }
+    if (small) await writer.close();
+  }
+
+  async #next(reader: Reader): Promise<Buffer | undefined> {
+    while (reader.position < reader.end) {
+      const bytes = await this.#available(reader);
+      if (bytes) {
+        reader.position += bytes.length;
+        if (this.#isPassing) this.#wake();
+        return bytes;
+      }
+      if (this.#error) throw this.#error;
+      if (this.#isEnded) return undefined;
+      await this.#change();
+    }
+    return undefined;
+  }
+
+  /** What is there for a reader at this moment. */
+  async #available({ position, end }: Reader): Promise<Buffer | undefined> {
+    const length = Math.min(chunkBytes, end - position);
+    if (position < this.#stored) {
+      const here = Math.min(length, this.#stored - position);
+      return this.#writer ? await this.#writer.read(position, here) : this.#inMemory(position, here);
+    }
+    const passed = this.#passed;
+    if (!passed || position < passed.at) return undefined;
+    const bytes = passed.bytes.subarray(position - passed.at, position - passed.at + length);
+    return bytes.length > 0 ? bytes : undefined;
+  }
+
+  #inMemory(position: number, length: number): Buffer | undefined {
+    let at = 0;
+    for (const chunk of this.#memory) {
+      if (position < at + chunk.length) return chunk.subarray(position - at, position - at + length);
+      at += chunk.length;
+    }
+    return undefined;
+  }
+
+  #leave(reader: Reader): void {
+    if (!this.#readers.delete(reader)) return;
+    this.#wake();
+    if (this.#readers.size > 0) return;
+    void this.#closeUnused();
+    if (this.#isEnded) return;
+    const { length, maxAbandonedBytes } = this.#options;
+    const left = (length ?? Number.POSITIVE_INFINITY) - this.#total;
+    if (left > maxAbandonedBytes || this.#isPassing) this.#abandon();
+  }
+
+  #abandon(): void {
+    const { source } = this.#options;
+    const reason = new HoplineError('INTERRUPTED', 'nobody waits for the content any more');
+    if (source instanceof Readable) source.destroy(reason);
+  }
+
+  async #closeUnused(): Promise<void> {
+    if (this.#readers.size > 0 || !this.#isWriterDone) return;
+    this.#isClosed = true;
+    const writer = this.#writer;
+    this.#writer = undefined;
+    this.#memory = [];
+    await writer?.close();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const resolve of waiting) resolve();
+  }
+}

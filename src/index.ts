@@ -2,7 +2,7 @@
  * The library's public names, and nothing else.
  *
  * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
- * file, `startNode` runs a relay and origin.
+ * file, `startNode` runs a relay and origin, `fetchUrl` is an HTTP client.
  */
 
 export type { Reroute } from './client/circuits.ts';
@@ -38,6 +38,9 @@ export { createHttpCache } from './gateway/cache/cache.ts';
 export { flushHttpCache, listHttpCache } from './gateway/cache/inspect.ts';
 export type { ListedEntry } from './gateway/cache/listed.ts';
 export type { Exchange, ExchangeNotes, FileBody, HttpAnswer, HttpRequest } from './gateway/exchange.ts';
+export type { FetchEvent, FetchHead, FetchOptions, FetchResult } from './gateway/fetch-url.ts';
+export { fetchUrl } from './gateway/fetch-url.ts';
+export { parseHttpUrl } from './gateway/http-url.ts';
 export type { GatewayOptions, HttpServers, RunningGateway, SiteOptions } from './gateway/start.ts';
 export { startGateway } from './gateway/start.ts';
 export type { DigestName } from './io/digest.ts';

@@ -10,6 +10,7 @@ import { softwareVersion } from '../index.ts';
 import { addCacheCommand } from './cache-command.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
+import { addFetchCommand } from './fetch-command.ts';
 import { addGetCommand } from './get-command.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addPutCommand } from './put-command.ts';
@@ -33,6 +34,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addNodeCommand(program);
   addSendCommand(program);
   addCacheCommand(program);
+  addFetchCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {

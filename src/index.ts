@@ -2,7 +2,7 @@
  * The library's public names, and nothing else.
  *
  * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
- * file, `startNode` runs a relay and origin.
+ * file, `startNode` runs a relay and origin, `fetchUrl` is an HTTP client.
  */
 
 export type { Reroute } from './client/circuits.ts';
@@ -36,6 +36,9 @@ export { softwareVersion } from './core/software.ts';
 export type { Exchange, HttpAnswer, HttpRequest } from './gateway/exchange.ts';
 export type { GatewayOptions, HttpServers, RunningGateway, SiteOptions } from './gateway/start.ts';
 export { startGateway } from './gateway/start.ts';
+export type { FetchEvent, FetchHead, FetchOptions, FetchResult } from './gateway/fetch-url.ts';
+export { fetchUrl } from './gateway/fetch-url.ts';
+export { parseHttpUrl } from './gateway/http-url.ts';
 export type { DigestName } from './io/digest.ts';
 export type { Reservation } from './io/disk/target.ts';
 export type { Resolver } from './io/resolve.ts';

@@ -18,6 +18,8 @@ export const exitCodes = {
   disk: { code: 8, meaning: 'a disk or the output: full, exists, cannot be written' },
   timeout: { code: 9, meaning: 'a deadline passed' },
   listen: { code: 10, meaning: 'a node cannot listen on its address' },
+  clientError: { code: 11, meaning: 'a web server answered with a status from 400 to 499' },
+  serverError: { code: 12, meaning: 'a web server answered with a status from 500 to 599' },
   interrupted: { code: 130, meaning: 'interrupted' },
 } as const;
 
@@ -26,7 +28,7 @@ interface Exit {
   readonly hint: string;
 }
 
-const checkNode = 'check that a node runs there and speaks to this one';
+const checkNode = 'check that a node runs there and speaks to this one, or for fetch a web server';
 
 const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
@@ -38,7 +40,7 @@ const exits = {
   PEER_LOST: { exit: 'unreachable', hint: checkNode },
   PEER_PROTOCOL: {
     exit: 'refused',
-    hint: 'check that the port is a hopline node; for the original programs use --classic',
+    hint: 'check that the port is a hopline node, or for fetch a web server; for the original programs use --classic',
   },
   PEER_VERSION: { exit: 'refused', hint: 'run the same version of hopline on both ends' },
   POLICY_DENIED: { exit: 'refused', hint: 'on that hop, start the node with --next and a rule for the next one' },
@@ -56,6 +58,11 @@ const exits = {
     hint: 'name its members with --pool NAME=HOST:PORT,HOST:PORT on the machine that was asked',
   },
   POOL_EMPTY: { exit: 'unreachable', hint: 'look after the members of the pool, and try again' },
+  TLS_FAILED: { exit: 'unreachable', hint: 'check name, port and clock, or vouch for it yourself with --cacert FILE' },
+  HTTP_PROXY_REFUSED: { exit: 'refused', hint: 'check the rules of the proxy and what it wants to know of you' },
+  HTTP_REDIRECT: { exit: 'refused', hint: 'use -L to follow redirects, or fetch that URL itself' },
+  HTTP_CLIENT_ERROR: { exit: 'clientError', hint: 'check the URL, and what the server wants to know of you' },
+  HTTP_SERVER_ERROR: { exit: 'serverError', hint: 'try again later, or use --retry' },
   FILE_NOT_FOUND: { exit: 'notFound', hint: "names are relative to the origin's --root" },
   FILE_DENIED: { exit: 'refused', hint: "only regular files below the origin's --root are served or taken" },
   FILE_IS_DIRECTORY: { exit: 'refused', hint: 'name it alone, without -o - and --classic, to get what is in it' },

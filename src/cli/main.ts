@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../index.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
+import { addFetchCommand } from './fetch-command.ts';
 import { addGetCommand } from './get-command.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addPutCommand } from './put-command.ts';
@@ -31,6 +32,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addPutCommand(program);
   addNodeCommand(program);
   addSendCommand(program);
+  addFetchCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
   for (const command of [program, ...program.commands]) {

@@ -20,13 +20,29 @@ export interface Progress {
 
 export const noProgress: Progress = { update: () => {}, say: sayPlainly, stop: () => {} };
 
-/** Starts showing a download of `size` bytes over `hops` hops, of which `leftBytes` are there already. */
+/** Starts showing a download of `size` bytes over `hops` hops, 0 for a server itself, of which `leftBytes` are there already. */
 export function startProgress(size: number, hops: number, leftBytes = 0): Progress {
   return process.stderr.isTTY ? startBar(size, hops, leftBytes) : startLines(size, hops, leftBytes);
 }
 
 function sayPlainly(line: string): void {
   process.stderr.write(`${line}\n`);
+}
+
+/** Starts showing how much of something has arrived whose size nobody knows. */
+export function startByteProgress(): Progress {
+  const started = performance.now();
+  let due = started + plainEveryMs;
+  return {
+    update: (bytes) => {
+      const now = performance.now();
+      if (now < due) return;
+      due = now + plainEveryMs;
+      process.stderr.write(`${formatBytes(bytes)}, ${formatRate(bytes, now - started)}\n`);
+    },
+    say: sayPlainly,
+    stop: () => {},
+  };
 }
 
 /** Starts showing how many of `files` files are done, and how much of `size` bytes where that is known. */
@@ -98,7 +114,12 @@ function startBar(size: number, hops: number, leftBytes: number): Progress {
 /** The longest of several texts that leaves the bar some room. */
 function formatBar(bytes: number, size: number, ms: number, hops: number, leftBytes: number): string {
   const { shown, done, whole, speed, left, count } = describe(bytes, size, ms, hops, leftBytes);
-  const tails = [`${done}/${whole} ${speed} ${left} ${count}`, `${done}/${whole} ${speed} ${left}`, speed, ''];
+  const tails = [
+    `${done}/${whole} ${speed} ${left} ${count}`.trimEnd(),
+    `${done}/${whole} ${speed} ${left}`,
+    speed,
+    '',
+  ];
   const columns = process.stderr.columns || 80;
   const tail = tails.find((text) => text.length + minBarColumns <= columns) ?? '';
   return `${shown}% [:bar] ${tail}`;
@@ -113,7 +134,8 @@ function startLines(size: number, hops: number, leftBytes: number): Progress {
       if (now < due) return;
       due = now + plainEveryMs;
       const { shown, done, whole, speed, left, count } = describe(bytes, size, now - started, hops, leftBytes);
-      process.stderr.write(`${shown}% ${done} of ${whole}, ${speed}, ${left} left, ${count}\n`);
+      const way = count === '' ? '' : `, ${count}`;
+      process.stderr.write(`${shown}% ${done} of ${whole}, ${speed}, ${left} left${way}\n`);
     },
     say: sayPlainly,
     stop: () => {},
@@ -129,7 +151,7 @@ function describe(bytes: number, size: number, ms: number, hops: number, leftByt
     whole: formatBytes(size),
     speed: formatRate(fetched, ms),
     left: perMs > 0 ? formatDuration((size - bytes) / perMs / 1000) : '-:--',
-    count: hopCount(hops),
+    count: hops === 0 ? '' : hopCount(hops),
   };
 }
 

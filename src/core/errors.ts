@@ -38,6 +38,12 @@ export const errorCodes = [
   'POLICY_UNKNOWN',
   'POOL_UNKNOWN',
   'POOL_EMPTY',
+  // What a web server says, or what is between here and it.
+  'TLS_FAILED',
+  'HTTP_PROXY_REFUSED',
+  'HTTP_REDIRECT',
+  'HTTP_CLIENT_ERROR',
+  'HTTP_SERVER_ERROR',
   // The file at the origin.
   'FILE_NOT_FOUND',
   'FILE_DENIED',

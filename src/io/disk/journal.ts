@@ -39,6 +39,17 @@ export function headerOf({ file, size, pieceBytes, algorithm }: Content): string
   return `${format} ${JSON.stringify({ file, size, pieceBytes, algorithm })}`;
 }
 
+/** What a header line speaks of; undefined for one that is none of ours. */
+export function contentOf({ header }: Books): Content | undefined {
+  if (!header.startsWith(`${format} {`)) return undefined;
+  try {
+    const content = JSON.parse(header.slice(format.length + 1)) as Content;
+    return headerOf(content) === header ? content : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /** Reads the journal at `path`; undefined if there is none. One that is none of ours lists nothing. Never throws. */
 export async function readBooks(path: string): Promise<Books | undefined> {
   const text = await readJournal(path);

@@ -1,0 +1,128 @@
+/** What is shown of one fetch, besides its content: for people, for scripts, or nothing but errors. */
+
+import path from 'node:path';
+import { type FetchEvent, type FetchHead, type FetchResult, HoplineError } from '../index.ts';
+import { noProgress, type Progress, startByteProgress, startProgress } from './progress.ts';
+import { formatRows, sparseNotice, startJsonLines } from './show.ts';
+import { formatBytes, formatRate } from './units.ts';
+
+interface ReportFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly include?: boolean;
+  readonly output?: string;
+}
+
+type Look = (head: FetchHead, isFinal: boolean) => void;
+
+export interface FetchReport {
+  event(event: FetchEvent): void;
+  done(result: FetchResult): void;
+  stop(): void;
+}
+
+/** Content goes to stdout, or into a file; then results go to stdout, else to stderr with `--json`. */
+export function createFetchReport(flags: ReportFlags, isHead: boolean): FetchReport {
+  const showsHead = flags.include === true || isHead;
+  const look = (head: FetchHead, isFinal: boolean) => {
+    if (showsHead) process.stdout.write(formatHead(head));
+    if (isFinal && head.isStreamed && !isHead) refuseBinary(head);
+  };
+  if (flags.json) return createJsonReport(flags, look);
+  if (flags.quiet) return createQuietReport(look);
+  return createTextReport(flags, look);
+}
+
+function createJsonReport({ output }: ReportFlags, look: Look): FetchReport {
+  const print = startJsonLines(output === undefined ? process.stderr : process.stdout);
+  return {
+    event: (event) => {
+      if (event.kind === 'head') look(event, event.isFinal);
+      const { kind, ...fields } = event;
+      if (event.kind !== 'retry') return print(kind, fields);
+      const { code, message, reason } = event.failure;
+      print(kind, { code, message, reason, waitMs: event.waitMs });
+    },
+    done: (result) => print('done', result),
+    stop: () => {},
+  };
+}
+
+function createQuietReport(look: Look): FetchReport {
+  return {
+    event: (event) => {
+      if (event.kind === 'head') look(event, event.isFinal);
+    },
+    done: () => {},
+    stop: () => {},
+  };
+}
+
+function createTextReport({ output }: ReportFlags, look: Look): FetchReport {
+  let progress: Progress = noProgress;
+  // A bar over the content itself would help nobody.
+  const isShown = output !== undefined || (process.stderr.isTTY && !process.stdout.isTTY);
+  const tell = (event: FetchEvent) => {
+    switch (event.kind) {
+      case 'head':
+        look(event, event.isFinal);
+        break;
+      case 'started':
+        progress.stop();
+        if (isShown) progress = start(event);
+        break;
+      case 'progress':
+        progress.update(event.bytes);
+        break;
+      case 'retry':
+        progress.say(`${event.failure.message}; trying again in ${(event.waitMs / 1000).toFixed(1)} s`);
+        break;
+      default:
+        progress.stop();
+        process.stderr.write(`kept ${formatBytes(event.bytes)}; the same command goes on from there\n`);
+    }
+  };
+  return {
+    event: tell,
+    done: (result) => {
+      progress.stop();
+      if (result.path !== null) process.stdout.write(formatResult(result, result.path));
+    },
+    stop: () => progress.stop(),
+  };
+}
+
+function start({ size, leftBytes, reservation }: Extract<FetchEvent, { kind: 'started' }>): Progress {
+  if (reservation === 'sparse') process.stderr.write(sparseNotice);
+  if (leftBytes > 0) process.stderr.write(`going on: ${formatBytes(leftBytes)} are here\n`);
+  return size === undefined ? startByteProgress() : startProgress(size, 0, leftBytes);
+}
+
+function formatHead({ status, reason, fields }: FetchHead): string {
+  const lines = [`HTTP/1.1 ${status} ${reason}`];
+  for (let index = 0; index + 1 < fields.length; index += 2) lines.push(`${fields[index]}: ${fields[index + 1]}`);
+  // What another machine says must not move the cursor.
+  return `${lines.map((line) => line.replaceAll(/[^\t\x20-\x7e\xa0-\xff]/g, '?')).join('\n')}\n\n`;
+}
+
+/** A terminal would take binary content for commands. */
+function refuseBinary({ url, fields, status }: FetchHead): void {
+  if (!process.stdout.isTTY || status === 204 || status === 304) return;
+  const index = fields.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === 'content-type');
+  const type = (fields[index + 1] ?? '').split(';')[0]?.trim().toLowerCase() ?? '';
+  if (index < 0 || /^text\/|[/+](json|xml|javascript|x-www-form-urlencoded|yaml)$/.test(type)) return;
+  throw new HoplineError('USAGE_INVALID', `${url} is ${type}, which is not for a terminal: write it to a file with -o`);
+}
+
+function formatResult(result: FetchResult, file: string): string {
+  const { url, size, type, resumedBytes, elapsedMs } = result;
+  const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
+  const where = path.relative('', file) || file;
+  return formatRows([
+    ['url', url],
+    ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
+    ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
+    ['type', type?.replaceAll(/[^\x20-\x7e]/g, '?') ?? 'not told'],
+    ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
+  ]);
+}

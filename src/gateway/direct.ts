@@ -11,10 +11,11 @@ import http from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { idled, lost } from '../io/loss.ts';
+import { formatHop } from '../wire/address.ts';
 import { fieldValue } from './conditions.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import type { Exchange, HttpAnswer, HttpRequest } from './exchange.ts';
-import { hopOf, parseHttpUrl } from './http-url.ts';
+import { parseHttpUrl } from './http-url.ts';
 
 export interface DirectOptions extends ConnectOptions {
   /** For the answer's head, once the request has been sent. */
@@ -32,7 +33,7 @@ export interface DirectOptions extends ConnectOptions {
 export function createDirectExchange(options: DirectOptions): Exchange {
   return async (request) => {
     const url = parseHttpUrl(`${request.scheme}://${request.authority}`);
-    const peer = hopOf(url);
+    const peer = formatHop(url);
     const connection = await connect(url, options, request.signal);
     request.notes.backend = peer;
     return send(request, connection, peer, options);

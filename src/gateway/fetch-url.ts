@@ -14,13 +14,14 @@ import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts'
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { createFileTarget } from '../io/disk/place.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
+import { formatHop } from '../wire/address.ts';
 import { type Answered, Asker, passingStatuses, statusError } from './asker.ts';
 import { dropBody, readBody } from './body.ts';
 import { fieldValue } from './conditions.ts';
 import { type Dial, dialTcp } from './connect.ts';
 import { createDirectExchange } from './direct.ts';
 import type { Exchange, HttpAnswer, RawFields } from './exchange.ts';
-import { hopOf, parseHttpUrl } from './http-url.ts';
+import { parseHttpUrl } from './http-url.ts';
 import type { Asked } from './redirect.ts';
 import { continues, findLeft, type Left, rangeAfter, saveBody, strongValidator } from './save.ts';
 import { writeAll } from './write-all.ts';
@@ -255,7 +256,7 @@ class Fetch {
 
   #read({ url }: Asked, answer: HttpAnswer, length: number | undefined): AsyncGenerator<Buffer, void> {
     const { stallMs } = this.#limits;
-    return readBody(answer, { clock: this.#clock, peer: hopOf(url), stallMs, length, signal: this.#signal });
+    return readBody(answer, { clock: this.#clock, peer: formatHop(url), stallMs, length, signal: this.#signal });
   }
 
   async #keep(isOver: boolean): Promise<void> {

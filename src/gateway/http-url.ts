@@ -7,13 +7,11 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
-import { formatHop, parsePort } from '../wire/address.ts';
+import { type Hop, type Port, parsePort } from '../wire/address.ts';
 
-export interface HttpUrl {
+/** Its host is in lower case. */
+export interface HttpUrl extends Hop {
   readonly scheme: 'http' | 'https';
-  /** Lower case, IPv6 without brackets. */
-  readonly host: string;
-  readonly port: number;
   /** The host, with the port unless it is the scheme's own. */
   readonly authority: string;
   /** Path and query. */
@@ -33,7 +31,7 @@ export function parseHttpUrl(text: string, base?: string): HttpUrl {
   if (!url || (scheme !== 'http' && scheme !== 'https') || url.hostname === '') {
     throw new HoplineError('USAGE_INVALID', 'expected a URL such as http://www.example.org/file, with http or https');
   }
-  const port = parsePort(url.port) ?? (scheme === 'https' ? 443 : 80);
+  const port = portOf(url);
   const authorization = basicAuthorization(url);
   url.username = '';
   url.password = '';
@@ -43,9 +41,10 @@ export function parseHttpUrl(text: string, base?: string): HttpUrl {
   return { scheme, host, port, authority: url.host, target, href: url.href, authorization, name: nameOf(url) };
 }
 
-/** The `host:port` to connect to. */
-export function hopOf({ host, port }: HttpUrl): string {
-  return formatHop({ host, port });
+function portOf({ protocol, port }: URL): Port {
+  const parsed = parsePort(port || (protocol === 'https:' ? '443' : '80'));
+  if (parsed === undefined) throw new HoplineError('USAGE_INVALID', 'expected a port from 1 to 65535 in a URL');
+  return parsed;
 }
 
 function withScheme(text: string, base: string | undefined): string {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
@@ -388,6 +389,32 @@ test('an output that takes nothing more is told as such', {
   const command = `"${process.execPath}" "${mainFile}" fetch ${server.url} > /dev/full`;
   const child = spawn(command, { shell: true, stdio: ['ignore', 'ignore', 'pipe'] });
   assert.match(await text(child.stderr), /the output was closed \(ENOSPC\)/);
+});
+
+test('on a terminal of 60 columns the bar fits, and binary content is not let in', async (t) => {
+  const hasScript = spawnSync('script', ['--version']).error === undefined && process.platform === 'linux';
+  if (!hasScript) return t.skip('there is no script command here that makes a terminal');
+  const out = await makeTempRoot(t);
+  const server = await startWebServer(t, (_, response) => {
+    response.writeHead(200, { 'Content-Length': 3_000_000, 'Content-Type': 'application/zip' });
+    response.write(Buffer.alloc(1_500_000), () => setTimeout(() => response.end(Buffer.alloc(1_500_000)), 300));
+  });
+  const show = async (...args: string[]) => {
+    const command = `stty cols 60; "${process.execPath}" "${mainFile}" fetch ${server.url} ${args.join(' ')}`;
+    const child = spawn('script', ['-qec', command, '/dev/null'], { cwd: out.path, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [shown] = await Promise.all([text(child.stdout), once(child, 'close')]);
+    return { code: child.exitCode, shown };
+  };
+  const bar = await show('-o', 'x');
+  assert.equal(bar.code, 0);
+  assert.match(bar.shown, /% \[=+ +\] .*MiB/);
+  // The bar is drawn over itself, with sequences in between that move the cursor.
+  const moves = new RegExp(`[\\r\\n]|${String.fromCharCode(27)}\\[[0-9;]*[A-Za-z]`);
+  for (const line of bar.shown.split(moves)) assert.ok(line.length <= 60, line);
+  const refused = await show();
+  assert.equal(refused.code, 2);
+  assert.match(refused.shown, /is application\/zip, which is not for a terminal: write it to a file with -o/);
+  assert.doesNotMatch(refused.shown, /\0/);
 });
 
 test('fields and methods that would cut a message otherwise are refused', async (t) => {

@@ -1,13 +1,11 @@
 /** `hopline fetch`: fetches a URL. */
 
-import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
-import { Readable } from 'node:stream';
-import { type Command, InvalidArgumentError } from 'commander';
-import { defaultLimits, type FetchOptions, fetchUrl, HoplineError, type Limits, systemCode } from '../index.ts';
+import type { Command } from 'commander';
+import { defaultLimits, type FetchOptions, fetchUrl, HoplineError, type Limits, parseVia, Tunnels } from '../index.ts';
+import { fieldFlag, methodFlag, readCertificates, readContent } from './fetch-content.ts';
 import { openFetchLog } from './fetch-log.ts';
 import { createFetchReport } from './fetch-report.ts';
-import { secondsFlag, timesFlag } from './flags.ts';
+import { listFlag, secondsFlag, timesFlag } from './flags.ts';
 import { startInterruption } from './interruption.ts';
 import { ExitWith, reportFailure } from './report.ts';
 
@@ -22,6 +20,7 @@ interface FetchFlags {
   readonly location?: boolean;
   readonly log?: string;
   readonly proxy?: string;
+  readonly via?: readonly string[];
   readonly cacert?: string;
   readonly insecure?: boolean;
   readonly retry?: number;
@@ -51,6 +50,11 @@ export function addFetchCommand(program: Command): void {
     .option('-L, --location', 'follow redirects, at most 10')
     .option('--log <FILE>', 'append a line for each request: date, time, request, status, type, size, file')
     .option('--proxy <HOST:PORT>', 'ask that proxy instead of the server')
+    .option(
+      '--via <HOPS>',
+      'connect through these hops, HOST:PORT separated by commas, | between alternates; repeatable',
+      listFlag,
+    )
     .option('--cacert <FILE>', 'the authorities to believe, in PEM')
     .option('--insecure', 'believe any certificate')
     .option(
@@ -96,7 +100,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
     ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, openMs: flags.idleTimeout }),
   };
   const { output: path, force, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
-  const choices = { path, force, follow, proxy, ca, insecure, retry, deadlineMs };
+  const dial = flags.via && dialThrough(flags.via, limits);
+  const choices = { dial, path, force, follow, proxy, ca, insecure, retry, deadlineMs };
   const onEvent: FetchOptions['onEvent'] = (event) => {
     log?.event(event);
     report.event(event);
@@ -124,59 +129,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   }
 }
 
-/** What is sent: the content, and the fields with its type unless that is given. */
-async function readContent({ data, header = [] }: FetchFlags): Promise<Pick<FetchOptions, 'body' | 'fields'>> {
-  if (data === undefined) return { body: undefined, fields: header };
-  const isFile = data.startsWith('@');
-  const type = isFile ? 'application/octet-stream' : 'application/x-www-form-urlencoded';
-  const hasType = header.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
-  const fields = hasType ? header : [...header, 'Content-Type', type];
-  if (!isFile) {
-    const bytes = Buffer.from(data);
-    return { body: { length: bytes.length, open: () => Readable.from([bytes]) }, fields };
-  }
-  const file = data.slice(1);
-  try {
-    const found = await stat(file);
-    if (!found.isFile()) throw new HoplineError('USAGE_INVALID', `${file} is not a file that could be sent`);
-    const length = found.size;
-    // No more than was announced, even if the file grows meanwhile.
-    const open = () => (length === 0 ? Readable.from([]) : createReadStream(file, { end: length - 1 }));
-    return { body: { length, open }, fields };
-  } catch (error) {
-    throw unreadable(file, error);
-  }
-}
-
-async function readCertificates(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw unreadable(file, error);
-  }
-}
-
-function unreadable(file: string, error: unknown): HoplineError {
-  if (error instanceof HoplineError) return error;
-  return new HoplineError('USAGE_INVALID', `cannot read ${file} (${systemCode(error) ?? 'unknown'})`, { cause: error });
-}
-
-const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
-/** They say how a message is cut, which is not the user's to say, or belong to one connection. */
-const framing = ['content-length', 'transfer-encoding', 'connection', 'upgrade', 'trailer', 'te', 'keep-alive'];
-
-function methodFlag(text: string): string {
-  if (token.test(text) && text.toUpperCase() !== 'CONNECT') return text;
-  throw new InvalidArgumentError('Expected a method such as GET or DELETE; CONNECT is for --proxy to send.');
-}
-
-function fieldFlag(text: string, earlier: readonly string[] = []): readonly string[] {
-  const colon = text.indexOf(':');
-  const name = text.slice(0, Math.max(colon, 0));
-  const value = text.slice(colon + 1).trim();
-  if (!token.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
-    throw new InvalidArgumentError("Expected 'Name: value', in one line.");
-  }
-  if (framing.includes(name.toLowerCase())) throw new InvalidArgumentError(`${name} is set by hopline itself.`);
-  return [...earlier, name, value];
+/** Connections behind the last of the hops, which must be allowed to open them. */
+function dialThrough(via: readonly string[], limits: Partial<Limits>): FetchOptions['dial'] {
+  const tunnels = new Tunnels({ routes: parseVia(via, 'fetch').routes, limits });
+  return (to, signal) => tunnels.open(to, signal);
 }

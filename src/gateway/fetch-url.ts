@@ -68,7 +68,7 @@ export interface FetchOptions {
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
   /** Opens connections. @default TCP */
-  readonly dial?: Dial;
+  readonly dial?: Dial | undefined;
   readonly onEvent?: ((event: FetchEvent) => void) | undefined;
 }
 

@@ -8,7 +8,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { startPeer, until } from '../support/chain.ts';
+import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { mainFile, runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 import { makeCertificate, startWebServer } from '../support/web-server.ts';
@@ -335,6 +335,24 @@ test('a proxy gets the whole URL for http, and opens a tunnel for https', async 
     `CONNECT localhost:${secure.port}`,
     'CONNECT no-such-name.invalid:443',
   ]);
+});
+
+test('--via connects through hops, for https and redirects too, and a hop that refuses is named', async (t) => {
+  const out = await makeTempRoot(t);
+  const certificate = makeCertificate(out.path, 'localhost');
+  if (!certificate) return t.skip('there is no openssl command here');
+  const secure = await startWebServer(t, (_, response) => response.end('through hops\n'), certificate);
+  const plain = await startWebServer(t, (_, response) => response.writeHead(302, { Location: secure.url }).end());
+  const { nodes } = await startChain(t, 2, out.path);
+  const via = nodes.map(addressOf).join(',');
+  const args = ['fetch', plain.url, '-L', '--via', via, '--cacert', certificate.file];
+  const { code, stdout, stderr } = await runProgram(t, args);
+  assert.deepEqual([code, stdout, stderr], [0, 'through hops\n', '']);
+  const refused = await runProgram(t, ['fetch', 'http://192.0.2.1/', '--via', via]);
+  assert.equal(refused.code, 5);
+  assert.match(refused.stderr, /^hopline: hop 2 \(127\.0\.0\.1:\d+\) is not allowed to open a leg to/);
+  const wrong = await runProgram(t, ['fetch', plain.url, '--via', 'x']);
+  assert.equal(wrong.code, 3);
 });
 
 test('a certificate must be right: known, of that name, and not expired', async (t) => {

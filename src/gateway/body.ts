@@ -10,7 +10,6 @@ import type { Readable } from 'node:stream';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { idled } from '../io/loss.ts';
-import { exchangeError } from './direct.ts';
 import type { FileBody, HttpAnswer } from './exchange.ts';
 
 const fileChunkBytes = 256 * 1024;
@@ -26,7 +25,7 @@ export interface BodyOptions {
   readonly signal: AbortSignal;
 }
 
-/** Throws `PEER_LOST`, `PEER_PROTOCOL`, `TIMEOUT_IDLE`, or the signal's reason. */
+/** Throws `PEER_LOST`, `TIMEOUT_IDLE`, the signal's reason, or what the body fails with. */
 export async function* readBody({ body }: HttpAnswer, options: BodyOptions): AsyncGenerator<Buffer, void> {
   const { length, peer } = options;
   let bytes = 0;
@@ -66,7 +65,7 @@ async function nextChunk(chunks: AsyncIterator<Buffer>, options: BodyOptions): P
   try {
     return await untilAborted(chunks.next(), deadline.signal);
   } catch (error) {
-    throw deadline.signal.aborted ? deadline.signal.reason : exchangeError(peer, error);
+    throw deadline.signal.aborted ? deadline.signal.reason : error;
   } finally {
     deadline.clear();
   }

@@ -8,7 +8,7 @@
  */
 
 import http from 'node:http';
-import type { Duplex } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { idled, lost } from '../io/loss.ts';
 import { formatHop } from '../wire/address.ts';
@@ -52,13 +52,17 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
   });
   return new Promise((resolve, reject) => {
     let cancel = () => {};
+    let isOver = false;
     const patience = (ms: number, late: () => HoplineError) => {
       cancel();
+      // An answer may come before the last of the request has left.
+      if (isOver) return;
       cancel = clock.after(ms, () => outgoing.destroy(late()));
     };
     const keepMoving = () => patience(stallMs, () => idled(peer, stallMs));
     const abort = () => outgoing.destroy(signal.reason);
     const leave = () => {
+      isOver = true;
       cancel();
       signal.removeEventListener('abort', abort);
       body?.destroy();
@@ -74,7 +78,7 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
     });
     outgoing.once('response', (response) => {
       leave();
-      resolve(takeAnswer(request, response));
+      resolve(takeAnswer(request, response, readContent(response, connection, peer)));
     });
     keepMoving();
     if (signal.aborted) abort();
@@ -85,19 +89,40 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
   });
 }
 
-function takeAnswer({ signal }: HttpRequest, response: http.IncomingMessage): HttpAnswer {
-  // An error before anybody reads is kept by the stream, and must not end the process meanwhile.
-  response.on('error', () => {});
-  const abort = () => response.destroy(signal.reason);
+function takeAnswer({ signal }: HttpRequest, response: http.IncomingMessage, body: Readable): HttpAnswer {
+  const abort = () => body.destroy(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
-  response.once('close', () => signal.removeEventListener('abort', abort));
+  body.once('close', () => signal.removeEventListener('abort', abort));
   return {
     status: response.statusCode ?? 0,
     reason: response.statusMessage ?? '',
     fields: response.rawHeaders,
-    body: response,
+    body,
     trailers: () => response.rawTrailers,
   };
+}
+
+/** The content as a stream that fails with errors of ours, and closes the connection in the end. */
+function readContent(response: http.IncomingMessage, connection: Duplex, peer: string): Readable {
+  const content = new Readable({
+    read: () => response.resume(),
+    destroy: (error, done) => {
+      // Node closes sockets alone, and leaves any other stream to its peer.
+      connection.destroy();
+      done(error);
+    },
+  });
+  // An error before anybody reads is kept by the stream, and must not end the process meanwhile.
+  content.on('error', () => {});
+  response.on('data', (chunk: Buffer) => {
+    if (!content.push(chunk)) response.pause();
+  });
+  response.on('end', () => content.push(null));
+  response.on('error', (cause) => content.destroy(exchangeError(peer, cause)));
+  response.on('close', () => {
+    if (!response.complete) content.destroy(lost(peer));
+  });
+  return content;
 }
 
 /** A proxy is told the whole URL; whoever is at the end of a tunnel, the path alone. */
@@ -116,7 +141,7 @@ function requestFields({ scheme, authority, fields, method, body, length }: Http
 }
 
 /** What a failure of the connection means, said of `peer`; an error of ours as it is. */
-export function exchangeError(peer: string, cause: unknown): HoplineError {
+function exchangeError(peer: string, cause: unknown): HoplineError {
   if (cause instanceof HoplineError) return cause;
   const reason = systemCode(cause) ?? 'unknown';
   const details = { cause, reason };

@@ -415,7 +415,7 @@ test('on a terminal of 60 columns the bar fits, and binary content is not let in
   const out = await makeTempRoot(t);
   const server = await startWebServer(t, (_, response) => {
     response.writeHead(200, { 'Content-Length': 3_000_000, 'Content-Type': 'application/zip' });
-    response.write(Buffer.alloc(1_500_000), () => setTimeout(() => response.end(Buffer.alloc(1_500_000)), 300));
+    response.write(Buffer.alloc(1_500_000), () => setTimeout(() => response.end(Buffer.alloc(1_500_000)), 1000));
   });
   const show = async (...args: string[]) => {
     const command = `stty cols 60; "${process.execPath}" "${mainFile}" fetch ${server.url} ${args.join(' ')}`;

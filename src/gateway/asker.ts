@@ -9,8 +9,8 @@
 import type { Readable } from 'node:stream';
 import { HoplineError } from '../core/errors.ts';
 import { dropBody } from './body.ts';
-import { fieldValue } from './conditions.ts';
 import type { Exchange, HttpAnswer, RawFields } from './exchange.ts';
+import { fieldValue } from './fields.ts';
 import { type Asked, followRedirect, isRedirect } from './redirect.ts';
 
 const maxRedirects = 10;

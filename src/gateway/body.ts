@@ -29,8 +29,7 @@ export interface BodyOptions {
 export async function* readBody({ body }: HttpAnswer, options: BodyOptions): AsyncGenerator<Buffer, void> {
   const { length, peer } = options;
   let bytes = 0;
-  const chunks = body === undefined ? [] : isFile(body) ? readFile(body) : readStream(body, options);
-  for await (const chunk of chunks) {
+  for await (const chunk of chunksOf(body, options)) {
     bytes += chunk.length;
     yield chunk;
   }
@@ -41,9 +40,15 @@ export async function* readBody({ body }: HttpAnswer, options: BodyOptions): Asy
 
 /** Ends a body that nobody wants. */
 export async function dropBody({ body }: HttpAnswer): Promise<void> {
-  if (body === undefined) return;
+  if (body === undefined || Buffer.isBuffer(body)) return;
   if (isFile(body)) await body.close();
   else body.destroy();
+}
+
+function chunksOf(body: HttpAnswer['body'], options: BodyOptions): AsyncIterable<Buffer> | Iterable<Buffer> {
+  if (body === undefined) return [];
+  if (Buffer.isBuffer(body)) return [body];
+  return isFile(body) ? readFile(body) : readStream(body, options);
 }
 
 async function* readStream(stream: Readable, options: BodyOptions): AsyncGenerator<Buffer, void> {

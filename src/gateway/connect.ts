@@ -8,7 +8,7 @@
 
 import { once } from 'node:events';
 import http from 'node:http';
-import net from 'node:net';
+import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
@@ -61,24 +61,6 @@ export async function connect(server: Server, options: ConnectOptions, signal: A
   }
 }
 
-/** Straight over TCP. */
-export const dialTcp: Dial = async ({ host, port }, signal) => {
-  const socket = net.connect({ host, port, noDelay: true });
-  try {
-    await untilAborted(once(socket, 'connect'), signal);
-    return socket;
-  } catch (cause) {
-    socket.on('error', () => {}).destroy();
-    signal.throwIfAborted();
-    const reason = systemCode(cause) ?? 'unknown';
-    if (reason === 'ENOTFOUND' || reason === 'EAI_AGAIN') {
-      throw new HoplineError('PEER_UNRESOLVED', `the name ${host} does not resolve (${reason})`, { cause, reason });
-    }
-    const message = `cannot connect to ${formatHop({ host, port })} (${reason})`;
-    throw new HoplineError('PEER_UNREACHABLE', message, { cause, reason });
-  }
-};
-
 async function openTunnel(socket: Duplex, server: Server, proxy: HttpUrl, signal: AbortSignal): Promise<Duplex> {
   const path = formatHop(server);
   const fields = ['Host', path, ...(proxy.authorization ? ['Proxy-Authorization', proxy.authorization] : [])];
@@ -103,7 +85,7 @@ async function encrypt(socket: Duplex, server: Server, options: ConnectOptions, 
     socket,
     // The name that a certificate is held against; an address is never sent as a name.
     host: server.host,
-    servername: net.isIP(server.host) === 0 ? server.host : '',
+    servername: isIP(server.host) === 0 ? server.host : '',
     ALPNProtocols: ['http/1.1'],
     rejectUnauthorized: insecure !== true,
     ...(ca === undefined ? {} : { ca }),

@@ -12,9 +12,9 @@ import { type Duplex, Readable } from 'node:stream';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { idled, lost } from '../io/loss.ts';
 import { formatHop } from '../wire/address.ts';
-import { fieldValue } from './conditions.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import type { Exchange, HttpAnswer, HttpRequest } from './exchange.ts';
+import { endToEndFields, fieldValue } from './fields.ts';
 import { parseHttpUrl } from './http-url.ts';
 
 export interface DirectOptions extends ConnectOptions {
@@ -96,7 +96,7 @@ function takeAnswer({ signal }: HttpRequest, response: http.IncomingMessage, bod
   return {
     status: response.statusCode ?? 0,
     reason: response.statusMessage ?? '',
-    fields: response.rawHeaders,
+    fields: endToEndFields(response.rawHeaders),
     body,
     trailers: () => response.rawTrailers,
   };

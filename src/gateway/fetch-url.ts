@@ -17,10 +17,11 @@ import type { Reservation, Target } from '../io/disk/target.ts';
 import { formatHop } from '../wire/address.ts';
 import { type Answered, Asker, passingStatuses, statusError } from './asker.ts';
 import { dropBody, readBody } from './body.ts';
-import { fieldValue } from './conditions.ts';
-import { type Dial, dialTcp } from './connect.ts';
+import type { Dial } from './connect.ts';
+import { dialDirect } from './dial.ts';
 import { createDirectExchange } from './direct.ts';
 import type { Exchange, HttpAnswer, RawFields } from './exchange.ts';
+import { fieldValue } from './fields.ts';
 import { parseHttpUrl } from './http-url.ts';
 import type { Asked } from './redirect.ts';
 import { continues, findLeft, type Left, rangeAfter, saveBody, strongValidator } from './save.ts';
@@ -279,7 +280,8 @@ class Fetch {
 }
 
 function openExchange(options: FetchOptions, limits: Limits, clock: Clock): Exchange {
-  const { proxy, ca, insecure, dial = dialTcp } = options;
+  const { proxy, ca, insecure } = options;
+  const dial: Dial = options.dial ?? ((to, signal) => dialDirect(to, limits.connectMs, signal));
   const asked = proxy === undefined ? undefined : parseHttpUrl(proxy);
   if (asked?.scheme === 'https') {
     throw new HoplineError('USAGE_INVALID', 'a proxy is spoken to over http: expected HOST:PORT');

@@ -7,8 +7,8 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
-import { fieldValue } from './conditions.ts';
 import type { RawFields } from './exchange.ts';
+import { fieldValue } from './fields.ts';
 import { type HttpUrl, parseHttpUrl } from './http-url.ts';
 
 /** The part of a request that a redirect may change. */

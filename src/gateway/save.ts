@@ -13,8 +13,9 @@ import { availableDigests } from '../io/digest.ts';
 import { contentOf, readBooks } from '../io/disk/journal.ts';
 import { journalPath, partName } from '../io/disk/names.ts';
 import type { Content, Reservation, Target } from '../io/disk/target.ts';
-import { fieldValue, parseDate } from './conditions.ts';
+import { parseDate } from './conditions.ts';
 import type { HttpAnswer, RawFields } from './exchange.ts';
+import { fieldValue } from './fields.ts';
 
 /** The beginning of a file, from an earlier run. */
 export interface Left {

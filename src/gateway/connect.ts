@@ -13,11 +13,11 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
+import { type Address, formatHop } from '../wire/address.ts';
 import type { HttpUrl } from './http-url.ts';
 
 /** Opens a connection to a host and port; ends as soon as the signal aborts. */
-export type Dial = (to: Hop, signal: AbortSignal) => Promise<Duplex>;
+export type Dial = (to: Address, signal: AbortSignal) => Promise<Duplex>;
 
 export interface ConnectOptions {
   readonly clock: Clock;
@@ -32,7 +32,7 @@ export interface ConnectOptions {
   readonly insecure?: boolean | undefined;
 }
 
-interface Server extends Hop {
+interface Server extends Address {
   readonly scheme: 'http' | 'https';
 }
 

@@ -7,10 +7,10 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
-import { type Hop, type Port, parsePort } from '../wire/address.ts';
+import { type Address, type Port, parsePort } from '../wire/address.ts';
 
 /** Its host is in lower case. */
-export interface HttpUrl extends Hop {
+export interface HttpUrl extends Address {
   readonly scheme: 'http' | 'https';
   /** The host, with the port unless it is the scheme's own. */
   readonly authority: string;

@@ -15,6 +15,7 @@ export const maxSeconds = 2 ** 31;
 
 const elements = /(?:[^,"]|"(?:[^"\\]|\\.)*(?:"|$))+/g;
 const directive = /^([!#$%&'*+.^_`|~0-9a-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([!#$%&'*+.^_`|~0-9a-z-]+)))?$/i;
+const leadingToken = /^[!#$%&'*+.^_`|~0-9a-z-]+/i;
 
 /** Reads the lines of a field, joined by commas; undefined has no directives. */
 export function parseDirectives(value: string | undefined): Directives {
@@ -22,7 +23,7 @@ export function parseDirectives(value: string | undefined): Directives {
   for (const element of value?.match(elements) ?? []) {
     const text = element.trim();
     const [, name, quoted, token] = directive.exec(text) ?? [];
-    const key = (name ?? /^[^\s=]*/.exec(text)?.[0] ?? '').toLowerCase();
+    const key = (name ?? leadingToken.exec(text)?.[0] ?? '').toLowerCase();
     if (key === '') continue;
     const argument = name === undefined ? '' : (quoted?.replace(/\\(.)/g, '$1') ?? token);
     found.set(key, found.has(key) ? smaller(found.get(key), argument) : argument);

@@ -85,8 +85,9 @@ export class EntryWriter {
     return { record, bytes: this.#written + tail.length };
   }
 
+  /** Never rejects: what did not get to the disk, the digests will tell. */
   async close(): Promise<void> {
-    await this.#handle.close();
+    await this.#handle.close().catch(() => {});
   }
 
   async discard(): Promise<void> {

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { defaultLimits, type FetchOptions, fetchUrl, HoplineError, type Limits, parseVia, Tunnels } from '../index.ts';
+import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
 import { fieldFlag, methodFlag, readCertificates, readContent } from './fetch-content.ts';
 import { openFetchLog } from './fetch-log.ts';
 import { createFetchReport } from './fetch-report.ts';
@@ -27,6 +28,8 @@ interface FetchFlags {
   readonly deadline?: number;
   readonly connectTimeout?: number;
   readonly idleTimeout?: number;
+  readonly cache: boolean;
+  readonly flush?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
 }
@@ -39,7 +42,7 @@ export function addFetchCommand(program: Command): void {
       'Fetches a URL over HTTP or HTTPS. Text goes to stdout; with -o the content goes into a file, and the same\n' +
         'command goes on with a file that is not whole. A status from 400 on is a failure.',
     )
-    .argument('<URL>', 'http:// or https://; without either, http://')
+    .argument('[URL]', 'http:// or https://; without either, http://')
     .option('-X, --request <METHOD>', 'the method (default: GET, or POST with -d)', methodFlag)
     .option('-I, --head', 'ask for the head alone, as -X HEAD does')
     .option('-d, --data <DATA>', 'content to send; @FILE for what is in a file')
@@ -65,6 +68,8 @@ export function addFetchCommand(program: Command): void {
     .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
     .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.stallMs / 1000})`, secondsFlag)
+    .option('--no-cache', 'neither take the answer from the cache nor store it there')
+    .option('--flush', 'remove what the cache has of the URL, or everything, and fetch nothing')
     .option('-q, --quiet', 'print nothing but content and errors')
     .option('--json', 'print one JSON object a line: head, started, progress, retry, kept, done or error')
     .addHelpText(
@@ -76,13 +81,21 @@ export function addFetchCommand(program: Command): void {
     .action(reportFetch);
 }
 
-async function reportFetch(url: string, flags: FetchFlags): Promise<void> {
+async function reportFetch(url: string | undefined, flags: FetchFlags): Promise<void> {
   try {
-    await runFetch(url, flags);
+    if (flags.flush) await flush(url, flags);
+    else if (url === undefined) throw new HoplineError('USAGE_INVALID', 'fetch needs a URL');
+    else await runFetch(url, flags);
   } catch (error) {
     const json = flags.output === undefined ? process.stderr : process.stdout;
     throw new ExitWith(reportFailure(error, flags.json ? json : undefined));
   }
+}
+
+async function flush(url: string | undefined, { quiet, json }: FetchFlags): Promise<void> {
+  const count = await flushFetchCache(url);
+  if (json) process.stdout.write(`${JSON.stringify({ event: 'flushed', count })}\n`);
+  else if (!quiet) process.stdout.write(`${count} ${count === 1 ? 'answer' : 'answers'} removed\n`);
 }
 
 async function runFetch(url: string, flags: FetchFlags): Promise<void> {
@@ -101,7 +114,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   };
   const { output: path, force, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
   const dial = flags.via && dialThrough(flags.via, limits);
-  const choices = { dial, path, force, follow, proxy, ca, insecure, retry, deadlineMs };
+  const cache = flags.cache ? await openFetchCache(report.say) : undefined;
+  const choices = { cache, dial, path, force, follow, proxy, ca, insecure, retry, deadlineMs };
   const onEvent: FetchOptions['onEvent'] = (event) => {
     log?.event(event);
     report.event(event);
@@ -124,6 +138,7 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
     throw error;
   } finally {
     report.stop();
+    await cache?.close();
     await log?.close();
     end();
   }

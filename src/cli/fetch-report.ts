@@ -18,6 +18,8 @@ type Look = (head: FetchHead, isFinal: boolean) => void;
 export interface FetchReport {
   event(event: FetchEvent): void;
   done(result: FetchResult): void;
+  /** A line of talk. */
+  say(line: string): void;
   stop(): void;
 }
 
@@ -44,6 +46,7 @@ function createJsonReport({ output }: ReportFlags, look: Look): FetchReport {
       print(kind, { code, message, reason, waitMs: event.waitMs });
     },
     done: (result) => print('done', result),
+    say: (message) => print('notice', { message }),
     stop: () => {},
   };
 }
@@ -54,17 +57,20 @@ function createQuietReport(look: Look): FetchReport {
       if (event.kind === 'head') look(event, event.isFinal);
     },
     done: () => {},
+    say: () => {},
     stop: () => {},
   };
 }
 
 function createTextReport({ output }: ReportFlags, look: Look): FetchReport {
   let progress: Progress = noProgress;
+  let verdict: string | undefined;
   // A bar over the content itself would help nobody.
   const isShown = output !== undefined || (process.stderr.isTTY && !process.stdout.isTTY);
   const tell = (event: FetchEvent) => {
     switch (event.kind) {
       case 'head':
+        verdict = event.cache;
         look(event, event.isFinal);
         break;
       case 'started':
@@ -86,8 +92,9 @@ function createTextReport({ output }: ReportFlags, look: Look): FetchReport {
     event: tell,
     done: (result) => {
       progress.stop();
-      if (result.path !== null) process.stdout.write(formatResult(result, result.path));
+      if (result.path !== null) process.stdout.write(formatResult(result, result.path, verdict));
     },
+    say: (line) => progress.say(line),
     stop: () => progress.stop(),
   };
 }
@@ -114,7 +121,7 @@ function refuseBinary({ url, fields, status }: FetchHead): void {
   throw new HoplineError('USAGE_INVALID', `${url} is ${type}, which is not for a terminal: write it to a file with -o`);
 }
 
-function formatResult(result: FetchResult, file: string): string {
+function formatResult(result: FetchResult, file: string, cache: string | undefined): string {
   const { url, size, type, resumedBytes, elapsedMs } = result;
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
   const where = path.relative('', file) || file;
@@ -123,6 +130,7 @@ function formatResult(result: FetchResult, file: string): string {
     ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
     ['type', type?.replaceAll(/[^\x20-\x7e]/g, '?') ?? 'not told'],
+    ...(cache === undefined ? [] : [['cache', cache] as const]),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
   ]);
 }

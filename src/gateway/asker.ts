@@ -9,7 +9,7 @@
 import type { Readable } from 'node:stream';
 import { HoplineError } from '../core/errors.ts';
 import { dropBody } from './body.ts';
-import type { Exchange, HttpAnswer, RawFields } from './exchange.ts';
+import type { Exchange, ExchangeNotes, HttpAnswer, RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
 import { type Asked, followRedirect, isRedirect } from './redirect.ts';
 
@@ -22,13 +22,15 @@ export interface AskerOptions {
   readonly follow?: boolean | undefined;
   readonly signal: AbortSignal;
   /** Called for each answer that is not the last. */
-  readonly onPassed: (asked: Asked, answer: HttpAnswer) => void;
+  readonly onPassed: (answered: Answered) => void;
 }
 
 /** The last answer, and the request that it is to. */
 export interface Answered {
   readonly asked: Asked;
   readonly answer: HttpAnswer;
+  /** What happened on the way. */
+  readonly notes: ExchangeNotes;
 }
 
 export class Asker {
@@ -48,11 +50,12 @@ export class Asker {
     const { follow, onPassed } = this.#options;
     let asked = first;
     for (let redirects = 0; ; redirects += 1) {
-      const answer = await this.#exchangeOne(asked, more);
+      const notes: ExchangeNotes = {};
+      const answer = await this.#exchangeOne(asked, more, notes);
       const { status, fields } = answer;
       const isRetried = mayRetry && passingStatuses.includes(status);
-      if (!isRetried && !(follow && isRedirect(status, fields))) return { asked, answer };
-      onPassed(asked, answer);
+      if (!isRetried && !(follow && isRedirect(status, fields))) return { asked, answer, notes };
+      onPassed({ asked, answer, notes });
       await dropBody(answer);
       if (isRetried) throw statusError(asked.url.href, answer);
       if (redirects === maxRedirects) {
@@ -62,7 +65,7 @@ export class Asker {
     }
   }
 
-  #exchangeOne({ method, url, fields, hasBody }: Asked, more: RawFields): Promise<HttpAnswer> {
+  #exchangeOne({ method, url, fields, hasBody }: Asked, more: RawFields, notes: ExchangeNotes): Promise<HttpAnswer> {
     const { body, signal } = this.#options;
     const sent = [...more, ...fields];
     const addDefault = (name: string, value: string | undefined) => {
@@ -82,7 +85,7 @@ export class Asker {
       ...(hasBody && body ? { length: body.length } : {}),
       client: 'local',
       signal,
-      notes: {},
+      notes,
     });
   }
 }

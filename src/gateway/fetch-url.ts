@@ -17,6 +17,7 @@ import type { Reservation, Target } from '../io/disk/target.ts';
 import { formatHop } from '../wire/address.ts';
 import { type Answered, Asker, passingStatuses, statusError } from './asker.ts';
 import { dropBody, readBody } from './body.ts';
+import type { HttpCache } from './cache/cache.ts';
 import type { Dial } from './connect.ts';
 import { dialDirect } from './dial.ts';
 import { createDirectExchange } from './direct.ts';
@@ -68,6 +69,8 @@ export interface FetchOptions {
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits>;
   readonly clock?: Clock;
+  /** Answers where it may, and stores what comes. @default none */
+  readonly cache?: Pick<HttpCache, 'wrap'> | undefined;
   /** Opens connections. @default TCP */
   readonly dial?: Dial | undefined;
   readonly onEvent?: ((event: FetchEvent) => void) | undefined;
@@ -97,6 +100,8 @@ export interface FetchHead {
   readonly fields: RawFields;
   /** Whether content of this answer goes to `stream`. */
   readonly isStreamed: boolean;
+  /** What the cache did, if one was asked: `hit`, `stale`, `validated`, `miss`, `collapsed` or `bypass`. */
+  readonly cache?: string | undefined;
 }
 
 export interface FetchResult {
@@ -156,7 +161,7 @@ class Fetch {
     this.#limits = { ...defaultLimits, ...options.limits };
     this.#startedMs = clock.now();
     this.#asked = { method: method ?? (hasBody ? 'POST' : 'GET'), url: parseHttpUrl(url), fields, hasBody };
-    const onPassed = (asked: Asked, answer: HttpAnswer) => this.#tellHead(asked, answer, false);
+    const onPassed = (answered: Answered) => this.#tellHead(answered, false);
     this.#asker = new Asker(openExchange(options, this.#limits, clock), { ...options, signal, onPassed });
   }
 
@@ -190,18 +195,19 @@ class Fetch {
     const isStale = left !== undefined && !isWhole(answered.answer) && !continues(answered.answer, left);
     if (isStale) {
       await dropBody(answered.answer);
-      this.#tellHead(answered.asked, answered.answer, false);
+      this.#tellHead(answered, false);
       answered = await this.#asker.ask(this.#asked, [], mayRetry);
     }
     return this.#receive(answered, !isStale && answered.answer.status === 206 ? left : undefined);
   }
 
   /** Puts the content where it belongs. */
-  async #receive({ asked, answer }: Answered, left: Left | undefined): Promise<FetchResult> {
+  async #receive(answered: Answered, left: Left | undefined): Promise<FetchResult> {
+    const { asked, answer } = answered;
     const { status, fields } = answer;
     const target = status >= 200 && status < 300 && status !== 204 ? this.#target : undefined;
     try {
-      this.#tellHead(asked, answer, true, target === undefined);
+      this.#tellHead(answered, true, target === undefined);
     } catch (error) {
       await dropBody(answer);
       throw error;
@@ -265,13 +271,11 @@ class Fetch {
     if (isOver && bytes > 0) this.#tell({ kind: 'kept', bytes });
   }
 
-  #tellHead(
-    { method, url }: Asked,
-    { status, reason, fields }: HttpAnswer,
-    isFinal: boolean,
-    isStreamed = false,
-  ): void {
-    this.#tell({ kind: 'head', isFinal, method, url: url.href, status, reason, fields, isStreamed });
+  #tellHead({ asked, answer, notes }: Answered, isFinal: boolean, isStreamed = false): void {
+    const { status, reason, fields } = answer;
+    const { method, url } = asked;
+    const { cache } = notes;
+    this.#tell({ kind: 'head', isFinal, method, url: url.href, status, reason, fields, isStreamed, cache });
   }
 
   #tell(event: FetchEvent): void {
@@ -280,13 +284,16 @@ class Fetch {
 }
 
 function openExchange(options: FetchOptions, limits: Limits, clock: Clock): Exchange {
-  const { proxy, ca, insecure } = options;
+  const { proxy, ca, insecure, cache, fields = [] } = options;
   const dial: Dial = options.dial ?? ((to, signal) => dialDirect(to, limits.connectMs, signal));
   const asked = proxy === undefined ? undefined : parseHttpUrl(proxy);
   if (asked?.scheme === 'https') {
     throw new HoplineError('USAGE_INVALID', 'a proxy is spoken to over http: expected HOST:PORT');
   }
-  return createDirectExchange({ ...limits, clock, dial, ca, insecure, proxy: asked });
+  const direct = createDirectExchange({ ...limits, clock, dial, ca, insecure, proxy: asked });
+  // Under another Host, an answer is not that of its URL.
+  const isCached = cache !== undefined && fieldValue(fields, 'host') === undefined;
+  return isCached ? cache.wrap(direct) : direct;
 }
 
 function mayPass({ code, reason }: HoplineError): boolean {

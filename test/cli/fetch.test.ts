@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { mainFile, runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 import { makeCertificate, startWebServer } from '../support/web-server.ts';
+
+// Nobody's own cache is touched, nor answers for a port that another run had.
+process.env.HOPLINE_CACHE = mkdtempSync(path.join(tmpdir(), 'hopline-test-'));
+after(() => rmSync(process.env.HOPLINE_CACHE ?? '', { recursive: true, force: true }));
 
 /** Answers with `content`, or the range of it that was asked for, under `etag`; cut short after `cutAt` bytes. */
 function sendFile(request: IncomingMessage, response: ServerResponse, content: Buffer, etag: string, cutAt?: number) {

@@ -18,6 +18,7 @@ export const exitCodes = {
   disk: { code: 8, meaning: 'a disk or the output: full, exists, cannot be written' },
   timeout: { code: 9, meaning: 'a deadline passed' },
   listen: { code: 10, meaning: 'a node cannot listen on its address' },
+  config: { code: 11, meaning: 'a mistake in the configuration file' },
   interrupted: { code: 130, meaning: 'interrupted' },
 } as const;
 
@@ -30,6 +31,7 @@ const checkNode = 'check that a node runs there and speaks to this one';
 
 const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
+  CONFIG_INVALID: { exit: 'config', hint: 'every key is in docs/configuration.md' },
   ROUTE_SYNTAX: { exit: 'route', hint: 'the grammar is in docs/route-file.md' },
   ROUTE_TOO_LONG: { exit: 'route', hint: 'use a shorter route' },
   ROUTE_LOOP: { exit: 'route', hint: 'name each node once' },

@@ -25,7 +25,8 @@ import { memberSources, type PoolMembers, toMembers } from '../pool/sources.ts';
 import type { Address } from '../wire/address.ts';
 
 /** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
-export type PoolCheck = 'node' | 'packet' | 'connect';
+export const poolChecks = ['node', 'packet', 'connect'] as const;
+export type PoolCheck = (typeof poolChecks)[number];
 
 export interface PoolOptions extends PoolMembers {
   /** @default 'round-robin' */
@@ -162,8 +163,7 @@ export class Pools {
       name,
       sources: [...memberSources(options, { clock, log, servers: systemNameServers() }, listed), registered],
       algorithm,
-      // A server of messages has nothing to warm up, and turns are exact.
-      health: check === 'packet' ? { slowStartMs: 0, ...health } : health,
+      health: { ...defaultHealth(check), ...health },
       probe: this.#probes[check],
       maxMembers: limits.maxPoolMembers,
       maxTries: limits.maxPoolTries,
@@ -182,6 +182,12 @@ export class Pools {
       }
     }
   }
+}
+
+/** Where the rule differs from that of other pools. */
+export function defaultHealth(check: PoolCheck): Partial<HealthRule> {
+  // A server of messages has nothing to warm up, and turns are exact.
+  return check === 'packet' ? { slowStartMs: 0 } : {};
 }
 
 /** A pool that comes to be when a server registers. */

@@ -2,7 +2,7 @@
  * The library's public names, and nothing else.
  *
  * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
- * file, `startNode` runs a relay and origin.
+ * file, `startNode` runs a relay and origin, `startService` what a configuration file says.
  */
 
 export type { Reroute } from './client/circuits.ts';
@@ -55,6 +55,8 @@ export type { Algorithm } from './pool/balance.ts';
 export type { HealthRule } from './pool/health.ts';
 export type { Query } from './pool/resolved.ts';
 export type { PoolMembers } from './pool/sources.ts';
+export type { Service } from './service.ts';
+export { startService } from './service.ts';
 export type { BackendText, SiteText } from './site-text.ts';
 export { parseSite } from './site-text.ts';
 export type { Address, Hop, PoolHop, Port } from './wire/address.ts';

@@ -7,6 +7,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../index.ts';
+import { addCheckCommand } from './check-command.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
 import { addGetCommand } from './get-command.ts';
@@ -31,6 +32,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addPutCommand(program);
   addNodeCommand(program);
   addSendCommand(program);
+  addCheckCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
   for (const command of [program, ...program.commands]) {

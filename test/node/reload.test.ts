@@ -157,6 +157,38 @@ test('a server that registered stays, whatever becomes of its pool', async (t) =
   assert.equal(await ask(front, 'PP_1'), 'A');
 });
 
+test('no message fails while the pool that it goes to is reloaded twenty times', async (t) => {
+  const servers = await Promise.all(['one', 'two'].map((id) => start(t, { server: { policy: 'PP_1', id } })));
+  const root = (await makeTempRoot(t)).path;
+  const options = (round: number): NodeOptions => ({
+    listen,
+    root,
+    limits: { maxPoolTries: 1 + (round % 2) },
+    pools: [
+      {
+        name: 'PP_1',
+        members: servers.slice(round % 3 === 0 ? 1 : 0).map(hopOf),
+        algorithm: round % 4 ? 'round-robin' : 'least-in-flight',
+      },
+    ],
+  });
+  const front = await start(t, options(1));
+  let reloads = 0;
+  let sent = 0;
+  const sending = Array.from({ length: 4 }, async () => {
+    const sender = await openSender({ to: hopOf(front) });
+    for (; reloads < 20; sent += 1) await sender.send(createMessage('5', 'PP_1', `message ${sent}`));
+    await sender.close();
+  });
+  for (; reloads < 20; reloads += 1) {
+    const before = sent;
+    await front.reload(options(reloads));
+    await until(() => sent > before + 10);
+  }
+  await Promise.all(sending);
+  assert.deepEqual(front.stats().failures, {});
+});
+
 test('members follow the list, and a pool that is gone is unknown', async (t) => {
   const [one, two] = await Promise.all(['one', 'two'].map((id) => start(t, { server: { policy: 'PP_1', id } })));
   const root = (await makeTempRoot(t)).path;

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import fc from 'fast-check';
 import { limitKeys } from '../../src/config/limits.ts';
 import { defaultLimits, formatConfig, type HoplineError, type Limits, readConfig } from '../../src/index.ts';
 import { makeConfigFile } from '../support/config-file.ts';
+
+const exampleFile = fileURLToPath(new URL('../../fixtures/config/hopline.yaml', import.meta.url));
 
 /** The lines of the error, without the directory that the file is in. */
 async function problemsOf(t: TestContext, text: string): Promise<readonly string[]> {
@@ -259,6 +262,29 @@ test('a file that cannot be read says why', async (t) => {
   await assert.rejects(readConfig(file.path), { code: 'CONFIG_INVALID', message: /larger than 1048576 bytes$/ });
 });
 
+test('whatever is in a file, it is read, or each mistake has a line that the file has', async (t) => {
+  const file = await makeConfigFile(t, '');
+  const example = await readFile(exampleFile, 'utf8');
+  const damaged = fc
+    .tuple(fc.nat(example.length), fc.nat(12), fc.stringMatching(/^[-:{}[\]&*!|>'"%@`#,?\n\t a01~]{0,6}$/))
+    .map(([at, length, text]) => example.slice(0, at) + text + example.slice(at + length));
+  const check = async (text: string) => {
+    await file.write(text);
+    try {
+      await readConfig(file.path);
+    } catch (error) {
+      const { code, problems = [], stack } = error as HoplineError;
+      assert.equal(code, 'CONFIG_INVALID', stack);
+      const lines = text.split('\n').length;
+      for (const problem of problems) {
+        const [, line] = /hopline\.yaml:(\d+):\d+: [^\n]+$/.exec(problem) ?? [];
+        assert.ok(Number(line) >= 1 && Number(line) <= lines, problem);
+      }
+    }
+  };
+  await fc.assert(fc.asyncProperty(fc.oneof(damaged, fc.string(), fc.json()), check), { numRuns: 500 });
+});
+
 test('an empty file is all defaults', async (t) => {
   for (const text of ['', '# nothing\n', '{}']) {
     const { node, log } = await readConfig((await makeConfigFile(t, text)).path);
@@ -351,17 +377,16 @@ test('every limit is a key, with its unit and without, and no two are the same',
 });
 
 test('what is in effect, read as a file, is in effect again', async (t) => {
-  const example = fileURLToPath(new URL('../../fixtures/config/hopline.yaml', import.meta.url));
   const file = await makeConfigFile(t, '');
   const own = `${path.dirname(file.directory)}/hopline-digests`;
   for (const text of [
     '',
     'listen: h:1\nuploads: true\nroot: files\n',
     'policy: {id: x}\nlog: {level: debug}\n',
-    example,
+    exampleFile,
   ]) {
-    if (text !== example) await file.write(text);
-    const effective = await formatConfig(await readConfig(text === example ? example : file.path));
+    if (text !== exampleFile) await file.write(text);
+    const effective = await formatConfig(await readConfig(text === exampleFile ? exampleFile : file.path));
     await file.write(effective.replace('/var/tmp/hopline-digests', own));
     const again = await formatConfig(await readConfig(file.path));
     assert.equal(again, effective.replace('/var/tmp/hopline-digests', own));

@@ -2,7 +2,8 @@
  * The library's public names, and nothing else.
  *
  * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
- * file, `startNode` runs a relay and origin, `fetchUrl` is an HTTP client.
+ * file, `startNode` runs a relay and origin, `startGateway` an HTTP gateway, `startService` what a configuration file says,
+ * `fetchUrl` is an HTTP client.
  */
 
 export type { Reroute } from './client/circuits.ts';
@@ -23,6 +24,10 @@ export type { RoutesOptions } from './client/tunnels.ts';
 export { Tunnels } from './client/tunnels.ts';
 export type { UploadEvent, UploadOptions, UploadResult } from './client/upload.ts';
 export { upload } from './client/upload.ts';
+export type { Config, LogLevel, LogRules, NodeRules } from './config/config.ts';
+export { logLevels } from './config/config.ts';
+export { effectiveConfig } from './config/effective.ts';
+export { formatConfig, readConfig } from './config.ts';
 export type { Clock } from './core/clock.ts';
 export { systemClock } from './core/clock.ts';
 export type { ErrorCode } from './core/errors.ts';
@@ -46,8 +51,9 @@ export { startGateway } from './gateway/start.ts';
 export type { DigestName } from './io/digest.ts';
 export type { Reservation } from './io/disk/target.ts';
 export type { Resolver } from './io/resolve.ts';
-export type { NodeOptions, RunningNode } from './node/listen.ts';
+export type { RunningNode } from './node/listen.ts';
 export { startNode } from './node/listen.ts';
+export type { NodeOptions } from './node/options.ts';
 export type { PolicyServer } from './node/policy-server.ts';
 export type { PoolCheck, PoolOptions } from './node/pools.ts';
 export type { UploadRules } from './node/uploads.ts';
@@ -57,11 +63,14 @@ export type { Algorithm } from './pool/balance.ts';
 export type { HealthRule } from './pool/health.ts';
 export type { Query } from './pool/resolved.ts';
 export type { PoolMembers } from './pool/sources.ts';
+export type { Service } from './service.ts';
+export { startService } from './service.ts';
 export type { BackendText, SiteText } from './site-text.ts';
 export { parseSite } from './site-text.ts';
 export type { Address, Hop, PoolHop, Port } from './wire/address.ts';
 export { describeHop, formatHop, isPoolHop, isPoolName, parseAddress, parseHop, parseListen } from './wire/address.ts';
 export type { MessagePacket } from './wire/packet.ts';
 export { createMessage, parseMessage } from './wire/packet.ts';
+export { parseDuration, parseRate, parseSize } from './wire/quantity.ts';
 export type { Place, Route, RouteOptions, RoutePlan } from './wire/route.ts';
 export { formatRoute, parseRoute, parseVia, preferredRoute } from './wire/route.ts';

@@ -20,6 +20,7 @@ export const exitCodes = {
   listen: { code: 10, meaning: 'a node cannot listen on its address' },
   clientError: { code: 11, meaning: 'a web server answered with a status from 400 to 499' },
   serverError: { code: 12, meaning: 'a web server answered with a status from 500 to 599' },
+  config: { code: 13, meaning: 'a mistake in the configuration file' },
   interrupted: { code: 130, meaning: 'interrupted' },
 } as const;
 
@@ -32,6 +33,7 @@ const checkNode = 'check that a node runs there and speaks to this one, or for f
 
 const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
+  CONFIG_INVALID: { exit: 'config', hint: 'every key is in docs/configuration.md' },
   ROUTE_SYNTAX: { exit: 'route', hint: 'the grammar is in docs/route-file.md' },
   ROUTE_TOO_LONG: { exit: 'route', hint: 'use a shorter route' },
   ROUTE_LOOP: { exit: 'route', hint: 'name each node once' },

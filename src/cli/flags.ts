@@ -1,7 +1,16 @@
 /** How the values of flags are written, with one sentence for each that is not. */
 
 import { InvalidArgumentError } from 'commander';
-import { type Address, isPoolName, type PoolMembers, parseAddress, parseListen } from '../index.ts';
+import {
+  type Address,
+  isPoolName,
+  type PoolMembers,
+  parseAddress,
+  parseDuration,
+  parseListen,
+  parseRate,
+  parseSize,
+} from '../index.ts';
 
 /** HOST:PORT to listen on; port 0 picks one. */
 export function listenFlag(text: string): { readonly host: string; readonly port: number } {
@@ -32,22 +41,17 @@ export function poolFlag(text: string, earlier: readonly PoolMembers[] = []): re
   return [...earlier, { name, members: members.map(addressFlag) }];
 }
 
-/** Seconds, above zero; becomes milliseconds. */
+/** Seconds, or a duration such as `500ms` or `2m`, above zero; becomes milliseconds. */
 export function secondsFlag(text: string): number {
-  const seconds = Number(text);
-  if (text.trim() === '' || !Number.isFinite(seconds) || seconds <= 0 || seconds > 86_400) {
-    throw new InvalidArgumentError('Expected seconds, above 0 and at most 86400.');
-  }
-  return Math.ceil(seconds * 1000);
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms > 0 && ms <= 86_400_000) return ms;
+  throw new InvalidArgumentError('Expected seconds, above 0 and at most 86400.');
 }
-
-const rateUnits = ['', 'K', 'M', 'G', 'T'];
 
 /** Bytes a second: a number, then maybe K, M, G or T, each 1,024 times the one before. */
 export function rateFlag(text: string): number {
-  const [, number = '', unit = ''] = /^(\d+(?:\.\d+)?)([KMGT]?)$/i.exec(text) ?? [];
-  const bytes = Math.round(Number(number) * 1024 ** rateUnits.indexOf(unit.toUpperCase()));
-  if (bytes >= 1024) return bytes;
+  const bytes = parseRate(text);
+  if (bytes !== undefined) return bytes;
   throw new InvalidArgumentError('Expected bytes a second, such as 500K, 10M or 1.5G, at least 1K.');
 }
 
@@ -66,9 +70,8 @@ export function timesFlag(text: string): number {
 
 /** Bytes, maybe with K, M, G or T for powers of 1024. */
 export function bytesFlag(text: string): number {
-  const [, digits, unit = ''] = /^(\d{1,15})([KMGT]?)(?:iB|B)?$/i.exec(text) ?? [];
-  const bytes = Number(digits) * 1024 ** ' KMGT'.indexOf(unit.toUpperCase() || ' ');
-  if (Number.isSafeInteger(bytes) && bytes > 0) return bytes;
+  const bytes = parseSize(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
   throw new InvalidArgumentError('Expected bytes above 0, such as 500000000, 500M or 10G.');
 }
 

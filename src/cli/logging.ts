@@ -1,29 +1,41 @@
 /** The program's log: pino, as JSON lines or as lines for people, always on stderr. */
 
-import type { Logger } from '../index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { Logger, LogRules } from '../index.ts';
 
-export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
-export type LogLevel = (typeof logLevels)[number];
-
-export interface LogOptions {
-  readonly level: LogLevel;
-  readonly json: boolean;
+export interface ProgramLog {
+  /** For the library. */
+  readonly log: Logger;
+  /** From now on, other lines. */
+  set(rules: LogRules): void;
 }
 
-/** Makes the logger that a command hands to the library. */
-export async function createLogger({ level, json }: LogOptions): Promise<Logger> {
+/** Makes the log of a command that runs for long. */
+export async function createLog(rules: LogRules): Promise<ProgramLog> {
   // Loaded here, since only a node logs and every other command would wait for it.
   const { pino } = await import('pino');
-  const options = {
-    level,
-    base: null,
-    timestamp: () => `,"time":"${new Date().toISOString()}"`,
-    formatters: { level: (label: string) => ({ level: label }) },
+  const open = ({ level, format }: LogRules): Logger => {
+    const options = {
+      level,
+      base: null,
+      timestamp: () => `,"time":"${new Date().toISOString()}"`,
+      formatters: { level: (label: string) => ({ level: label }) },
+    };
+    if (format === 'json') return pino(options, pino.destination({ dest: 2, sync: true }));
+    return pino(options, { write: writeLine });
   };
-  const log: Logger = json
-    ? pino(options, pino.destination({ dest: 2, sync: true }))
-    : pino(options, { write: writeLine });
-  return log;
+  let current = { rules, logger: open(rules) };
+  return {
+    log: {
+      debug: (fields, message) => current.logger.debug(fields, message),
+      info: (fields, message) => current.logger.info(fields, message),
+      warn: (fields, message) => current.logger.warn(fields, message),
+      error: (fields, message) => current.logger.error(fields, message),
+    },
+    set: (next) => {
+      if (!isDeepStrictEqual(next, current.rules)) current = { rules: next, logger: open(next) };
+    },
+  };
 }
 
 function writeLine(line: string): void {

@@ -8,6 +8,7 @@
 import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../index.ts';
 import { addCacheCommand } from './cache-command.ts';
+import { addCheckCommand } from './check-command.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
 import { addFetchCommand } from './fetch-command.ts';
@@ -35,6 +36,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addSendCommand(program);
   addCacheCommand(program);
   addFetchCommand(program);
+  addCheckCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {

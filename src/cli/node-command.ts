@@ -1,47 +1,23 @@
 /** `hopline node`: runs a relay and origin until it is told to stop. */
 
+import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import {
-  type Address,
+  asHoplineError,
+  type Config,
   defaultLimits,
   formatHop,
   HoplineError,
-  type Limits,
-  type NodeOptions,
-  type PoolMembers,
+  logLevels,
+  type NodeRules,
   parseListen,
-  startNode,
-  type UploadRules,
+  startService,
 } from '../index.ts';
 import { addressesFlag, bytesFlag, countFlag, listenFlag, listFlag, poolFlag, rateFlag, secondsFlag } from './flags.ts';
-import { createLogger, type LogLevel, logLevels } from './logging.ts';
+import { createLog } from './logging.ts';
+import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { openPrompts } from './prompt.ts';
-import { isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
-
-interface NodeFlags {
-  readonly listen?: { readonly host: string; readonly port: number };
-  readonly root: string;
-  readonly next?: readonly string[];
-  readonly pool?: readonly PoolMembers[];
-  readonly writable?: boolean;
-  readonly force?: boolean;
-  readonly maxUpload?: number;
-  readonly policy?: string;
-  readonly id?: string;
-  readonly register?: readonly Address[];
-  readonly registerFrom?: readonly string[];
-  readonly maxPayload?: number;
-  readonly workers?: number;
-  readonly digestCache?: string;
-  readonly limitRate?: number;
-  readonly limitRateTotal?: number;
-  readonly maxConnections?: number;
-  readonly idleTimeout?: number;
-  readonly grace?: number;
-  readonly kernel: boolean;
-  readonly logLevel: LogLevel;
-  readonly json?: boolean;
-}
+import { isReloadMessage, isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
 
 export function addNodeCommand(program: Command): void {
   program
@@ -49,10 +25,11 @@ export function addNodeCommand(program: Command): void {
     .summary('run a node: relay or origin, as each request asks')
     .description(
       'Runs a node. For each request it is a relay, if the route goes on, or the origin, if the route ends here.\n' +
-        'Without --listen it asks for IP and PORT, a line each.',
+        'Without --listen, or a file that says it, it asks for IP and PORT, a line each.',
     )
+    .option('--config <FILE>', 'a configuration file, read again at SIGHUP; flags beside it take the place of its keys')
     .option('--listen <HOST:PORT>', 'where to listen; port 0 picks a free one', listenFlag)
-    .option('--root <DIR>', 'the directory whose files are served', '.')
+    .option('--root <DIR>', 'the directory whose files are served (default: .)')
     .option(
       '--next <RULE>',
       'where legs may go on to: any, a CIDR, an address or a host, then maybe :PORT or :LOW-HIGH; repeatable. ' +
@@ -92,11 +69,12 @@ export function addNodeCommand(program: Command): void {
       secondsFlag,
     )
     .option('--no-kernel', 'pass bytes through this process, never inside the kernel; also HOPLINE_KERNEL=off')
-    .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr').choices(logLevels).default('info'))
+    .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr (default: info)').choices(logLevels))
     .option('--json', 'log as JSON lines')
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
+        '  $ hopline node --config hopline.yaml\n' +
         '  $ hopline node --listen 10.0.0.2:7001 --root ./incoming --writable --max-upload 10G\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001\n' +
         '  $ hopline node --listen 0.0.0.0:7001 --pool eu-files=10.0.1.5:7001,10.0.1.6:7001\n' +
@@ -108,56 +86,73 @@ export function addNodeCommand(program: Command): void {
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
-  const uploads = uploadRules(flags);
-  const listen = flags.listen ?? (await askListen());
-  if ((flags.workers ?? 1) > 1 && !isWorker) {
-    return runWorkers(flags.workers ?? 1, formatHop(listen), printListening, stopRequested);
-  }
-  const limits: Partial<Limits> = {
-    ...(flags.maxConnections === undefined ? {} : { maxConnections: flags.maxConnections }),
-    ...(flags.maxPayload === undefined ? {} : { maxPayloadBytes: flags.maxPayload }),
-    ...(flags.idleTimeout === undefined ? {} : { idleMs: flags.idleTimeout }),
-    ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
+  const { node, log: logRules } = await readNodeConfig(flags);
+  const listen = node.listen ?? (await askListen());
+  const read = async () => {
+    const next = await readNodeConfig(flags);
+    return { ...next, node: { listen, ...next.node } };
   };
-  const kernel = flags.kernel && process.env.HOPLINE_KERNEL !== 'off';
-  const log = await createLogger({ level: flags.logLevel, json: flags.json ?? false });
-  const store = flags.digestCache === undefined ? {} : { digestCache: flags.digestCache };
-  const node = await startNode({
-    listen,
-    root: flags.root,
-    next: flags.next ?? [],
-    pools: flags.pool,
-    ...store,
-    limitRate: flags.limitRate,
-    limitRateTotal: flags.limitRateTotal,
-    uploads,
-    ...packetOptions(flags),
-    limits,
-    kernel,
-    log,
-  }).finally(() => {
+  const workers = flags.workers ?? 1;
+  if (workers > 1 && !isWorker) {
+    const hangups = flags.config === undefined ? undefined : { isValid: () => isReloadable(read, listen) };
+    return runWorkers(workers, formatHop(listen), printListening, stopRequested, hangups);
+  }
+  const { log, set: setLog } = await createLog(logRules);
+  const service = await startService({ node: { ...node, listen }, log: logRules }, { log }).finally(() => {
     // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
     process.channel?.unref();
   });
+  const reload = async () => {
+    try {
+      const next = await read();
+      const changed = await service.reload(next);
+      setLog(next.log);
+      log.info(
+        { changed },
+        changed.length > 0 ? 'configuration reloaded' : 'configuration read again: nothing changed',
+      );
+    } catch (error) {
+      for (const problem of problemsOf(error)) log.error({}, `${refused}: ${problem}`);
+    }
+  };
+  const endReloads = flags.config === undefined ? () => {} : onReload(() => void reload());
   const announce = isWorker ? reportListening : printListening;
-  announce(formatHop(node.address));
+  announce(formatHop(service.node.address));
   await stopRequested();
-  const hurry = stopRequested().then(() => node.close({ graceMs: 0 }));
-  await Promise.race([node.close(), hurry]);
+  const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
+  await Promise.race([service.close(), hurry]);
+  endReloads();
 }
 
-function uploadRules({ writable, force, maxUpload }: NodeFlags): UploadRules | undefined {
-  if (writable) return { force, maxBytes: maxUpload };
-  if (!force && maxUpload === undefined) return undefined;
-  throw new HoplineError('USAGE_INVALID', `${force ? '--force' : '--max-upload'} goes with --writable`);
+/** Whether workers can take the configuration; says why, if not. They cannot tell another `listen`: theirs is this process's. */
+async function isReloadable(read: () => Promise<Config>, listen: NodeRules['listen']): Promise<boolean> {
+  try {
+    const { node } = await read();
+    if (isDeepStrictEqual(node.listen, listen)) return true;
+    throw new HoplineError(
+      'CONFIG_INVALID',
+      'listen: read another value, expected the one from the start; needs a restart',
+    );
+  } catch (error) {
+    for (const problem of problemsOf(error)) process.stderr.write(`hopline: ${refused}: ${problem}\n`);
+    return false;
+  }
 }
 
-/** Workers take no registrations: each would know other servers. */
-function packetOptions({ policy, id, register, registerFrom = [] }: NodeFlags): Partial<NodeOptions> {
-  const from = { registerFrom: isWorker ? false : registerFrom } as const;
-  if (policy !== undefined) return { ...from, server: { policy, id, register } };
-  if (id === undefined && register === undefined) return from;
-  throw new HoplineError('USAGE_INVALID', '--id and --register are for a server: say which --policy');
+const refused = 'configuration refused, the old one goes on';
+
+function problemsOf(error: unknown): readonly string[] {
+  const { message, problems = [message] } = asHoplineError(error);
+  return problems;
+}
+
+/** Calls `reload` at each SIGHUP; in a worker, whenever the process that started it says so. The function returned ends that. */
+function onReload(reload: () => void): () => void {
+  // A worker leaves SIGHUP, which the whole group may get, to the process that started it.
+  const hangup = () => isWorker || reload();
+  const hear = (message: unknown) => isReloadMessage(message) && reload();
+  process.on('SIGHUP', hangup).on('message', hear);
+  return () => process.off('SIGHUP', hangup).off('message', hear);
 }
 
 function printListening(address: string): void {

@@ -19,11 +19,12 @@ export function reportFailure(failure: unknown, json?: NodeJS.WritableStream): n
   const error = asHoplineError(failure);
   const exitCode = exitCodeOf(error.code);
   if (json) {
-    const { code, message, hop, reason } = error;
-    const fields = { event: 'error', code, message, hop, reason, hint: hintFor(code), exitCode };
+    const { code, message, hop, reason, problems } = error;
+    const fields = { event: 'error', code, message, hop, reason, problems, hint: hintFor(code), exitCode };
     json.write(`${JSON.stringify(fields)}\n`);
   } else {
-    process.stderr.write(`hopline: ${error.message}\n  hint: ${hintFor(error.code)}\n`);
+    for (const line of error.problems ?? [error.message]) process.stderr.write(`hopline: ${line}\n`);
+    process.stderr.write(`  hint: ${hintFor(error.code)}\n`);
   }
   return exitCode;
 }

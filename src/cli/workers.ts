@@ -11,19 +11,22 @@ import { once } from 'node:events';
 import { ExitWith } from './report.ts';
 
 const stopMessage = 'stop';
+const reloadMessage = 'reload';
 
 /** Whether this process is one of several. */
 export const isWorker = cluster.isWorker;
 
 /**
  * Runs `count` workers with this process's own arguments and `listen` added, until `stopRequested` settles; a second
- * time hurries them. `announce` is called once, with what the first worker says it listens on.
+ * time hurries them. `announce` is called once, with what the first worker says it listens on. With `hangups`, each
+ * SIGHUP is passed on, unless the configuration is not valid by then.
  */
 export async function runWorkers(
   count: number,
   listen: string,
   announce: (address: string) => void,
   stopRequested: () => Promise<void>,
+  hangups?: { readonly isValid: () => Promise<boolean> },
 ): Promise<void> {
   // Port 0 is picked once: the socket is this process's, and the workers share it.
   // They accept from it themselves: a connection that is handed to a worker while that begins to listen can be lost.
@@ -37,7 +40,7 @@ export async function runWorkers(
     process.stderr.write(`hopline: worker ${dead.process.pid} ended (${dead.process.exitCode}); starting another\n`);
     startWorker(workers).then(
       // It hears nothing before it listens, and by then the others may have been told to stop.
-      () => isStopping && tellAll(workers),
+      () => isStopping && tellAll(workers, stopMessage),
       () => process.stderr.write('hopline: the new worker did not start\n'),
     );
   });
@@ -46,14 +49,17 @@ export async function runWorkers(
     for (let index = 1; index < count; index += 1) await startWorker(workers);
   } catch (error) {
     isStopping = true;
-    tellAll(workers);
+    tellAll(workers, stopMessage);
     throw error;
   }
+  const passOn = () => void hangups?.isValid().then((valid) => valid && tellAll(workers, reloadMessage));
+  if (hangups) process.on('SIGHUP', passOn);
   await stopRequested();
+  process.off('SIGHUP', passOn);
   isStopping = true;
   const ended = Promise.all([...workers].map((worker) => once(worker, 'exit')));
-  tellAll(workers);
-  void stopRequested().then(() => tellAll(workers));
+  tellAll(workers, stopMessage);
+  void stopRequested().then(() => tellAll(workers, stopMessage));
   await ended;
 }
 
@@ -65,6 +71,11 @@ export function reportListening(address: string): void {
 /** Whether a message from the process that started this worker asks it to stop. */
 export function isStopMessage(message: unknown): boolean {
   return message === stopMessage;
+}
+
+/** Whether it asks it to read its configuration again. */
+export function isReloadMessage(message: unknown): boolean {
+  return message === reloadMessage;
 }
 
 /** Starts one worker; resolves to its address. Throws with its exit code if it ends before it listens. */
@@ -82,6 +93,6 @@ async function startWorker(workers: Set<Worker>): Promise<string> {
   return started;
 }
 
-function tellAll(workers: ReadonlySet<Worker>): void {
-  for (const worker of workers) if (worker.isConnected()) worker.send(stopMessage);
+function tellAll(workers: ReadonlySet<Worker>, message: string): void {
+  for (const worker of workers) if (worker.isConnected()) worker.send(message);
 }

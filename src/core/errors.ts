@@ -15,6 +15,7 @@
 export const errorCodes = [
   // The user: what was asked for is not well formed.
   'USAGE_INVALID',
+  'CONFIG_INVALID',
   'ROUTE_SYNTAX',
   'ROUTE_TOO_LONG',
   'ROUTE_LOOP',
@@ -76,6 +77,8 @@ export interface ErrorDetails {
   readonly hop?: number;
   /** The operating system's own code for the failure, such as `ECONNREFUSED`. */
   readonly reason?: string;
+  /** Every problem that was found, where there may be several: a line each, the first one in the message. */
+  readonly problems?: readonly string[];
   readonly cause?: unknown;
 }
 
@@ -85,12 +88,14 @@ export class HoplineError extends Error {
   readonly code: ErrorCode;
   readonly hop?: number;
   readonly reason?: string;
+  readonly problems?: readonly string[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     if (details.hop !== undefined) this.hop = details.hop;
     if (details.reason !== undefined) this.reason = details.reason;
+    if (details.problems !== undefined) this.problems = details.problems;
   }
 }
 

@@ -39,6 +39,8 @@ export interface NodeContext {
   readonly setUserTimeout: SetUserTimeout | undefined;
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */
   readonly traces: Set<string>;
+  /** Whether a server may register from this address. */
+  readonly mayRegister: (address: string) => boolean;
   /** Whether dialling this address and port would reach the node itself. */
   readonly isSelf: (address: string, port: number) => boolean;
   /** Those that a hop of a route, or a policy, may name. */

@@ -8,6 +8,7 @@
  * Documentation: docs/pools.md
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
@@ -15,15 +16,17 @@ import type { Logger } from '../core/log.ts';
 import type { Algorithm } from '../pool/balance.ts';
 import type { Probe } from '../pool/checks.ts';
 import type { HealthRule } from '../pool/health.ts';
+import { ListedMembers } from '../pool/listed.ts';
 import { nameMember } from '../pool/member.ts';
 import { Pool } from '../pool/pool.ts';
 import { RegisteredMembers } from '../pool/registered.ts';
 import { systemNameServers } from '../pool/resolved.ts';
-import { memberSources, type PoolMembers } from '../pool/sources.ts';
+import { memberSources, type PoolMembers, toMembers } from '../pool/sources.ts';
 import type { Address } from '../wire/address.ts';
 
 /** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
-export type PoolCheck = 'node' | 'packet' | 'connect';
+export const poolChecks = ['node', 'packet', 'connect'] as const;
+export type PoolCheck = (typeof poolChecks)[number];
 
 export interface PoolOptions extends PoolMembers {
   /** @default 'round-robin' */
@@ -35,9 +38,8 @@ export interface PoolOptions extends PoolMembers {
   readonly check?: PoolCheck | undefined;
 }
 
+/** All are asked for whenever they are needed: they may change. */
 export interface PoolsOptions {
-  readonly configured: readonly PoolOptions[];
-  readonly probes: Readonly<Record<PoolCheck, Probe>>;
   readonly mayRegister: (address: string) => boolean;
   /** Whether dialling this address and port would reach the node itself. */
   readonly isSelf: (address: string, port: number) => boolean;
@@ -52,6 +54,14 @@ export interface NamedPool {
   readonly registered: RegisteredMembers;
 }
 
+interface OwnPool extends NamedPool {
+  /** What the pool was made of. */
+  readonly options: PoolOptions;
+  readonly maxMembers: number;
+  readonly maxTries: number;
+  readonly listed: ListedMembers;
+}
+
 /** Throws `USAGE_INVALID` for two pools of one name. */
 export function checkPools(configured: readonly PoolOptions[]): void {
   const names = new Set<string>();
@@ -64,11 +74,28 @@ export function checkPools(configured: readonly PoolOptions[]): void {
 
 export class Pools {
   readonly #options: PoolsOptions;
-  readonly #pools = new Map<string, NamedPool>();
+  readonly #probes: Readonly<Record<PoolCheck, Probe>>;
+  readonly #pools = new Map<string, OwnPool>();
+  /** Pools that have been given up, until nothing of them is left. */
+  readonly #closing = new Set<Promise<void>>();
 
-  constructor(options: PoolsOptions) {
+  constructor(options: PoolsOptions, probes: Readonly<Record<PoolCheck, Probe>>) {
     this.#options = options;
-    for (const pool of options.configured) this.#add(pool);
+    this.#probes = probes;
+  }
+
+  /**
+   * Makes these the pools that are configured, in place of those before. One whose definition has not changed, but for
+   * its members, goes on; registered members stay in any case.
+   */
+  configure(configured: readonly PoolOptions[]): void {
+    const names = new Set(configured.map(({ name }) => name));
+    for (const [name, { registered }] of [...this.#pools]) {
+      if (names.has(name)) continue;
+      if (registered.size > 0) this.#set(unconfigured(name));
+      else this.#retire(name);
+    }
+    for (const options of configured) this.#set(options);
   }
 
   find(name: string): NamedPool | undefined {
@@ -94,34 +121,55 @@ export class Pools {
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.#pools.values()].map(({ pool }) => pool.close()));
+    for (const name of [...this.#pools.keys()]) this.#retire(name);
+    await Promise.all(this.#closing);
   }
 
   #create(name: string): NamedPool {
     const { maxPools } = this.#options.limits;
     if (this.#pools.size >= maxPools) throw denied(`the node has its ${maxPools} pools already`);
-    return this.#add({ name, check: 'packet' });
+    return this.#set(unconfigured(name));
   }
 
-  #add(options: PoolOptions): NamedPool {
-    const { name, algorithm, hashBy = 'file', health, check = 'node' } = options;
-    const { probes, limits, clock, log } = this.#options;
-    const registered = new RegisteredMembers();
-    const pool = new Pool({
+  #set(options: PoolOptions): NamedPool {
+    const { name, hashBy = 'file' } = options;
+    const { maxPoolMembers: maxMembers, maxPoolTries: maxTries } = this.#options.limits;
+    const known = this.#pools.get(name);
+    const listed = known?.listed ?? new ListedMembers();
+    const registered = known?.registered ?? new RegisteredMembers();
+    listed.set(toMembers(options.members ?? []));
+    const isSame = isDeepStrictEqual({ ...known?.options, members: 0 }, { ...options, members: 0 });
+    if (known && isSame && known.maxMembers === maxMembers && known.maxTries === maxTries) return known;
+    this.#retire(name);
+    const pool = this.#createPool(options, listed, registered);
+    const named = { pool, hashBy, registered, options, maxMembers, maxTries, listed };
+    this.#pools.set(name, named);
+    return named;
+  }
+
+  /** Forgets a pool; what is under way there goes on. */
+  #retire(name: string): void {
+    const known = this.#pools.get(name);
+    if (!known) return;
+    const closing = known.pool.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+    this.#pools.delete(name);
+  }
+
+  #createPool(options: PoolOptions, listed: ListedMembers, registered: RegisteredMembers): Pool {
+    const { name, algorithm, health, check = 'node' } = options;
+    const { limits, clock, log } = this.#options;
+    return new Pool({
       name,
-      sources: [...memberSources(options, { clock, log, servers: systemNameServers() }), registered],
+      sources: [...memberSources(options, { clock, log, servers: systemNameServers() }, listed), registered],
       algorithm,
-      // A server of messages has nothing to warm up, and turns are exact.
-      health: check === 'packet' ? { slowStartMs: 0, ...health } : health,
-      probe: probes[check],
+      health: { ...defaultHealth(check), ...health },
+      probe: this.#probes[check],
       maxMembers: limits.maxPoolMembers,
       maxTries: limits.maxPoolTries,
       clock,
       log,
     });
-    const named = { pool, hashBy, registered };
-    this.#pools.set(name, named);
-    return named;
   }
 
   /** Servers that have been down for long are not waited for any more. */
@@ -134,6 +182,17 @@ export class Pools {
       }
     }
   }
+}
+
+/** Where the rule differs from that of other pools. */
+export function defaultHealth(check: PoolCheck): Partial<HealthRule> {
+  // A server of messages has nothing to warm up, and turns are exact.
+  return check === 'packet' ? { slowStartMs: 0 } : {};
+}
+
+/** A pool that comes to be when a server registers. */
+function unconfigured(name: string): PoolOptions {
+  return { name, check: 'packet' };
 }
 
 function denied(why: string): HoplineError {

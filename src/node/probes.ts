@@ -18,21 +18,22 @@ export interface ProbesOptions {
   readonly clock: Clock;
   readonly resolve: Resolver;
   readonly setUserTimeout: SetUserTimeout | undefined;
-  /** Whether a server takes packets. */
-  readonly packet: Probe;
 }
 
-export function createProbes(options: ProbesOptions): Readonly<Record<PoolCheck, Probe>> {
-  const { limits, clock, resolve, setUserTimeout, packet } = options;
-  const { answerMs: connectMs, idleMs, maxBlockBytes, maxHeaderBytes } = limits;
-  const reach = { clock, resolve, setUserTimeout, connectMs, idleMs, maxBlockBytes };
+/** `packet` finds out whether a server takes packets. Limits are asked for at each check: they may change. */
+export function createProbes(options: ProbesOptions, packet: Probe): Readonly<Record<PoolCheck, Probe>> {
+  const reach = (signal: AbortSignal) => {
+    const { limits, clock, resolve, setUserTimeout } = options;
+    const { answerMs: connectMs, idleMs, maxBlockBytes } = limits;
+    return { clock, resolve, setUserTimeout, connectMs, idleMs, maxBlockBytes, signal };
+  };
   return {
     packet,
     node: async ({ hop }, signal) => {
-      await pingNode(hop, { ...reach, maxHeaderBytes, signal });
+      await pingNode(hop, { ...reach(signal), maxHeaderBytes: options.limits.maxHeaderBytes });
     },
     connect: async ({ hop }, signal) => {
-      const leg = await reachHop(hop, { ...reach, signal });
+      const leg = await reachHop(hop, reach(signal));
       leg.destroy();
       await leg.closed;
     },

@@ -15,12 +15,16 @@ export interface RateOptions {
   readonly limitRateTotal?: number | undefined;
 }
 
+/** Throws `USAGE_INVALID` for a rate that is not one. */
+export function checkRates({ limitRate, limitRateTotal }: RateOptions): void {
+  for (const rate of [limitRate, limitRateTotal]) if (rate !== undefined) checkRate(rate);
+}
+
 /** What makes the limits of a new circuit; it gives undefined where nothing is limited. Throws `USAGE_INVALID`. */
 export function createRates({ limitRate, limitRateTotal }: RateOptions, clock: Clock): () => Rates | undefined {
   const limitTotal = () => (limitRateTotal === undefined ? undefined : new RateLimit(limitRateTotal, clock));
   const total = { forward: limitTotal(), back: limitTotal() };
   if (limitRate === undefined) return () => (limitRateTotal === undefined ? undefined : total);
-  checkRate(limitRate);
   return () => ({
     forward: new RateLimit(limitRate, clock, total.forward),
     back: new RateLimit(limitRate, clock, total.back),

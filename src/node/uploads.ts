@@ -49,14 +49,17 @@ export class Uploads {
   readonly calls: DiskCalls;
   readonly #limits: Limits;
   readonly #clock: Clock;
-  readonly #holders = new Map<string, Holder>();
-  readonly #finished = new Map<string, Finished>();
+  readonly #holders: Map<string, Holder>;
+  readonly #finished: Map<string, Finished>;
 
-  constructor(rules: UploadRules | undefined, limits: Limits, clock: Clock) {
+  /** With `earlier`, what that has claimed stays claimed, and the other way round. */
+  constructor(rules: UploadRules | undefined, limits: Limits, clock: Clock, earlier?: Uploads) {
     this.rules = rules;
     this.calls = rules ? loadDiskCalls() : {};
     this.#limits = limits;
     this.#clock = clock;
+    this.#holders = earlier ? earlier.#holders : new Map();
+    this.#finished = earlier ? earlier.#finished : new Map();
   }
 
   /**

@@ -33,14 +33,16 @@ export class RegisteredMembers implements MemberSource {
   watch(report: (members: readonly Member[]) => void, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return Promise.resolve();
     this.#watchers.add(report);
-    report([...this.#members.values()]);
-    return new Promise((resolve) => {
+    const watching = new Promise<void>((resolve) => {
       const stop = () => {
         this.#watchers.delete(report);
         resolve();
       };
       signal.addEventListener('abort', stop, { once: true });
     });
+    // Whoever wants to know the members once ends the watch from within.
+    report([...this.#members.values()]);
+    return watching;
   }
 
   #report(): void {

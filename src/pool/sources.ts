@@ -6,8 +6,8 @@
  */
 
 import type { Address } from '../wire/address.ts';
-import { listedMembers } from './listed.ts';
-import type { MemberSource } from './member.ts';
+import { ListedMembers } from './listed.ts';
+import type { Member, MemberSource } from './member.ts';
 import { type Query, type ResolvedOptions, resolvedMembers } from './resolved.ts';
 
 export interface PoolMembers {
@@ -19,10 +19,16 @@ export interface PoolMembers {
   readonly dns?: readonly Query[] | undefined;
 }
 
+/** With `listed`, that is what the members that are written down are read from. */
 export function memberSources(
   { members = [], dns = [] }: Omit<PoolMembers, 'name'>,
   options: ResolvedOptions,
+  listed = new ListedMembers(toMembers(members)),
 ): MemberSource[] {
-  const listed = members.map(({ host, port, weight = 1, priority = 0 }) => ({ hop: { host, port }, weight, priority }));
-  return [listedMembers(listed), ...dns.map((query) => resolvedMembers(query, options))];
+  return [listed, ...dns.map((query) => resolvedMembers(query, options))];
+}
+
+/** Members as they are written, with what was left out. */
+export function toMembers(members: NonNullable<PoolMembers['members']>): Member[] {
+  return members.map(({ host, port, weight = 1, priority = 0 }) => ({ hop: { host, port }, weight, priority }));
 }

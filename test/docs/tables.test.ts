@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { exitCodeOf, exitCodes, hintFor } from '../../src/cli/exit.ts';
-import { defaultLimits, errorCodes } from '../../src/index.ts';
+import { defaultLimits, effectiveConfig, errorCodes } from '../../src/index.ts';
+import type { Port } from '../../src/wire/address.ts';
 import { wireCodes } from '../../src/wire/refusal.ts';
 
 const repository = new URL('../../', import.meta.url);
@@ -36,6 +39,60 @@ test('docs/exit-codes.md lists every exit code and every error code with its hin
   const listed = rows.filter(([key]) => key?.startsWith('`')).map(([key, exit, , hint]) => [key, exit, hint]);
   const due = errorCodes.map((code) => [`\`${code}\``, String(exitCodeOf(code)), hintFor(code)]);
   assert.deepEqual(listed, due);
+});
+
+interface KeySchema {
+  readonly description?: string;
+  readonly properties?: Readonly<Record<string, KeySchema>>;
+  readonly items?: KeySchema;
+  readonly anyOf?: readonly KeySchema[];
+  readonly additionalProperties?: KeySchema | boolean;
+}
+
+/** The keys of a schema, as the documentation names them, with what they mean; all limits are one. */
+function keysOf(schema: KeySchema, above = ''): (readonly [key: string, meaning: string | undefined])[] {
+  return [schema, ...(schema.anyOf ?? [])].flatMap(({ properties = {}, items, additionalProperties: named }) => [
+    ...Object.entries(properties).flatMap(([name, value]) => {
+      const key = above === '' ? name : `${above}.${name}`;
+      return [[key, value.description] as const, ...(key === 'limits' ? [] : keysOf(value, key))];
+    }),
+    ...(items ? keysOf(items, `${above}[]`) : []),
+    ...(typeof named === 'object' ? keysOf(named, `${above}.NAME`) : []),
+  ]);
+}
+
+test('docs/configuration.md lists every key with what it means', async () => {
+  const schema = JSON.parse(await readFile(new URL('docs/hopline.schema.json', repository), 'utf8')) as KeySchema;
+  const rows = (await readRows('docs/configuration.md')).filter((row) => row.length === 4 && row[0] !== 'key');
+  const listed = rows
+    .filter(([key]) => key?.startsWith('`'))
+    .map(([key = '', , , meaning]) => [key.slice(1, -1), meaning]);
+  assert.deepEqual(listed, keysOf(schema));
+});
+
+test('docs/configuration.md tells the defaults of pools and of the log', async () => {
+  const rows = await readRows('docs/configuration.md');
+  const pools = [{ name: 'NAME', members: [{ host: 'a', port: 1 as Port, weight: 2 }] }];
+  const effective = effectiveConfig({ node: { pools }, log: { level: 'info', format: 'text' } });
+  const { pools: shown, log } = effective as { pools: { NAME: { algorithm: string; health: object } }; log: object };
+  const due = [
+    ['pools.NAME.algorithm', shown.NAME.algorithm],
+    ...Object.entries(shown.NAME.health).map(([key, value]) => [`pools.NAME.health.${key}`, value]),
+    ...Object.entries(log).map(([key, value]) => [`log.${key}`, value]),
+  ];
+  for (const [key, value] of due) {
+    assert.equal(rows.find(([first]) => first === `\`${key}\``)?.[2], String(value), key);
+  }
+});
+
+test('docs/hopline.schema.json is what the definitions of the configuration say', async () => {
+  const stored = JSON.parse(await readFile(new URL('docs/hopline.schema.json', repository), 'utf8'));
+  const tool = fileURLToPath(new URL('tools/config-schema.mjs', repository));
+  const made = execFileSync(process.execPath, ['--import', 'tsx', tool], {
+    cwd: fileURLToPath(repository),
+    encoding: 'utf8',
+  });
+  assert.deepEqual(JSON.parse(made), stored, 'run `npm run schema`');
 });
 
 test('docs/protocol.md lists every code that a refusal may carry', async () => {

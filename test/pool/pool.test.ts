@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/log.ts';
-import { listedMembers } from '../../src/pool/listed.ts';
+import { ListedMembers } from '../../src/pool/listed.ts';
 import type { Member } from '../../src/pool/member.ts';
 import { Pool, type PoolSetup } from '../../src/pool/pool.ts';
 import { RegisteredMembers } from '../../src/pool/registered.ts';
@@ -40,7 +40,7 @@ function makePool(t: TestContext, members: readonly Member[], options: Partial<P
   };
   const pool = new Pool({
     name: 'test',
-    sources: [listedMembers(members)],
+    sources: [new ListedMembers(members)],
     health: { jitter: 0, slowStartMs: 0 },
     probe: (member) => {
       checks.push(numberOf(member));
@@ -249,7 +249,7 @@ test('a member that is named twice, by one source or two, is one; too many are l
   const registered = new RegisteredMembers();
   registered.add(makeMember(1));
   registered.add(makeMember(9, { hop: { host: 'EXAMPLE.org', port: 80 as Port } }));
-  const sources = [listedMembers([...three, makeMember(2)]), registered];
+  const sources = [new ListedMembers([...three, makeMember(2)]), registered];
   const { pool } = makePool(t, [], { sources, maxMembers: 4 });
   assert.equal(registered.add(makeMember(9, { hop: { host: 'example.org', port: 80 as Port } })), false);
   registered.add(makeMember(5));

@@ -44,6 +44,18 @@ export function sourceContract(name: string, makeRig: MakeRig): void {
     assert.deepEqual(reports, [names(makeMembers(1, 2, 3))]);
   });
 
+  test(`${name}: a watch that is ended by its own report settles`, async (t) => {
+    const { source } = await makeRig(t, makeMembers(1, 2));
+    const stop = new AbortController();
+    let reports = 0;
+    const report = () => {
+      reports += 1;
+      stop.abort();
+    };
+    await source.watch(report, stop.signal);
+    assert.equal(reports, 1);
+  });
+
   test(`${name}: two may watch, each for as long as it likes`, async (t) => {
     const rig = await makeRig(t, makeMembers(1));
     const stops = [new AbortController(), new AbortController()];

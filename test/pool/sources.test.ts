@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { type TestContext, test } from 'node:test';
 import { silentLogger } from '../../src/core/log.ts';
-import { listedMembers } from '../../src/pool/listed.ts';
+import { ListedMembers } from '../../src/pool/listed.ts';
 import { type Member, nameMember } from '../../src/pool/member.ts';
 import { RegisteredMembers } from '../../src/pool/registered.ts';
 import { type NameServers, resolvedMembers, systemNameServers } from '../../src/pool/resolved.ts';
@@ -13,7 +13,7 @@ import { sourceContract } from './source.contract.ts';
 const port = 80 as Port;
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-sourceContract('a list', (_t, members) => ({ source: listedMembers(members), leftOver: () => 0 }));
+sourceContract('a list', (_t, members) => ({ source: new ListedMembers(members), leftOver: () => 0 }));
 
 sourceContract('servers that register', (_t, members) => {
   const source = new RegisteredMembers();

@@ -1,0 +1,29 @@
+/** `hopline check`: says what is wrong with a configuration file, or what is in effect by it. */
+
+import type { Command } from 'commander';
+import { effectiveConfig, formatConfig, readConfig } from '../index.ts';
+import { ExitWith, reportFailure } from './report.ts';
+
+export function addCheckCommand(program: Command): void {
+  program
+    .command('check')
+    .summary('check a configuration file')
+    .description(
+      'Checks a configuration file, and prints what is in effect by it: every key, with the defaults filled in.\n' +
+        'Listens nowhere and connects to nothing.',
+    )
+    .argument('<FILE>', 'the configuration file')
+    .option('--json', 'print JSON instead of YAML')
+    .addHelpText('after', '\nExample:\n  $ hopline check hopline.yaml')
+    .action(check);
+}
+
+async function check(file: string, { json = false }: { readonly json?: boolean }): Promise<void> {
+  try {
+    const config = await readConfig(file);
+    process.stdout.write(json ? `${JSON.stringify(effectiveConfig(config), null, 2)}\n` : await formatConfig(config));
+    process.stderr.write(`${file}: valid\n`);
+  } catch (error) {
+    throw json ? new ExitWith(reportFailure(error, process.stdout)) : error;
+  }
+}

@@ -1,0 +1,98 @@
+/**
+ * What `hopline node` runs: its configuration file, and over that its flags.
+ *
+ * Invariant: read again, with the same flags, it says what a node that was started now would do.
+ */
+
+import {
+  type Address,
+  type Config,
+  HoplineError,
+  type Limits,
+  type LogLevel,
+  type NodeRules,
+  type PoolMembers,
+  readConfig,
+} from '../index.ts';
+import { isWorker } from './workers.ts';
+
+export interface NodeFlags {
+  readonly config?: string;
+  readonly listen?: { readonly host: string; readonly port: number };
+  readonly root?: string;
+  readonly next?: readonly string[];
+  readonly pool?: readonly PoolMembers[];
+  readonly writable?: boolean;
+  readonly force?: boolean;
+  readonly maxUpload?: number;
+  readonly policy?: string;
+  readonly id?: string;
+  readonly register?: readonly Address[];
+  readonly registerFrom?: readonly string[];
+  readonly maxPayload?: number;
+  readonly workers?: number;
+  readonly digestCache?: string;
+  readonly limitRate?: number;
+  readonly limitRateTotal?: number;
+  readonly maxConnections?: number;
+  readonly idleTimeout?: number;
+  readonly grace?: number;
+  readonly kernel: boolean;
+  readonly logLevel?: LogLevel;
+  readonly json?: boolean;
+}
+
+/** Throws `CONFIG_INVALID` for a file that is not valid, and `USAGE_INVALID` for flags that do not go together. */
+export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
+  const file: Config =
+    flags.config === undefined ? { node: {}, log: { level: 'info', format: 'text' } } : await readConfig(flags.config);
+  const isKernelOff = !flags.kernel || process.env.HOPLINE_KERNEL === 'off';
+  const node: NodeRules = {
+    ...file.node,
+    ...given({
+      listen: flags.listen,
+      root: flags.root,
+      next: flags.next,
+      pools: poolsOf(flags, file.node.pools),
+      digestCache: flags.digestCache,
+      limitRate: flags.limitRate,
+      limitRateTotal: flags.limitRateTotal,
+      registerFrom: flags.registerFrom,
+      server: serverOf(flags, file.node.server),
+      kernel: isKernelOff ? false : undefined,
+    }),
+    // Workers take no registrations: each would know other servers.
+    ...(isWorker ? { registerFrom: false } : {}),
+    uploads: uploadsOf(flags, file.node.uploads),
+    limits: { ...file.node.limits, ...limitsOf(flags) },
+  };
+  const log = { ...file.log, ...given({ level: flags.logLevel, format: flags.json ? ('json' as const) : undefined }) };
+  return { node, log };
+}
+
+function poolsOf({ pool = [] }: NodeFlags, file: NodeRules['pools'] = []): NodeRules['pools'] {
+  return [...file.filter(({ name }) => pool.every((flag) => flag.name !== name)), ...pool];
+}
+
+function uploadsOf({ writable, force, maxUpload }: NodeFlags, file: NodeRules['uploads']): NodeRules['uploads'] {
+  if (writable || file) return { ...file, ...given({ force, maxBytes: maxUpload }) };
+  if (!force && maxUpload === undefined) return undefined;
+  throw new HoplineError('USAGE_INVALID', `${force ? '--force' : '--max-upload'} goes with --writable`);
+}
+
+function serverOf({ policy, id, register }: NodeFlags, file: NodeRules['server']): NodeRules['server'] {
+  if (policy !== undefined) return { policy, id, register };
+  if (id === undefined && register === undefined) return undefined;
+  if (file) return { ...file, ...given({ id, register }) };
+  throw new HoplineError('USAGE_INVALID', '--id and --register are for a server: say which --policy');
+}
+
+function limitsOf({ maxConnections, maxPayload, idleTimeout, grace }: NodeFlags): Partial<Limits> {
+  return given({ maxConnections, maxPayloadBytes: maxPayload, idleMs: idleTimeout, graceMs: grace });
+}
+
+/** What was not given does not stand in the way of what was. */
+function given<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+}

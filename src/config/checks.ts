@@ -1,0 +1,96 @@
+/**
+ * What a schema cannot see: whether keys agree with each other, and with what is on the disk.
+ *
+ * Each check gets the file as it was written, since only that has places to point at.
+ */
+
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { defaultHealthRule } from '../pool/health.ts';
+import { formatHop } from '../wire/address.ts';
+import { formatDuration } from '../wire/quantity.ts';
+import { toLimits } from './from-file.ts';
+import { limitKeys } from './limits.ts';
+import { type Problem, type Source, valueProblem } from './problems.ts';
+import type { ConfigFile } from './schema.ts';
+
+type PoolsOfFile = NonNullable<ConfigFile['pools']>;
+
+/** What shows only between two keys. */
+export function checkKeys(file: ConfigFile, source: Source): Problem[] {
+  const pools = Object.entries(file.pools ?? {});
+  return [
+    ...checkLimits(file.limits ?? {}, source),
+    ...pools.flatMap(([name, { members = [] }]) => checkMembers(name, members, source)),
+    ...pools.flatMap(([name, { health = {} }]) => checkHealth(name, health, source)),
+  ];
+}
+
+/** What the disk must have, whatever else is wrong with the file. Never throws. */
+export async function checkDisk(base: string, source: Source): Promise<Problem[]> {
+  const pathOf = (key: string) => {
+    const value: unknown = source.document.getIn([key]);
+    return typeof value === 'string' && value !== '' ? path.resolve(base, value) : undefined;
+  };
+  const [root, digestCache] = [pathOf('root'), pathOf('digest-cache')];
+  const problems: Problem[] = [];
+  if (root !== undefined && !(await isDirectory(root))) {
+    problems.push(valueProblem(['root'], `a directory that exists; make ${root}, or write another path`, source));
+  }
+  if (digestCache !== undefined && isBelow(digestCache, root ?? process.cwd())) {
+    problems.push(valueProblem(['digest-cache'], 'a directory outside the root; write another path', source));
+  }
+  return problems;
+}
+
+function checkLimits(given: NonNullable<ConfigFile['limits']>, source: Source): Problem[] {
+  const limits = { ...defaultLimits, ...toLimits(given) };
+  const written = (name: keyof Limits) => limitKeys(name).find((key) => given[key] !== undefined);
+  const problems = (Object.keys(defaultLimits) as (keyof Limits)[]).flatMap((name) => {
+    const [plain, withUnit] = limitKeys(name);
+    if (plain === withUnit || given[plain] === undefined || given[withUnit] === undefined) return [];
+    return valueProblem(['limits', withUnit], `the limit once; remove it, or limits.${plain}`, source);
+  });
+  const place = written('pieceBytes') ?? written('maxReadBytes');
+  if (place === undefined || limits.pieceBytes <= limits.maxReadBytes) return problems;
+  return [...problems, valueProblem(['limits', place], 'piece to be at most max-read; change one of them', source)];
+}
+
+function checkMembers(pool: string, members: NonNullable<PoolsOfFile[string]['members']>, source: Source): Problem[] {
+  const known = new Set<string>();
+  return members.flatMap((member, index) => {
+    const [hop, path] = 'address' in member ? [member.address, ['address']] : [member, []];
+    const key = formatHop(hop).toLowerCase();
+    const isKnown = known.has(key);
+    known.add(key);
+    if (!isKnown) return [];
+    const expected = 'each member once; remove one of them, and give the other a weight';
+    return valueProblem(['pools', pool, 'members', index, ...path], expected, source);
+  });
+}
+
+function checkHealth(pool: string, health: NonNullable<PoolsOfFile[string]['health']>, source: Source): Problem[] {
+  const first = health.eject ?? defaultHealthRule.ejectMs;
+  const longest = health['max-eject'] ?? defaultHealthRule.maxEjectMs;
+  if (first <= longest) return [];
+  const [key, expected] =
+    health['max-eject'] === undefined
+      ? ['eject', `at most max-eject, which is ${formatDuration(longest)}`]
+      : ['max-eject', `at least eject, which is ${formatDuration(first)}`];
+  return [valueProblem(['pools', pool, 'health', key], `${expected}; change one of them`, source)];
+}
+
+/** Whether `directory` is `root` or in it, as far as their names tell. */
+function isBelow(directory: string, root: string): boolean {
+  const below = path.relative(root, directory);
+  return !path.isAbsolute(below) && below.split(path.sep)[0] !== '..';
+}
+
+async function isDirectory(directory: string): Promise<boolean> {
+  try {
+    return (await stat(directory)).isDirectory();
+  } catch {
+    return false;
+  }
+}

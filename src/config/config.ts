@@ -1,0 +1,27 @@
+/**
+ * What a configuration says, as the rest of the program takes it: one value for all that a service runs.
+ *
+ * Knows nothing about how it was written: a file, flags, or a program.
+ */
+
+import type { NodeOptions } from '../node/options.ts';
+
+export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof logLevels)[number];
+export const logFormats = ['text', 'json'] as const;
+
+export interface LogRules {
+  /** @default 'info' */
+  readonly level: LogLevel;
+  /** Lines for people, or JSON. @default 'text' */
+  readonly format: (typeof logFormats)[number];
+}
+
+/** What is configured of a node. Where nothing is said about listening, whoever starts it knows. */
+export type NodeRules = Omit<NodeOptions, 'listen' | 'log' | 'clock' | 'resolve'> &
+  Partial<Pick<NodeOptions, 'listen'>>;
+
+export interface Config {
+  readonly node: NodeRules;
+  readonly log: LogRules;
+}

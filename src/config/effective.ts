@@ -1,0 +1,79 @@
+/**
+ * The configuration that is in effect: every key with its value, the defaults filled in, as a file would say it.
+ *
+ * Invariant: read as a file, it says the same configuration again.
+ */
+
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { defaultHealth, type PoolOptions } from '../node/pools.ts';
+import { defaultHealthRule } from '../pool/health.ts';
+import { formatHop } from '../wire/address.ts';
+import { formatDuration, formatSize } from '../wire/quantity.ts';
+import type { Config, NodeRules } from './config.ts';
+import { limitKeys } from './limits.ts';
+
+/** Keys and plain values, as they would be written in a file; what is not set and has no default is undefined. */
+export type EffectiveConfig = Readonly<Record<string, unknown>>;
+
+export function effectiveConfig({ node, log }: Config): EffectiveConfig {
+  return {
+    listen: node.listen && formatHop(node.listen),
+    root: node.root ?? process.cwd(),
+    next: node.next ?? [],
+    uploads: formatUploads(node.uploads),
+    'digest-cache': node.digestCache,
+    'limit-rate': node.limitRate && formatSize(node.limitRate),
+    'limit-rate-total': node.limitRateTotal && formatSize(node.limitRateTotal),
+    kernel: node.kernel ?? true,
+    policy: node.server && formatServer(node.server),
+    'register-from': node.registerFrom || [],
+    pools: Object.fromEntries((node.pools ?? []).map((pool) => [pool.name, formatPool(pool)])),
+    limits: formatLimits({ ...defaultLimits, ...node.limits }),
+    log: { ...log },
+  };
+}
+
+function formatUploads(uploads: NodeRules['uploads']): unknown {
+  if (!uploads) return false;
+  const { force = false, maxBytes } = uploads;
+  return { force, 'max-size': maxBytes && formatSize(maxBytes) };
+}
+
+function formatServer({ policy, id, register = [] }: NonNullable<NodeRules['server']>): unknown {
+  return { id: policy, name: id, register: register.map(formatHop) };
+}
+
+function formatPool(pool: PoolOptions): unknown {
+  const { algorithm = 'round-robin', hashBy = 'file', check = 'node', members = [], dns = [], health } = pool;
+  const rule = { ...defaultHealthRule, ...defaultHealth(check), ...health };
+  return {
+    algorithm,
+    'hash-by': hashBy,
+    check,
+    members: members.map(({ weight = 1, priority = 0, ...hop }) =>
+      weight === 1 && priority === 0 ? formatHop(hop) : { address: formatHop(hop), weight, priority },
+    ),
+    dns: dns.map((query) => ('service' in query ? query.service : formatHop(query))),
+    health: {
+      interval: formatDuration(rule.intervalMs),
+      timeout: formatDuration(rule.timeoutMs),
+      jitter: rule.jitter,
+      fall: rule.fall,
+      rise: rule.rise,
+      'eject-after': rule.ejectAfter,
+      eject: formatDuration(rule.ejectMs),
+      'max-eject': formatDuration(rule.maxEjectMs),
+      'slow-start': formatDuration(rule.slowStartMs),
+    },
+  };
+}
+
+function formatLimits(limits: Limits): Record<string, unknown> {
+  const names = Object.keys(limits) as (keyof Limits)[];
+  return Object.fromEntries(names.map((name) => [limitKeys(name)[0], formatLimit(name, limits[name])]));
+}
+
+function formatLimit(name: keyof Limits, value: number): unknown {
+  if (name.endsWith('Ms')) return formatDuration(value);
+  return name.endsWith('Bytes') ? formatSize(value) : value;
+}

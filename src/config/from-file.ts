@@ -1,0 +1,92 @@
+/**
+ * From the keys of a checked file to what they configure.
+ *
+ * Knows the keys of the file and the options of what they configure, so that neither has to know the other.
+ */
+
+import path from 'node:path';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import type { PoolOptions } from '../node/pools.ts';
+import type { Config, NodeRules } from './config.ts';
+import { limitKeys } from './limits.ts';
+import type { ConfigFile } from './schema.ts';
+
+/** The configuration of a file whose relative paths start in `directory`. */
+export function toConfig(file: ConfigFile, directory: string): Config {
+  const { listen, kernel, log, limits = {} } = file;
+  const { root, next, 'digest-cache': digestCache, 'register-from': registerFrom } = file;
+  const node: NodeRules = {
+    ...(listen === undefined ? {} : { listen }),
+    ...(root === undefined ? {} : { root: path.resolve(directory, root) }),
+    ...(next === undefined ? {} : { next }),
+    ...(digestCache === undefined ? {} : { digestCache: path.resolve(directory, digestCache) }),
+    ...(registerFrom === undefined ? {} : { registerFrom }),
+    ...(kernel === undefined ? {} : { kernel }),
+    ...(file.policy === undefined ? {} : { server: toServer(file.policy) }),
+    uploads: toUploads(file.uploads),
+    limitRate: file['limit-rate'],
+    limitRateTotal: file['limit-rate-total'],
+    pools: Object.entries(file.pools ?? {}).map(([name, pool]) => toPool(name, pool)),
+    limits: toLimits(limits),
+  };
+  return { node, log: { level: log?.level ?? 'info', format: log?.format ?? 'text' } };
+}
+
+type In<Key extends keyof ConfigFile> = NonNullable<ConfigFile[Key]>;
+
+function toUploads(uploads: ConfigFile['uploads']): NodeRules['uploads'] {
+  if (uploads === undefined || uploads === false) return undefined;
+  return uploads === true ? {} : { force: uploads.force, maxBytes: uploads['max-size'] };
+}
+
+function toServer({ id, name, register }: In<'policy'>): NonNullable<NodeRules['server']> {
+  return { policy: id, id: name, register };
+}
+
+function toPool(name: string, pool: In<'pools'>[string]): PoolOptions {
+  const { members = [], dns = [], algorithm, check, 'hash-by': hashBy, health } = pool;
+  return {
+    name,
+    members: members.map((member) => {
+      if (!('address' in member)) return member;
+      const { address, weight, priority } = member;
+      return {
+        ...address,
+        ...(weight === undefined ? {} : { weight }),
+        ...(priority === undefined ? {} : { priority }),
+      };
+    }),
+    dns,
+    ...withoutUndefined({ algorithm, check, hashBy }),
+    ...(health === undefined ? {} : { health: toHealth(health) }),
+  };
+}
+
+function toHealth(health: NonNullable<In<'pools'>[string]['health']>): NonNullable<PoolOptions['health']> {
+  return withoutUndefined({
+    intervalMs: health.interval,
+    timeoutMs: health.timeout,
+    jitter: health.jitter,
+    fall: health.fall,
+    rise: health.rise,
+    ejectAfter: health['eject-after'],
+    ejectMs: health.eject,
+    maxEjectMs: health['max-eject'],
+    slowStartMs: health['slow-start'],
+  });
+}
+
+/** The limits that are given, by their names in the program. */
+export function toLimits(limits: In<'limits'>): Partial<Limits> {
+  const names = Object.keys(defaultLimits) as (keyof Limits)[];
+  const given = names.map((name) => {
+    const [plain, withUnit] = limitKeys(name);
+    return [name, limits[withUnit] ?? limits[plain]];
+  });
+  return withoutUndefined(Object.fromEntries(given) as Partial<Record<keyof Limits, number | undefined>>);
+}
+
+function withoutUndefined<T extends object>(value: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
+  return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+}

@@ -1,0 +1,175 @@
+/**
+ * The configuration file: its keys, what each takes, and what it is for, in one definition.
+ *
+ * Checks, the JSON Schema for editors (docs/hopline.schema.json) and the table of keys all come from here.
+ * Knows nothing about files on disk, or about places in the text.
+ * Documentation: docs/configuration.md#keys
+ */
+
+import * as v from 'valibot';
+import { parseNetworks, parseNextRules } from '../node/policy.ts';
+import { poolChecks } from '../node/pools.ts';
+import { algorithms } from '../pool/balance.ts';
+import type { Query } from '../pool/resolved.ts';
+import { type Address, formatHop, isPoolName, parseAddress, parseListen } from '../wire/address.ts';
+import { parseRate } from '../wire/quantity.ts';
+import { logFormats, logLevels } from './config.ts';
+import { limitsMapping } from './limits.ts';
+import {
+  about,
+  amount,
+  choice,
+  duration,
+  list,
+  longDuration,
+  mapping,
+  named,
+  required,
+  size,
+  text,
+  whole,
+  yesOrNo,
+} from './values.ts';
+
+const listen = text(parseListen, { expected: 'HOST:PORT to listen on', example: '127.0.0.1:7001' });
+const hop = text(parseHopText, { expected: 'a hop, HOST:PORT', example: '127.0.0.1:7001' });
+const directory = text((path) => path || undefined, { expected: 'the path of a directory', example: './files' });
+const rule = text((rule) => (accepts(() => parseNextRules([rule])) ? rule : undefined), {
+  expected: 'any, a CIDR, an address or a host name, then maybe :PORT or :LOW-HIGH',
+  example: '10.0.0.0/8:7001-7010',
+});
+const network = text((network) => (accepts(() => parseNetworks([network])) ? network : undefined), {
+  expected: 'a CIDR or an address',
+  example: '10.0.0.0/8',
+});
+const query = text(parseQuery, {
+  expected: 'HOST:PORT to look up, or the name of a service',
+  example: 'files.example.org:7001 or _hopline._tcp.example.org',
+});
+const rate = amount(parseRate, { expected: 'bytes a second, at least 1K', example: '10M' });
+const label = amount((label) => (label === '' || label.length > 200 ? undefined : label), {
+  expected: '1 to 200 characters',
+  example: 'PP_1',
+});
+const poolName = text((name) => (isPoolName(name) ? name : undefined), {
+  expected: 'a name of 1 to 64 letters, digits, "_", "." and "-"',
+  example: 'eu-files',
+});
+
+const uploadRules = mapping(
+  {
+    force: about('lets an upload replace a file, if its client asks for that too', yesOrNo()),
+    'max-size': about('bytes of one file at most', size),
+  },
+  '{max-size: 10G}',
+);
+
+const member = v.union(
+  [
+    hop,
+    mapping(
+      {
+        address: required('where the member listens', hop),
+        weight: about('its share of the requests against the others’', whole(1, 1000, 2)),
+        priority: about('lower ones go first; higher ones are a reserve', whole(0, 65_535, 1)),
+      },
+      '{address: 10.0.1.5:7001, weight: 2}',
+    ),
+  ],
+  'a hop, HOST:PORT, or a mapping with an address, such as 10.0.1.5:7001 or {address: 10.0.1.5:7001, weight: 2}',
+);
+
+const health = mapping(
+  {
+    interval: about('a member that has not answered for so long is checked', longDuration),
+    timeout: about('for one check', longDuration),
+    jitter: about('the share of the interval that a check may come early', share()),
+    fall: about('failed checks in a row that take a member down', whole(1, 1000, 2)),
+    rise: about('passed checks in a row that bring it up', whole(1, 1000, 2)),
+    'eject-after': about('failed requests in a row that eject a member', whole(1, 1000, 3)),
+    eject: about('how long the first ejection lasts', longDuration),
+    'max-eject': about('how long one lasts at most', longDuration),
+    'slow-start': about('until a member that was out has its full share again; 0 for at once', duration),
+  },
+  '{interval: 1s}',
+);
+
+const pool = mapping(
+  {
+    algorithm: about('which member gets the next request', choice(algorithms)),
+    'hash-by': about('what consistent hashing goes by in routes', choice(['file', 'client'])),
+    check: about('what members must pass', choice(poolChecks)),
+    members: about('who stands in for whom, in their order', list(member, '[10.0.1.5:7001]')),
+    dns: about('names and services whose addresses are members', list(query, '[files.example.org:7001]')),
+    health: about('when a member is checked, and when it is left out', health),
+  },
+  '{members: [10.0.1.5:7001]}',
+);
+
+const policy = mapping(
+  {
+    id: required('the policy whose messages this node answers', label),
+    name: about('what this server is called in its answers', label),
+    register: about('the fronts to register with', list(hop, '[10.0.0.1:10000]')),
+  },
+  '{id: PP_1, register: [10.0.0.1:10000]}',
+);
+
+const log = mapping(
+  {
+    level: about('how much to log', choice(logLevels)),
+    format: about('lines for people, or JSON', choice(logFormats)),
+  },
+  '{level: info}',
+);
+
+export const configSchema = mapping(
+  {
+    listen: about('where to listen; port 0 picks a free one. Needs a restart', listen),
+    root: about('the directory whose files are served', directory),
+    next: about('where legs may be opened to', list(rule, '[10.0.0.0/8:7001-7010]')),
+    uploads: about(
+      'takes uploads below the root',
+      v.union([yesOrNo(), uploadRules], 'true, false or a mapping, such as {max-size: 10G}'),
+    ),
+    'digest-cache': about('where digests outlive the node; outside the root. Needs a restart', directory),
+    'limit-rate': about('bytes a second of each circuit, each way', rate),
+    'limit-rate-total': about('bytes a second of all circuits together, each way', rate),
+    kernel: about('lets circuits pass inside the kernel where that is possible. Needs a restart', yesOrNo()),
+    policy: about('makes the node a server of a policy', policy),
+    'register-from': about('networks that servers may register from', list(network, '[10.0.0.0/8]')),
+    pools: about(
+      'pools and policies by their names',
+      named(poolName, pool, { expected: 'pools by their names', example: '{eu-files: {members: [10.0.1.5:7001]}}' }),
+    ),
+    limits: about('caps and deadlines', limitsMapping()),
+    log: about('the log, on stderr', log),
+  },
+  'listen: 127.0.0.1:7001',
+);
+
+export type ConfigFile = v.InferOutput<typeof configSchema>;
+
+function share() {
+  const message = 'a share from 0 to 1, such as 0.2';
+  return v.pipe(v.number(message), v.minValue(0, message), v.maxValue(1, message));
+}
+
+function accepts(parse: () => unknown): boolean {
+  try {
+    parse();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function parseHopText(text: string): Address | undefined {
+  const parsed = parseAddress(text);
+  return parsed.kind === 'ok' && formatHop(parsed.hop) === text ? parsed.hop : undefined;
+}
+
+function parseQuery(text: string): Query | undefined {
+  if (/^_[\w-]+\._(tcp|udp)\.[\w.-]+$/i.test(text)) return { service: text };
+  return parseHopText(text);
+}

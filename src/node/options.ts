@@ -1,0 +1,97 @@
+/**
+ * What a node is told: its options, checked as far as that is possible before it listens.
+ *
+ * Invariant: what this accepts can be put in effect without failing, be it at the start or at a reload.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { type Logger, silentLogger } from '../core/log.ts';
+import { resolveRoot } from '../io/disk/below-root.ts';
+import type { Resolver } from '../io/resolve.ts';
+import { formatHop } from '../wire/address.ts';
+import { type NextRule, parseNetworks, parseNextRules, type Subnet } from './policy.ts';
+import type { PolicyServer } from './policy-server.ts';
+import { checkPools, type PoolOptions } from './pools.ts';
+import { checkRates, type RateOptions } from './rates.ts';
+import type { UploadRules } from './uploads.ts';
+
+export interface NodeOptions extends RateOptions {
+  /** Where to listen; port 0 picks a free one. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The directory whose files are served. @default the working directory */
+  readonly root?: string;
+  /** Where legs may be opened to: CIDR, address or host name, or `any`, each maybe with `:PORT` or `:LOW-HIGH`. */
+  readonly next?: readonly string[];
+  /** Lets clients upload files below the root. @default no uploads */
+  readonly uploads?: UploadRules | undefined;
+  /**
+   * Pools that hops of routes and policies of packets may name; further policies come to be when a server registers for
+   * them. Legs may be opened to the members that are named here, as if `next` allowed them.
+   */
+  readonly pools?: readonly PoolOptions[] | undefined;
+  /** Networks that servers may register from, besides loopback on a node that listens there; `false` takes none. */
+  readonly registerFrom?: readonly string[] | false;
+  /** The policy whose messages are answered by this node, and the fronts that it registers with. */
+  readonly server?: PolicyServer;
+  /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
+  readonly digestCache?: string;
+  readonly limits?: Partial<Limits>;
+  /** Whether circuits may pass inside the kernel where that is possible. @default true */
+  readonly kernel?: boolean;
+  /** @default silent */
+  readonly log?: Logger;
+  readonly clock?: Clock;
+  readonly resolve?: Resolver;
+}
+
+/** Options that were understood. */
+export interface Settings {
+  readonly options: NodeOptions;
+  readonly limits: Limits;
+  readonly log: Logger;
+  /** The real path of the directory that files are served from. */
+  readonly root: string;
+  readonly nextRules: readonly NextRule[];
+  /** Undefined if nobody may register. */
+  readonly registerFrom: readonly Subnet[] | undefined;
+}
+
+/** Throws `USAGE_INVALID` for a rule, rate or root that is not one, and for two pools of one name. */
+export async function readSettings(options: NodeOptions): Promise<Settings> {
+  const { next = [], pools = [] } = options;
+  checkRates(options);
+  checkPools(pools);
+  return {
+    options,
+    limits: { ...defaultLimits, ...options.limits },
+    log: options.log ?? silentLogger,
+    root: await resolveRoot(options.root ?? process.cwd(), '--root'),
+    nextRules: parseNextRules([...next, ...listedAddresses(pools)]),
+    registerFrom: options.registerFrom === false ? undefined : parseNetworks(options.registerFrom ?? []),
+  };
+}
+
+/** Throws `CONFIG_INVALID`, with a line for each, if something has changed that a running node cannot change. */
+export function checkReload(before: Settings, after: Settings): void {
+  const facts = ({ options, limits }: Settings) => ({
+    listen: options.listen,
+    'digest-cache': options.digestCache,
+    kernel: options.kernel ?? true,
+    'limits.max-digest-cache': limits.maxDigestCacheBytes,
+    'limits.max-digest-cache-files': limits.maxDigestCacheFiles,
+  });
+  const [old, now] = [Object.entries(facts(before)), Object.values(facts(after))];
+  const changed = old.filter(([, value], index) => !isDeepStrictEqual(value, now[index]));
+  const problems = changed.map(
+    ([key]) => `${key}: read another value, expected the one from the start; needs a restart`,
+  );
+  if (problems.length > 0) throw new HoplineError('CONFIG_INVALID', problems.join('; '), { problems });
+}
+
+/** The members that are written down, as rules of their own. */
+function listedAddresses(pools: readonly PoolOptions[]): string[] {
+  return pools.flatMap(({ members = [] }) => members.map(formatHop));
+}

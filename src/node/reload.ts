@@ -1,0 +1,171 @@
+/**
+ * The contexts of a node, one after the other: each reload makes a new one for the connections that come from then on.
+ *
+ * A circuit keeps the context that it began with, to its end. What must not be forgotten in between lasts: traces,
+ * counts, digests, claims of uploads, pools that stay as they are.
+ * Invariant: options that are not accepted change nothing.
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../core/clock.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Logger } from '../core/log.ts';
+import type { Metrics } from '../core/metrics.ts';
+import { availableDigests } from '../io/digest.ts';
+import type { JoinOptions } from '../io/join.ts';
+import type { KernelEngine } from '../io/kernel/engine.ts';
+import type { SetUserTimeout } from '../io/kernel/libc.ts';
+import type { Resolver } from '../io/resolve.ts';
+import type { NodeContext } from './context.ts';
+import type { DigestCache } from './digest-cache.ts';
+import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
+import { Policies } from './policies.ts';
+import { createNextPolicy, createRegisterPolicy } from './policy.ts';
+import { keepRegistered, type PolicyServer } from './policy-server.ts';
+import { Pools } from './pools.ts';
+import { createProbes } from './probes.ts';
+import { createRates } from './rates.ts';
+import { Uploads } from './uploads.ts';
+
+/** What is as old as the node. */
+export interface Lasting {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly clock: Clock;
+  readonly resolve: Resolver;
+  readonly metrics: Metrics;
+  readonly digestCache: DigestCache;
+  readonly kernel: KernelEngine | undefined;
+  readonly setUserTimeout: SetUserTimeout | undefined;
+  readonly isSelf: (address: string, port: number) => boolean;
+  readonly stopping: AbortSignal;
+}
+
+export class Contexts {
+  readonly #lasting: Lasting;
+  readonly #policies: Policies;
+  readonly #pools: Pools;
+  #settings: Settings;
+  #current: NodeContext;
+  #registering: Registering | undefined;
+  readonly #ending = new Set<Promise<void>>();
+
+  constructor(settings: Settings, lasting: Lasting) {
+    this.#lasting = lasting;
+    this.#settings = settings;
+    const live = this.#live();
+    this.#policies = new Policies(live);
+    const probes = createProbes(live, this.#policies.probe);
+    this.#pools = new Pools(live, probes);
+    this.#current = this.#create(settings);
+    this.#putInEffect();
+  }
+
+  /** For a connection that is accepted now. */
+  get current(): NodeContext {
+    return this.#current;
+  }
+
+  /** Throws as `readSettings` and `checkReload`, and the reason of a node that is stopping. */
+  async reload(options: NodeOptions): Promise<void> {
+    const settings = await readSettings(options);
+    this.#lasting.stopping.throwIfAborted();
+    checkReload(this.#settings, settings);
+    this.#current = this.#create(settings, this.#current);
+    this.#settings = settings;
+    this.#putInEffect();
+  }
+
+  /** Settles when no pool, and no registration with a front, is left; the node must be stopping. */
+  async close(): Promise<void> {
+    await Promise.all([this.#registering?.done, ...this.#ending, this.#pools.close(), this.#policies.close()]);
+  }
+
+  /** What outlives a context asks for the options of the moment. */
+  #live() {
+    const settings = () => this.#settings;
+    const { clock, resolve, isSelf, setUserTimeout } = this.#lasting;
+    return {
+      get limits() {
+        return settings().limits;
+      },
+      get log() {
+        return settings().log;
+      },
+      mayRegister: (address: string) => this.#current.mayRegister(address),
+      clock,
+      resolve,
+      isSelf,
+      setUserTimeout,
+    };
+  }
+
+  #create({ options, limits, log, root, nextRules, registerFrom }: Settings, earlier?: NodeContext): NodeContext {
+    const { address, clock, kernel, ...lasting } = this.#lasting;
+    const { limitRate, limitRateTotal } = this.#settings.options;
+    const hasRates = limitRate === options.limitRate && limitRateTotal === options.limitRateTotal;
+    return {
+      ...lasting,
+      clock,
+      root,
+      limits,
+      log,
+      mayDial: createNextPolicy(nextRules, address.host),
+      mayRegister: registerFrom ? createRegisterPolicy(registerFrom, address.host) : () => false,
+      digests: earlier?.digests ?? availableDigests(),
+      uploads: new Uploads(options.uploads, limits, clock, earlier?.uploads),
+      join: joinOptions(kernel, limits, clock, log),
+      openRates: (hasRates ? earlier?.openRates : undefined) ?? createRates(options, clock),
+      traces: earlier?.traces ?? new Set(),
+      pools: this.#pools,
+      policies: this.#policies,
+      server: options.server && { ...options.server, id: options.server.id ?? String(address.port) },
+    };
+  }
+
+  #putInEffect(): void {
+    this.#pools.configure(this.#settings.options.pools ?? []);
+    const { server } = this.#current;
+    if (isDeepStrictEqual(server, this.#registering?.server)) return;
+    const earlier = this.#registering;
+    this.#registering =
+      server && startRegistering(server, this.#lasting.address.port, this.#live(), this.#lasting.stopping);
+    if (!earlier) return;
+    const ending = earlier.end().finally(() => this.#ending.delete(ending));
+    this.#ending.add(ending);
+  }
+}
+
+type IdentifiedServer = PolicyServer & { readonly id: string };
+
+interface Registering {
+  readonly server: IdentifiedServer;
+  readonly done: Promise<void>;
+  end(): Promise<void>;
+}
+
+function startRegistering(
+  server: IdentifiedServer,
+  port: number,
+  options: { readonly limits: Limits; readonly clock: Clock; readonly resolve: Resolver; readonly log: Logger },
+  stopping: AbortSignal,
+): Registering {
+  const stop = new AbortController();
+  const done = keepRegistered(server, port, options, AbortSignal.any([stopping, stop.signal]));
+  return {
+    server,
+    done,
+    end: () => {
+      stop.abort();
+      return done;
+    },
+  };
+}
+
+function joinOptions(kernel: KernelEngine | undefined, limits: Limits, clock: Clock, log: Logger): JoinOptions {
+  let isTold = false;
+  const onFallback = (reason: string) => {
+    if (!isTold) log.info({ reason }, 'a circuit passes through this process, not inside the kernel');
+    isTold = true;
+  };
+  return { kernel, idleMs: limits.idleMs, clock, onFallback };
+}

@@ -13,6 +13,7 @@ import { HoplineError, systemCode } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue } from './fields.ts';
+import { isFramed } from './framing.ts';
 
 /** Opens a connection to an address. Rejects with a HoplineError. */
 export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
@@ -108,6 +109,12 @@ export class Backend {
         if (info.statusCode > 100) request.inform?.(info.statusCode, endToEndFields(info.rawHeaders));
       });
       sent.on('response', (response) => {
+        if (!isFramed(response.rawHeaders)) {
+          sent.destroy();
+          return reject(
+            new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent an answer whose end is in doubt`),
+          );
+        }
         answer = response;
         sent.setTimeout(idleMs);
         resolve(toAnswer(response, request.method, address));

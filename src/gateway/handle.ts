@@ -41,7 +41,11 @@ export interface Asking {
   readonly signal: AbortSignal;
   /** Whether the client would go on with another protocol. */
   readonly isUpgrade?: boolean;
+  /** Whether the parser has let go of the connection behind the head. */
+  readonly isDetached?: boolean;
   readonly inform?: HttpRequest['inform'];
+  /** Called at once when the request is refused, before anything behind it is looked at. */
+  readonly refused?: () => void;
 }
 
 export interface Handled {
@@ -67,11 +71,17 @@ export async function handleRequest(
   const isOldest = request.httpVersion === '1.0';
   const refused = (status: number, text: string, more: RawFields = []): Handled => {
     // Where a request that is not understood ends is not known either.
+    asking.refused?.();
     const answer = textAnswer(status, text, ['Connection', 'close', ...more]);
     return { answer, notes: {}, client: peer };
   };
+  if (!/^1\.[01]$/.test(request.httpVersion)) return refused(505, 'the gateway speaks HTTP/1.1');
+  if (!methods.has(method)) return refused(501, 'there is no such method');
   const wrong = checkFraming({ method, isOldest, fields }, context.limits.maxHttpFields);
   if (wrong) return refused(wrong.status, wrong.why);
+  if (asking.isDetached && hasContent(fields)) {
+    return refused(501, 'a request to go on with another protocol has no content here');
+  }
   const target =
     method === 'CONNECT'
       ? readConnect(request)
@@ -91,6 +101,14 @@ export async function handleRequest(
   if (method === 'CONNECT') return connect(site, asking, peer, refused);
   return exchange(request, { site, target, peer, asking, context });
 }
+
+/** Those of the IANA registry that Node's parser knows; it knows some of other protocols, too. */
+const methods: ReadonlySet<string> = new Set(
+  (
+    'ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE OPTIONS PATCH ' +
+    'POST PROPFIND PROPPATCH PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNLINK UNLOCK'
+  ).split(' '),
+);
 
 interface Found {
   readonly site: Site;
@@ -116,7 +134,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
   const own = answerItself(method, target, rawHeaders);
   if (own) return { ...known, answer: own };
   const length = fieldValue(rawHeaders, 'content-length');
-  const hasBody = length === undefined ? fieldValue(rawHeaders, 'transfer-encoding') !== undefined : length !== '0';
+  const hasBody = hasContent(rawHeaders);
   const upgrade = asking.isUpgrade ? fieldValue(rawHeaders, 'upgrade') : undefined;
   try {
     const answer = await site.exchange({
@@ -138,6 +156,11 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
   } catch (cause) {
     return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };
   }
+}
+
+function hasContent(fields: RawFields): boolean {
+  const length = fieldValue(fields, 'content-length');
+  return length === undefined ? fieldValue(fields, 'transfer-encoding') !== undefined : length !== '0';
 }
 
 function requestFields(fields: RawFields, { site, target, asking }: Found): RawFields {

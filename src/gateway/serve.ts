@@ -16,6 +16,7 @@ import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { formatHop } from '../wire/address.ts';
 import { sendAnswer, textAnswer } from './answer.ts';
+import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
 import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
 import { refuseBytes } from './refuse-bytes.ts';
@@ -69,6 +70,7 @@ export interface RunningServer {
 export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   const { limits, log, trusted, onEnded } = options;
   const server = createServer(options);
+  const connections = new Connections(limits.lingerMs);
   const open = new Set<Promise<void>>();
   let sites = new Sites(options.sites);
   let isClosing = false;
@@ -78,11 +80,15 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     void work.finally(() => open.delete(work));
   };
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse, waits: boolean) => {
+    const connection = connections.of(request.socket);
+    if (connection.isEnding) return;
+    connection.add(request, response);
+    const refused = () => connection.end();
     const startedMs = performance.now();
     const gone = abortsWhenClosed(response);
     if (isClosing) response.shouldKeepAlive = false;
     const inform = informer(response, waits);
-    const handled = await handleRequest(request, { signal: gone, inform }, { sites, trusted, limits });
+    const handled = await handleRequest(request, { signal: gone, inform, refused }, { sites, trusted, limits });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     let failure = handled.failure;
@@ -100,9 +106,13 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     socket.on('error', () => socket.destroy());
     if (head.length > 0) socket.unshift(head);
     const isUpgrade = request.method === 'CONNECT' || wantsUpgrade(request.rawHeaders);
+    // What came before it on the connection is answered first, and nothing behind it is HTTP.
+    const connection = connections.of(socket);
+    if (connection.isEnding || !(await connection.settle())) return;
     const gone = new AbortController();
+    const asking = { signal: gone.signal, isUpgrade, isDetached: true };
     socket.once('close', () => gone.abort(clientLeft()));
-    const handled = await handleRequest(request, { signal: gone.signal, isUpgrade }, { sites, trusted, limits });
+    const handled = await handleRequest(request, asking, { sites, trusted, limits });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     if (handled.answer.upgraded) {
@@ -121,13 +131,17 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
 
   server.on('request', (request, response) => track(answer(request, response, false)));
   server.on('checkContinue', (request, response) => track(answer(request, response, true)));
-  server.on('checkExpectation', (_request, response) => {
+  server.on('checkExpectation', (request, response) => {
+    const connection = connections.of(request.socket);
+    if (connection.isEnding) return;
+    connection.add(request, response);
+    connection.end();
     const refusal = textAnswer(417, 'the one expectation that is met is 100-continue', ['Connection', 'close']);
     track(sendAnswer(response, refusal, 'GET', { bytes: 0 }).catch(() => {}));
   });
   server.on('upgrade', (request, socket, head) => track(answerUpgrade(request, socket, head)));
   server.on('connect', (request, socket, head) => track(answerUpgrade(request, socket, head)));
-  server.on('clientError', refuseBytes);
+  server.on('clientError', (error, socket) => track(refuseBytes(error, socket, connections.of(socket))));
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
 
   return {

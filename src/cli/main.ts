@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../index.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
+import { addGatewayCommand } from './gateway-command.ts';
 import { addGetCommand } from './get-command.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addPutCommand } from './put-command.ts';
@@ -30,6 +31,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addGetCommand(program);
   addPutCommand(program);
   addNodeCommand(program);
+  addGatewayCommand(program);
   addSendCommand(program);
   addDemoCommand(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');

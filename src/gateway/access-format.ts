@@ -31,8 +31,8 @@ export interface AccessRecord {
   readonly cache?: string | undefined;
   /** Tries after the first one. */
   readonly retries: number;
-  /** 32 hexadecimal digits: the trace id of `traceparent`. */
-  readonly id: string;
+  /** 32 hexadecimal digits: the trace id of `traceparent`; undefined for a request that was refused. */
+  readonly id?: string | undefined;
   readonly referer?: string | undefined;
   readonly userAgent?: string | undefined;
   /** The code of what went wrong. */

@@ -11,6 +11,7 @@ import https from 'node:https';
 import type net from 'node:net';
 import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { createSecureContext } from 'node:tls';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
@@ -60,7 +61,7 @@ export interface RunningServer {
   accept(socket: net.Socket): void;
   /** Takes other sites, for the requests that come from now on. */
   setSites(sites: readonly Site[]): void;
-  /** Takes another certificate, for the connections that come from now on. */
+  /** Takes another certificate, for the connections that come from now on. Throws `USAGE_INVALID` if it is none. */
   setTls(tls: ServerTls): void;
   /** Stops accepting, lets requests finish for `graceMs` (default: the limit), then ends them. May be called again to hurry. */
   close(options?: { readonly graceMs?: number }): Promise<void>;
@@ -151,6 +152,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       sites = new Sites(next);
     },
     setTls: (tls) => {
+      checkTls(tls);
       if (server instanceof https.Server) server.setSecureContext(tls);
     },
     close: async ({ graceMs = limits.graceMs } = {}) => {
@@ -166,7 +168,18 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   };
 }
 
+/** Throws `USAGE_INVALID` unless certificate and key are ones, and belong together. */
+function checkTls({ cert, key }: ServerTls): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    const reason = systemCode(cause) ?? 'not in PEM';
+    throw new HoplineError('USAGE_INVALID', `the certificate and its key cannot be used (${reason})`, { cause });
+  }
+}
+
 function createServer({ limits, tls }: ServeOptions): http.Server {
+  if (tls) checkTls(tls);
   const options: http.ServerOptions = {
     insecureHTTPParser: false,
     maxHeaderSize: limits.maxHttpHeadBytes,

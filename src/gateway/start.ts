@@ -63,10 +63,10 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const limits = { ...defaultLimits, ...options.limits };
   const log = options.log ?? silentLogger;
   const shared = { limits, log, clock: options.clock ?? systemClock };
+  const trusted = options.trusted && parseTrusted(options.trusted);
   let current = openSites(options.sites, shared);
   const retired = new Set<Promise<void>>();
   const { listen, tls, onEnded } = options;
-  const trusted = options.trusted && parseTrusted(options.trusted);
   const server = await serveHttp({ listen, sites: current.sites, tls, onEnded, trusted, limits, log }).catch(
     async (error) => {
       await current.close();

@@ -91,6 +91,11 @@ export class Backend {
       request.signal.addEventListener('abort', abort, { once: true });
       if (request.signal.aborted) abort();
       sent.on('timeout', () => {
+        // Where content waits to be taken, or is still to come from the client, it is not the server that keeps silent.
+        if (isClientDue(sent, answer, request)) {
+          sent.socket?.setTimeout(answer ? idleMs : firstByteMs);
+          return;
+        }
         const what = answer ? 'the rest of its answer' : 'an answer';
         const seconds = (answer ? idleMs : firstByteMs) / 1000;
         sent.destroy(
@@ -135,6 +140,15 @@ export class Backend {
       sendBody(sent, request, sending);
     });
   }
+}
+
+function isClientDue(
+  sent: http.ClientRequest,
+  answer: http.IncomingMessage | undefined,
+  { body }: HttpRequest,
+): boolean {
+  if (answer && answer.readableLength > 0) return true;
+  return body !== undefined && !body.readableEnded && sent.writableLength === 0;
 }
 
 /** A kept connection that was gone when it was used again. */

@@ -3,6 +3,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
+import type { Limits } from '../../src/core/limits.ts';
 import type { Hop } from '../../src/wire/address.ts';
 import { hopAt, startTestGateway } from './http.ts';
 
@@ -49,12 +50,11 @@ async function startRawBackend(t: TestContext, answer = plainAnswer): Promise<Ra
 }
 
 /** A gateway in front of one such server, which is its default site. */
-export async function startBeforeRaw(t: TestContext, answer?: string) {
+export async function startBeforeRaw(t: TestContext, answer?: string, limits: Partial<Limits> = {}) {
   const backend = await startRawBackend(t, answer);
   const health = { intervalMs: 60_000, ejectMs: 1, maxEjectMs: 1 };
-  const gateway = await startTestGateway(t, {
-    sites: [{ host: '*', backend: { members: [backend.address], health } }],
-  });
+  const sites = [{ host: '*', backend: { members: [backend.address], health } }];
+  const gateway = await startTestGateway(t, { sites, limits });
   return { backend, gateway };
 }
 

@@ -12,7 +12,7 @@ import tls from 'node:tls';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
-import { endToEndFields, fieldValue } from './fields.ts';
+import { endToEndFields, fieldValue, trailerFields } from './fields.ts';
 import { isFramed } from './framing.ts';
 
 /** Opens a connection to an address. Rejects with a HoplineError. */
@@ -126,6 +126,10 @@ export class Backend {
       });
       sent.on('upgrade', (response, socket, head) => {
         settled();
+        if (request.upgrade === undefined) {
+          socket.destroy();
+          return reject(new HoplineError('PEER_PROTOCOL', `${formatHop(address)} goes on with a protocol unasked`));
+        }
         // Whoever joins it with the client has deadlines of its own.
         socket.setTimeout(0);
         if (head.length > 0) socket.unshift(head);
@@ -194,11 +198,17 @@ function secureConnection(socket: Duplex, host: string, { ca, serverName, insecu
   });
 }
 
+/** Methods whose requests seldom have content, so that nothing need say that there is none. */
+const bodiless = /^(GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT)$/;
+
 /** With Connection and framing as they are for this connection. */
-function outgoingFields({ fields, authority, upgrade, body, length }: HttpRequest): string[] {
+function outgoingFields({ method, fields, authority, upgrade, body, length }: HttpRequest): string[] {
   const sent = [...fields];
   if (fieldValue(fields, 'host') === undefined) sent.unshift('Host', authority);
   if (body && length === undefined) sent.push('Transfer-Encoding', 'chunked');
+  // Node would send no content in chunks.
+  if (!body && !bodiless.test(method) && fieldValue(fields, 'content-length') === undefined)
+    sent.push('Content-Length', '0');
   if (upgrade === undefined) sent.push('Connection', 'keep-alive');
   else sent.push('Connection', 'upgrade', 'Upgrade', upgrade);
   return sent;
@@ -236,7 +246,7 @@ function toAnswer(response: http.IncomingMessage, method: string, address: Addre
     reason: response.statusMessage ?? '',
     fields: endToEndFields(response.rawHeaders),
     body: isEmpty ? undefined : response,
-    trailers: () => response.rawTrailers,
+    trailers: () => trailerFields(response.rawTrailers),
   };
 }
 

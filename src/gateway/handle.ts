@@ -11,7 +11,7 @@ import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
-import { applyRules, type FieldRules, fieldValue, listMembers } from './fields.ts';
+import { applyRules, type FieldRules, fieldValue, listMembers, trailerFields } from './fields.ts';
 import { isLoop, passedFields, pseudonym } from './forwarding.ts';
 import { checkFraming } from './framing.ts';
 import type { Sites } from './sites.ts';
@@ -33,6 +33,8 @@ export interface HandleContext {
   readonly sites: Sites<Site>;
   readonly trusted: BlockList | undefined;
   readonly limits: Limits;
+  /** The gateway's name in Via, in lower case. */
+  readonly name: string;
 }
 
 /** Of the client's side, for as long as its request lasts. */
@@ -93,7 +95,7 @@ export async function handleRequest(
       ? refused(403, `requests for ${target.host} are not passed on`)
       : refused(421, `${target.host || 'a request without Host'} is not served here`);
   }
-  if (isLoop(fields))
+  if (isLoop(fields, context.name))
     return refused(508, 'the request comes round to this gateway again', [
       'Proxy-Status',
       `${pseudonym}; error=proxy_loop_detected`,
@@ -128,6 +130,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
     authority: target.authority,
     version,
     trusted: context.trusted,
+    name: context.name,
   });
   const { client, trace } = passed;
   const known = { notes, site: site.host, client, trace };
@@ -145,14 +148,14 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       fields: applyRules(requestFields(passed.fields, found), site.requestFields),
       body: hasBody ? request : undefined,
       ...(hasBody && length !== undefined ? { length: Number(length) } : {}),
-      trailers: () => request.rawTrailers,
+      trailers: () => trailerFields(request.rawTrailers),
       client,
       signal: asking.signal,
       upgrade,
       inform: asking.inform,
       notes,
     });
-    return { ...known, answer: { ...answer, fields: answerFields(answer, site) } };
+    return { ...known, answer: { ...answer, fields: answerFields(answer, site, context.name) } };
   } catch (cause) {
     return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };
   }
@@ -171,7 +174,7 @@ function requestFields(fields: RawFields, { site, target, asking }: Found): RawF
     const lower = name.toLowerCase();
     let value = fields[index + 1] as string;
     if (lower === 'host' || (lower === 'expect' && !asking.inform)) continue;
-    if (lower === 'max-forwards') value = String(Math.max(0, Number(value) - 1));
+    if (lower === 'max-forwards' && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
     sent.push(name, value);
   }
   return sent;
@@ -195,9 +198,9 @@ function answerItself(method: string, target: Target, fields: RawFields): HttpAn
   };
 }
 
-function answerFields({ fields, status }: HttpAnswer, site: Site): RawFields {
+function answerFields({ fields, status }: HttpAnswer, site: Site, name: string): RawFields {
   if (status === 101) return fields;
-  return applyRules([...fields, 'Via', `1.1 ${pseudonym}`], site.answerFields);
+  return applyRules([...fields, 'Via', `1.1 ${name}`], site.answerFields);
 }
 
 /** CONNECT names a host and a port and nothing else (RFC 9112, 3.2.3). */

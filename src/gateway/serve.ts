@@ -6,6 +6,7 @@
  * Documentation: docs/http.md
  */
 
+import { randomBytes } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type net from 'node:net';
@@ -30,6 +31,8 @@ export interface ServeOptions {
   readonly sites: readonly Site[];
   /** Proxies whose word on their clients' addresses counts. */
   readonly trusted?: BlockList | undefined;
+  /** What it calls itself in Via, where it must be the only one. @default made by chance */
+  readonly name?: string | undefined;
   /** With it, the gateway speaks TLS with clients. */
   readonly tls?: ServerTls | undefined;
   /** Told of each request that has ended. */
@@ -71,6 +74,7 @@ export interface RunningServer {
 export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   const { limits, log, trusted, onEnded } = options;
   const server = createServer(options);
+  const name = (options.name ?? `hopline-${randomBytes(4).toString('hex')}`).toLowerCase();
   const connections = new Connections(limits.lingerMs);
   const open = new Set<Promise<void>>();
   let sites = new Sites(options.sites);
@@ -88,8 +92,8 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const startedMs = performance.now();
     const gone = abortsWhenClosed(response);
     if (isClosing) response.shouldKeepAlive = false;
-    const inform = informer(response, waits);
-    const handled = await handleRequest(request, { signal: gone, inform, refused }, { sites, trusted, limits });
+    const inform = informer(request, response, waits);
+    const handled = await handleRequest(request, { signal: gone, inform, refused }, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     let failure = handled.failure;
@@ -113,7 +117,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const gone = new AbortController();
     const asking = { signal: gone.signal, isUpgrade, isDetached: true };
     socket.once('close', () => gone.abort(clientLeft()));
-    const handled = await handleRequest(request, asking, { sites, trusted, limits });
+    const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     if (handled.answer.upgraded) {
@@ -214,9 +218,14 @@ function clientLeft(): HoplineError {
 }
 
 /** Passes 1xx answers on: 100 to a client that waits for it, others as they are. */
-function informer(response: http.ServerResponse, waits: boolean): HttpRequest['inform'] {
+function informer(
+  { httpVersion }: http.IncomingMessage,
+  response: http.ServerResponse,
+  waits: boolean,
+): HttpRequest['inform'] {
   return (status, fields) => {
-    if (response.headersSent || response.closed) return;
+    // HTTP/1.0 knows no such answers (RFC 9110, 15.2).
+    if (httpVersion === '1.0' || response.headersSent || response.closed) return;
     if (status === 100) return waits ? response.writeContinue() : undefined;
     // Node has no call for 1xx answers of any kind; the head of such an answer is all there is of it.
     if (response.socket) writeHead(response.socket, status, fields);

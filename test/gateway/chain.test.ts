@@ -76,16 +76,6 @@ test('Max-Forwards that is no number goes on as it is', async (t) => {
   assert.match(backend.received(), /^max-forwards: many\r$/im);
 });
 
-test('pipelined requests are answered in order, however their servers hurry', async (t) => {
-  const backend = await startBackend(t, (request, response) => {
-    setTimeout(() => response.end(`<${request.url}>`), request.url === '/a' ? 50 : 0);
-  });
-  const gateway = await startTestGateway(t, { sites: [siteAt(backend.address.port)] });
-  const one = (path: string, more = '') => `GET ${path} HTTP/1.1\r\nHost: a.test\r\n${more}\r\n`;
-  const text = await sendBytes(gateway.port, one('/a') + one('/b') + one('/c', 'Connection: close\r\n'));
-  assert.deepEqual(text.match(/<.*?>/g), ['</a>', '</b>', '</c>']);
-});
-
 test('a client that leaves ends all its requests, also those that waited for their turn', async (t) => {
   const ended: string[] = [];
   const backend = await startBackend(t, () => {});

@@ -13,14 +13,18 @@ import {
   formatHop,
   type GatewayOptions,
   HoplineError,
+  type Limits,
   type Logger,
+  type OpenBackend,
   openAccessLog,
+  openBackend,
+  parseSite,
+  type SiteOptions,
   startGateway,
   systemCode,
 } from '../index.ts';
 import { countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
 import { createLogger, type LogLevel, logLevels } from './logging.ts';
-import { parseSite } from './site-text.ts';
 
 interface GatewayFlags {
   readonly listen: { readonly host: string; readonly port: number };
@@ -48,8 +52,8 @@ export function addGatewayCommand(program: Command): void {
     )
     .requiredOption('--listen <HOST:PORT>', 'where to listen; port 0 picks a free one', listenFlag)
     .requiredOption(
-      '--site <HOST=SERVER,...>',
-      'a host name, *.NAME or * for all others, and its servers, each maybe behind https://; repeatable',
+      '--site <HOST=BACKEND>',
+      'a host name, *.NAME or * for all others, and SERVER[,SERVER] [via HOPS], route:HOPS or root:DIR; repeatable',
       listFlag,
     )
     .addOption(new Option('--balance <ALGORITHM>', 'which server gets the next request').choices(algorithms))
@@ -76,6 +80,7 @@ export function addGatewayCommand(program: Command): void {
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline gateway --listen 127.0.0.1:8080 --site www.example.org=10.0.0.5:80,10.0.0.6:80\n' +
+        '  $ hopline gateway --listen 127.0.0.1:8080 --site "files.example.org=route:10.0.0.1:7001,10.0.0.2:7001"\n' +
         '  $ hopline gateway --listen 0.0.0.0:8080 --site "*=https://origin.example.org" --access-log access.log\n' +
         '  $ hopline gateway --listen 0.0.0.0:443 --tls-cert site.pem --tls-key site.key --site "*=127.0.0.1:3000"',
     )
@@ -83,24 +88,38 @@ export function addGatewayCommand(program: Command): void {
 }
 
 async function runGateway(flags: GatewayFlags): Promise<void> {
-  const sites = flags.site.map((text) => parseSite(text, flags.balance));
+  const sites = flags.site.map(parseSite);
   const tls = await readTls(flags);
-  const limits = {
+  const limits: Partial<Limits> = {
     ...(flags.maxConnections === undefined ? {} : { maxHttpConnections: flags.maxConnections }),
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
   const log = await createLogger({ level: flags.logLevel, json: flags.json ?? false });
   const accessLog = await openLog(flags, log);
-  const gateway = await startGateway({
-    listen: flags.listen,
-    sites,
-    trusted: flags.trusted ?? [],
-    tls,
-    limits,
-    log,
-    onEnded: accessLog && ((ended) => accessLog.write(accessRecord(ended))),
-  }).catch(async (error) => {
-    await accessLog?.close();
+  const opened: OpenBackend[] = [];
+  const start = async () => {
+    const served: SiteOptions[] = [];
+    for (const { host, backend: text } of sites) {
+      const backend = await openBackend(text, { limits }, { algorithm: flags.balance });
+      opened.push(backend);
+      served.push({ host, backend: backend.backend });
+    }
+    const onEnded: GatewayOptions['onEnded'] = accessLog && ((ended) => accessLog.write(accessRecord(ended)));
+    return await startGateway({
+      listen: flags.listen,
+      sites: served,
+      trusted: flags.trusted ?? [],
+      tls,
+      limits,
+      log,
+      onEnded,
+    });
+  };
+  const closeRest = async () => {
+    await Promise.all([...opened.map((backend) => backend.close()), accessLog?.close()]);
+  };
+  const gateway = await start().catch(async (error) => {
+    await closeRest();
     throw error;
   });
   const reload = () => {
@@ -113,7 +132,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
   const hurry = stopRequested().then(() => gateway.close({ graceMs: 0 }));
   await Promise.race([gateway.close(), hurry]);
   process.off('SIGHUP', reload);
-  await accessLog?.close();
+  await closeRest();
 }
 
 async function openLog(flags: GatewayFlags, log: Logger): Promise<AccessLog | undefined> {

@@ -36,6 +36,22 @@ test('a gateway shares the requests of a site among its servers, and ends cleanl
   assert.equal(stdout, `listening on 127.0.0.1:${port}\n`);
 });
 
+test('a site can be files, below a directory or behind a chain of nodes', async (t) => {
+  const root = await makeTempRoot(t);
+  const content = Array.from({ length: 300_000 }, (_, index) => `${index}\n`.padStart(10)).join('');
+  await writeFile(path.join(root.path, 'data.txt'), content);
+  const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', '--root', root.path]);
+  const hop = /listening on (\S+)/.exec(await node.saw(/listening on \S+\n/))?.[1];
+  const sites = ['--site', `local.test=root:${root.path}`, '--site', `far.test=route:${hop}`];
+  const port = await portOf(startProgram(t, ['gateway', '--listen', '127.0.0.1:0', ...sites]));
+  for (const host of ['local.test', 'far.test']) {
+    const headers = { Host: host, Range: 'bytes=1000000-1000999' };
+    const { status, body } = await ask(port, { path: '/data.txt', headers });
+    assert.equal(status, 206);
+    assert.equal(body, content.slice(1_000_000, 1_001_000), host);
+  }
+});
+
 test('the access log is a combined line for each request, in a new file after SIGHUP', {
   skip: noSignals,
 }, async (t) => {
@@ -94,9 +110,9 @@ for (const [args, expected] of [
   [['--listen', '127.0.0.1', '--site', '*=a'], /Expected HOST:PORT/],
   [['--listen', '127.0.0.1:0', '--site', 'a.test'], /--site: read "a\.test", expected HOST=SERVER/],
   [['--listen', '127.0.0.1:0', '--site', '*='], /--site: read "\*=", expected HOST=SERVER/],
-  [['--listen', '127.0.0.1:0', '--site', '*=a:99999'], /--site: read "\*=a:99999", expected HOST=SERVER/],
-  [['--listen', '127.0.0.1:0', '--site', '*=ftp://a'], /--site: read "\*=ftp:\/\/a", expected HOST=SERVER/],
-  [['--listen', '127.0.0.1:0', '--site', '*=http://a,https://b'], /servers that are all http or all https/],
+  [['--listen', '127.0.0.1:0', '--site', '*=a:99999'], /--site: read "\*=a:99999", expected a server/],
+  [['--listen', '127.0.0.1:0', '--site', '*=ftp://a'], /--site: read "\*=ftp:\/\/a", expected a server/],
+  [['--listen', '127.0.0.1:0', '--site', '*=http://a,https://b'], /https:\/\/ before all servers of a site/],
   [['--listen', '127.0.0.1:0', '--site', 'a*b=c'], /site: read "a\*b", expected a host name/],
   [['--listen', '127.0.0.1:0', '--site', '*=a', '--balance', 'fair'], /Allowed choices are round-robin/],
   [['--listen', '127.0.0.1:0', '--site', '*=a', '--trusted', '10.0.0.0/99'], /--trusted: read "10\.0\.0\.0\/99"/],

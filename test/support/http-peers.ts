@@ -4,11 +4,11 @@ import { once } from 'node:events';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
 import type { Limits } from '../../src/core/limits.ts';
-import type { Hop } from '../../src/wire/address.ts';
+import type { Address } from '../../src/wire/address.ts';
 import { hopAt, startTestGateway } from './http.ts';
 
 interface RawBackend {
-  readonly address: Hop;
+  readonly address: Address;
   /** All bytes that have come, of one connection after the other, as latin1. */
   readonly received: () => string;
   /** Connections so far. */

@@ -12,6 +12,7 @@ import { addCheckCommand } from './check-command.ts';
 import { addDemoCommand } from './demo-command.ts';
 import { exitCodes, exitHelp } from './exit.ts';
 import { addFetchCommand } from './fetch-command.ts';
+import { addGatewayCommand } from './gateway-command.ts';
 import { addGetCommand } from './get-command.ts';
 import { addNodeCommand } from './node-command.ts';
 import { addPutCommand } from './put-command.ts';
@@ -33,6 +34,7 @@ async function run(argv: readonly string[]): Promise<number> {
   addGetCommand(program);
   addPutCommand(program);
   addNodeCommand(program);
+  addGatewayCommand(program);
   addSendCommand(program);
   addCacheCommand(program);
   addFetchCommand(program);

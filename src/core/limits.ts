@@ -129,6 +129,8 @@ export interface Limits {
   readonly httpKeepMs: number;
   /** Milliseconds that an idle connection of an HTTP client is kept. */
   readonly httpClientKeepMs: number;
+  /** Bytes of the access log that wait to be written. */
+  readonly maxAccessLogBytes: number;
   /** Milliseconds without a byte after which a connection that changed its protocol is given up. */
   readonly httpUpgradedMs: number;
   /** Milliseconds that a stopping node lets running circuits finish. */
@@ -198,6 +200,7 @@ export const defaultLimits: Limits = {
   httpAnswerMs: 60_000,
   httpKeepMs: 4_000,
   httpClientKeepMs: 60_000,
+  maxAccessLogBytes: 8 * 1024 * 1024,
   httpUpgradedMs: 3_600_000,
   graceMs: 10_000,
 };

@@ -26,7 +26,7 @@ export async function sendAnswer(
   sent: Sent,
 ): Promise<void> {
   const { status, reason, body, fields } = answer;
-  if (response.closed) {
+  if (response.destroyed) {
     dropBody(body);
     throw lostClient();
   }
@@ -136,7 +136,7 @@ function pass(body: Readable, response: ServerResponse, sent: Sent): Promise<voi
 function endResponse(response: ServerResponse, last?: Buffer): Promise<void> {
   return new Promise((resolve, reject) => {
     const settle = () => (response.writableFinished ? resolve() : reject(lostClient()));
-    if (response.closed) return settle();
+    if (response.destroyed) return settle();
     response.once('close', settle);
     response.end(last);
   });

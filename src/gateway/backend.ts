@@ -12,7 +12,8 @@ import tls from 'node:tls';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
-import { endToEndFields, fieldValue } from './fields.ts';
+import { endToEndFields, fieldValue, trailerFields } from './fields.ts';
+import { isFramed } from './framing.ts';
 
 /** Opens a connection to an address. Rejects with a HoplineError. */
 export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
@@ -90,6 +91,11 @@ export class Backend {
       request.signal.addEventListener('abort', abort, { once: true });
       if (request.signal.aborted) abort();
       sent.on('timeout', () => {
+        // Where content waits to be taken, or is still to come from the client, it is not the server that keeps silent.
+        if (isClientDue(sent, answer, request)) {
+          sent.socket?.setTimeout(answer ? idleMs : firstByteMs);
+          return;
+        }
         const what = answer ? 'the rest of its answer' : 'an answer';
         const seconds = (answer ? idleMs : firstByteMs) / 1000;
         sent.destroy(
@@ -108,12 +114,22 @@ export class Backend {
         if (info.statusCode > 100) request.inform?.(info.statusCode, endToEndFields(info.rawHeaders));
       });
       sent.on('response', (response) => {
+        if (!isFramed(response.rawHeaders)) {
+          sent.destroy();
+          return reject(
+            new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent an answer whose end is in doubt`),
+          );
+        }
         answer = response;
         sent.setTimeout(idleMs);
         resolve(toAnswer(response, request.method, address));
       });
       sent.on('upgrade', (response, socket, head) => {
         settled();
+        if (request.upgrade === undefined) {
+          socket.destroy();
+          return reject(new HoplineError('PEER_PROTOCOL', `${formatHop(address)} goes on with a protocol unasked`));
+        }
         // Whoever joins it with the client has deadlines of its own.
         socket.setTimeout(0);
         if (head.length > 0) socket.unshift(head);
@@ -128,6 +144,15 @@ export class Backend {
       sendBody(sent, request, sending);
     });
   }
+}
+
+function isClientDue(
+  sent: http.ClientRequest,
+  answer: http.IncomingMessage | undefined,
+  { body }: HttpRequest,
+): boolean {
+  if (answer && answer.readableLength > 0) return true;
+  return body !== undefined && !body.readableEnded && sent.writableLength === 0;
 }
 
 /** A kept connection that was gone when it was used again. */
@@ -173,11 +198,17 @@ function secureConnection(socket: Duplex, host: string, { ca, serverName, insecu
   });
 }
 
+/** Methods whose requests seldom have content, so that nothing need say that there is none. */
+const bodiless = /^(GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT)$/;
+
 /** With Connection and framing as they are for this connection. */
-function outgoingFields({ fields, authority, upgrade, body, length }: HttpRequest): string[] {
+function outgoingFields({ method, fields, authority, upgrade, body, length }: HttpRequest): string[] {
   const sent = [...fields];
   if (fieldValue(fields, 'host') === undefined) sent.unshift('Host', authority);
   if (body && length === undefined) sent.push('Transfer-Encoding', 'chunked');
+  // Node would send no content in chunks.
+  if (!body && !bodiless.test(method) && fieldValue(fields, 'content-length') === undefined)
+    sent.push('Content-Length', '0');
   if (upgrade === undefined) sent.push('Connection', 'keep-alive');
   else sent.push('Connection', 'upgrade', 'Upgrade', upgrade);
   return sent;
@@ -215,7 +246,7 @@ function toAnswer(response: http.IncomingMessage, method: string, address: Addre
     reason: response.statusMessage ?? '',
     fields: endToEndFields(response.rawHeaders),
     body: isEmpty ? undefined : response,
-    trailers: () => response.rawTrailers,
+    trailers: () => trailerFields(response.rawTrailers),
   };
 }
 

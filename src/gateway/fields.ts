@@ -76,6 +76,19 @@ export function endToEndFields(fields: RawFields, without?: ReadonlySet<string>)
   return kept;
 }
 
+/** Fields that mean something to whoever routes, frames, reads or trusts a message, and must not come behind it (RFC 9110, 6.5.1). */
+const neverBehind =
+  /^(accept.*|age|authorization|cache-control|content-(encoding|length|range|type)|cookie|date|expect|expires|forwarded|host|if-.*|location|max-forwards|range|retry-after|set-cookie|trailer|vary|via|warning|www-authenticate|x-forwarded-.*|x-real-ip|traceparent|tracestate)$/;
+
+/** The trailer fields that may go on. */
+export function trailerFields(fields: RawFields): RawFields {
+  if (fields.length === 0) return fields;
+  const behind = endToEndFields(fields);
+  return behind.flatMap((name, index) =>
+    index % 2 === 0 && !neverBehind.test(name.toLowerCase()) ? [name, behind[index + 1] as string] : [],
+  );
+}
+
 /** What is done to the fields of a message, in this order. Names are compared without case. */
 export interface FieldRules {
   readonly remove?: readonly string[] | undefined;

@@ -10,7 +10,7 @@ import { type BlockList, isIPv6 } from 'node:net';
 import type { RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue, listMembers } from './fields.ts';
 
-/** How a gateway calls itself in Via, Cache-Status and Proxy-Status. */
+/** How a gateway calls itself in Cache-Status and Proxy-Status. In Via it has a name of its own, by which it knows a loop. */
 export const pseudonym = 'hopline';
 
 const claims: ReadonlySet<string> = new Set([
@@ -40,13 +40,15 @@ export interface PassOptions {
   readonly authority: string;
   /** `1.1` or `1.0`. */
   readonly version: string;
+  /** The gateway's name in Via. */
+  readonly name: string;
   /** Whose word counts. */
   readonly trusted: BlockList | undefined;
 }
 
 /** The end-to-end fields of a request, with what this gateway adds. */
 export function passedFields(fields: RawFields, options: PassOptions): Passed {
-  const { peer, scheme, authority, version } = options;
+  const { peer, scheme, authority, version, name } = options;
   const isTrusted = options.trusted !== undefined && isListed(options.trusted, peer);
   const passed = endToEndFields(fields, claims);
   const claimed = (name: string) => (isTrusted ? fieldValue(fields, name) : undefined);
@@ -55,7 +57,7 @@ export function passedFields(fields: RawFields, options: PassOptions): Passed {
   const trace = takeTrace(claimed('traceparent')) ?? randomHex(16);
   passed.push(
     'Via',
-    appended(fieldValue(fields, 'via'), `${version} ${pseudonym}`),
+    appended(fieldValue(fields, 'via'), `${version} ${name}`),
     'Forwarded',
     appended(claimed('forwarded'), `for=${node};host="${authority}";proto=${scheme}`),
     'X-Forwarded-For',
@@ -70,10 +72,10 @@ export function passedFields(fields: RawFields, options: PassOptions): Passed {
   return { fields: passed, client: clientOf(claimed('x-forwarded-for'), options), trace };
 }
 
-/** Whether the request has been through this gateway before. */
-export function isLoop(fields: RawFields): boolean {
+/** Whether the request has been through the gateway of this name before. */
+export function isLoop(fields: RawFields, name: string): boolean {
   const via = fieldValue(fields, 'via');
-  return via?.includes(pseudonym) === true && listMembers(via).some((one) => one.endsWith(` ${pseudonym}`));
+  return via?.includes(name) === true && listMembers(via).some((one) => one.split(' ')[1] === name);
 }
 
 function isListed(list: BlockList, address: string): boolean {

@@ -15,26 +15,35 @@ interface Framed {
   readonly fields: RawFields;
 }
 
+/** Whether an answer leaves no doubt about where it ends; the parser has seen to its lengths. */
+export function isFramed(fields: RawFields): boolean {
+  const coding = fieldValue(fields, 'transfer-encoding');
+  if (coding === undefined) return countFields(fields, 'content-length') <= 1;
+  return coding.toLowerCase() === 'chunked' && countFields(fields, 'content-length') === 0;
+}
+
 /** Undefined if all is well. */
 export function checkFraming({ isOldest, fields }: Framed, maxFields: number): Refused | undefined {
   if (fields.length / 2 > maxFields) {
     return { kind: 'refused', status: 431, why: `there are more than ${maxFields} fields` };
   }
-  const coding = fieldValue(fields, 'transfer-encoding');
   const lengths = countFields(fields, 'content-length');
-  if (coding !== undefined) {
-    if (lengths > 0) return refused('there are both Content-Length and Transfer-Encoding');
-    if (isOldest) return refused('HTTP/1.0 has no Transfer-Encoding');
-    if (countFields(fields, 'transfer-encoding') > 1) return refused('there is more than one Transfer-Encoding');
-    if (coding.toLowerCase() !== 'chunked') {
-      return { kind: 'refused', status: 501, why: 'Transfer-Encoding may be chunked and nothing else' };
-    }
-  }
+  const coding = fieldValue(fields, 'transfer-encoding');
+  if (coding !== undefined)
+    return lengths > 0 ? refused('there are both Content-Length and Transfer-Encoding') : checkCoding(coding, isOldest);
   if (lengths > 1) return refused('there is more than one Content-Length');
   if (lengths === 1 && !/^\d{1,15}$/.test(fieldValue(fields, 'content-length') ?? '')) {
     return refused('Content-Length is not a number of bytes');
   }
   return undefined;
+}
+
+function checkCoding(coding: string, isOldest: boolean): Refused | undefined {
+  if (isOldest) return refused('HTTP/1.0 has no Transfer-Encoding');
+  // Without chunked at its end, nobody can say where the content ends (RFC 9112, 6.3).
+  if (!/(^|[,\s])chunked\s*$/i.test(coding)) return refused('Transfer-Encoding does not end in chunked');
+  if (coding.toLowerCase() === 'chunked') return undefined;
+  return { kind: 'refused', status: 501, why: 'Transfer-Encoding may be chunked and nothing else' };
 }
 
 function refused(why: string): Refused {

@@ -11,7 +11,7 @@ import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
-import { applyRules, type FieldRules, fieldValue, listMembers } from './fields.ts';
+import { applyRules, type FieldRules, fieldValue, listMembers, trailerFields } from './fields.ts';
 import { isLoop, passedFields, pseudonym } from './forwarding.ts';
 import { checkFraming } from './framing.ts';
 import type { Sites } from './sites.ts';
@@ -33,6 +33,8 @@ export interface HandleContext {
   readonly sites: Sites<Site>;
   readonly trusted: BlockList | undefined;
   readonly limits: Limits;
+  /** The gateway's name in Via, in lower case. */
+  readonly name: string;
 }
 
 /** Of the client's side, for as long as its request lasts. */
@@ -41,7 +43,11 @@ export interface Asking {
   readonly signal: AbortSignal;
   /** Whether the client would go on with another protocol. */
   readonly isUpgrade?: boolean;
+  /** Whether the parser has let go of the connection behind the head. */
+  readonly isDetached?: boolean;
   readonly inform?: HttpRequest['inform'];
+  /** Called at once when the request is refused, before anything behind it is looked at. */
+  readonly refused?: () => void;
 }
 
 export interface Handled {
@@ -67,11 +73,17 @@ export async function handleRequest(
   const isOldest = request.httpVersion === '1.0';
   const refused = (status: number, text: string, more: RawFields = []): Handled => {
     // Where a request that is not understood ends is not known either.
+    asking.refused?.();
     const answer = textAnswer(status, text, ['Connection', 'close', ...more]);
     return { answer, notes: {}, client: peer };
   };
+  if (!/^1\.[01]$/.test(request.httpVersion)) return refused(505, 'the gateway speaks HTTP/1.1');
+  if (!methods.has(method)) return refused(501, 'there is no such method');
   const wrong = checkFraming({ method, isOldest, fields }, context.limits.maxHttpFields);
   if (wrong) return refused(wrong.status, wrong.why);
+  if (asking.isDetached && hasContent(fields)) {
+    return refused(501, 'a request to go on with another protocol has no content here');
+  }
   const target =
     method === 'CONNECT'
       ? readConnect(request)
@@ -83,7 +95,7 @@ export async function handleRequest(
       ? refused(403, `requests for ${target.host} are not passed on`)
       : refused(421, `${target.host || 'a request without Host'} is not served here`);
   }
-  if (isLoop(fields))
+  if (isLoop(fields, context.name))
     return refused(508, 'the request comes round to this gateway again', [
       'Proxy-Status',
       `${pseudonym}; error=proxy_loop_detected`,
@@ -91,6 +103,14 @@ export async function handleRequest(
   if (method === 'CONNECT') return connect(site, asking, peer, refused);
   return exchange(request, { site, target, peer, asking, context });
 }
+
+/** Those of the IANA registry that Node's parser knows; it knows some of other protocols, too. */
+const methods: ReadonlySet<string> = new Set(
+  (
+    'ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE OPTIONS PATCH ' +
+    'POST PROPFIND PROPPATCH PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNLINK UNLOCK'
+  ).split(' '),
+);
 
 interface Found {
   readonly site: Site;
@@ -110,13 +130,14 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
     authority: target.authority,
     version,
     trusted: context.trusted,
+    name: context.name,
   });
   const { client, trace } = passed;
   const known = { notes, site: site.host, client, trace };
   const own = answerItself(method, target, rawHeaders);
   if (own) return { ...known, answer: own };
   const length = fieldValue(rawHeaders, 'content-length');
-  const hasBody = length === undefined ? fieldValue(rawHeaders, 'transfer-encoding') !== undefined : length !== '0';
+  const hasBody = hasContent(rawHeaders);
   const upgrade = asking.isUpgrade ? fieldValue(rawHeaders, 'upgrade') : undefined;
   try {
     const answer = await site.exchange({
@@ -127,17 +148,22 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       fields: applyRules(requestFields(passed.fields, found), site.requestFields),
       body: hasBody ? request : undefined,
       ...(hasBody && length !== undefined ? { length: Number(length) } : {}),
-      trailers: () => request.rawTrailers,
+      trailers: () => trailerFields(request.rawTrailers),
       client,
       signal: asking.signal,
       upgrade,
       inform: asking.inform,
       notes,
     });
-    return { ...known, answer: { ...answer, fields: answerFields(answer, site) } };
+    return { ...known, answer: { ...answer, fields: answerFields(answer, site, context.name) } };
   } catch (cause) {
     return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };
   }
+}
+
+function hasContent(fields: RawFields): boolean {
+  const length = fieldValue(fields, 'content-length');
+  return length === undefined ? fieldValue(fields, 'transfer-encoding') !== undefined : length !== '0';
 }
 
 function requestFields(fields: RawFields, { site, target, asking }: Found): RawFields {
@@ -148,7 +174,7 @@ function requestFields(fields: RawFields, { site, target, asking }: Found): RawF
     const lower = name.toLowerCase();
     let value = fields[index + 1] as string;
     if (lower === 'host' || (lower === 'expect' && !asking.inform)) continue;
-    if (lower === 'max-forwards') value = String(Math.max(0, Number(value) - 1));
+    if (lower === 'max-forwards' && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
     sent.push(name, value);
   }
   return sent;
@@ -172,9 +198,9 @@ function answerItself(method: string, target: Target, fields: RawFields): HttpAn
   };
 }
 
-function answerFields({ fields, status }: HttpAnswer, site: Site): RawFields {
+function answerFields({ fields, status }: HttpAnswer, site: Site, name: string): RawFields {
   if (status === 101) return fields;
-  return applyRules([...fields, 'Via', `1.1 ${pseudonym}`], site.answerFields);
+  return applyRules([...fields, 'Via', `1.1 ${name}`], site.answerFields);
 }
 
 /** CONNECT names a host and a port and nothing else (RFC 9112, 3.2.3). */

@@ -4,14 +4,22 @@
  * Nothing of such a connection is read any further: where the next request would begin is not known.
  */
 
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemCode } from '../core/errors.ts';
+import type { Connection } from './connections.ts';
 import { writeHead } from './upgraded.ts';
 
-/** Answers what the parser refused, and ends the connection. */
-export function refuseBytes(error: Error, socket: Duplex): void {
+/** Answers what the parser refused, behind the answers to what came before it, and ends the connection. Never rejects. */
+export async function refuseBytes(error: Error, socket: Duplex, connection: Connection): Promise<void> {
   const reason = systemCode(error);
   if (!socket.writable || reason === 'ECONNRESET' || reason === 'EPIPE') {
+    socket.destroy();
+    return;
+  }
+  // The parser says so once more for all that comes behind.
+  if (connection.isEnding) return;
+  if (!(await connection.settle())) {
     socket.destroy();
     return;
   }
@@ -19,7 +27,8 @@ export function refuseBytes(error: Error, socket: Duplex): void {
   const body = `hopline: ${sentences[status]}${reason?.startsWith('HPE_') ? ` (${reason})` : ''}\n`;
   const length = String(Buffer.byteLength(body));
   writeHead(socket, status, ['Content-Type', 'text/plain', 'Content-Length', length, 'Connection', 'close']);
-  socket.end(body, () => socket.destroy());
+  socket.write(body);
+  (socket as Socket).destroySoon();
 }
 
 const sentences: Readonly<Record<number, string>> = {

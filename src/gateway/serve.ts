@@ -6,16 +6,19 @@
  * Documentation: docs/http.md
  */
 
+import { randomBytes } from 'node:crypto';
 import http from 'node:http';
 import https from 'node:https';
 import type net from 'node:net';
 import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { createSecureContext } from 'node:tls';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { formatHop } from '../wire/address.ts';
 import { sendAnswer, textAnswer } from './answer.ts';
+import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
 import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
 import { refuseBytes } from './refuse-bytes.ts';
@@ -28,6 +31,8 @@ export interface ServeOptions {
   readonly sites: readonly Site[];
   /** Proxies whose word on their clients' addresses counts. */
   readonly trusted?: BlockList | undefined;
+  /** What it calls itself in Via, where it must be the only one. @default made by chance */
+  readonly name?: string | undefined;
   /** With it, the gateway speaks TLS with clients. */
   readonly tls?: ServerTls | undefined;
   /** Told of each request that has ended. */
@@ -59,7 +64,7 @@ export interface RunningServer {
   accept(socket: net.Socket): void;
   /** Takes other sites, for the requests that come from now on. */
   setSites(sites: readonly Site[]): void;
-  /** Takes another certificate, for the connections that come from now on. */
+  /** Takes another certificate, for the connections that come from now on. Throws `USAGE_INVALID` if it is none. */
   setTls(tls: ServerTls): void;
   /** Stops accepting, lets requests finish for `graceMs` (default: the limit), then ends them. May be called again to hurry. */
   close(options?: { readonly graceMs?: number }): Promise<void>;
@@ -69,6 +74,8 @@ export interface RunningServer {
 export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   const { limits, log, trusted, onEnded } = options;
   const server = createServer(options);
+  const name = (options.name ?? `hopline-${randomBytes(4).toString('hex')}`).toLowerCase();
+  const connections = new Connections(limits.lingerMs);
   const open = new Set<Promise<void>>();
   let sites = new Sites(options.sites);
   let isClosing = false;
@@ -78,11 +85,15 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     void work.finally(() => open.delete(work));
   };
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse, waits: boolean) => {
+    const connection = connections.of(request.socket);
+    if (connection.isEnding) return;
+    connection.add(request, response);
+    const refused = () => connection.end();
     const startedMs = performance.now();
     const gone = abortsWhenClosed(response);
     if (isClosing) response.shouldKeepAlive = false;
-    const inform = informer(response, waits);
-    const handled = await handleRequest(request, { signal: gone, inform }, { sites, trusted, limits });
+    const inform = informer(request, response, waits);
+    const handled = await handleRequest(request, { signal: gone, inform, refused }, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     let failure = handled.failure;
@@ -100,9 +111,13 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     socket.on('error', () => socket.destroy());
     if (head.length > 0) socket.unshift(head);
     const isUpgrade = request.method === 'CONNECT' || wantsUpgrade(request.rawHeaders);
+    // What came before it on the connection is answered first, and nothing behind it is HTTP.
+    const connection = connections.of(socket);
+    if (connection.isEnding || !(await connection.settle())) return;
     const gone = new AbortController();
+    const asking = { signal: gone.signal, isUpgrade, isDetached: true };
     socket.once('close', () => gone.abort(clientLeft()));
-    const handled = await handleRequest(request, { signal: gone.signal, isUpgrade }, { sites, trusted, limits });
+    const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     if (handled.answer.upgraded) {
@@ -121,13 +136,17 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
 
   server.on('request', (request, response) => track(answer(request, response, false)));
   server.on('checkContinue', (request, response) => track(answer(request, response, true)));
-  server.on('checkExpectation', (_request, response) => {
+  server.on('checkExpectation', (request, response) => {
+    const connection = connections.of(request.socket);
+    if (connection.isEnding) return;
+    connection.add(request, response);
+    connection.end();
     const refusal = textAnswer(417, 'the one expectation that is met is 100-continue', ['Connection', 'close']);
     track(sendAnswer(response, refusal, 'GET', { bytes: 0 }).catch(() => {}));
   });
   server.on('upgrade', (request, socket, head) => track(answerUpgrade(request, socket, head)));
   server.on('connect', (request, socket, head) => track(answerUpgrade(request, socket, head)));
-  server.on('clientError', refuseBytes);
+  server.on('clientError', (error, socket) => track(refuseBytes(error, socket, connections.of(socket))));
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
 
   return {
@@ -137,6 +156,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       sites = new Sites(next);
     },
     setTls: (tls) => {
+      checkTls(tls);
       if (server instanceof https.Server) server.setSecureContext(tls);
     },
     close: async ({ graceMs = limits.graceMs } = {}) => {
@@ -152,7 +172,18 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   };
 }
 
+/** Throws `USAGE_INVALID` unless certificate and key are ones, and belong together. */
+function checkTls({ cert, key }: ServerTls): void {
+  try {
+    createSecureContext({ cert, key });
+  } catch (cause) {
+    const reason = systemCode(cause) ?? 'not in PEM';
+    throw new HoplineError('USAGE_INVALID', `the certificate and its key cannot be used (${reason})`, { cause });
+  }
+}
+
 function createServer({ limits, tls }: ServeOptions): http.Server {
+  if (tls) checkTls(tls);
   const options: http.ServerOptions = {
     insecureHTTPParser: false,
     maxHeaderSize: limits.maxHttpHeadBytes,
@@ -187,9 +218,14 @@ function clientLeft(): HoplineError {
 }
 
 /** Passes 1xx answers on: 100 to a client that waits for it, others as they are. */
-function informer(response: http.ServerResponse, waits: boolean): HttpRequest['inform'] {
+function informer(
+  { httpVersion }: http.IncomingMessage,
+  response: http.ServerResponse,
+  waits: boolean,
+): HttpRequest['inform'] {
   return (status, fields) => {
-    if (response.headersSent || response.closed) return;
+    // HTTP/1.0 knows no such answers (RFC 9110, 15.2).
+    if (httpVersion === '1.0' || response.headersSent || response.closed) return;
     if (status === 100) return waits ? response.writeContinue() : undefined;
     // Node has no call for 1xx answers of any kind; the head of such an answer is all there is of it.
     if (response.socket) writeHead(response.socket, status, fields);

@@ -45,6 +45,8 @@ export interface GatewayOptions {
   readonly sites: readonly SiteOptions[];
   /** Networks of proxies whose word on their clients' addresses counts. */
   readonly trusted?: readonly string[];
+  /** What it calls itself in Via, where it must be the only one. @default made by chance */
+  readonly name?: string | undefined;
   /** With it, the gateway speaks TLS with clients. */
   readonly tls?: ServerTls | undefined;
   /** Told of each request that has ended. */
@@ -65,11 +67,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const limits = { ...defaultLimits, ...options.limits };
   const log = options.log ?? silentLogger;
   const shared = { limits, log, clock: options.clock ?? systemClock };
+  const trusted = options.trusted && parseTrusted(options.trusted);
   let current = openSites(options.sites, shared);
   const retired = new Set<Promise<void>>();
-  const { listen, tls, onEnded } = options;
-  const trusted = options.trusted && parseTrusted(options.trusted);
-  const server = await serveHttp({ listen, sites: current.sites, tls, onEnded, trusted, limits, log }).catch(
+  const { listen, tls, onEnded, name } = options;
+  const server = await serveHttp({ listen, name, sites: current.sites, tls, onEnded, trusted, limits, log }).catch(
     async (error) => {
       await current.close();
       throw error;

@@ -40,7 +40,7 @@ export function readTarget(line: RequestLine, fields: RawFields, scheme: 'http' 
   const hosts = countFields(fields, 'host');
   if (hosts > 1) return refused('there is more than one Host');
   const hostField = fieldValue(fields, 'host');
-  if (hostField === undefined && !isOldest) return refused('there is no Host');
+  if (!hostField && (hostField === '' || !isOldest)) return refused('there is no Host');
   // Visible ASCII alone: whatever else a parser lets through, the next one may not.
   if (!/^[\x21-\x7e]+$/.test(url) || url.includes('#'))
     return refused('the target has characters that are not allowed');

@@ -1,0 +1,104 @@
+/**
+ * What the requests of one client's connection share: which answers are still due, and whether anything behind them counts.
+ *
+ * Owns what Node leaves open about pipelined requests: an answer that waits for its
+ * turn does not hear that the connection is gone, and the parser goes on behind a
+ * request that was refused.
+ * Invariant: once a request was refused, nothing behind it on its connection is taken for a request.
+ */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+
+export class Connections {
+  readonly #connections = new WeakMap<Duplex, Connection>();
+  readonly #lingerMs: number;
+
+  /** `lingerMs`: a connection that is ended with bytes unread is read on for so long, or its last answer would be cut off. */
+  constructor(lingerMs: number) {
+    this.#lingerMs = lingerMs;
+  }
+
+  of(socket: Duplex): Connection {
+    const known = this.#connections.get(socket);
+    if (known) return known;
+    const connection = new Connection(socket, this.#lingerMs);
+    this.#connections.set(socket, connection);
+    return connection;
+  }
+}
+
+export class Connection {
+  readonly #socket: Duplex & { destroySoon?: () => void };
+  readonly #due = new Map<ServerResponse, IncomingMessage>();
+  #whenIdle: (() => void) | undefined;
+  #isEnding = false;
+
+  constructor(socket: Duplex, lingerMs: number) {
+    this.#socket = socket;
+    socket.once('close', () => {
+      for (const response of this.#due.keys()) abandon(response);
+    });
+    // Node calls this behind the last answer of a connection.
+    const destroySoon = this.#socket.destroySoon?.bind(socket);
+    this.#socket.destroySoon = () => {
+      if (this.#isEnding) linger(socket, lingerMs);
+      else destroySoon?.();
+    };
+  }
+
+  /** Whether a request was refused: nothing behind it is a request. */
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  /** An answer is due from now on, until `response` has closed. */
+  add(request: IncomingMessage, response: ServerResponse): void {
+    this.#due.set(response, request);
+    response.once('close', () => {
+      this.#due.delete(response);
+      if (this.#due.size === 0) this.#whenIdle?.();
+    });
+  }
+
+  /** Takes nothing for a request from now on. */
+  end(): void {
+    this.#isEnding = true;
+  }
+
+  /**
+   * Takes nothing for a request from now on, and settles when all requests that came whole have their answers. Says
+   * whether an answer can follow them: not behind a part of one.
+   */
+  async settle(): Promise<boolean> {
+    this.#isEnding = true;
+    let isClean = true;
+    for (const [response, request] of this.#due) {
+      if (request.complete) continue;
+      if (response.headersSent) isClean = false;
+      abandon(response);
+    }
+    if (this.#due.size > 0) {
+      await new Promise<void>((resolve) => {
+        this.#whenIdle = resolve;
+      });
+    }
+    return isClean && this.#socket.writable;
+  }
+}
+
+/** Lets whoever answers know that nobody takes the answer. */
+function abandon(response: ServerResponse): void {
+  if (response.closed) return;
+  const { socket } = response;
+  if (socket) response.detachSocket(socket);
+  response.destroyed = true;
+  response.emit('close');
+}
+
+function linger(socket: Duplex, ms: number): void {
+  socket.end();
+  socket.resume();
+  const late = setTimeout(() => socket.destroy(), ms);
+  socket.once('close', () => clearTimeout(late));
+}

@@ -1,0 +1,149 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import net from 'node:net';
+import { test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { until } from '../support/chain.ts';
+import { ask, startBackend, startTestGateway } from '../support/http.ts';
+import { sendBytes, startBeforeRaw, statusesIn } from '../support/http-peers.ts';
+import { startProgram } from '../support/program.ts';
+
+const block = Buffer.alloc(64 * 1024, 'x');
+
+test('a head that comes a byte at a time is 408 once its time is over, and others are served meanwhile', async (t) => {
+  const backend = await startBackend(t);
+  const sites = [{ host: '*', backend: { members: [backend.address] } }];
+  const gateway = await startTestGateway(t, { sites, limits: { headMs: 300 } });
+  const socket = net.connect(gateway.port, '127.0.0.1');
+  let text = '';
+  socket.setEncoding('latin1').on('data', (chunk: string) => {
+    text += chunk;
+  });
+  socket.on('error', () => {});
+  const closed = once(socket, 'close');
+  const head = `GET / HTTP/1.1\r\nHost: a.test\r\n${'X: 1\r\n'.repeat(50)}`;
+  let sent = 0;
+  const timer = setInterval(() => socket.writable && socket.write(head[sent++] ?? ''), 20);
+  assert.equal((await ask(gateway.port)).status, 200);
+  await closed;
+  clearInterval(timer);
+  assert.deepEqual(statusesIn(text), [408]);
+  assert.ok(sent < head.length);
+  assert.equal(backend.requests.length, 1);
+});
+
+test('content that stops coming is given up, at the server as well', async (t) => {
+  const { backend, gateway } = await startBeforeRaw(t, undefined, {
+    connectMs: 100,
+    httpAnswerMs: 100,
+    idleMs: 100,
+  });
+  const text = await sendBytes(gateway.port, 'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nabc');
+  assert.doesNotMatch(text, / 200 /);
+  assert.match(backend.received(), /\r\n\r\nabc$/);
+});
+
+test('content that comes slowly is passed on whole, however long it takes', async (t) => {
+  const { backend, gateway } = await startBeforeRaw(t, undefined, { connectMs: 200, httpAnswerMs: 100, idleMs: 100 });
+  const socket = net.connect(gateway.port, '127.0.0.1');
+  const answered = once(socket, 'data');
+  socket.write('POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 5\r\n\r\n');
+  for (const byte of 'abcde') {
+    await pause(150);
+    socket.write(byte);
+  }
+  const [bytes] = await answered;
+  socket.destroy();
+  assert.match(String(bytes), /^HTTP\/1\.1 200 /);
+  assert.match(backend.received(), /\r\n\r\nabcde$/);
+});
+
+test('a client that does not read stops the server behind, and gets the rest once it reads', async (t) => {
+  const total = 256 * 1024 * 1024;
+  let produced = 0;
+  const backend = await startBackend(t, (_request, response) => {
+    response.setHeader('Content-Length', total);
+    const produce = () => {
+      while (produced < total) {
+        produced += block.length;
+        if (!response.write(block)) return;
+      }
+      response.end();
+    };
+    response.on('drain', produce);
+    produce();
+  });
+  const sites = [{ host: '*', backend: { members: [backend.address] } }];
+  const gateway = await startTestGateway(t, { sites, limits: { idleMs: 200 } });
+  const socket = net.connect(gateway.port, '127.0.0.1');
+  socket.write('GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n');
+  await once(socket, 'readable');
+  let before = -1;
+  await until(async () => {
+    const isStill = produced === before;
+    before = produced;
+    await pause(100);
+    return isStill;
+  });
+  // What has left is in the kernel's buffers; the gateway holds next to nothing of it.
+  assert.ok(produced < 64 * 1024 * 1024, `${produced} bytes`);
+  // Much longer than a server may keep silent.
+  await pause(800);
+  let received = 0;
+  socket.on('data', (bytes: Buffer) => {
+    received += bytes.length;
+  });
+  await once(socket, 'close');
+  assert.ok(received > total, `${received} bytes`);
+});
+
+const idle = 10_000;
+/** Bytes that an idle connection may cost the gateway. */
+const bytesEach = 24 * 1024;
+
+test(`${idle} idle connections are held, and a request among them is answered at once`, {
+  skip: await whyNotIdle(),
+}, async (t) => {
+  const backend = await startBackend(t);
+  const site = `*=${backend.address.host}:${backend.address.port}`;
+  const gateway = startProgram(t, ['gateway', '--listen', '127.0.0.1:0', '--site', site, '--log-level', 'warn']);
+  const port = Number(/:(\d+)\n/.exec(await gateway.saw(/listening on .*\n/))?.[1]);
+  await ask(port);
+  const memory = await residentBytes(gateway.child.pid);
+  const sockets: net.Socket[] = [];
+  let closed = 0;
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+  });
+  for (let index = 0; index < idle; index += 100) {
+    await Promise.all(
+      Array.from({ length: 100 }, async () => {
+        const socket = net.connect(port, '127.0.0.1');
+        sockets.push(socket.on('error', () => {}).on('close', () => (closed += 1)));
+        socket.write('GET / HTTP/1.1\r\nHost: a.test\r\n\r\n');
+        const [answer] = await once(socket, 'data');
+        assert.match(String(answer), /^HTTP\/1\.1 200 /);
+        socket.pause();
+      }),
+    );
+  }
+  assert.equal((await ask(port)).status, 200);
+  const each = ((await residentBytes(gateway.child.pid)) - memory) / idle;
+  t.diagnostic(`${Math.round(each)} bytes for each connection`);
+  assert.ok(each < bytesEach, `${each} bytes for each`);
+  assert.equal(closed, 0);
+});
+
+async function residentBytes(pid: number | undefined): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, 'utf8');
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024;
+}
+
+/** A reason not to open so many connections, or false. */
+async function whyNotIdle(): Promise<string | false> {
+  if (process.platform !== 'linux') return 'it reads limits and memory from /proc';
+  const limits = await readFile('/proc/self/limits', 'utf8');
+  const [, files] = /^Max open files\s+\S+\s+(\S+)/m.exec(limits) ?? [];
+  return files === 'unlimited' || Number(files) > idle + 500 ? false : `the system allows ${files} open files`;
+}

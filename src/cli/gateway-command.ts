@@ -9,6 +9,7 @@ import {
   accessRecord,
   algorithms,
   asHoplineError,
+  createHttpCache,
   defaultLimits,
   formatHop,
   type GatewayOptions,
@@ -35,6 +36,7 @@ interface GatewayFlags {
   readonly trusted?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly cache?: string;
   readonly accessLog?: string;
   readonly logFormat: AccessFormat;
   readonly maskQuery?: readonly string[];
@@ -66,6 +68,7 @@ export function addGatewayCommand(program: Command): void {
     )
     .option('--tls-cert <FILE>', 'speak TLS with clients; the certificate and those that it needs, in PEM')
     .option('--tls-key <FILE>', 'with --tls-cert: its key, in PEM')
+    .option('--cache <DIR>', 'keep answers there, in a directory for nothing else; root: sites are not cached')
     .option('--access-log <FILE>', 'a line for each request is appended there; - for stdout')
     .addOption(
       new Option('--log-format <FORMAT>', 'of the access log').choices(['combined', 'json']).default('combined'),
@@ -98,13 +101,20 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
   };
   const { log } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
   const accessLog = await openLog(flags, log);
-  const opened: OpenBackend[] = [];
+  const opened: Pick<OpenBackend, 'close'>[] = [];
   const start = async () => {
+    const cache =
+      flags.cache === undefined
+        ? undefined
+        : await createHttpCache({ directory: flags.cache, limits: { ...defaultLimits, ...limits }, log });
+    if (cache) opened.push(cache);
     const served: SiteOptions[] = [];
     for (const { host, backend: text } of sites) {
       const backend = await openBackend(text, { limits }, { algorithm: flags.balance });
       opened.push(backend);
-      served.push({ host, backend: backend.backend });
+      const wrap: SiteOptions['wrap'] =
+        text.kind === 'root' ? undefined : cache && ((exchange) => cache.wrap(exchange));
+      served.push({ host, backend: backend.backend, wrap });
     }
     const onEnded: GatewayOptions['onEnded'] = accessLog && ((ended) => accessLog.write(accessRecord(ended)));
     return await startGateway({

@@ -52,6 +52,21 @@ test('a site can be files, below a directory or behind a chain of nodes', async 
   }
 });
 
+test('with --cache an answer that may be kept is asked for once, and the log says so', async (t) => {
+  const root = await makeTempRoot(t);
+  const backend = await startBackend(t, (_request, response) => {
+    response.setHeader('Cache-Control', 'max-age=60').end('kept');
+  });
+  const site = `*=${backend.address.host}:${backend.address.port}`;
+  const log = ['--access-log', '-', '--log-format', 'json'];
+  const args = ['--site', site, '--cache', path.join(root.path, 'cache'), ...log];
+  const gateway = startProgram(t, ['gateway', '--listen', '127.0.0.1:0', ...args]);
+  const port = await portOf(gateway);
+  for (let index = 0; index < 3; index += 1) assert.equal((await ask(port, { path: '/kept' })).body, 'kept');
+  assert.equal(backend.requests.length, 1);
+  await gateway.saw(/"cache":"miss".*\n.*"cache":"hit".*\n.*"cache":"hit"/);
+});
+
 test('the access log is a combined line for each request, in a new file after SIGHUP', {
   skip: noSignals,
 }, async (t) => {

@@ -8,6 +8,7 @@ import { report } from './report.ts';
 import { runChain } from './scenarios/chain.ts';
 import { runConcurrency } from './scenarios/concurrency.ts';
 import { runGrowth } from './scenarios/growth.ts';
+import { runHttp } from './scenarios/http.ts';
 import { runLatency } from './scenarios/latency.ts';
 import { runMessages } from './scenarios/messages.ts';
 import { runSmall } from './scenarios/small.ts';
@@ -19,6 +20,7 @@ const scenarios: Readonly<Record<ScenarioName, (bench: Bench, content: Content) 
   latency: runLatency,
   growth: runGrowth,
   messages: runMessages,
+  http: runHttp,
 };
 
 const started = new Date();

@@ -3,7 +3,7 @@
 import { tmpdir } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 
-const scenarioNames = ['chain', 'small', 'concurrency', 'latency', 'growth', 'messages'] as const;
+const scenarioNames = ['chain', 'small', 'concurrency', 'latency', 'growth', 'messages', 'http'] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 export interface Settings {

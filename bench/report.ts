@@ -18,6 +18,7 @@ const axes: Readonly<Record<string, { readonly label: string; readonly format: (
   growth: { label: 'file size', format: formatSize },
   'messages-kept': { label: 'clients', format: String },
   'messages-fresh': { label: 'clients', format: String },
+  http: { label: 'clients', format: String },
 };
 
 interface Chart extends Omit<ChartOptions, 'formatX' | 'xLabel'> {
@@ -56,6 +57,14 @@ const charts: readonly Chart[] = [
     yLabel: 'MiB',
     y: ({ memory }) => spread([memory.relay / 2 ** 20]),
   },
+  ...(['proxied', 'misses', 'hits'] as const).map((what) => ({
+    file: `http-${what}`,
+    scenario: `http-${what}`,
+    title: `Answers of 1 KiB, ${what}`,
+    yLabel: 'requests per CPU second',
+    y: value('perCore'),
+  })),
+  { file: 'http-large', scenario: 'http-large', title: '64 MiB out of the cache', yLabel: 'MB/s', y: speed },
 ];
 
 /** Prints the tables and writes the files. */

@@ -87,7 +87,7 @@ async function startNginxStream(fleet: Fleet, next: number): Promise<{ readonly 
   return startNginx(fleet, port, stream, load);
 }
 
-function startNginx(fleet: Fleet, port: number, body: string, load = '') {
+export function startNginx(fleet: Fleet, port: number, body: string, load = '') {
   // A worker that gives up root could not read the run's own directory.
   const user = process.getuid?.() === 0 ? 'user root;\n' : '';
   const config = `${load}${user}daemon off; worker_processes 1; worker_rlimit_nofile 16384;
@@ -101,7 +101,7 @@ ${body}
   return fleet.startListening({ program: findProgram('nginx') ?? 'nginx', args }, port);
 }
 
-function temporaryPaths(fleet: Fleet, port: number): string {
+export function temporaryPaths(fleet: Fleet, port: number): string {
   const directory = path.join(fleet.directory, `nginx-${port}`);
   mkdirSync(directory, { recursive: true });
   const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];

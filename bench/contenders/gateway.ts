@@ -1,6 +1,6 @@
 /** HTTP reverse proxies in front of one nginx, each a process with one thread. */
 
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { hoplineCommand } from '../../harness/children.ts';
 import { type Fleet, findProgram, freePort } from '../processes.ts';
@@ -24,7 +24,10 @@ export const gatewayContenders: readonly GatewayContender[] = [
     name: 'hopline-cache',
     caches: true,
     needs: [],
-    start: (fleet, backend) => startHopline(fleet, backend, ['--cache', path.join(fleet.directory, 'hopline-cache')]),
+    start: (fleet, backend) => {
+      const directory = mkdtempSync(path.join(fleet.directory, 'hopline-cache-'));
+      return startHopline(fleet, backend, ['--cache', directory]);
+    },
   },
   { name: 'nginx', caches: false, needs: ['nginx'], start: (fleet, backend) => startNginxProxy(fleet, backend, false) },
   {

@@ -46,7 +46,10 @@ const exits = {
   },
   PEER_VERSION: { exit: 'refused', hint: 'run the same version of hopline on both ends' },
   POLICY_DENIED: { exit: 'refused', hint: 'on that hop, start the node with --next and a rule for the next one' },
-  REGISTER_DENIED: { exit: 'refused', hint: 'start the front with --register-from and a network of the server' },
+  REGISTER_DENIED: {
+    exit: 'refused',
+    hint: 'start the front with --register-from and a network of the server, or both with one token',
+  },
   LIMIT_CONNECTIONS: { exit: 'refused', hint: 'try later, or raise --max-connections on that hop' },
   LIMIT_HEAD: { exit: 'refused', hint: 'use shorter names' },
   LIMIT_HOPS: { exit: 'refused', hint: 'use a shorter route' },

@@ -3,6 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import {
+  algorithms,
   asHoplineError,
   type Config,
   defaultLimits,
@@ -13,7 +14,17 @@ import {
   parseListen,
   startService,
 } from '../index.ts';
-import { addressesFlag, bytesFlag, countFlag, listenFlag, listFlag, poolFlag, rateFlag, secondsFlag } from './flags.ts';
+import {
+  addressesFlag,
+  addressFlag,
+  bytesFlag,
+  countFlag,
+  listenFlag,
+  listFlag,
+  poolFlag,
+  rateFlag,
+  secondsFlag,
+} from './flags.ts';
 import { createLog } from './logging.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { openPrompts } from './prompt.ts';
@@ -52,6 +63,22 @@ export function addNodeCommand(program: Command): void {
       '--register-from <CIDR>',
       'networks that servers may register from; repeatable. On loopback, loopback may; else nobody',
       listFlag,
+    )
+    .option(
+      '--register-token-file <FILE>',
+      'holds a token: servers that send it may register from anywhere, and this one sends it; also HOPLINE_REGISTER_TOKEN',
+    )
+    .option(
+      '--registry <URL>',
+      'share servers with other nodes through Redis: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], rediss:// for TLS; ' +
+        'also HOPLINE_REGISTRY, which no list of processes shows',
+    )
+    .option('--advertise <HOST:PORT>', 'with --policy: where others reach this server (default: --listen)', addressFlag)
+    .addOption(
+      new Option(
+        '--balance <ALGORITHM>',
+        'who of a pool, or of the servers of a policy, is next (default: round-robin)',
+      ).choices(algorithms),
     )
     .option('--max-payload <BYTES>', `of a message (default: ${defaultLimits.maxPayloadBytes})`, countFlag)
     .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)

@@ -4,8 +4,10 @@
  * Invariant: read again, with the same flags, it says what a node that was started now would do.
  */
 
+import { readFile } from 'node:fs/promises';
 import {
   type Address,
+  type Algorithm,
   type Config,
   HoplineError,
   type Limits,
@@ -13,6 +15,7 @@ import {
   type NodeRules,
   type PoolMembers,
   readConfig,
+  systemCode,
 } from '../index.ts';
 import { isWorker } from './workers.ts';
 
@@ -29,6 +32,10 @@ export interface NodeFlags {
   readonly id?: string;
   readonly register?: readonly Address[];
   readonly registerFrom?: readonly string[];
+  readonly balance?: Algorithm;
+  readonly registerTokenFile?: string;
+  readonly registry?: string;
+  readonly advertise?: Address;
   readonly maxPayload?: number;
   readonly workers?: number;
   readonly digestCache?: string;
@@ -47,6 +54,7 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
   const file: Config =
     flags.config === undefined ? { node: {}, log: { level: 'info', format: 'text' } } : await readConfig(flags.config);
   const isKernelOff = !flags.kernel || process.env.HOPLINE_KERNEL === 'off';
+  const registry = flags.registry ?? (process.env.HOPLINE_REGISTRY || file.node.registry);
   const node: NodeRules = {
     ...file.node,
     ...given({
@@ -58,11 +66,14 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
       limitRate: flags.limitRate,
       limitRateTotal: flags.limitRateTotal,
       registerFrom: flags.registerFrom,
+      registerToken: await readToken(flags.registerTokenFile),
+      registry,
+      balance: flags.balance,
       server: serverOf(flags, file.node.server),
       kernel: isKernelOff ? false : undefined,
     }),
-    // Workers take no registrations: each would know other servers.
-    ...(isWorker ? { registerFrom: false } : {}),
+    // Workers take no registrations, unless they share them: each would know other servers.
+    ...(isWorker && registry === undefined ? { registerFrom: false } : {}),
     uploads: uploadsOf(flags, file.node.uploads),
     limits: { ...file.node.limits, ...limitsOf(flags) },
   };
@@ -80,11 +91,22 @@ function uploadsOf({ writable, force, maxUpload }: NodeFlags, file: NodeRules['u
   throw new HoplineError('USAGE_INVALID', `${force ? '--force' : '--max-upload'} goes with --writable`);
 }
 
-function serverOf({ policy, id, register }: NodeFlags, file: NodeRules['server']): NodeRules['server'] {
-  if (policy !== undefined) return { policy, id, register };
-  if (id === undefined && register === undefined) return undefined;
-  if (file) return { ...file, ...given({ id, register }) };
-  throw new HoplineError('USAGE_INVALID', '--id and --register are for a server: say which --policy');
+function serverOf(flags: NodeFlags, file: NodeRules['server']): NodeRules['server'] {
+  const { policy, id, register, advertise } = flags;
+  if (policy !== undefined) return { policy, id, register, advertise };
+  if (id === undefined && register === undefined && advertise === undefined) return undefined;
+  if (file) return { ...file, ...given({ id, register, advertise }) };
+  throw new HoplineError('USAGE_INVALID', '--id, --register and --advertise are for a server: say which --policy');
+}
+
+async function readToken(file: string | undefined): Promise<string | undefined> {
+  if (file === undefined) return process.env.HOPLINE_REGISTER_TOKEN || undefined;
+  try {
+    return (await readFile(file, 'utf8')).trim();
+  } catch (cause) {
+    const reason = systemCode(cause);
+    throw new HoplineError('USAGE_INVALID', `--register-token-file: cannot read ${file} (${reason})`, { cause });
+  }
 }
 
 function limitsOf({ maxConnections, maxPayload, idleTimeout, grace }: NodeFlags): Partial<Limits> {

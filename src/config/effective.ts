@@ -7,6 +7,7 @@
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { defaultHealth, type PoolOptions } from '../node/pools.ts';
 import { defaultHealthRule } from '../pool/health.ts';
+import { nameStore } from '../pool/redis.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatDuration, formatSize } from '../wire/quantity.ts';
 import type { Config, NodeRules } from './config.ts';
@@ -26,8 +27,10 @@ export function effectiveConfig({ node, log }: Config): EffectiveConfig {
     'limit-rate-total': node.limitRateTotal && formatSize(node.limitRateTotal),
     kernel: node.kernel ?? true,
     policy: node.server && formatServer(node.server),
+    balance: node.balance ?? 'round-robin',
+    registry: node.registry && nameStore(node.registry),
     'register-from': node.registerFrom || [],
-    pools: Object.fromEntries((node.pools ?? []).map((pool) => [pool.name, formatPool(pool)])),
+    pools: Object.fromEntries((node.pools ?? []).map((pool) => [pool.name, formatPool(pool, node.balance)])),
     limits: formatLimits({ ...defaultLimits, ...node.limits }),
     log: { ...log },
   };
@@ -39,12 +42,12 @@ function formatUploads(uploads: NodeRules['uploads']): unknown {
   return { force, 'max-size': maxBytes && formatSize(maxBytes) };
 }
 
-function formatServer({ policy, id, register = [] }: NonNullable<NodeRules['server']>): unknown {
-  return { id: policy, name: id, register: register.map(formatHop) };
+function formatServer({ policy, id, register = [], advertise }: NonNullable<NodeRules['server']>): unknown {
+  return { id: policy, name: id, register: register.map(formatHop), advertise: advertise && formatHop(advertise) };
 }
 
-function formatPool(pool: PoolOptions): unknown {
-  const { algorithm = 'round-robin', hashBy = 'file', check = 'node', members = [], dns = [], health } = pool;
+function formatPool(pool: PoolOptions, balance: NodeRules['balance'] = 'round-robin'): unknown {
+  const { algorithm = balance, hashBy = 'file', check = 'node', members = [], dns = [], health } = pool;
   const rule = { ...defaultHealthRule, ...defaultHealth(check), ...health };
   return {
     algorithm,

@@ -24,6 +24,8 @@ export function toConfig(file: ConfigFile, directory: string): Config {
     ...(kernel === undefined ? {} : { kernel }),
     ...(file.policy === undefined ? {} : { server: toServer(file.policy) }),
     uploads: toUploads(file.uploads),
+    ...(file.balance === undefined ? {} : { balance: file.balance }),
+    ...(file.registry === undefined ? {} : { registry: file.registry }),
     limitRate: file['limit-rate'],
     limitRateTotal: file['limit-rate-total'],
     pools: Object.entries(file.pools ?? {}).map(([name, pool]) => toPool(name, pool)),
@@ -39,8 +41,8 @@ function toUploads(uploads: ConfigFile['uploads']): NodeRules['uploads'] {
   return uploads === true ? {} : { force: uploads.force, maxBytes: uploads['max-size'] };
 }
 
-function toServer({ id, name, register }: In<'policy'>): NonNullable<NodeRules['server']> {
-  return { policy: id, id: name, register };
+function toServer({ id, name, register, advertise }: In<'policy'>): NonNullable<NodeRules['server']> {
+  return { policy: id, id: name, register, ...(advertise === undefined ? {} : { advertise }) };
 }
 
 function toPool(name: string, pool: In<'pools'>[string]): PoolOptions {

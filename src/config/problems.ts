@@ -113,7 +113,8 @@ function show(value: unknown): string {
   if (isSeq(value)) return 'a list';
   if (isMap(value)) return 'a mapping';
   if (isAlias(value)) return `*${value.source}`;
-  const text = JSON.stringify(value) ?? String(value);
+  // A URL may hold a password.
+  const text = (JSON.stringify(value) ?? String(value)).replace(/\/\/[^/@\s]*@/g, '//***@');
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 

@@ -10,6 +10,7 @@ import * as v from 'valibot';
 import { parseNetworks, parseNextRules } from '../node/policy.ts';
 import { poolChecks } from '../node/pools.ts';
 import { algorithms } from '../pool/balance.ts';
+import { nameStore } from '../pool/redis.ts';
 import type { Query } from '../pool/resolved.ts';
 import { type Address, formatHop, isPoolName, parseAddress, parseListen } from '../wire/address.ts';
 import { parseRate } from '../wire/quantity.ts';
@@ -47,6 +48,11 @@ const query = text(parseQuery, {
   example: 'files.example.org:7001 or _hopline._tcp.example.org',
 });
 const rate = amount(parseRate, { expected: 'bytes a second, at least 1K', example: '10M' });
+const registry = text((url) => (accepts(() => nameStore(url)) && nameStore(url) === url ? url : undefined), {
+  expected:
+    'redis://HOST:PORT, maybe with /DATABASE, or rediss:, without a user and a password, which go into HOPLINE_REGISTRY',
+  example: 'redis://10.0.0.1:6379',
+});
 const label = amount((label) => (label === '' || label.length > 200 ? undefined : label), {
   expected: '1 to 200 characters',
   example: 'PP_1',
@@ -111,6 +117,7 @@ const policy = mapping(
     id: required('the policy whose messages this node answers', label),
     name: about('what this server is called in its answers', label),
     register: about('the fronts to register with', list(hop, '[10.0.0.1:10000]')),
+    advertise: about('where others reach this server, as the registry tells them', hop),
   },
   '{id: PP_1, register: [10.0.0.1:10000]}',
 );
@@ -137,6 +144,11 @@ export const configSchema = mapping(
     'limit-rate-total': about('bytes a second of all circuits together, each way', rate),
     kernel: about('lets circuits pass inside the kernel where that is possible. Needs a restart', yesOrNo()),
     policy: about('makes the node a server of a policy', policy),
+    balance: about('who is next in pools that name no algorithm', choice(algorithms)),
+    registry: about(
+      'a Redis through which nodes share servers; with a password, HOPLINE_REGISTRY. Needs a restart',
+      registry,
+    ),
     'register-from': about('networks that servers may register from', list(network, '[10.0.0.0/8]')),
     pools: about(
       'pools and policies by their names',

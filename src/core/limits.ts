@@ -53,6 +53,8 @@ export interface Limits {
   readonly maxPools: number;
   /** Members of one pool. */
   readonly maxPoolMembers: number;
+  /** Members in a shared registry, of all pools. */
+  readonly maxSharedMembers: number;
   /** Members that one request is tried on. */
   readonly maxPoolTries: number;
   /** Milliseconds for a member to be connected to and to answer, before another one is tried. */
@@ -89,6 +91,12 @@ export interface Limits {
   readonly maxCacheUnshared: number;
   /** Milliseconds between looks for requests to flush a cache. */
   readonly cachePollMs: number;
+  /** Milliseconds after which a member leaves a shared registry if nobody renews its lease. */
+  readonly leaseMs: number;
+  /** Milliseconds between two reads of a shared registry. */
+  readonly storePollMs: number;
+  /** Milliseconds for its store to be connected to, and to answer. */
+  readonly storeMs: number;
   /** Milliseconds for one attempt to open a TCP connection. */
   readonly connectMs: number;
   /** Milliseconds from the first leg's opening to the origin's first answer. */
@@ -162,6 +170,7 @@ export const defaultLimits: Limits = {
   maxPayloadBytes: 1024,
   maxPools: 256,
   maxPoolMembers: 256,
+  maxSharedMembers: 4096,
   maxPoolTries: 4,
   answerMs: 5_000,
   maxKeptCircuits: 16,
@@ -180,6 +189,9 @@ export const defaultLimits: Limits = {
   cacheUnsharedMs: 10_000,
   maxCacheUnshared: 4096,
   cachePollMs: 500,
+  leaseMs: 5_000,
+  storePollMs: 250,
+  storeMs: 1_000,
   connectMs: 10_000,
   openMs: 30_000,
   headMs: 10_000,

@@ -13,7 +13,7 @@ import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { Policies } from './policies.ts';
-import type { NextPolicy } from './policy.ts';
+import type { NextPolicy, RegisterPolicy } from './policy.ts';
 import type { PolicyServer } from './policy-server.ts';
 import type { Pools } from './pools.ts';
 import type { Uploads } from './uploads.ts';
@@ -40,7 +40,7 @@ export interface NodeContext {
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */
   readonly traces: Set<string>;
   /** Whether a server may register from this address. */
-  readonly mayRegister: (address: string) => boolean;
+  readonly mayRegister: RegisterPolicy;
   /** Whether dialling this address and port would reach the node itself. */
   readonly isSelf: (address: string, port: number) => boolean;
   /** Those that a hop of a route, or a policy, may name. */

@@ -81,6 +81,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   });
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
   log.info({ address: formatHop(address), root, kernel: kernel !== undefined }, 'node started');
+  await contexts.ready;
 
   return {
     address,

@@ -11,11 +11,14 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { resolveRoot } from '../io/disk/below-root.ts';
 import type { Resolver } from '../io/resolve.ts';
+import type { Algorithm } from '../pool/balance.ts';
 import { formatHop } from '../wire/address.ts';
 import { type NextRule, parseNetworks, parseNextRules, type Subnet } from './policy.ts';
 import type { PolicyServer } from './policy-server.ts';
 import { checkPools, type PoolOptions } from './pools.ts';
 import { checkRates, type RateOptions } from './rates.ts';
+import { checkRegisterToken } from './register-token.ts';
+import { checkRegistry } from './registry.ts';
 import type { UploadRules } from './uploads.ts';
 
 export interface NodeOptions extends RateOptions {
@@ -32,8 +35,14 @@ export interface NodeOptions extends RateOptions {
    * them. Legs may be opened to the members that are named here, as if `next` allowed them.
    */
   readonly pools?: readonly PoolOptions[] | undefined;
+  /** Who is next in pools that name no algorithm of their own. @default 'round-robin' */
+  readonly balance?: Algorithm | undefined;
   /** Networks that servers may register from, besides loopback on a node that listens there; `false` takes none. */
   readonly registerFrom?: readonly string[] | false;
+  /** Lets servers that send it register from anywhere, and is sent by this one; 16 to 200 characters of ASCII. */
+  readonly registerToken?: string | undefined;
+  /** The URL of a Redis whose members this node shares with others: `redis://[USER:PASSWORD@]HOST:PORT[/DATABASE]`, or `rediss:`. */
+  readonly registry?: string | undefined;
   /** The policy whose messages are answered by this node, and the fronts that it registers with. */
   readonly server?: PolicyServer;
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
@@ -59,11 +68,15 @@ export interface Settings {
   readonly registerFrom: readonly Subnet[] | undefined;
 }
 
-/** Throws `USAGE_INVALID` for a rule, rate or root that is not one, and for two pools of one name. */
+/**
+ * Throws `USAGE_INVALID` for a rule, rate, root, token or registry that is not one, and for two pools of one name.
+ */
 export async function readSettings(options: NodeOptions): Promise<Settings> {
   const { next = [], pools = [] } = options;
   checkRates(options);
   checkPools(pools);
+  checkRegisterToken(options.registerToken);
+  checkRegistry(options);
   return {
     options,
     limits: { ...defaultLimits, ...options.limits },
@@ -80,6 +93,7 @@ export function checkReload(before: Settings, after: Settings): void {
     listen: options.listen,
     'digest-cache': options.digestCache,
     kernel: options.kernel ?? true,
+    registry: options.registry,
     'limits.max-digest-cache': limits.maxDigestCacheBytes,
     'limits.max-digest-cache-files': limits.maxDigestCacheFiles,
   });

@@ -9,6 +9,7 @@
 import { HoplineError } from '../core/errors.ts';
 import type { Probe } from '../pool/checks.ts';
 import { type Member, nameMember } from '../pool/member.ts';
+import type { SharedRegistry } from '../pool/shared.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import {
   answerInForm,
@@ -21,14 +22,21 @@ import {
 import type { Pools } from './pools.ts';
 import { ServerConnections, type ServerConnectionsOptions } from './server-connections.ts';
 
+export interface PoliciesOptions extends ServerConnectionsOptions {
+  /** Knows how servers that registered elsewhere write. */
+  readonly registry: SharedRegistry | undefined;
+}
+
 export class Policies {
   readonly #connections: ServerConnections;
+  readonly #registry: SharedRegistry | undefined;
   readonly #maxForms: number;
   /** How each server that registered writes the types of packets; those that registered last. */
   readonly #forms = new Map<string, Form>();
 
-  constructor(options: ServerConnectionsOptions) {
+  constructor(options: PoliciesOptions) {
     this.#connections = new ServerConnections(options);
+    this.#registry = options.registry;
     const { maxPools, maxPoolMembers } = options.limits;
     this.#maxForms = maxPools * maxPoolMembers;
   }
@@ -41,7 +49,7 @@ export class Policies {
     const policy = pools.find(message.policy);
     if (!policy) throw new HoplineError('POLICY_UNKNOWN', 'no server has registered for the policy');
     const attempt = async ({ hop }: Member) => {
-      const form = this.#forms.get(nameMember(hop)) ?? message.form;
+      const form = this.#formOf(nameMember(hop)) ?? message.form;
       const answer = await this.#connections.ask(hop, messageInForm(message, form), signal);
       if (answer.kind === 'refusal' && answer.code === 'POLICY_UNKNOWN') {
         throw new HoplineError('POLICY_UNKNOWN', `${formatHop(hop)} does not serve the policy`);
@@ -60,7 +68,7 @@ export class Policies {
   /** Takes a server that sent its setup from `host`. Throws `REGISTER_DENIED`. */
   register(setup: SetupPacket, host: string, pools: Pools): void {
     const server: Address = { host, port: setup.port };
-    const member = pools.register(setup.policy, server, setup.id);
+    const member = pools.register(setup.policy, server, setup);
     this.#forms.delete(member);
     this.#forms.set(member, setup.form);
     const [oldest] = this.#forms.keys();
@@ -69,11 +77,16 @@ export class Policies {
 
   /** Whether a server takes packets. */
   readonly probe: Probe = ({ hop }, signal) => {
-    const form = this.#forms.get(nameMember(hop)) ?? 'number';
+    const form = this.#formOf(nameMember(hop)) ?? 'number';
     return this.#connections.probe(hop, encodeProbe(form), signal);
   };
 
   async close(): Promise<void> {
     await this.#connections.close();
+  }
+
+  #formOf(server: string): Form | undefined {
+    const note = this.#registry?.note(server);
+    return this.#forms.get(server) ?? (note === 'number' || note === 'string' ? note : undefined);
   }
 }

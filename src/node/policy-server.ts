@@ -24,9 +24,13 @@ export interface PolicyServer {
   readonly id?: string | undefined;
   /** The fronts to register with. */
   readonly register?: readonly Address[] | undefined;
+  /** Where others reach it, as a shared registry tells them. @default where it listens */
+  readonly advertise?: Address | undefined;
 }
 
 export interface RegisterOptions {
+  /** What a front may ask for. */
+  readonly token: string | undefined;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly resolve: Resolver;
@@ -46,13 +50,14 @@ export async function keepRegistered(
   options: RegisterOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const setup = encodeSetup(id, policy, port);
+  // The token may change.
+  const setup = () => encodeSetup(id, policy, port, options.token);
   await Promise.all(register.map((front) => registerWith(front, setup, options, signal)));
 }
 
 async function registerWith(
   front: Address,
-  setup: Buffer,
+  setup: () => Buffer,
   options: RegisterOptions,
   signal: AbortSignal,
 ): Promise<void> {
@@ -61,7 +66,7 @@ async function registerWith(
   let told: string | undefined;
   while (!signal.aborted) {
     try {
-      const isNode = await sendSetup(front, setup, options, signal);
+      const isNode = await sendSetup(front, setup(), options, signal);
       if (told !== 'done') log.info({ front: name, original: !isNode }, 'registered');
       told = 'done';
       if (!isNode) return;

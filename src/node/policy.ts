@@ -55,11 +55,21 @@ export function parseNetworks(networks: readonly string[]): readonly Subnet[] {
   return networks.map(parseNetwork);
 }
 
-/** Who may register as a server: addresses in `networks`, and on a node that listens on loopback those of loopback. */
-export function createRegisterPolicy(networks: readonly Subnet[], listenAddress: string): (address: string) => boolean {
+/** Whether a server may register, which comes from an address, maybe with a token. */
+export type RegisterPolicy = (address: string, token: string | undefined) => boolean;
+
+/**
+ * Who may register as a server: addresses in `networks`, on a node that listens on loopback those of loopback, and
+ * whoever has the right token.
+ */
+export function createRegisterPolicy(
+  networks: readonly Subnet[],
+  listenAddress: string,
+  isToken: (token: string | undefined) => boolean,
+): RegisterPolicy {
   const list = blockList(networks);
   const isLocal = isInList(loopback, listenAddress);
-  return (address) => isInList(list, address) || (isLocal && isInList(loopback, address));
+  return (address, token) => isInList(list, address) || (isLocal && isInList(loopback, address)) || isToken(token);
 }
 
 function parseRule(text: string): NextRule {

@@ -1,5 +1,6 @@
 /**
- * The named pools of a node: those that are configured, and those that come to be when a server registers.
+ * The named pools of a node: those that are configured, and those that come to be when a server registers, here or at
+ * another node.
  *
  * Owns who may register, and until when a server that is down is waited for. How
  * members are checked is a function for each way of checking, which is passed in;
@@ -21,8 +22,10 @@ import { nameMember } from '../pool/member.ts';
 import { Pool } from '../pool/pool.ts';
 import { RegisteredMembers } from '../pool/registered.ts';
 import { systemNameServers } from '../pool/resolved.ts';
+import type { SharedRegistry } from '../pool/shared.ts';
 import { memberSources, type PoolMembers, toMembers } from '../pool/sources.ts';
 import type { Address } from '../wire/address.ts';
+import type { RegisterPolicy } from './policy.ts';
 
 /** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
 export const poolChecks = ['node', 'packet', 'connect'] as const;
@@ -40,12 +43,24 @@ export interface PoolOptions extends PoolMembers {
 
 /** All are asked for whenever they are needed: they may change. */
 export interface PoolsOptions {
-  readonly mayRegister: (address: string) => boolean;
+  readonly mayRegister: RegisterPolicy;
+  /** For pools that name none. */
+  readonly algorithm: Algorithm | undefined;
   /** Whether dialling this address and port would reach the node itself. */
   readonly isSelf: (address: string, port: number) => boolean;
+  /** Where other nodes find the servers that register here, and this one theirs. */
+  readonly registry: SharedRegistry | undefined;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: Logger;
+}
+
+/** A server that asks to be a member. */
+export interface Applicant {
+  readonly id: string | undefined;
+  /** What other nodes are to know of it. */
+  readonly form: string;
+  readonly token: string | undefined;
 }
 
 export interface NamedPool {
@@ -92,20 +107,26 @@ export class Pools {
     const names = new Set(configured.map(({ name }) => name));
     for (const [name, { registered }] of [...this.#pools]) {
       if (names.has(name)) continue;
-      if (registered.size > 0) this.#set(unconfigured(name));
+      if (registered.size > 0 || this.#options.registry?.has(name)) this.#set(unconfigured(name));
       else this.#retire(name);
     }
     for (const options of configured) this.#set(options);
   }
 
+  /** A pool that only the registry knows comes to be when it is asked for. */
   find(name: string): NamedPool | undefined {
-    return this.#pools.get(name);
+    const known = this.#pools.get(name);
+    const { registry, limits } = this.#options;
+    if (known || !registry?.has(name) || this.#pools.size >= limits.maxPools) return known;
+    return this.#set(unconfigured(name));
   }
 
   /** Takes a server that asks to be a member of a pool, and says what it is called there. Throws `REGISTER_DENIED`. */
-  register(name: string, server: Address, id: string | undefined): string {
-    const { isSelf, mayRegister, limits, log } = this.#options;
-    if (!mayRegister(server.host)) throw denied(`no --register-from rule allows ${server.host}`);
+  register(name: string, server: Address, { id, form, token }: Applicant): string {
+    const { isSelf, mayRegister, registry, limits, log } = this.#options;
+    if (!mayRegister(server.host, token)) {
+      throw denied(`neither a --register-from rule nor a token lets ${server.host} register`);
+    }
     if (isSelf(server.host, server.port)) throw denied('a node does not register with itself');
     this.#forget();
     const { pool, registered } = this.#pools.get(name) ?? this.#create(name);
@@ -114,9 +135,12 @@ export class Pools {
     if (!isKnown && registered.size >= limits.maxPoolMembers) {
       throw denied(`the pool has its ${limits.maxPoolMembers} members already`);
     }
-    const isNew = registered.add({ hop: server, weight: 1, priority: 0 });
+    const entered = { hop: server, weight: 1, priority: 0 };
+    const isNew = registered.add(entered);
     if (isNew) log.info({ pool: name, member, id }, 'server registered');
     else pool.recheck(member);
+    const isUp = () => this.#isUp(name, member);
+    registry?.register({ pool: name, member: entered, note: form }, isUp);
     return member;
   }
 
@@ -125,13 +149,19 @@ export class Pools {
     await Promise.all(this.#closing);
   }
 
+  #isUp(name: string, member: string): boolean {
+    const known = this.#pools.get(name);
+    return known?.pool.members().some((status) => status.name === member && status.up) ?? false;
+  }
+
   #create(name: string): NamedPool {
     const { maxPools } = this.#options.limits;
     if (this.#pools.size >= maxPools) throw denied(`the node has its ${maxPools} pools already`);
     return this.#set(unconfigured(name));
   }
 
-  #set(options: PoolOptions): NamedPool {
+  #set({ algorithm = this.#options.algorithm, ...given }: PoolOptions): NamedPool {
+    const options = { ...given, algorithm };
     const { name, hashBy = 'file' } = options;
     const { maxPoolMembers: maxMembers, maxPoolTries: maxTries } = this.#options.limits;
     const known = this.#pools.get(name);
@@ -158,10 +188,11 @@ export class Pools {
 
   #createPool(options: PoolOptions, listed: ListedMembers, registered: RegisteredMembers): Pool {
     const { name, algorithm, health, check = 'node' } = options;
-    const { limits, clock, log } = this.#options;
+    const { registry, limits, clock, log } = this.#options;
+    const configured = memberSources(options, { clock, log, servers: systemNameServers() }, listed);
     return new Pool({
       name,
-      sources: [...memberSources(options, { clock, log, servers: systemNameServers() }, listed), registered],
+      sources: [...configured, registered, ...(registry ? [registry.source(name)] : [])],
       algorithm,
       health: { ...defaultHealth(check), ...health },
       probe: this.#probes[check],
@@ -174,10 +205,11 @@ export class Pools {
 
   /** Servers that have been down for long are not waited for any more. */
   #forget(): void {
-    const { limits, log } = this.#options;
+    const { registry, limits, log } = this.#options;
     for (const [name, { pool, registered }] of this.#pools) {
       for (const { name: member, downMs } of pool.members()) {
         if (downMs < limits.forgetMs || !registered.remove(member)) continue;
+        registry?.leave(name, member);
         log.info({ pool: name, member }, 'server forgotten');
       }
     }

@@ -16,15 +16,18 @@ import type { JoinOptions } from '../io/join.ts';
 import type { KernelEngine } from '../io/kernel/engine.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Resolver } from '../io/resolve.ts';
+import type { SharedRegistry } from '../pool/shared.ts';
 import type { NodeContext } from './context.ts';
 import type { DigestCache } from './digest-cache.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
 import { Policies } from './policies.ts';
 import { createNextPolicy, createRegisterPolicy } from './policy.ts';
-import { keepRegistered, type PolicyServer } from './policy-server.ts';
+import { keepRegistered, type PolicyServer, type RegisterOptions } from './policy-server.ts';
 import { Pools } from './pools.ts';
 import { createProbes } from './probes.ts';
 import { createRates } from './rates.ts';
+import { createTokenCheck } from './register-token.ts';
+import { enterServer, openRegistry } from './registry.ts';
 import { Uploads } from './uploads.ts';
 
 /** What is as old as the node. */
@@ -44,6 +47,7 @@ export class Contexts {
   readonly #lasting: Lasting;
   readonly #policies: Policies;
   readonly #pools: Pools;
+  readonly #registry: SharedRegistry | undefined;
   #settings: Settings;
   #current: NodeContext;
   #registering: Registering | undefined;
@@ -52,12 +56,19 @@ export class Contexts {
   constructor(settings: Settings, lasting: Lasting) {
     this.#lasting = lasting;
     this.#settings = settings;
+    const { registry: url } = settings.options;
+    this.#registry = url === undefined ? undefined : openRegistry(url, this.#live());
     const live = this.#live();
     this.#policies = new Policies(live);
     const probes = createProbes(live, this.#policies.probe);
     this.#pools = new Pools(live, probes);
     this.#current = this.#create(settings);
     this.#putInEffect();
+  }
+
+  /** Settles once it is known what the registry holds, or that it cannot be: the first messages would find no servers. */
+  get ready(): Promise<void> {
+    return this.#registry?.started ?? Promise.resolve();
   }
 
   /** For a connection that is accepted now. */
@@ -77,7 +88,9 @@ export class Contexts {
 
   /** Settles when no pool, and no registration with a front, is left; the node must be stopping. */
   async close(): Promise<void> {
-    await Promise.all([this.#registering?.done, ...this.#ending, this.#pools.close(), this.#policies.close()]);
+    const { done } = this.#registering ?? {};
+    const owned = [this.#pools.close(), this.#policies.close(), this.#registry?.close()];
+    await Promise.all([done, ...this.#ending, ...owned]);
   }
 
   /** What outlives a context asks for the options of the moment. */
@@ -91,7 +104,14 @@ export class Contexts {
       get log() {
         return settings().log;
       },
-      mayRegister: (address: string) => this.#current.mayRegister(address),
+      get algorithm() {
+        return settings().options.balance;
+      },
+      get token() {
+        return settings().options.registerToken;
+      },
+      mayRegister: (address: string, token: string | undefined) => this.#current.mayRegister(address, token),
+      registry: this.#registry,
       clock,
       resolve,
       isSelf,
@@ -110,7 +130,9 @@ export class Contexts {
       limits,
       log,
       mayDial: createNextPolicy(nextRules, address.host),
-      mayRegister: registerFrom ? createRegisterPolicy(registerFrom, address.host) : () => false,
+      mayRegister: registerFrom
+        ? createRegisterPolicy(registerFrom, address.host, createTokenCheck(options.registerToken))
+        : () => false,
       digests: earlier?.digests ?? availableDigests(),
       uploads: new Uploads(options.uploads, limits, clock, earlier?.uploads),
       join: joinOptions(kernel, limits, clock, log),
@@ -126,12 +148,12 @@ export class Contexts {
     this.#pools.configure(this.#settings.options.pools ?? []);
     const { server } = this.#current;
     if (isDeepStrictEqual(server, this.#registering?.server)) return;
-    const earlier = this.#registering;
-    this.#registering =
-      server && startRegistering(server, this.#lasting.address.port, this.#live(), this.#lasting.stopping);
-    if (!earlier) return;
-    const ending = earlier.end().finally(() => this.#ending.delete(ending));
-    this.#ending.add(ending);
+    if (this.#registering) {
+      const ending = this.#registering.end().finally(() => this.#ending.delete(ending));
+      this.#ending.add(ending);
+    }
+    const { address, stopping } = this.#lasting;
+    this.#registering = server && startRegistering(server, address, this.#live(), stopping);
   }
 }
 
@@ -145,16 +167,22 @@ interface Registering {
 
 function startRegistering(
   server: IdentifiedServer,
-  port: number,
-  options: { readonly limits: Limits; readonly clock: Clock; readonly resolve: Resolver; readonly log: Logger },
+  address: Lasting['address'],
+  options: RegisterOptions & { readonly registry: SharedRegistry | undefined },
   stopping: AbortSignal,
 ): Registering {
   const stop = new AbortController();
-  const done = keepRegistered(server, port, options, AbortSignal.any([stopping, stop.signal]));
+  const signal = AbortSignal.any([stopping, stop.signal]);
+  const { registry } = options;
+  const leave = registry ? enterServer(registry, server, address) : () => {};
+  stopping.addEventListener('abort', leave, { once: true });
+  const done = keepRegistered(server, address.port, options, signal);
   return {
     server,
     done,
     end: () => {
+      stopping.removeEventListener('abort', leave);
+      leave();
       stop.abort();
       return done;
     },

@@ -1,7 +1,7 @@
 /**
- * Members that make themselves known, in the order in which they first did.
+ * Members that make themselves known, in the order in which they first did, or are made known all at once.
  *
- * Who may is decided by whoever calls `add`.
+ * Who may is decided by whoever calls.
  */
 
 import { type Member, type MemberSource, nameMember } from './member.ts';
@@ -21,6 +21,14 @@ export class RegisteredMembers implements MemberSource {
     this.#members.set(name, member);
     this.#report();
     return true;
+  }
+
+  /** Makes these the members; whoever watches hears of it if that changes anything. */
+  replace(members: readonly Member[]): void {
+    const before = JSON.stringify([...this.#members.values()]);
+    this.#members.clear();
+    for (const member of members) this.#members.set(nameMember(member.hop), member);
+    if (JSON.stringify([...this.#members.values()]) !== before) this.#report();
   }
 
   /** Says whether there was such a member. */

@@ -40,6 +40,8 @@ export interface SetupPacket extends Received {
   readonly policy: string;
   readonly id: string | undefined;
   readonly port: Port;
+  /** A secret that lets the server register. */
+  readonly token: string | undefined;
 }
 
 export interface AnswerPacket extends Received {
@@ -87,7 +89,7 @@ const port = v.pipe(
 
 const schemas = {
   message: v.object({ privPoliId: label, srcid: v.optional(label), payload: text }),
-  setup: v.object({ privPoliId: label, id: v.optional(label), listenport: port }),
+  setup: v.object({ privPoliId: label, id: v.optional(label), listenport: port, token: v.optional(label) }),
   answer: v.object({ srcid: v.optional(label), destid: v.optional(label), payload: text }),
   refusal: v.object({}),
   probe: v.object({}),
@@ -139,8 +141,8 @@ export function createMessage(id: string, policy: string, payload: string): Mess
 }
 
 /** The setup of a server that listens on `listenport`. */
-export function encodeSetup(id: string, policy: string, listenport: number): Buffer {
-  return encode({ type: 1, id: inForm(id, 'number'), privPolyId: policy, listenport });
+export function encodeSetup(id: string, policy: string, listenport: number, token?: string): Buffer {
+  return encode({ type: 1, id: inForm(id, 'number'), privPolyId: policy, listenport, token });
 }
 
 export function encodeProbe(form: Form): Buffer {
@@ -159,9 +161,9 @@ export function encodeAnswer({ form, source }: MessagePacket, id: string, hash: 
   });
 }
 
-/** A packet of type -1: for a packet that was understood, with its fields. */
+/** A packet of type -1: for a packet that was understood, with its fields, but for the payload and a secret. */
 export function encodeRefusal(error: HoplineError, question?: Received): Buffer {
-  const { payload: _payload, payloadsize: _size, ...fields } = question?.fields ?? {};
+  const { payload: _payload, payloadsize: _size, token: _token, ...fields } = question?.fields ?? {};
   const code = wireCodes.find((known) => known === error.code) ?? 'INTERNAL';
   return encode({ ...fields, type: inForm(-1, question?.form ?? 'number'), code, payload: error.message });
 }
@@ -188,7 +190,8 @@ function parse(bytes: Buffer, used: number): Decoded<Packet> {
   const { type } = fields;
   const kind = isScalar(type) ? kinds[String(type)] : undefined;
   if (!kind) return bad('PEER_PROTOCOL', 'the peer sent a packet without a type from -2 to 2');
-  const parsed = v.safeParse(schemas[kind], { ...fields, privPoliId: fields.privPoliId ?? fields.privPolyId });
+  const { privPoliId = fields.privPolyId } = fields;
+  const parsed = v.safeParse(schemas[kind], privPoliId === fields.privPoliId ? fields : { ...fields, privPoliId });
   if (!parsed.success) {
     const [issue] = parsed.issues;
     const message = `the peer sent a malformed packet of type ${type}: ${v.getDotPath(issue)}: ${issue.message}`;
@@ -209,16 +212,17 @@ interface Values {
   readonly destid?: string;
   readonly id?: string;
   readonly listenport: Port;
+  readonly token?: string;
   readonly payload: string;
 }
 
 function assemble(kind: keyof typeof schemas, received: Received, values: Values): Packet {
-  const { privPoliId: policy, payload, srcid, destid, id, listenport } = values;
+  const { privPoliId: policy, payload, srcid, destid, id, listenport, token } = values;
   switch (kind) {
     case 'message':
       return { kind, ...received, policy, source: received.fields.srcid as Scalar | undefined, payload };
     case 'setup':
-      return { kind, ...received, policy, id, port: listenport };
+      return { kind, ...received, policy, id, port: listenport, token };
     case 'answer':
       return { kind, ...received, server: srcid, destination: destid, payload };
     case 'refusal':

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -48,6 +48,7 @@ for (const [args, expected] of [
   [['--listen', '127.0.0.1:0', '--limit-rate', '10 MB'], /Expected bytes a second, such as 500K, 10M or 1\.5G/],
   [['--listen', '127.0.0.1:0', '--limit-rate-total', '1023'], /at least 1K/],
   [['--listen', '127.0.0.1:0', '--log-level', 'loud'], /Allowed choices are debug, info/],
+  [['--listen', '127.0.0.1:0', '--balance', 'fair'], /Allowed choices are round-robin, weighted/],
   [['--nonsense'], /unknown option/],
 ] as const) {
   test(`node ${args.join(' ')} is a usage error with a hint`, async (t) => {
@@ -118,3 +119,26 @@ for (const [args, env] of [
     assert.equal(JSON.parse(line ?? '{}').kernel, false);
   });
 }
+
+test('a token from a file or the environment lets a server register, and is never shown', async (t) => {
+  const root = await makeTempRoot(t);
+  const token = '0123456789abcdef';
+  const file = path.join(root.path, 'token');
+  await writeFile(file, `${token}\n`);
+  const open = ['node', '--listen', '0.0.0.0:0', '--log-level', 'debug', '--register-token-file', file];
+  const front = startProgram(t, open);
+  const port = /listening on \S+:(\d+)/.exec(await front.saw(/listening on \S+\n/))?.[1];
+  const server = (env: NodeJS.ProcessEnv) =>
+    startProgram(t, ['node', '--listen', '127.0.0.1:0', '--policy', 'P', '--register', `127.0.0.1:${port}`], { env });
+  assert.doesNotMatch(await server({}).saw(/not registered/), /0123456789/);
+  const registered = server({ HOPLINE_REGISTER_TOKEN: token });
+  assert.doesNotMatch(await registered.saw(/\bregistered/), /not registered|0123456789/);
+  assert.doesNotMatch(await front.saw(/server registered/), /0123456789/);
+});
+
+test('a token file that cannot be read is a usage error', async (t) => {
+  const args = ['node', '--listen', '127.0.0.1:0', '--register-token-file', 'no/such/file'];
+  const { code, stderr } = await runProgram(t, args);
+  assert.equal(code, 2);
+  assert.match(stderr, /--register-token-file: cannot read no\/such\/file \(ENOENT\)/);
+});

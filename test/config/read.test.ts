@@ -24,7 +24,8 @@ const member = 'a hop, HOST:PORT, or a mapping with an address';
 const memberFix = 'such as 10.0.1.5:7001 or {address: 10.0.1.5:7001, weight: 2}';
 const durationFix = 'such as 500ms, 5s or 2m';
 const topKeys =
-  'listen, root, next, uploads, digest-cache, limit-rate, limit-rate-total, kernel, policy, register-from, pools, ' +
+  'listen, root, next, uploads, digest-cache, limit-rate, limit-rate-total, kernel, policy, balance, ' +
+  'registry, register-from, pools, ' +
   'limits, log';
 
 /** The file, where the mistake is, what was read, what was expected, and what to do. */
@@ -86,6 +87,13 @@ const mistakes: readonly (readonly [text: string, place: string, read: string, e
     '"everybody"',
     'a CIDR or an address',
     ', such as 10.0.0.0/8',
+  ],
+  [
+    'registry: redis://me:word@store:6379',
+    '1:11: registry',
+    '"redis://***@store:6379"',
+    'redis://HOST:PORT, maybe with /DATABASE, or rediss:, without a user and a password, which go into HOPLINE_REGISTRY',
+    ', such as redis://10.0.0.1:6379',
   ],
   ['pools: [eu]', '1:8: pools', 'a list', 'pools by their names', ', such as {eu-files: {members: [10.0.1.5:7001]}}'],
   [
@@ -304,7 +312,9 @@ digest-cache: ../digests
 limit-rate: 1.5M
 limit-rate-total: 2048
 kernel: false
-policy: {id: 7, name: 1, register: [front:10000]}
+policy: {id: 7, name: 1, register: [front:10000], advertise: me:9}
+balance: power-of-two
+registry: redis://store:6379/2
 register-from: [10.0.0.0/8, "::1"]
 pools:
   eu-files:
@@ -329,7 +339,9 @@ log: {level: warn, format: json}
       limitRate: 1.5 * 1024 ** 2,
       limitRateTotal: 2048,
       kernel: false,
-      server: { policy: '7', id: '1', register: [{ host: 'front', port: 10_000 }] },
+      server: { policy: '7', id: '1', register: [{ host: 'front', port: 10_000 }], advertise: { host: 'me', port: 9 } },
+      balance: 'power-of-two',
+      registry: 'redis://store:6379/2',
       registerFrom: ['10.0.0.0/8', '::1'],
       pools: [
         {

@@ -308,6 +308,68 @@ for (const wrong of ['10.0.0.0/33', 'any', 'example.org', '10.0.0.0/8/9', '']) {
   });
 }
 
+test('policies that come to be when a server registers share their messages as the node is told to', async (t) => {
+  const front = await start(t, { balance: 'consistent-hash' });
+  await startServer(t, front.address, 'PP_1', '100');
+  await startServer(t, front.address, 'PP_1', '101');
+  const answers = async (id: string) => {
+    const sender = await openSender({ to: hopOf(front.address.port) });
+    const servers = new Set<string | undefined>();
+    try {
+      for (let n = 0; n < 3; n += 1) servers.add((await sender.send(createMessage(id, 'PP_1', 'xyz'))).server);
+    } finally {
+      await sender.close();
+    }
+    return [...servers];
+  };
+  // Both are there once two clients are answered by different ones; each client has one of its own.
+  const clients = Array.from({ length: 32 }, (_, id) => String(id));
+  await until(async () => {
+    const seen = await Promise.all(clients.map(answers)).catch(() => []);
+    return new Set(seen.flat()).size === 2;
+  });
+  for (const id of clients) assert.equal((await answers(id)).length, 1);
+});
+
+const tokens = ['0123456789abcdef', '0123456789abcdeF'] as const;
+
+test('with the token of the front a server registers from anywhere, with another or none it does not', async (t) => {
+  const [registerToken, wrong] = tokens;
+  const front = await start(t, { listen: { host: '0.0.0.0', port: 0 }, registerToken });
+  const at = { ...front, address: { host, port: front.address.port } } as RunningNode;
+  const socket = await connectRaw(t, at);
+  for (const given of [{}, { token: wrong }, { token: '' }, { token: 0 }]) {
+    const [denied] = await exchange(socket, JSON.stringify({ ...JSON.parse(setup), ...given }));
+    assert.deepEqual([denied?.code, denied?.token], ['REGISTER_DENIED', undefined]);
+  }
+  const server = { policy: 'PP_1', id: '100', register: [hopOf(front.address.port)] };
+  await start(t, { server, registerToken: wrong });
+  const right = await start(t, { server: { ...server, id: '101' }, registerToken });
+  await hasServers(front.address.port, 'PP_1', 1);
+  assert.equal(await ask(front.address.port, 'PP_1'), '101');
+  await right.close({ graceMs: 0 });
+});
+
+test('a front with a token still lets loopback in on loopback, and one without takes any token for none', async (t) => {
+  const [registerToken] = tokens;
+  const front = await start(t, { registerToken });
+  await startServer(t, front.address, 'PP_1', '100');
+  await hasServers(front.address.port, 'PP_1', 1);
+  const other = await start(t, { listen: { host: '0.0.0.0', port: 0 } });
+  const socket = await connectRaw(t, { ...other, address: { host, port: other.address.port } } as RunningNode);
+  const [denied] = await exchange(socket, JSON.stringify({ ...JSON.parse(setup), token: registerToken }));
+  assert.equal(denied?.code, 'REGISTER_DENIED');
+});
+
+for (const wrong of ['', '0123456789abcde', 'with a space in it', 'zwölf und vier mehr', 'x'.repeat(201)]) {
+  test(`a token of ${wrong.length} characters, "${wrong.slice(0, 20)}", is none, and no error repeats it`, async () => {
+    const starting = startNode({ listen: { host, port: 0 }, registerToken: wrong });
+    await assert.rejects(starting, (error: HoplineError) => {
+      return error.code === 'USAGE_INVALID' && (wrong === '' || !error.message.includes(wrong));
+    });
+  });
+}
+
 test('the node itself, too many policies and too many servers are not taken', async (t) => {
   const front = await start(t, { limits: { maxPools: 1, maxPoolMembers: 2 } });
   const socket = await connectRaw(t, front);

@@ -186,10 +186,18 @@ test('a refusal carries the fields of its question in their form, a code and no 
   assert.equal(foreign.kind === 'refusal' && foreign.code, undefined);
 });
 
+test('a refusal does not repeat a token', () => {
+  const setup = decodeObject({ type: 1, id: 1, privPolyId: 'PP_1', listenport: 124, token: 'a secret' });
+  const refusal = encodeRefusal(new HoplineError('REGISTER_DENIED', 'no'), setup);
+  assert.deepEqual(Object.keys(parsed(refusal)).sort(), ['code', 'id', 'listenport', 'payload', 'privPolyId', 'type']);
+});
+
 test('what is sent is what is understood', () => {
   const setup = decodeEveryWay(decode, encodeSetup('100', 'PP_1', 124));
   assert.ok(setup.kind === 'setup', setup.kind);
-  assert.deepEqual([setup.id, setup.policy, setup.port], ['100', 'PP_1', 124]);
+  assert.deepEqual([setup.id, setup.policy, setup.port, setup.token], ['100', 'PP_1', 124, undefined]);
+  const secret = decodeEveryWay(decode, encodeSetup('100', 'PP_1', 124, 'a token of both'));
+  assert.equal(secret.kind === 'setup' && secret.token, 'a token of both');
   assert.deepEqual(parsed(encodeProbe('string')), { type: '-2' });
   const sent = createMessage('5', 'PP_1', 'é');
   assert.deepEqual([sent.source, sent.policy, sent.payload, sent.fields.payloadsize], [5, 'PP_1', 'é', 2]);

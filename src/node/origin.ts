@@ -164,7 +164,7 @@ class OriginCircuit {
     if (request.type !== 'ping') this.isUsed = true;
     switch (request.type) {
       case 'ping':
-        return this.#send({ type: 'pong', software });
+        return this.#send(describeNode(this.#node));
       case 'stat':
         return this.#answerStat(request, opening);
       case 'read':
@@ -340,4 +340,10 @@ class OriginCircuit {
     if (piece !== undefined && isSettled) digests.set(piece, digest);
     await this.#send({ type: 'end', digest });
   }
+}
+
+/** What a node says of itself when it is asked whether it is there. */
+function describeNode({ server, metrics, limits }: NodeContext): Message {
+  const roles = ['relay', 'origin', ...(server ? ['server'] : [])];
+  return { type: 'pong', software, roles, load: { open: metrics.open, max: limits.maxConnections } };
 }

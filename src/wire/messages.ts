@@ -130,7 +130,14 @@ const answer = v.variant('type', [
     /** With the last: how many entries are missing because of their names, because they cannot be read, or are part files. */
     skipped: v.optional(v.object({ names: count, unreadable: count, unfinished: count })),
   }),
-  v.object({ type: v.literal('pong'), software: shortText }),
+  v.object({
+    type: v.literal('pong'),
+    software: shortText,
+    /** What it does besides: docs/protocol.md lists the words. */
+    roles: v.optional(v.pipe(v.array(shortText), v.maxLength(16))),
+    /** Its connections, now and at most. */
+    load: v.optional(v.object({ open: count, max: positive })),
+  }),
   /** The end of a tunnel is connected: what follows is what it says. */
   v.object({ type: v.literal('connected') }),
   /** The upload may go on: these pieces are missing, as ranges of the first and how many. */

@@ -77,6 +77,7 @@ const answers: Message[] = [
   },
   { type: 'listing', entries: [], last: false },
   { type: 'pong', software: 'hopline/1' },
+  { type: 'pong', software: 'hopline/1', roles: ['origin', 'a role of tomorrow'], load: { open: 0, max: 1 } },
   { type: 'refused', code: 'PEER_UNREACHABLE', hop: 2, reason: 'ECONNREFUSED' },
   { type: 'refused', code: 'FILE_NOT_FOUND', hop: 256 },
   { type: 'ready', digest: 'blake3', missing: [] },

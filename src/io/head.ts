@@ -9,7 +9,7 @@
  * Invariant: never waits past `ms`, and holds no more bytes than the decoder asks for plus one block.
  */
 
-import { type Clock, startDeadline } from '../core/clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { type ErrorCode, HoplineError } from '../core/errors.ts';
 import { type Decoded, more, ok } from '../wire/decoded.ts';
 import type { Chunk } from './blocks.ts';
@@ -40,33 +40,40 @@ export async function readHead<T>(
 }
 
 async function awaitHead<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>, options: HeadOptions): Promise<T | null> {
-  const late = () =>
-    new HoplineError('TIMEOUT_HEAD', `${leg.peer} sent no complete header within ${options.ms / 1000} s`);
-  const deadline = startDeadline(options.clock, options.ms, late, options.signal);
+  const { clock, ms, signal } = options;
+  // A signal for each deadline would be much of what a short message costs.
+  let late: HoplineError | undefined;
+  const cancel = clock.after(ms, () => {
+    late = new HoplineError('TIMEOUT_HEAD', `${leg.peer} sent no complete header within ${ms / 1000} s`);
+    leg.interrupt(late);
+  });
   let held: Buffer | undefined;
   try {
     for (;;) {
-      const chunk = await leg.read(undefined, deadline.signal);
+      if (late) throw late;
+      const chunk = await leg.read(undefined, signal);
       if (chunk === null) {
         if (held === undefined) return null;
         throw new HoplineError('PEER_PROTOCOL', `${leg.peer} ended in the middle of a header`);
       }
       const bytes: Buffer = held === undefined ? chunk.bytes : Buffer.concat([held, chunk.bytes]);
       const decoded = decode(bytes);
-      if (decoded.kind === 'bad') {
-        chunk.release();
-        throw decoded.error;
-      }
-      if (decoded.kind === 'ok') {
-        putBack(leg, chunk, bytes, decoded.used);
-        return decoded.value;
-      }
+      if (decoded.kind !== 'more') return takeHead(leg, chunk, bytes, decoded);
       held = held === undefined ? Buffer.from(bytes) : bytes;
       chunk.release();
     }
   } finally {
-    deadline.clear();
+    cancel();
   }
+}
+
+function takeHead<T>(leg: Leg, chunk: Chunk, bytes: Buffer, decoded: Exclude<Decoded<T>, { kind: 'more' }>): T {
+  if (decoded.kind === 'ok') {
+    putBack(leg, chunk, bytes, decoded.used);
+    return decoded.value;
+  }
+  chunk.release();
+  throw decoded.error;
 }
 
 /** A head that has arrived whole; heads that come many at a time need no timer each. Leaves anything else unread. */

@@ -52,6 +52,7 @@ export class Leg {
   #ended = false;
   #failure: HoplineError | undefined;
   #wake: (() => void) | undefined;
+  #interrupt: ((reason: unknown) => void) | undefined;
   #paused = false;
   #isDetached = false;
   #settleClosed = () => {};
@@ -158,6 +159,11 @@ export class Leg {
       this.#goOn();
       await this.#change(signal);
     }
+  }
+
+  /** Makes the read that waits now, if there is one, throw `reason`; the leg can be read again. */
+  interrupt(reason: unknown): void {
+    this.#interrupt?.(reason);
   }
 
   /** What has arrived and was not read yet, without waiting for it; undefined if there is nothing. */
@@ -307,11 +313,13 @@ export class Leg {
     return new Promise((resolve, reject) => {
       const settle = (then: () => void) => {
         this.#wake = undefined;
+        this.#interrupt = undefined;
         signal?.removeEventListener('abort', abort);
         then();
       };
       const abort = () => settle(() => reject(signal?.reason));
       this.#wake = () => settle(resolve);
+      this.#interrupt = (reason) => settle(() => reject(reason));
       if (signal?.aborted) abort();
       else signal?.addEventListener('abort', abort);
     });

@@ -45,12 +45,19 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
     return gone;
   };
   let messages = 0;
-  for (let ms = limits.headMs; ; ms = limits.idleMs) {
-    const packet = await nextPacket(leg, decode, ms, node);
-    if (packet === null) break;
-    const answer = await answerPacket(packet, leg, node, rights, whenGone);
-    if (answer) await leg.write(answer);
-    if (packet.kind === 'message') messages += 1;
+  // Once for the connection: to listen for each packet costs more the more connections wait.
+  const stop = () => leg.interrupt(node.stopping.reason);
+  node.stopping.addEventListener('abort', stop);
+  try {
+    for (let ms = limits.headMs; ; ms = limits.idleMs) {
+      const packet = await nextPacket(leg, decode, ms, node);
+      if (packet === null) break;
+      const answer = await answerPacket(packet, leg, node, rights, whenGone);
+      if (answer) await leg.write(answer);
+      if (packet.kind === 'message') messages += 1;
+    }
+  } finally {
+    node.stopping.removeEventListener('abort', stop);
   }
   await leg.linger(limits.lingerMs);
   await leg.closed;
@@ -61,9 +68,10 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
 
 /** The next packet, or null once the peer has ended, or the node is stopping and nothing is due. */
 async function nextPacket(leg: Leg, decode: PacketDecoder, ms: number, node: NodeContext): Promise<Packet | null> {
+  const beforeWait = () => node.stopping.throwIfAborted();
   try {
     for (;;) {
-      const packet = await readHead(leg, decode, { clock: node.clock, ms, signal: node.stopping });
+      const packet = await readHead(leg, decode, { clock: node.clock, ms, beforeWait });
       if (packet === null || packet.kind !== 'blank') return packet;
     }
   } catch (error) {

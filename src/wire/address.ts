@@ -86,7 +86,8 @@ function isPort(port: number): port is Port {
 /** As it travels. */
 export function formatHop(hop: PoolHop | { readonly host: string; readonly port: number }): string {
   if ('pool' in hop) return `@${hop.pool}`;
-  return isIPv6(hop.host) ? `[${hop.host}]:${hop.port}` : `${hop.host}:${hop.port}`;
+  // Nothing else that a host may be has a colon, and this is written for every message.
+  return hop.host.includes(':') ? `[${hop.host}]:${hop.port}` : `${hop.host}:${hop.port}`;
 }
 
 /** As it is shown to people: a pool with the member that was taken, if that is known. */

@@ -1,7 +1,7 @@
 /**
  * Finds the end of one JSON object in bytes that arrive piece by piece, with nothing but itself to end it.
  *
- * Looks at each byte once, however the bytes are cut: braces count outside
+ * Looks at each byte once, and at backslashes twice, however the bytes are cut: braces count outside
  * strings alone, and all that decides is ASCII, so UTF-8 may be cut anywhere.
  * Whether it is JSON is for the parser; what is not ends somewhere or nowhere.
  */
@@ -38,18 +38,9 @@ export class ObjectScanner {
   }
 
   #passString(bytes: Buffer): void {
-    let at = this.#at;
-    while (at < bytes.length) {
-      const byte = bytes[at];
-      at += 1;
-      // Whatever a backslash escapes does not end the string, and may come later.
-      if (byte === backslash) at += 1;
-      else if (byte === quote) {
-        this.#isInString = false;
-        break;
-      }
-    }
-    this.#at = at;
+    const end = bytes.indexOf(quote, this.#at);
+    this.#at = end < 0 ? bytes.length : end + 1;
+    if (end >= 0 && !isEscaped(bytes, end)) this.#isInString = false;
   }
 
   /** Says whether the object has ended. */
@@ -66,6 +57,13 @@ export class ObjectScanner {
     }
     return false;
   }
+}
+
+/** Whether an odd number of backslashes is before `at`, which is in a string. */
+function isEscaped(bytes: Buffer, at: number): boolean {
+  let before = at;
+  while (bytes[before - 1] === backslash) before -= 1;
+  return (at - before) % 2 === 1;
 }
 
 /** The first place from `at` on that is not white space. */

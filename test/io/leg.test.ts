@@ -106,6 +106,17 @@ test('an aborted read leaves the leg readable', async (t) => {
   assert.equal((await readAll(leg)).toString(), 'abc');
 });
 
+test('an interrupted read throws what it is told, and none that comes later does', async (t) => {
+  const { leg, peer } = await makeLeg(t);
+  const why = new HoplineError('TIMEOUT_HEAD', 'enough');
+  leg.interrupt(why);
+  const waiting = leg.read();
+  leg.interrupt(why);
+  await assert.rejects(waiting, (error) => error === why);
+  peer.end('abc');
+  assert.equal((await readAll(leg)).toString(), 'abc');
+});
+
 test('a lingering leg ends, reads what comes and closes with its peer', async (t) => {
   const { leg, peer } = await makeLeg(t);
   const received = receiveAll(peer);

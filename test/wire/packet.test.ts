@@ -95,22 +95,17 @@ test('byte by byte is no different', () => {
 test('a byte is looked at once, so a packet of many parts costs no more than one of few', () => {
   const decoder = createPacketDecoder(1_000_000);
   const bytes = Buffer.from(`{"type":0,"privPoliId":1,"payload":"${'x'.repeat(1_000_000)}"}`);
-  let reads = 0;
-  const watched = new Proxy(bytes, {
-    get: (target, key) => {
-      if (typeof key === 'string' && /^\d+$/.test(key)) reads += 1;
-      const value = Reflect.get(target, key, target);
-      return typeof value === 'function' ? value.bind(target) : value;
-    },
-  });
-  const at = [1, 10, 30, 500_000, 500_001, 999_000, bytes.length - 1];
-  let limit = 0;
-  const part = new Proxy(watched, { get: (target, key) => (key === 'length' ? limit : Reflect.get(target, key)) });
-  for (const end of at) {
-    limit = end;
-    assert.equal(decoder(part).kind, 'more');
+  let searched = 0;
+  for (const end of [1, 10, 30, 500_000, 500_001, 999_000, bytes.length - 1]) {
+    const part = bytes.subarray(0, end);
+    const indexOf = (value: number, from: number) => {
+      const found = Buffer.prototype.indexOf.call(part, value, from);
+      searched += (found < 0 ? end : found + 1) - from;
+      return found;
+    };
+    assert.equal(decoder(Object.assign(part, { indexOf })).kind, 'more');
   }
-  assert.ok(reads <= bytes.length + 10, String(reads));
+  assert.ok(searched > 900_000 && searched <= bytes.length, String(searched));
 });
 
 test('every field may be a number or a string, and both spellings of the policy do', () => {

@@ -29,8 +29,9 @@ export function createProbes(options: ProbesOptions, packet: Probe): Readonly<Re
   };
   return {
     packet,
-    node: async ({ hop }, signal) => {
-      await pingNode(hop, { ...reach(signal), maxHeaderBytes: options.limits.maxHeaderBytes });
+    node: async ({ hop }, signal, tell) => {
+      const { load } = await pingNode(hop, { ...reach(signal), maxHeaderBytes: options.limits.maxHeaderBytes });
+      if (load) tell(load);
     },
     connect: async ({ hop }, signal) => {
       const leg = await reachHop(hop, reach(signal));

@@ -12,13 +12,24 @@ import type { Logger } from '../core/log.ts';
 import type { Health, HealthRule } from './health.ts';
 import type { Member } from './member.ts';
 
-/** Asks a member whether it is fit for requests: settles if it is, rejects if not, and stops when the signal aborts. */
-export type Probe = (member: Member, signal: AbortSignal) => Promise<void>;
+/** Connections that a member has, and has at most. */
+export interface MemberLoad {
+  readonly open: number;
+  readonly max: number;
+}
+
+/**
+ * Asks a member whether it is fit for requests: settles if it is, rejects if not, and stops when the signal aborts.
+ * Passes on what the member tells of its load.
+ */
+export type Probe = (member: Member, signal: AbortSignal, tell: (load: MemberLoad) => void) => Promise<void>;
 
 export interface Checked {
   readonly name: string;
   readonly member: Member;
   readonly health: Health;
+  /** What it told at its last check, if it did. */
+  load: MemberLoad | undefined;
 }
 
 export interface ChecksOptions {
@@ -99,14 +110,19 @@ export class Checks {
     const late = () => new HoplineError('TIMEOUT_CONNECT', `no answer to a check within ${rule.timeoutMs / 1000} s`);
     const deadline = startDeadline(clock, rule.timeoutMs, late, signal);
     let failure: HoplineError | undefined;
+    let told: MemberLoad | undefined;
+    const tell = (load: MemberLoad) => {
+      told = load;
+    };
     try {
-      await untilAborted(probe(checked.member, deadline.signal), deadline.signal);
+      await untilAborted(probe(checked.member, deadline.signal, tell), deadline.signal);
     } catch (error) {
       failure = asHoplineError(error);
     } finally {
       deadline.clear();
     }
     if (!this.#timers.has(checked)) return;
+    checked.load = told;
     const hasChanged = checked.health.checked(failure === undefined, clock.now());
     const fields = { pool, member: checked.name };
     if (hasChanged && failure) log.warn({ ...fields, code: failure.code }, `member is down: ${failure.message}`);

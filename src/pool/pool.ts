@@ -11,7 +11,7 @@ import type { Clock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { type Algorithm, type Balancer, type Candidate, createBalancer } from './balance.ts';
-import { Checks, type Probe } from './checks.ts';
+import { Checks, type MemberLoad, type Probe } from './checks.ts';
 import { defaultHealthRule, Health, type HealthRule } from './health.ts';
 import { type Member, type MemberSource, nameMember } from './member.ts';
 
@@ -55,6 +55,8 @@ export interface MemberStatus {
   /** Milliseconds since checks found it down; 0 while it is up. */
   readonly downMs: number;
   readonly inFlight: number;
+  /** What it told at its last check, if it did. */
+  readonly load?: MemberLoad | undefined;
 }
 
 interface Slot extends Candidate {
@@ -62,6 +64,7 @@ interface Slot extends Candidate {
   weight: number;
   inFlight: number;
   readonly health: Health;
+  load: MemberLoad | undefined;
   /** Parts of a turn that it has saved up during its slow start. */
   credit: number;
 }
@@ -98,13 +101,14 @@ export class Pool {
 
   members(): readonly MemberStatus[] {
     const now = this.#options.clock.now();
-    return [...this.#slots.values()].map(({ name, member, health, inFlight }) => ({
+    return [...this.#slots.values()].map(({ name, member, health, inFlight, load }) => ({
       name,
       member,
       up: health.downSince === undefined,
       ejected: health.isEjected(now),
       downMs: health.downSince === undefined ? 0 : now - health.downSince,
       inFlight,
+      load,
     }));
   }
 
@@ -204,6 +208,7 @@ export class Pool {
       weight: member.weight,
       inFlight: 0,
       health: new Health(this.#rule),
+      load: undefined,
       credit: 0,
     };
     this.#nextOrdinal += 1;

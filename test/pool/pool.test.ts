@@ -317,3 +317,18 @@ test('a member to be avoided is picked only if there is no other, one that is ej
   assert.equal(await sendPast(['10.0.0.1:80', '10.0.0.2:80']), 3);
   assert.ok((await sendPast(['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80'])) < 3);
 });
+
+test('what a member told of its load at its last check is known, and nothing once it tells nothing', async (t) => {
+  const told = [{ open: 3, max: 8 }, undefined];
+  const probe: PoolSetup['probe'] = async (_member, _signal, tell) => {
+    const load = told.shift();
+    if (load) tell(load);
+  };
+  const { pool, pass } = makePool(t, [makeMember(1)], { probe });
+  const load = () => pool.members()[0]?.load;
+  assert.equal(load(), undefined);
+  await pass(1000);
+  assert.deepEqual(load(), { open: 3, max: 8 });
+  await pass(1000);
+  assert.equal(load(), undefined);
+});

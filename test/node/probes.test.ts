@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { defaultLimits, type RunningNode, startNode, systemClock } from '../../src/index.ts';
+import { systemResolver } from '../../src/io/resolve.ts';
+import { createProbes } from '../../src/node/probes.ts';
+import type { MemberLoad } from '../../src/pool/checks.ts';
+import type { Port } from '../../src/wire/address.ts';
+import { connectRaw } from '../support/chain.ts';
+
+const probes = createProbes(
+  { limits: defaultLimits, clock: systemClock, resolve: systemResolver, setUserTimeout: undefined },
+  async () => {},
+);
+
+/** Checks a node as members of pools are; what it told. */
+async function check({ address }: RunningNode): Promise<readonly MemberLoad[]> {
+  const told: MemberLoad[] = [];
+  const member = { hop: { host: address.host, port: address.port as Port }, weight: 1, priority: 0 };
+  await probes.node(member, new AbortController().signal, (load) => told.push(load));
+  return told;
+}
+
+async function start(t: TestContext, maxConnections: number): Promise<RunningNode> {
+  const node = await startNode({ listen: { host: '127.0.0.1', port: 0 }, limits: { maxConnections } });
+  t.after(() => node.close({ graceMs: 0 }));
+  return node;
+}
+
+test('a node that is checked tells its load', async (t) => {
+  const node = await start(t, 5);
+  await connectRaw(t, node);
+  assert.deepEqual(await check(node), [{ open: 2, max: 5 }]);
+});
+
+test('a node that is full fails its check', async (t) => {
+  const node = await start(t, 1);
+  await connectRaw(t, node);
+  await assert.rejects(check(node), { code: 'LIMIT_CONNECTIONS' });
+});

@@ -1,13 +1,17 @@
 /** Fronts that share their servers through a real Redis, also while that is gone. */
 
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as nextTimer } from 'node:timers/promises';
 import {
   createMessage,
   defaultLimits,
+  download,
   type NodeOptions,
   openSender,
+  parseVia,
   type RunningNode,
   startNode,
   systemClock,
@@ -18,6 +22,7 @@ import { addressOf, until } from '../support/chain.ts';
 import { registerOriginal, startOriginalServer } from '../support/packet-peers.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 import { startRedis, withoutRedis } from '../support/redis.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
 
 const host = '127.0.0.1';
 const policy = 'PP_1';
@@ -108,6 +113,17 @@ test('a front that starts later knows at its first message who has registered be
   await start(t, { server: { policy, id: '1', register: [hopOf(first)] } });
   await until(async () => (await serversOf(first, 1)) === '1');
   await until(async () => (await serversOf(await start(t, { registry: url }), 1)) === '1');
+});
+
+test('a route may name a pool that only the registry knows', options, async (t) => {
+  const { url } = await startRedis(t);
+  const [root, out] = [await makeTempRoot(t), await makeTempRoot(t)];
+  const content = await root.writeRandom('a.bin', 100_000);
+  await start(t, { registry: url, root: root.path, server: { policy: 'files', id: '1' } });
+  const relay = await start(t, { registry: url });
+  const route = parseVia(`${addressOf(relay)},@files`, 'a.bin');
+  await until(() => download({ route, output: out.path, force: true }).then(Boolean, () => false));
+  assert.deepEqual(await readFile(path.join(out.path, 'a.bin')), content);
 });
 
 test('how a server writes its packets is known to the front that it did not register with', options, async (t) => {

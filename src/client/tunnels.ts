@@ -11,13 +11,13 @@ import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Leg } from '../io/leg.ts';
+import { LegStream } from '../io/leg-stream.ts';
 import type { Hop } from '../wire/address.ts';
 import { Circuits } from './circuits.ts';
 import { startClient, type TransferOptions } from './download.ts';
 import { enterPools } from './own-pools.ts';
 import { RecentWay, type Routes } from './recent-way.ts';
 import { RouteChooser } from './route-chooser.ts';
-import { TunnelStream } from './tunnel-stream.ts';
 
 /** What tunnels and remote files take: the ways, and what counts for each request. */
 export interface RoutesOptions extends Omit<TransferOptions, 'signal' | 'limitRate' | 'minRate'> {
@@ -59,7 +59,7 @@ export class Tunnels {
           leg = circuit.release();
         },
       );
-      if (leg) return new TunnelStream(leg, this.#clock);
+      if (leg) return new LegStream(leg, this.#clock);
       throw new HoplineError('INTERNAL', 'the tunnel ended before it was open');
     } finally {
       end();

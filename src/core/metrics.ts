@@ -21,6 +21,8 @@ export interface NodeStats {
   readonly bytesUploaded: number;
   /** Messages that were answered here as a server, or passed on to one and back as a front. */
   readonly messages: number;
+  /** Connections of HTTP clients, left to a gateway. */
+  readonly http: number;
   /** Refusals and failed circuits by code. */
   readonly failures: Readonly<Partial<Record<ErrorCode, number>>>;
 }
@@ -35,6 +37,7 @@ export class Metrics {
   uploaded = 0;
   bytesUploaded = 0;
   messages = 0;
+  http = 0;
   readonly #failures = new Map<ErrorCode, number>();
 
   countFailure(code: ErrorCode): void {
@@ -42,7 +45,8 @@ export class Metrics {
   }
 
   snapshot(): NodeStats {
-    const { accepted, open, relayed, served, bytesRelayed, bytesServed, uploaded, bytesUploaded, messages } = this;
+    const { accepted, open, relayed, served, bytesRelayed, bytesServed, uploaded, bytesUploaded, messages, http } =
+      this;
     return {
       accepted,
       open,
@@ -53,6 +57,7 @@ export class Metrics {
       uploaded,
       bytesUploaded,
       messages,
+      http,
       failures: Object.fromEntries(this.#failures),
     };
   }

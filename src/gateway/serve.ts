@@ -61,7 +61,7 @@ export interface RunningServer {
   /** Where it listens, with the real port. */
   readonly address: { readonly host: string; readonly port: number } | undefined;
   /** Serves a connection whose first bytes were found to be HTTP, and are to be read again. */
-  accept(socket: net.Socket): void;
+  accept(connection: Duplex): void;
   /** Takes other sites, for the requests that come from now on. */
   setSites(sites: readonly Site[]): void;
   /** Takes another certificate, for the connections that come from now on. Throws `USAGE_INVALID` if it is none. */
@@ -151,7 +151,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
 
   return {
     address: options.listen && (await listen(server, options.listen)),
-    accept: (socket) => void server.emit('connection', socket),
+    accept: (connection) => void server.emit('connection', connection),
     setSites: (next) => {
       sites = new Sites(next);
     },

@@ -136,6 +136,12 @@ export class Leg {
     });
   }
 
+  /** Of the peer; undefined once the socket is closed. */
+  get address(): { readonly host: string; readonly port: number } | undefined {
+    const { remoteAddress: host, remotePort: port } = this.#socket;
+    return host === undefined || port === undefined ? undefined : { host, port };
+  }
+
   /** Why the leg broke; undefined while it is open and after a clean end. */
   get failure(): HoplineError | undefined {
     return this.#failure;
@@ -249,6 +255,11 @@ export class Leg {
     this.#socket.pause();
     // An empty write completes after all that were made before it.
     if (this.#socket.writableLength > 0) await this.write(Buffer.alloc(0));
+  }
+
+  /** From now on whoever uses the leg keeps watch over silence. */
+  neverIdle(): void {
+    this.#socket.setTimeout(0);
   }
 
   /** Counts as a byte moved: for who writes to the connection past this leg. */

@@ -12,6 +12,7 @@ import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
+import type { HttpServing } from './options.ts';
 import type { Policies } from './policies.ts';
 import type { NextPolicy, RegisterPolicy } from './policy.ts';
 import type { PolicyServer } from './policy-server.ts';
@@ -49,6 +50,8 @@ export interface NodeContext {
   readonly policies: Policies;
   /** The policy whose messages are answered here. */
   readonly server: (PolicyServer & { readonly id: string }) | undefined;
+  /** Who serves HTTP clients that come to this node's port; nobody if undefined. */
+  readonly http: HttpServing | undefined;
   /** Aborts when the node begins to stop: nothing new is begun. */
   readonly stopping: AbortSignal;
 }

@@ -4,6 +4,7 @@
  * Invariant: what this accepts can be put in effect without failing, be it at the start or at a reload.
  */
 
+import type { Duplex } from 'node:stream';
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
@@ -20,6 +21,14 @@ import { checkRates, type RateOptions } from './rates.ts';
 import { checkRegisterToken } from './register-token.ts';
 import { checkRegistry } from './registry.ts';
 import type { UploadRules } from './uploads.ts';
+
+/** Serves HTTP on the connections of a node. */
+export interface HttpServing {
+  /** What its clients begin with: `tls` if it speaks HTTP over TLS. */
+  readonly dialect: 'http' | 'tls';
+  /** Takes a connection over, which has not been read from yet, and ends it. */
+  accept(connection: Duplex): void;
+}
 
 export interface NodeOptions extends RateOptions {
   /** Where to listen; port 0 picks a free one. */
@@ -45,6 +54,8 @@ export interface NodeOptions extends RateOptions {
   readonly registry?: string | undefined;
   /** The policy whose messages are answered by this node, and the fronts that it registers with. */
   readonly server?: PolicyServer;
+  /** Gets the connections whose first bytes are HTTP. @default they are refused */
+  readonly http?: HttpServing | undefined;
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
   readonly digestCache?: string;
   readonly limits?: Partial<Limits>;

@@ -140,6 +140,7 @@ export class Contexts {
       traces: earlier?.traces ?? new Set(),
       pools: this.#pools,
       policies: this.#policies,
+      http: options.http,
       server: options.server && { ...options.server, id: options.server.id ?? String(address.port) },
     };
   }

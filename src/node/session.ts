@@ -8,6 +8,7 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
+import { LegStream } from '../io/leg-stream.ts';
 import { notFoundText } from '../wire/classic.ts';
 import { ok } from '../wire/decoded.ts';
 import { type Dialect, detectDialect } from '../wire/dialect.ts';
@@ -15,6 +16,7 @@ import { decodeOpen, encodeMessage, type Open, refusal } from '../wire/messages.
 import { encodeRefusal as encodePacketRefusal } from '../wire/packet.ts';
 import { serveClassic } from './classic.ts';
 import type { NodeContext } from './context.ts';
+import type { HttpServing } from './options.ts';
 import { serveOrigin } from './origin.ts';
 import { servePackets } from './packets.ts';
 import { relayCircuit } from './relay.ts';
@@ -41,6 +43,7 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
     if (turnedAway) throw turnedAway;
     if (dialect === 'classic') return await serveClassic(leg, node);
     if (dialect === 'packet') return await servePackets(leg, node, { mayRegister: true });
+    if (dialect === node.http?.dialect) return await handOver(leg, node.http, node);
     if (dialect === 'pickle') throw new HoplineError('PEER_PROTOCOL', pickleRefusal);
     if (dialect !== 'native') throw new HoplineError('PEER_PROTOCOL', `a node does not serve the ${dialect} dialect`);
     if (open === null) return leg.destroy();
@@ -48,6 +51,14 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
   } catch (error) {
     await refuse(leg, turnedAway ?? error, { node, dialect, hop: open?.hop ?? 1, trace: open?.trace });
   }
+}
+
+/** Leaves a connection to whoever serves HTTP, with all that has come over it; settles once it is closed. */
+async function handOver(leg: Leg, http: HttpServing, { clock, metrics }: NodeContext): Promise<void> {
+  metrics.http += 1;
+  leg.neverIdle();
+  http.accept(new LegStream(leg, clock, { allowHalfOpen: true }));
+  await leg.closed;
 }
 
 interface Refused {

@@ -21,8 +21,16 @@ export function detectDialect(bytes: Buffer, maxLineBytes: number): Decoded<Dial
   const start = bytes.toString('latin1', 0, maxLineBytes);
   if (/^\{\s*"/.test(start)) return ok('packet', 0);
   if (/^\{\s*$/.test(start) && bytes.length <= maxLineBytes) return more;
+  return detectLine(start, bytes, maxLineBytes);
+}
+
+/** By the first line: a request of HTTP, or else a classic one. */
+function detectLine(start: string, bytes: Buffer, maxLineBytes: number): Decoded<Dialect> {
   const lineEnd = bytes.indexOf('\n');
-  if (lineEnd > maxLineBytes) return ok('unknown', 0);
-  if (lineEnd < 0) return bytes.length > maxLineBytes ? ok('unknown', 0) : more;
-  return ok(/^[A-Z]+ \S+ HTTP\/\d\.\d\r?$/.test(start.slice(0, lineEnd)) ? 'http' : 'classic', 0);
+  if (lineEnd > maxLineBytes || (lineEnd < 0 && bytes.length > maxLineBytes)) {
+    // A URL may be longer than any classic request.
+    return ok(/^[A-Z-]+ \S+$/.test(start) ? 'http' : 'unknown', 0);
+  }
+  if (lineEnd < 0) return more;
+  return ok(/^[A-Z-]+ \S+ HTTP\/\d\.\d\r?$/.test(start.slice(0, lineEnd)) ? 'http' : 'classic', 0);
 }

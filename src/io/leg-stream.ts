@@ -1,29 +1,37 @@
 /**
  * A leg as a stream, for those who speak over a connection what hopline does not know: HTTP, TLS.
  *
- * Has of a socket what Node's HTTP and TLS clients use, and nothing else.
+ * Has of a socket what Node's HTTP and TLS clients and servers use, and nothing else.
  * Invariant: holds one chunk that is not read yet; a reader that stops, stops the peer.
  */
 
 import { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { asHoplineError } from '../core/errors.ts';
-import type { Leg } from '../io/leg.ts';
+import type { Leg } from './leg.ts';
 
-export class TunnelStream extends Duplex {
+export class LegStream extends Duplex {
   readonly #leg: Leg;
   readonly #clock: Clock;
   /** Milliseconds without a byte after which `timeout` is emitted; 0 for never. */
   timeout = 0;
   #cancelTimeout = () => {};
 
-  /** Takes the leg over. An end that comes ends the other direction too, as it does with a socket. */
-  constructor(leg: Leg, clock: Clock) {
-    super({ allowHalfOpen: false });
+  /** Takes the leg over. Without `allowHalfOpen` an end that comes ends the other direction too, as it does with a socket. */
+  constructor(leg: Leg, clock: Clock, { allowHalfOpen = false } = {}) {
+    super({ allowHalfOpen });
     this.#leg = leg;
     this.#clock = clock;
     // A leg that breaks while nobody reads would not be noticed.
     void leg.closed.then(() => leg.failure && this.destroy(leg.failure));
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#leg.address?.host;
+  }
+
+  get remotePort(): number | undefined {
+    return this.#leg.address?.port;
   }
 
   override _read(): void {
@@ -61,6 +69,13 @@ export class TunnelStream extends Duplex {
     this.#cancelTimeout();
     this.#leg.destroy(error ? asHoplineError(error) : undefined);
     void this.#leg.closed.then(() => done(error));
+  }
+
+  /** Closes as soon as all that was written has left: HTTP servers do so behind their last answer. */
+  destroySoon(): void {
+    this.end();
+    if (this.writableFinished) this.destroy();
+    else this.once('finish', () => this.destroy());
   }
 
   /** Emits `timeout` after `ms` milliseconds without a byte; 0 never does. */

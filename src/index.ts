@@ -52,6 +52,8 @@ export { fetchUrl } from './gateway/fetch-url.ts';
 export { parseHttpUrl } from './gateway/http-url.ts';
 export type { GatewayOptions, HttpServers, RunningGateway, SiteOptions } from './gateway/start.ts';
 export { startGateway } from './gateway/start.ts';
+export type { GatewayRules, HttpService, HttpServiceOptions, SiteRules } from './http-service.ts';
+export { startHttpService } from './http-service.ts';
 export type { DigestName } from './io/digest.ts';
 export type { Reservation } from './io/disk/target.ts';
 export type { Resolver } from './io/resolve.ts';

@@ -12,7 +12,7 @@ import { openRootSource } from './gateway/root-source.ts';
 import type { HttpServers, SiteOptions } from './gateway/start.ts';
 import type { BackendText } from './site-text.ts';
 
-export type BackendOptions = Pick<RoutesOptions, 'clock' | 'limits' | 'resolve'>;
+export type BackendOptions = Pick<RoutesOptions, 'clock' | 'limits' | 'resolve' | 'pools'>;
 
 export interface OpenBackend {
   readonly backend: SiteOptions['backend'];

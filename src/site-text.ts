@@ -5,6 +5,7 @@
  */
 
 import { HoplineError } from './core/errors.ts';
+import type { HttpServers } from './gateway/start.ts';
 import { type Address, parseAddress } from './wire/address.ts';
 import { parseVia, type RoutePlan } from './wire/route.ts';
 
@@ -18,7 +19,7 @@ export type BackendText =
   /** HTTP servers that stand in for one another; with `routes`, connected to by the last node of those. */
   | {
       readonly kind: 'servers';
-      readonly members: readonly Address[];
+      readonly members: NonNullable<HttpServers['members']>;
       readonly isTls: boolean;
       readonly routes?: RoutePlan['routes'];
     }
@@ -60,12 +61,18 @@ function parseHops(hops: string): RoutePlan['routes'] {
 }
 
 function parseServer(url: string, port: number, text: string): Address {
-  const address = url.replace(/^https?:\/\//, '').replace(/\/$/, '');
-  for (const written of [address, `${address}:${port}`]) {
+  const server = parseHttpServer(url.replace(/^https?:\/\//, '').replace(/\/$/, ''), port);
+  if (server) return server;
+  throw unreadable(text, `a server, HOST or HOST:PORT, where it has "${url}"`);
+}
+
+/** HOST, or HOST:PORT; undefined for what is neither. */
+export function parseHttpServer(text: string, port: number): Address | undefined {
+  for (const written of [text, `${text}:${port}`]) {
     const parsed = parseAddress(written);
     if (parsed.kind === 'ok') return parsed.hop;
   }
-  throw unreadable(text, `a server, HOST or HOST:PORT, where it has "${url}"`);
+  return undefined;
 }
 
 function unreadable(text: string, what: string): HoplineError {

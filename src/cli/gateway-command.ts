@@ -1,32 +1,22 @@
 /** `hopline gateway`: runs an HTTP gateway until it is told to stop. */
 
-import { readFile } from 'node:fs/promises';
 import { type Command, Option } from 'commander';
 import {
   type AccessFormat,
-  type AccessLog,
   type Algorithm,
-  accessRecord,
   algorithms,
   asHoplineError,
-  createHttpCache,
   defaultLimits,
   formatHop,
-  type GatewayOptions,
+  type GatewayRules,
   HoplineError,
   type Limits,
-  type Logger,
   type LogLevel,
   logLevels,
-  type OpenBackend,
-  openAccessLog,
-  openBackend,
   parseSite,
-  type SiteOptions,
-  startGateway,
-  systemCode,
+  startHttpService,
 } from '../index.ts';
-import { countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
+import { bytesFlag, countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
 import { createLog } from './logging.ts';
 
 interface GatewayFlags {
@@ -37,6 +27,8 @@ interface GatewayFlags {
   readonly tlsCert?: string;
   readonly tlsKey?: string;
   readonly cache?: string;
+  readonly cacheSize?: number;
+  readonly cacheTtl?: number;
   readonly accessLog?: string;
   readonly logFormat: AccessFormat;
   readonly maskQuery?: readonly string[];
@@ -69,6 +61,8 @@ export function addGatewayCommand(program: Command): void {
     .option('--tls-cert <FILE>', 'speak TLS with clients; the certificate and those that it needs, in PEM')
     .option('--tls-key <FILE>', 'with --tls-cert: its key, in PEM')
     .option('--cache <DIR>', 'keep answers there, in a directory for nothing else; root: sites are not cached')
+    .option('--cache-size <SIZE>', 'with --cache: bytes on disk, such as 500M or 10G (default: 1G)', bytesFlag)
+    .option('--cache-ttl <SECONDS>', 'with --cache: how long answers are fresh that do not say', secondsFlag)
     .option('--access-log <FILE>', 'a line for each request is appended there; - for stdout')
     .addOption(
       new Option('--log-format <FORMAT>', 'of the access log').choices(['combined', 'json']).default('combined'),
@@ -93,96 +87,46 @@ export function addGatewayCommand(program: Command): void {
 }
 
 async function runGateway(flags: GatewayFlags): Promise<void> {
-  const sites = flags.site.map(parseSite);
-  const tls = await readTls(flags);
+  const rules = rulesOf(flags);
   const limits: Partial<Limits> = {
     ...(flags.maxConnections === undefined ? {} : { maxHttpConnections: flags.maxConnections }),
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
   const { log } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
-  const accessLog = await openLog(flags, log);
-  const opened: Pick<OpenBackend, 'close'>[] = [];
-  const start = async () => {
-    const cache =
-      flags.cache === undefined
-        ? undefined
-        : await createHttpCache({ directory: flags.cache, limits: { ...defaultLimits, ...limits }, log });
-    if (cache) opened.push(cache);
-    const served: SiteOptions[] = [];
-    for (const { host, backend: text } of sites) {
-      const backend = await openBackend(text, { limits }, { algorithm: flags.balance });
-      opened.push(backend);
-      const wrap: SiteOptions['wrap'] =
-        text.kind === 'root' ? undefined : cache && ((exchange) => cache.wrap(exchange));
-      served.push({ host, backend: backend.backend, wrap });
-    }
-    const onEnded: GatewayOptions['onEnded'] = accessLog && ((ended) => accessLog.write(accessRecord(ended)));
-    return await startGateway({
-      listen: flags.listen,
-      sites: served,
-      trusted: flags.trusted ?? [],
-      tls,
-      limits,
-      log,
-      onEnded,
-    });
-  };
-  const closeRest = async () => {
-    await Promise.all([...opened.map((backend) => backend.close()), accessLog?.close()]);
-  };
-  const gateway = await start().catch(async (error) => {
-    await closeRest();
-    throw error;
-  });
+  const options = { limits, log };
+  const service = await startHttpService(rules, options);
   const reload = () => {
-    accessLog?.reopen();
-    if (tls) void renewTls(flags, gateway, log);
+    service.reload(rules, options).then(
+      () => log.info({}, 'access log opened again, certificate read again'),
+      (error) => log.error({}, `all stays as it is: ${asHoplineError(error).message}`),
+    );
   };
   process.on('SIGHUP', reload);
-  if (gateway.address) process.stdout.write(`listening on ${formatHop(gateway.address)}\n`);
+  if (service.address) process.stdout.write(`listening on ${formatHop(service.address)}\n`);
   await stopRequested();
-  const hurry = stopRequested().then(() => gateway.close({ graceMs: 0 }));
-  await Promise.race([gateway.close(), hurry]);
+  const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
+  await Promise.race([service.close(), hurry]);
   process.off('SIGHUP', reload);
-  await closeRest();
 }
 
-async function openLog(flags: GatewayFlags, log: Logger): Promise<AccessLog | undefined> {
-  const { accessLog: file, logFormat: format, maskQuery = [] } = flags;
-  if (file === undefined) return undefined;
-  const mask = maskQuery.includes('*') ? 'all' : maskQuery;
-  return await openAccessLog({ file, format, maskQuery: mask, maxBytes: defaultLimits.maxAccessLogBytes, log });
-}
-
-async function readTls({ tlsCert, tlsKey }: GatewayFlags): Promise<GatewayOptions['tls']> {
-  if (tlsCert === undefined && tlsKey === undefined) return undefined;
-  if (tlsCert === undefined || tlsKey === undefined) {
+function rulesOf(flags: GatewayFlags): GatewayRules {
+  const { tlsCert: cert, tlsKey: key, accessLog: file, maskQuery = [], cache: directory } = flags;
+  if ((cert === undefined) !== (key === undefined)) {
     throw new HoplineError('USAGE_INVALID', '--tls-cert and --tls-key go together');
   }
-  return { cert: await readPem('--tls-cert', tlsCert), key: await readPem('--tls-key', tlsKey) };
+  const mask = maskQuery.includes('*') ? ('all' as const) : maskQuery;
+  return {
+    listen: flags.listen,
+    sites: flags.site.map((text) => ({ ...parseSite(text), servers: { algorithm: flags.balance } })),
+    trusted: flags.trusted,
+    tls: cert === undefined || key === undefined ? undefined : { cert, key },
+    cache: directory === undefined ? undefined : { directory, maxBytes: flags.cacheSize, ttlS: ttlOf(flags) },
+    accessLog: file === undefined ? undefined : { file, format: flags.logFormat, maskQuery: mask },
+  };
 }
 
-async function readPem(flag: string, file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    throw new HoplineError('USAGE_INVALID', `${flag}: cannot read ${file} (${systemCode(cause)})`, { cause });
-  }
-}
-
-/** A certificate that is none leaves the old one in use. */
-async function renewTls(
-  flags: GatewayFlags,
-  gateway: { setTls(tls: NonNullable<GatewayOptions['tls']>): void },
-  log: Logger,
-): Promise<void> {
-  try {
-    const tls = await readTls(flags);
-    if (tls) gateway.setTls(tls);
-    log.info({ file: flags.tlsCert }, 'certificate read again');
-  } catch (error) {
-    log.error({ file: flags.tlsCert }, `the old certificate stays: ${asHoplineError(error).message}`);
-  }
+function ttlOf({ cacheTtl }: GatewayFlags): number | undefined {
+  return cacheTtl === undefined ? undefined : cacheTtl / 1000;
 }
 
 /** Settles at the next SIGINT or SIGTERM. */

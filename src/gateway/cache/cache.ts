@@ -21,7 +21,7 @@ import { CacheStore } from './store.ts';
 export interface HttpCacheOptions {
   readonly directory: string;
   /** Bytes on disk. @default limits.maxCacheBytes */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
   /** False for the cache of one user. @default true */
   readonly shared?: boolean;
   readonly limits: Limits;

@@ -1,0 +1,187 @@
+/**
+ * A gateway by its rules: the sites with what answers for them, the cache, the log of requests and the certificate.
+ *
+ * Owns the order in which these come and go. Where routes and HTTP meet is open-backend.ts's affair.
+ * Invariant: once `close()` has settled, nothing of the gateway is left; a reload that fails changes nothing.
+ * Documentation: docs/http.md
+ */
+
+import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { HoplineError, systemCode } from './core/errors.ts';
+import { defaultLimits, type Limits } from './core/limits.ts';
+import type { Logger } from './core/log.ts';
+import type { AccessFormat, MaskQuery } from './gateway/access-format.ts';
+import { type AccessLog, openAccessLog } from './gateway/access-log.ts';
+import { accessRecord } from './gateway/access-record.ts';
+import { createHttpCache, type HttpCache, type SiteCacheOptions } from './gateway/cache/cache.ts';
+import { type HttpServers, type RunningGateway, type SiteOptions, startGateway } from './gateway/start.ts';
+import type { HttpServing, NodeOptions } from './node/options.ts';
+import { type OpenBackend, openBackend } from './open-backend.ts';
+import type { SiteText } from './site-text.ts';
+
+export interface SiteRules extends SiteText, Omit<SiteOptions, 'backend' | 'wrap'> {
+  /** What a pool of servers is told beside its members. */
+  readonly servers?: Omit<HttpServers, 'members' | 'dial'> | undefined;
+  /** How its answers are cached; `false` for not at all. @default as they say themselves */
+  readonly cache?: SiteCacheOptions | false | undefined;
+}
+
+export interface GatewayRules {
+  /** Without it, connections come by `serving` alone; port 0 picks a free one. */
+  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  readonly sites: readonly SiteRules[];
+  /** Networks of proxies whose word on their clients' addresses counts. */
+  readonly trusted?: readonly string[] | undefined;
+  /** Files in PEM; with them, the gateway speaks TLS with clients. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly cache?:
+    | { readonly directory: string; readonly maxBytes?: number | undefined; readonly ttlS?: number | undefined }
+    | undefined;
+  readonly accessLog?:
+    | { readonly file: string; readonly format?: AccessFormat; readonly maskQuery?: MaskQuery }
+    | undefined;
+}
+
+export interface HttpServiceOptions extends Pick<NodeOptions, 'pools'> {
+  readonly limits?: Partial<Limits> | undefined;
+  readonly log: Logger;
+}
+
+export interface HttpService {
+  /** Where it listens, with the real port. */
+  readonly address: RunningGateway['address'];
+  /** For a node, which leaves HTTP that comes to its port to this gateway. */
+  readonly serving: HttpServing;
+  /**
+   * Takes other sites, reads the certificate and opens the log of requests again. Throws `CONFIG_INVALID` for what needs
+   * a restart, and what the start throws.
+   */
+  reload(rules: GatewayRules, options: HttpServiceOptions): Promise<void>;
+  /** As `RunningGateway.close` does. */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** Starts a gateway. Throws `LISTEN_FAILED`, `DISK_BUSY` for a cache in use, and `USAGE_INVALID` for a rule that is none. */
+export async function startHttpService(rules: GatewayRules, options: HttpServiceOptions): Promise<HttpService> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const { log } = options;
+  const open: Closable[] = [];
+  const closeAll = async () => {
+    for (const one of open.splice(0).reverse()) await one.close();
+  };
+  try {
+    const tls = await readTls(rules.tls);
+    const accessLog = rules.accessLog && keep(open, await openLog(rules.accessLog, limits, log));
+    const cache = rules.cache && keep(open, await createHttpCache({ ...rules.cache, limits, log }));
+    let sites = await openSites(rules, cache, options);
+    open.push({ close: () => sites.close() });
+    const gateway = await startGateway({
+      listen: rules.listen,
+      sites: sites.sites,
+      trusted: rules.trusted ?? [],
+      tls,
+      limits,
+      log,
+      onEnded: accessLog && ((ended) => accessLog.write(accessRecord(ended))),
+    });
+    let current = rules;
+    return {
+      address: gateway.address,
+      serving: { dialect: tls ? 'tls' : 'http', accept: gateway.accept },
+      reload: async (next, nextOptions) => {
+        // Whoever renamed the log waits for a new one, whatever else is wrong.
+        accessLog?.reopen();
+        checkReload(current, next);
+        const nextTls = await readTls(next.tls);
+        const nextSites = await openSites(next, cache, nextOptions);
+        try {
+          if (nextTls) gateway.setTls(nextTls);
+        } catch (error) {
+          await nextSites.close();
+          throw error;
+        }
+        gateway.setSites(nextSites.sites);
+        const old = sites;
+        [sites, current] = [nextSites, next];
+        await old.close();
+      },
+      close: async (how) => {
+        await gateway.close(how);
+        await closeAll();
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+type Closable = Pick<OpenBackend, 'close'>;
+
+function keep<T extends Closable>(open: Closable[], one: T): T {
+  open.push(one);
+  return one;
+}
+
+async function openSites(rules: GatewayRules, cache: HttpCache | undefined, options: HttpServiceOptions) {
+  const { limits, pools } = options;
+  const opened: OpenBackend[] = [];
+  const close = async () => {
+    await Promise.all(opened.map((backend) => backend.close()));
+  };
+  try {
+    const sites: SiteOptions[] = [];
+    for (const { backend: text, servers, cache: caching, ...site } of rules.sites) {
+      const backend = await openBackend(text, { limits, pools }, servers);
+      opened.push(backend);
+      // Files of this machine are no nearer in a cache.
+      const isCached = cache && caching !== false && text.kind !== 'root';
+      const wrap: SiteOptions['wrap'] = isCached
+        ? (exchange) => cache.wrap(exchange, { ttlS: rules.cache?.ttlS, ...caching })
+        : undefined;
+      sites.push({ ...site, backend: backend.backend, wrap });
+    }
+    return { sites, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Throws `CONFIG_INVALID`, with a line for each, if something has changed that a running gateway cannot change. */
+function checkReload(before: GatewayRules, after: GatewayRules): void {
+  const facts = ({ listen, trusted = [], tls, cache, accessLog }: GatewayRules) => ({
+    'gateway.listen': listen,
+    'gateway.trusted': trusted,
+    'gateway.tls': tls !== undefined,
+    'gateway.cache': cache && { ...cache, ttlS: undefined },
+    'gateway.access-log': accessLog,
+  });
+  const now: Readonly<Record<string, unknown>> = facts(after);
+  const changed = Object.entries(facts(before)).filter(([key, value]) => !isDeepStrictEqual(value, now[key]));
+  const problems = changed.map(
+    ([key]) => `${key}: read another value, expected the one from the start; needs a restart`,
+  );
+  if (problems.length > 0) throw new HoplineError('CONFIG_INVALID', problems.join('; '), { problems });
+}
+
+function openLog(
+  { file, format = 'combined', maskQuery = [] }: NonNullable<GatewayRules['accessLog']>,
+  limits: Limits,
+  log: Logger,
+): Promise<AccessLog> {
+  return openAccessLog({ file, format, maskQuery, maxBytes: limits.maxAccessLogBytes, log });
+}
+
+async function readTls(files: GatewayRules['tls']): Promise<{ cert: Buffer; key: Buffer } | undefined> {
+  return files && { cert: await readPem('certificate', files.cert), key: await readPem('key', files.key) };
+}
+
+async function readPem(what: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new HoplineError('USAGE_INVALID', `TLS: cannot read the ${what} ${file} (${systemCode(cause)})`, { cause });
+  }
+}

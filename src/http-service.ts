@@ -23,6 +23,8 @@ import type { SiteText } from './site-text.ts';
 export interface SiteRules extends SiteText, Omit<SiteOptions, 'backend' | 'wrap'> {
   /** What a pool of servers is told beside its members. */
   readonly servers?: Omit<HttpServers, 'members' | 'dial'> | undefined;
+  /** Authorities to believe about the servers, instead of the system's; a file in PEM. */
+  readonly caFile?: string | undefined;
   /** How its answers are cached; `false` for not at all. @default as they say themselves */
   readonly cache?: SiteCacheOptions | false | undefined;
 }
@@ -132,8 +134,10 @@ async function openSites(rules: GatewayRules, cache: HttpCache | undefined, opti
   };
   try {
     const sites: SiteOptions[] = [];
-    for (const { backend: text, servers, cache: caching, ...site } of rules.sites) {
-      const backend = await openBackend(text, { limits, pools }, servers);
+    for (const { backend: text, servers, caFile, cache: caching, ...site } of rules.sites) {
+      const ca = caFile && String(await readPem('authorities', caFile));
+      const told = ca ? { ...servers, tls: { ...servers?.tls, ca } } : servers;
+      const backend = await openBackend(text, { limits, pools }, told);
       opened.push(backend);
       // Files of this machine are no nearer in a cache.
       const isCached = cache && caching !== false && text.kind !== 'root';

@@ -1,7 +1,7 @@
 /**
  * What a configuration describes, as one running thing: started, changed and stopped together.
  *
- * Owns the order in which its parts come and go; today that is a node.
+ * Owns the order in which its parts come and go: a node, a gateway, or both.
  * Invariant: of several reloads, one takes effect after the other, and one that fails changes nothing.
  */
 
@@ -10,45 +10,91 @@ import type { Config } from './config/config.ts';
 import { effectiveConfig } from './config/effective.ts';
 import { HoplineError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
+import { type HttpService, type HttpServiceOptions, startHttpService } from './http-service.ts';
 import { type RunningNode, startNode } from './node/listen.ts';
 import type { NodeOptions } from './node/options.ts';
 
 export interface Service {
-  readonly node: RunningNode;
+  /** Undefined if only a gateway is configured. */
+  readonly node: RunningNode | undefined;
+  /** Where the sites are served beside the node's own port; undefined if they are not. */
+  readonly gateway: HttpService['address'];
   /**
-   * Puts another configuration in effect, as `RunningNode.reload` does; resolves to the keys that changed, such as
-   * `limits.idle`. Throws `USAGE_INVALID`, `CONFIG_INVALID`.
+   * Puts another configuration in effect, as `RunningNode.reload` and `HttpService.reload` do; resolves to the keys that
+   * changed, such as `limits.idle`. Throws `USAGE_INVALID`, `CONFIG_INVALID`.
    */
   reload(config: Config): Promise<readonly string[]>;
   /** Stops all of it, as `RunningNode.close` does. */
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-/** Starts what `config` describes. Throws as `startNode`, and `CONFIG_INVALID` if it does not say where to listen. */
+/** Starts what `config` describes. Throws as `startNode` and `startHttpService`, and `CONFIG_INVALID` if it does not say where to listen. */
 export async function startService(config: Config, { log }: { readonly log: Logger }): Promise<Service> {
   let current = config;
   let reloading: Promise<unknown> = Promise.resolve();
-  const node = await startNode(nodeOptions(config, log));
+  checkListens(config);
+  const http = config.gateway && (await startHttpService(config.gateway, httpOptions(config, log)));
+  const node = await startNodeOf(config, http, log).catch(async (error) => {
+    await http?.close({ graceMs: 0 });
+    throw error;
+  });
   const apply = async (next: Config) => {
     const changed = changedKeys(current, next);
-    await node.reload(nodeOptions(next, log));
+    checkParts(current, next);
+    if (next.gateway) await http?.reload(next.gateway, httpOptions(next, log));
+    try {
+      await node?.reload(nodeOptions(next, http, log));
+    } catch (error) {
+      if (current.gateway) await http?.reload(current.gateway, httpOptions(current, log));
+      throw error;
+    }
     current = next;
     return changed;
   };
   return {
     node,
+    gateway: http?.address,
     reload: (next) => {
       const applied = reloading.then(() => apply(next));
       reloading = applied.catch(() => {});
       return applied;
     },
-    close: (options) => node.close(options),
+    close: async (options) => {
+      // Kept connections of HTTP clients would hold the node up.
+      await Promise.all([http?.close(options), node?.close(options)]);
+    },
   };
 }
 
-function nodeOptions({ node: { listen, ...node } }: Config, log: Logger): NodeOptions {
-  if (listen) return { ...node, listen, log };
+function checkListens({ node, gateway }: Config): void {
+  if (node.listen || gateway?.listen) return;
   throw new HoplineError('CONFIG_INVALID', 'listen: read no key "listen", expected one; add listen: HOST:PORT');
+}
+
+function startNodeOf(config: Config, http: HttpService | undefined, log: Logger): Promise<RunningNode | undefined> {
+  return config.node.listen ? startNode(nodeOptions(config, http, log)) : Promise.resolve(undefined);
+}
+
+function nodeOptions({ node }: Config, http: HttpService | undefined, log: Logger): NodeOptions {
+  const { listen = { host: '127.0.0.1', port: 0 } } = node;
+  return { ...node, listen, log, ...(http ? { http: http.serving } : {}) };
+}
+
+function httpOptions({ node: { limits, pools } }: Config, log: Logger): HttpServiceOptions {
+  return { limits, pools, log };
+}
+
+/** A part that was not started cannot be reloaded. */
+function checkParts(before: Config, after: Config): void {
+  const parts = ({ node, gateway }: Config) => ({ listen: node.listen !== undefined, sites: gateway !== undefined });
+  const now = parts(after);
+  const [key] =
+    Object.entries(parts(before)).find(([part, isThere]) => now[part as keyof typeof now] !== isThere) ?? [];
+  if (key === undefined) return;
+  const problems = [
+    `${key}: read ${now[key as keyof typeof now] ? 'a value' : 'none'}, expected as at the start; needs a restart`,
+  ];
+  throw new HoplineError('CONFIG_INVALID', problems.join(), { problems });
 }
 
 /** The keys whose values differ, as deep as mappings go; a key that came or went is one. */

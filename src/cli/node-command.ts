@@ -113,19 +113,23 @@ export function addNodeCommand(program: Command): void {
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
-  const { node, log: logRules } = await readNodeConfig(flags);
-  const listen = node.listen ?? (await askListen());
+  const { node, gateway, log: logRules } = await readNodeConfig(flags);
+  const listen = node.listen ?? (gateway?.listen ? undefined : await askListen());
   const read = async () => {
     const next = await readNodeConfig(flags);
-    return { ...next, node: { listen, ...next.node } };
+    return { ...next, node: { ...(listen ? { listen } : {}), ...next.node } };
   };
   const workers = flags.workers ?? 1;
   if (workers > 1 && !isWorker) {
+    checkWorkers(listen, gateway);
     const hangups = flags.config === undefined ? undefined : { isValid: () => isReloadable(read, listen) };
     return runWorkers(workers, formatHop(listen), printListening, stopRequested, hangups);
   }
   const { log, set: setLog } = await createLog(logRules);
-  const service = await startService({ node: { ...node, listen }, log: logRules }, { log }).finally(() => {
+  const service = await startService(
+    { node: { ...node, ...(listen ? { listen } : {}) }, gateway, log: logRules },
+    { log },
+  ).finally(() => {
     // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
     process.channel?.unref();
   });
@@ -144,11 +148,21 @@ async function runNode(flags: NodeFlags): Promise<void> {
   };
   const endReloads = flags.config === undefined ? () => {} : onReload(() => void reload());
   const announce = isWorker ? reportListening : printListening;
-  announce(formatHop(service.node.address));
+  const addresses = [service.node?.address, service.gateway].flatMap((address) =>
+    address ? [formatHop(address)] : [],
+  );
+  for (const address of addresses) announce(address);
   await stopRequested();
   const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
   await Promise.race([service.close(), hurry]);
   endReloads();
+}
+
+/** A cache has one process, and what workers share is the node's port. */
+function checkWorkers(listen: NodeRules['listen'], gateway: Config['gateway']): asserts listen {
+  if (listen && !gateway?.cache) return;
+  const key = listen ? 'gateway.cache' : 'listen';
+  throw new HoplineError('USAGE_INVALID', `--workers goes ${listen ? 'without' : 'with'} ${key} in the configuration`);
 }
 
 /** Whether workers can take the configuration; says why, if not. They cannot tell another `listen`: theirs is this process's. */

@@ -78,7 +78,7 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
     limits: { ...file.node.limits, ...limitsOf(flags) },
   };
   const log = { ...file.log, ...given({ level: flags.logLevel, format: flags.json ? ('json' as const) : undefined }) };
-  return { node, log };
+  return { node, ...(file.gateway ? { gateway: file.gateway } : {}), log };
 }
 
 function poolsOf({ pool = [] }: NodeFlags, file: NodeRules['pools'] = []): NodeRules['pools'] {

@@ -24,6 +24,8 @@ export function checkKeys(file: ConfigFile, source: Source): Problem[] {
     ...checkLimits(file.limits ?? {}, source),
     ...pools.flatMap(([name, { members = [] }]) => checkMembers(name, members, source)),
     ...pools.flatMap(([name, { health = {} }]) => checkHealth(name, health, source)),
+    ...Object.entries(file.sites ?? {}).flatMap(([host, site]) => checkSite(host, site, source)),
+    ...checkGateway(file, source),
   ];
 }
 
@@ -79,6 +81,34 @@ function checkHealth(pool: string, health: NonNullable<PoolsOfFile[string]['heal
       ? ['eject', `at most max-eject, which is ${formatDuration(longest)}`]
       : ['max-eject', `at least eject, which is ${formatDuration(first)}`];
   return [valueProblem(['pools', pool, 'health', key], `${expected}; change one of them`, source)];
+}
+
+/** What only goes with servers. */
+const serverKeys = ['via', 'algorithm', 'check', 'health', 'sticky', 'https', 'host', 'connect'] as const;
+
+function checkSite(host: string, site: NonNullable<ConfigFile['sites']>[string], source: Source): Problem[] {
+  const given = (['servers', 'dns', 'route', 'root'] as const).filter((key) => site[key] !== undefined);
+  const isServers = given.every((key) => key === 'servers' || key === 'dns');
+  if (given.length === 0 || (given.length > 1 && !isServers)) {
+    const expected = 'one of servers (maybe with dns), route and root; add one, or leave only one';
+    return [valueProblem(['sites', host], expected, source)];
+  }
+  if (isServers) return [];
+  return serverKeys
+    .filter((key) => site[key] !== undefined)
+    .map((key) => valueProblem(['sites', host, key], `no such key beside ${given[0]}; remove it`, source));
+}
+
+/** A gateway without sites serves nobody, and sites without a port are served nowhere. */
+function checkGateway({ sites, gateway, listen }: ConfigFile, source: Source): Problem[] {
+  if (gateway !== undefined && sites === undefined) {
+    return [valueProblem(['gateway'], 'sites beside it; add sites, or remove it', source)];
+  }
+  if (gateway?.listen && listen && formatHop(gateway.listen) === formatHop(listen) && listen.port !== 0) {
+    const expected = 'another address than that of the node, which serves the sites anyway; change it, or remove it';
+    return [valueProblem(['gateway', 'listen'], expected, source)];
+  }
+  return [];
 }
 
 /** Whether `directory` is `root` or in it, as far as their names tell. */

@@ -4,6 +4,7 @@
  * Knows nothing about how it was written: a file, flags, or a program.
  */
 
+import type { GatewayRules } from '../http-service.ts';
 import type { NodeOptions } from '../node/options.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -23,5 +24,7 @@ export type NodeRules = Omit<NodeOptions, 'listen' | 'log' | 'clock' | 'resolve'
 
 export interface Config {
   readonly node: NodeRules;
+  /** The HTTP sites, and where they are served beside the node's own port. */
+  readonly gateway?: GatewayRules | undefined;
   readonly log: LogRules;
 }

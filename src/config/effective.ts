@@ -11,12 +11,14 @@ import { nameStore } from '../pool/redis.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatDuration, formatSize } from '../wire/quantity.ts';
 import type { Config, NodeRules } from './config.ts';
+import { formatGateway, formatSites } from './effective-sites.ts';
 import { limitKeys } from './limits.ts';
+import { formatHealth } from './members.ts';
 
 /** Keys and plain values, as they would be written in a file; what is not set and has no default is undefined. */
 export type EffectiveConfig = Readonly<Record<string, unknown>>;
 
-export function effectiveConfig({ node, log }: Config): EffectiveConfig {
+export function effectiveConfig({ node, gateway, log }: Config): EffectiveConfig {
   return {
     listen: node.listen && formatHop(node.listen),
     root: node.root ?? process.cwd(),
@@ -31,6 +33,8 @@ export function effectiveConfig({ node, log }: Config): EffectiveConfig {
     registry: node.registry && nameStore(node.registry),
     'register-from': node.registerFrom || [],
     pools: Object.fromEntries((node.pools ?? []).map((pool) => [pool.name, formatPool(pool, node.balance)])),
+    sites: gateway && formatSites(gateway),
+    gateway: gateway && formatGateway(gateway),
     limits: formatLimits({ ...defaultLimits, ...node.limits }),
     log: { ...log },
   };
@@ -57,17 +61,7 @@ function formatPool(pool: PoolOptions, balance: NodeRules['balance'] = 'round-ro
       weight === 1 && priority === 0 ? formatHop(hop) : { address: formatHop(hop), weight, priority },
     ),
     dns: dns.map((query) => ('service' in query ? query.service : formatHop(query))),
-    health: {
-      interval: formatDuration(rule.intervalMs),
-      timeout: formatDuration(rule.timeoutMs),
-      jitter: rule.jitter,
-      fall: rule.fall,
-      rise: rule.rise,
-      'eject-after': rule.ejectAfter,
-      eject: formatDuration(rule.ejectMs),
-      'max-eject': formatDuration(rule.maxEjectMs),
-      'slow-start': formatDuration(rule.slowStartMs),
-    },
+    health: formatHealth(rule),
   };
 }
 

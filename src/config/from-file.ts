@@ -9,7 +9,9 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { PoolOptions } from '../node/pools.ts';
 import type { Config, NodeRules } from './config.ts';
 import { limitKeys } from './limits.ts';
+import { toHealth, withoutUndefined } from './members.ts';
 import type { ConfigFile } from './schema.ts';
+import { toGateway } from './sites.ts';
 
 /** The configuration of a file whose relative paths start in `directory`. */
 export function toConfig(file: ConfigFile, directory: string): Config {
@@ -31,7 +33,8 @@ export function toConfig(file: ConfigFile, directory: string): Config {
     pools: Object.entries(file.pools ?? {}).map(([name, pool]) => toPool(name, pool)),
     limits: toLimits(limits),
   };
-  return { node, log: { level: log?.level ?? 'info', format: log?.format ?? 'text' } };
+  const gateway = toGateway(file.gateway, file.sites, directory);
+  return { node, ...(gateway ? { gateway } : {}), log: { level: log?.level ?? 'info', format: log?.format ?? 'text' } };
 }
 
 type In<Key extends keyof ConfigFile> = NonNullable<ConfigFile[Key]>;
@@ -64,20 +67,6 @@ function toPool(name: string, pool: In<'pools'>[string]): PoolOptions {
   };
 }
 
-function toHealth(health: NonNullable<In<'pools'>[string]['health']>): NonNullable<PoolOptions['health']> {
-  return withoutUndefined({
-    intervalMs: health.interval,
-    timeoutMs: health.timeout,
-    jitter: health.jitter,
-    fall: health.fall,
-    rise: health.rise,
-    ejectAfter: health['eject-after'],
-    ejectMs: health.eject,
-    maxEjectMs: health['max-eject'],
-    slowStartMs: health['slow-start'],
-  });
-}
-
 /** The limits that are given, by their names in the program. */
 export function toLimits(limits: In<'limits'>): Partial<Limits> {
   const names = Object.keys(defaultLimits) as (keyof Limits)[];
@@ -86,9 +75,4 @@ export function toLimits(limits: In<'limits'>): Partial<Limits> {
     return [name, limits[withUnit] ?? limits[plain]];
   });
   return withoutUndefined(Object.fromEntries(given) as Partial<Record<keyof Limits, number | undefined>>);
-}
-
-function withoutUndefined<T extends object>(value: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  const entries = Object.entries(value).filter(([, each]) => each !== undefined);
-  return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
 }

@@ -11,26 +11,13 @@ import { parseNetworks, parseNextRules } from '../node/policy.ts';
 import { poolChecks } from '../node/pools.ts';
 import { algorithms } from '../pool/balance.ts';
 import { nameStore } from '../pool/redis.ts';
-import type { Query } from '../pool/resolved.ts';
-import { type Address, formatHop, isPoolName, parseAddress, parseListen } from '../wire/address.ts';
+import { isPoolName, parseListen } from '../wire/address.ts';
 import { parseRate } from '../wire/quantity.ts';
 import { logFormats, logLevels } from './config.ts';
 import { limitsMapping } from './limits.ts';
-import {
-  about,
-  amount,
-  choice,
-  duration,
-  list,
-  longDuration,
-  mapping,
-  named,
-  required,
-  size,
-  text,
-  whole,
-  yesOrNo,
-} from './values.ts';
+import { health, parseHopText, query } from './members.ts';
+import { gateway, sites } from './sites.ts';
+import { about, amount, choice, list, mapping, named, required, size, text, whole, yesOrNo } from './values.ts';
 
 const listen = text(parseListen, { expected: 'HOST:PORT to listen on', example: '127.0.0.1:7001' });
 const hop = text(parseHopText, { expected: 'a hop, HOST:PORT', example: '127.0.0.1:7001' });
@@ -42,10 +29,6 @@ const rule = text((rule) => (accepts(() => parseNextRules([rule])) ? rule : unde
 const network = text((network) => (accepts(() => parseNetworks([network])) ? network : undefined), {
   expected: 'a CIDR or an address',
   example: '10.0.0.0/8',
-});
-const query = text(parseQuery, {
-  expected: 'HOST:PORT to look up, or the name of a service',
-  example: 'files.example.org:7001 or _hopline._tcp.example.org',
 });
 const rate = amount(parseRate, { expected: 'bytes a second, at least 1K', example: '10M' });
 const registry = text((url) => (accepts(() => nameStore(url)) && nameStore(url) === url ? url : undefined), {
@@ -83,21 +66,6 @@ const member = v.union(
     ),
   ],
   'a hop, HOST:PORT, or a mapping with an address, such as 10.0.1.5:7001 or {address: 10.0.1.5:7001, weight: 2}',
-);
-
-const health = mapping(
-  {
-    interval: about('a member that has not answered for so long is checked', longDuration),
-    timeout: about('for one check', longDuration),
-    jitter: about('the share of the interval that a check may come early', share()),
-    fall: about('failed checks in a row that take a member down', whole(1, 1000, 2)),
-    rise: about('passed checks in a row that bring it up', whole(1, 1000, 2)),
-    'eject-after': about('failed requests in a row that eject a member', whole(1, 1000, 3)),
-    eject: about('how long the first ejection lasts', longDuration),
-    'max-eject': about('how long one lasts at most', longDuration),
-    'slow-start': about('until a member that was out has its full share again; 0 for at once', duration),
-  },
-  '{interval: 1s}',
 );
 
 const pool = mapping(
@@ -154,6 +122,8 @@ export const configSchema = mapping(
       'pools and policies by their names',
       named(poolName, pool, { expected: 'pools by their names', example: '{eu-files: {members: [10.0.1.5:7001]}}' }),
     ),
+    sites: about('HTTP sites by their hosts', sites),
+    gateway: about('how the sites are served', gateway),
     limits: about('caps and deadlines', limitsMapping()),
     log: about('the log, on stderr', log),
   },
@@ -162,11 +132,6 @@ export const configSchema = mapping(
 
 export type ConfigFile = v.InferOutput<typeof configSchema>;
 
-function share() {
-  const message = 'a share from 0 to 1, such as 0.2';
-  return v.pipe(v.number(message), v.minValue(0, message), v.maxValue(1, message));
-}
-
 function accepts(parse: () => unknown): boolean {
   try {
     parse();
@@ -174,14 +139,4 @@ function accepts(parse: () => unknown): boolean {
   } catch {
     return false;
   }
-}
-
-function parseHopText(text: string): Address | undefined {
-  const parsed = parseAddress(text);
-  return parsed.kind === 'ok' && formatHop(parsed.hop) === text ? parsed.hop : undefined;
-}
-
-function parseQuery(text: string): Query | undefined {
-  if (/^_[\w-]+\._(tcp|udp)\.[\w.-]+$/i.test(text)) return { service: text };
-  return parseHopText(text);
 }

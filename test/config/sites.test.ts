@@ -1,0 +1,112 @@
+import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import test, { type TestContext } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { formatConfig, HoplineError, readConfig } from '../../src/index.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+
+const example = fileURLToPath(new URL('../../fixtures/config/gateway.yaml', import.meta.url));
+
+test('sites become rules: servers, a tunnel, a route and a directory', async () => {
+  const { gateway } = await readConfig(example);
+  const [www, intern, files, rest] = gateway?.sites ?? [];
+  assert.deepEqual(www?.backend, {
+    kind: 'servers',
+    members: [
+      { host: '10.0.0.5', port: 80 },
+      { host: '10.0.0.6', port: 8080, weight: 2 },
+    ],
+    isTls: false,
+  });
+  assert.deepEqual(www.servers?.check, { path: '/health', status: 200 });
+  assert.deepEqual(www.cache, { ttlS: 60, overrideS: undefined });
+  assert.equal(intern?.backend.kind === 'servers' && intern.backend.isTls, true);
+  assert.equal(intern?.backend.kind === 'servers' && intern.backend.routes?.[0]?.length, 2);
+  assert.equal(intern?.cache, false);
+  assert.equal(files?.backend.kind, 'route');
+  assert.equal(rest?.backend.kind, 'root');
+  assert.deepEqual(gateway?.listen, { host: '127.0.0.1', port: 8080 });
+  assert.deepEqual(gateway?.accessLog?.maskQuery, ['token']);
+});
+
+test('what is in effect of sites says the same when it is read again', async (t) => {
+  const root = await makeTempRoot(t);
+  const config = await readConfig(example);
+  const copy = path.join(root.path, 'copy.yaml');
+  const text = await formatConfig(config);
+  await writeFile(copy, text);
+  const again = await readConfig(copy);
+  assert.equal(await formatConfig(again), text);
+  assert.deepEqual(again.gateway?.sites[2], config.gateway?.sites[2]);
+});
+
+const mistakes: readonly (readonly [name: string, text: string, problem: RegExp])[] = [
+  ['a site of nothing', 'sites:\n  a.test: {}\n', /:2:\d+: sites\["a\.test"\]: .*one of servers .*route and root/],
+  [
+    'a site of two kinds',
+    'sites:\n  a.test: {servers: [a], root: .}\n',
+    /:2:\d+: sites\["a\.test"\]: .*leave only one/,
+  ],
+  ['what is no host', 'sites:\n  "a b": {servers: [a]}\n', /:2:\d+: .*a host name/],
+  ['what is no server', 'sites:\n  a.test: {servers: ["a:0"]}\n', /servers\[0\]: .*a server, HOST or HOST:PORT/],
+  ['what is no hop', 'sites:\n  a.test: {route: [nowhere]}\n', /route\[0\]: read "nowhere", expected a hop/],
+  ['keys of servers beside a route', 'sites:\n  a.test: {route: ["a:1"], sticky: true}\n', /sticky: .*beside route/],
+  ['a mistyped key', 'sites:\n  a.test: {server: [a]}\n', /did you mean "?servers/],
+  ['a check without a path', 'sites:\n  a.test: {servers: [a], check: {status: 200}}\n', /check/],
+  [
+    'a status that is none',
+    'sites:\n  a.test: {servers: [a], check: {path: /, status: 99}}\n',
+    /status: read 99, .*100 to 599/,
+  ],
+  [
+    'a path that is none',
+    'sites:\n  a.test: {servers: [a], check: {path: health}}\n',
+    /path: read "health", expected a path/,
+  ],
+  [
+    'a field with a line break',
+    'sites:\n  a.test: {servers: [a], answer-fields: {set: {A: "b\\nc"}}}\n',
+    /text in one line/,
+  ],
+  [
+    'a name that is no field',
+    'sites:\n  a.test: {servers: [a], answer-fields: {remove: ["a b"]}}\n',
+    /the name of a field/,
+  ],
+  ['a gateway without sites', 'gateway: {trusted: [10.0.0.0/8]}\n', /gateway: .*add sites/],
+  [
+    'a network that is none',
+    'sites: {a: {servers: [a]}}\ngateway: {trusted: [10.0.0.0/99]}\n',
+    /:2:\d+: gateway\.trusted\[0\]/,
+  ],
+  ['a certificate without a key', 'sites: {a: {servers: [a]}}\ngateway: {tls: {cert: a.pem}}\n', /key/],
+  [
+    'the address of the node itself',
+    'sites: {a: {servers: [a]}}\ngateway: {listen: "127.0.0.1:7001"}\n',
+    /gateway\.listen: .*another address than that of the node/,
+  ],
+];
+
+for (const [name, text, problem] of mistakes) {
+  test(`${name} is told with its place and the fix`, async (t) => {
+    const problems = await problemsOf(t, `${text}listen: 127.0.0.1:7001\n`);
+    assert.ok(
+      problems.some((line) => problem.test(line)),
+      problems.join('\n'),
+    );
+  });
+}
+
+async function problemsOf(t: TestContext, text: string): Promise<readonly string[]> {
+  const root = await makeTempRoot(t);
+  const file = path.join(root.path, 'hopline.yaml');
+  await writeFile(file, text);
+  try {
+    await readConfig(file);
+  } catch (error) {
+    assert.ok(error instanceof HoplineError);
+    return error.problems ?? [error.message];
+  }
+  return assert.fail('the file was taken');
+}

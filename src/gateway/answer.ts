@@ -76,22 +76,42 @@ const explanations: Readonly<Record<number, string>> = {
   508: 'the request comes round to this gateway again',
 };
 
-async function sendStream(
-  response: ServerResponse,
-  body: Readable,
-  { trailers, fields }: HttpAnswer,
-  sent: Sent,
-): Promise<void> {
-  await pass(body, response, sent);
+/**
+ * Passes a stream on as fast as the client takes it. Node's `pipeline` does the same at three times the cost: it makes and
+ * aborts a signal for each stream.
+ */
+function sendStream(response: ServerResponse, body: Readable, answer: HttpAnswer, sent: Sent): Promise<void> {
+  return new Promise((resolve, reject) => {
+    // Node tells of it both when all has left and when nothing more will.
+    response.once('close', () => {
+      if (response.writableFinished) return resolve();
+      body.on('error', () => {}).destroy();
+      reject(body.errored ?? lostClient());
+    });
+    response.on('drain', () => body.resume());
+    body.on('data', (bytes: Buffer) => {
+      sent.bytes += bytes.length;
+      if (!response.write(bytes)) body.pause();
+    });
+    body.once('end', () => {
+      addTrailers(response, answer);
+      response.end();
+    });
+    const breakOff = () => {
+      if (!body.readableEnded) response.destroy();
+    };
+    body.once('error', breakOff).once('close', breakOff);
+    if (body.destroyed) breakOff();
+  });
+}
+
+function addTrailers(response: ServerResponse, { trailers, fields }: HttpAnswer): void {
   const behind = trailers?.() ?? [];
   // Only chunked content has room for them.
-  if (behind.length > 0 && fieldValue(fields, 'content-length') === undefined) {
-    const pairs = behind.flatMap((name, index): [string, string][] =>
-      index % 2 === 0 ? [[name, behind[index + 1] ?? '']] : [],
-    );
-    response.addTrailers(pairs);
-  }
-  await endResponse(response);
+  if (behind.length === 0 || fieldValue(fields, 'content-length') !== undefined) return;
+  response.addTrailers(
+    behind.flatMap((name, index): [string, string][] => (index % 2 === 0 ? [[name, behind[index + 1] ?? '']] : [])),
+  );
 }
 
 async function sendFile(response: ServerResponse, body: FileBody, sent: Sent): Promise<void> {

@@ -9,11 +9,13 @@
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
+import type { Clock } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue, trailerFields } from './fields.ts';
 import { isFramed } from './framing.ts';
+import { KeptConnections, limitSilence } from './kept-connections.ts';
 
 /** Opens a connection to an address. Rejects with a HoplineError. */
 export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
@@ -38,15 +40,17 @@ export interface BackendOptions {
   readonly keepMs: number;
   /** Bytes of the head of an answer. */
   readonly maxHeadBytes: number;
+  readonly clock: Clock;
 }
 
 export class Backend {
   readonly #options: BackendOptions;
-  readonly #agent: http.Agent;
+  readonly #connections: KeptConnections;
 
   constructor(options: BackendOptions) {
     this.#options = options;
-    this.#agent = createAgent(options);
+    const open = (address: Address) => openConnection(address, options);
+    this.#connections = new KeptConnections({ open, ...options });
   }
 
   /**
@@ -55,22 +59,23 @@ export class Backend {
    */
   async ask(address: Address, request: HttpRequest, sending: () => void = () => {}): Promise<HttpAnswer> {
     try {
-      return await this.#send(address, request, sending, this.#agent);
+      return await this.#send(address, request, sending);
     } catch (error) {
       // The server may have closed a kept connection just as the request left.
       if (!(error instanceof StaleConnection)) throw error;
       if (!isRepeatable(request)) throw error.failure;
       request.notes.retries = (request.notes.retries ?? 0) + 1;
-      const fresh = createAgent(this.#options, false);
-      return await this.#send(address, request, sending, fresh);
+      // Whatever else is kept there is likely to go the same way.
+      this.#connections.forget(address);
+      return await this.#send(address, request, sending);
     }
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#connections.destroy();
   }
 
-  #send(address: Address, request: HttpRequest, sending: () => void, agent: http.Agent): Promise<HttpAnswer> {
+  #send(address: Address, request: HttpRequest, sending: () => void): Promise<HttpAnswer> {
     const { firstByteMs, idleMs, maxHeadBytes } = this.#options;
     return new Promise((resolve, reject) => {
       const sent = http.request({
@@ -79,11 +84,10 @@ export class Backend {
         method: request.method,
         path: request.target,
         headers: outgoingFields(request),
-        agent,
+        agent: this.#connections,
         setHost: false,
         maxHeaderSize: maxHeadBytes,
         insecureHTTPParser: false,
-        timeout: firstByteMs,
       });
       let answer: http.IncomingMessage | undefined;
       const abort = () => sent.destroy();
@@ -121,7 +125,7 @@ export class Backend {
           );
         }
         answer = response;
-        sent.setTimeout(idleMs);
+        limitSilence(response.socket, idleMs);
         resolve(toAnswer(response, request.method, address));
       });
       sent.on('upgrade', (response, socket, head) => {
@@ -170,23 +174,9 @@ export function isRepeatable({ method, body }: HttpRequest): boolean {
   return body === undefined && /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE)$/.test(method);
 }
 
-function createAgent({ dial, tls: secure, keepMs }: BackendOptions, keepAlive = true): http.Agent {
-  const agent = new http.Agent({ keepAlive, scheduling: 'lifo', maxFreeSockets: 256, timeout: keepMs });
-  agent.createConnection = (options, callback) => {
-    const { host, port } = options as unknown as Address;
-    dial({ host, port }).then(
-      (connection) => {
-        if (!secure) return callback?.(null, connection);
-        secureConnection(connection, host, secure).then(
-          (secured) => callback?.(null, secured),
-          (error) => callback?.(error, connection),
-        );
-      },
-      (error) => callback?.(error, undefined as unknown as Duplex),
-    );
-    return undefined;
-  };
-  return agent;
+async function openConnection(address: Address, { dial, tls: secure }: BackendOptions): Promise<Duplex> {
+  const connection = await dial(address);
+  return secure ? secureConnection(connection, address.host, secure) : connection;
 }
 
 function secureConnection(socket: Duplex, host: string, { ca, serverName, insecure }: TlsToBackend): Promise<Duplex> {

@@ -9,6 +9,7 @@ import type http from 'node:http';
 import type { BlockList } from 'node:net';
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
+import { type Signal, toAbortSignal } from '../core/signal.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { applyRules, type FieldRules, fieldValue, listMembers, trailerFields } from './fields.ts';
@@ -40,7 +41,7 @@ export interface HandleContext {
 /** Of the client's side, for as long as its request lasts. */
 export interface Asking {
   /** Aborts when the client is gone. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Whether the client would go on with another protocol. */
   readonly isUpgrade?: boolean;
   /** Whether the parser has let go of the connection behind the head. */
@@ -220,7 +221,7 @@ async function connect(
   if (!site.connect) return refused(403, `CONNECT to ${site.host} is not allowed`);
   const known = { notes: {}, site: site.host, client };
   try {
-    const upgraded = await site.connect(signal);
+    const upgraded = await site.connect(toAbortSignal(signal));
     return { ...known, answer: { status: 200, reason: '', fields: [], body: undefined, upgraded } };
   } catch (cause) {
     return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };

@@ -1,0 +1,22 @@
+/** Counts what is under way, for whoever must wait until nothing is. */
+export class UnderWay {
+  #count = 0;
+  #waiting: (() => void)[] = [];
+
+  /** `work` may fail: that is its caller's affair. */
+  add(work: Promise<unknown>): void {
+    this.#count += 1;
+    work.then(this.#done, this.#done);
+  }
+
+  /** Settles once nothing is under way, not even what was added meanwhile. */
+  over(): Promise<void> {
+    if (this.#count === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  readonly #done = () => {
+    this.#count -= 1;
+    if (this.#count === 0) for (const settle of this.#waiting.splice(0)) settle();
+  };
+}

@@ -12,7 +12,7 @@ import type { Limits } from '../core/limits.ts';
 import { type Signal, toAbortSignal } from '../core/signal.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
-import { applyRules, type FieldRules, fieldValue, listMembers, trailerFields } from './fields.ts';
+import { applyRules, type FieldRules, fieldValue, isNamed, listMembers, trailerFields } from './fields.ts';
 import { isLoop, passedFields, pseudonym } from './forwarding.ts';
 import { checkFraming } from './framing.ts';
 import type { Sites } from './sites.ts';
@@ -63,20 +63,16 @@ export interface Handled {
 }
 
 /** Answers a request. Whoever gets the answer sends it. */
-export async function handleRequest(
-  request: http.IncomingMessage,
-  asking: Asking,
-  context: HandleContext,
-): Promise<Handled> {
+export function handleRequest(request: http.IncomingMessage, asking: Asking, context: HandleContext): Promise<Handled> {
   const { rawHeaders: fields, method = '' } = request;
   const peer = plainAddress(request.socket.remoteAddress);
   const scheme = 'encrypted' in request.socket ? 'https' : 'http';
   const isOldest = request.httpVersion === '1.0';
-  const refused = (status: number, text: string, more: RawFields = []): Handled => {
+  const refused = (status: number, text: string, more: RawFields = []): Promise<Handled> => {
     // Where a request that is not understood ends is not known either.
     asking.refused?.();
     const answer = textAnswer(status, text, ['Connection', 'close', ...more]);
-    return { answer, notes: {}, client: peer };
+    return Promise.resolve({ answer, notes: {}, client: peer });
   };
   if (!/^1\.[01]$/.test(request.httpVersion)) return refused(505, 'the gateway speaks HTTP/1.1');
   if (!methods.has(method)) return refused(501, 'there is no such method');
@@ -172,10 +168,9 @@ function requestFields(fields: RawFields, { site, target, asking }: Found): RawF
   const sent = ['Host', host];
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    const lower = name.toLowerCase();
     let value = fields[index + 1] as string;
-    if (lower === 'host' || (lower === 'expect' && !asking.inform)) continue;
-    if (lower === 'max-forwards' && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
+    if (isNamed(name, 'host') || (isNamed(name, 'expect') && !asking.inform)) continue;
+    if (isNamed(name, 'max-forwards') && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
     sent.push(name, value);
   }
   return sent;
@@ -216,7 +211,7 @@ async function connect(
   site: Site,
   { signal }: Asking,
   client: string,
-  refused: (status: number, text: string) => Handled,
+  refused: (status: number, text: string) => Promise<Handled>,
 ): Promise<Handled> {
   if (!site.connect) return refused(403, `CONNECT to ${site.host} is not allowed`);
   const known = { notes: {}, site: site.host, client };

@@ -16,7 +16,7 @@ import { createSecureContext } from 'node:tls';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
-import { OwnSignal, type Signal } from '../core/signal.ts';
+import { OwnSignal } from '../core/signal.ts';
 import { formatHop } from '../wire/address.ts';
 import { sendAnswer, textAnswer } from './answer.ts';
 import { Connections } from './connections.ts';
@@ -85,13 +85,12 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse, waits: boolean) => {
     const connection = connections.of(request.socket);
     if (connection.isEnding) return;
-    connection.add(request, response);
+    const signal = connection.add(request, response);
     const refused = () => connection.end();
     const startedMs = performance.now();
-    const gone = abortsWhenClosed(response);
     if (isClosing) response.shouldKeepAlive = false;
     const inform = informer(request, response, waits);
-    const handled = await handleRequest(request, { signal: gone, inform, refused }, { sites, trusted, limits, name });
+    const handled = await handleRequest(request, { signal, inform, refused }, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     let failure = handled.failure;
@@ -201,14 +200,6 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
   // A client that waits for its answer is as silent as one that is gone.
   server.timeout = limits.connectMs + limits.httpAnswerMs + limits.idleMs;
   return server;
-}
-
-function abortsWhenClosed(response: http.ServerResponse): Signal {
-  const gone = new OwnSignal();
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort(clientLeft());
-  });
-  return gone;
 }
 
 function clientLeft(): HoplineError {

@@ -83,24 +83,27 @@ const explanations: Readonly<Record<number, string>> = {
 function sendStream(response: ServerResponse, body: Readable, answer: HttpAnswer, sent: Sent): Promise<void> {
   return new Promise((resolve, reject) => {
     // Node tells of it both when all has left and when nothing more will.
-    response.once('close', () => {
+    response.on('close', () => {
       if (response.writableFinished) return resolve();
+      const { errored } = body;
       body.on('error', () => {}).destroy();
-      reject(body.errored ?? lostClient());
+      reject(errored ? brokenOff(errored) : lostClient());
     });
-    response.on('drain', () => body.resume());
+    const goOn = () => body.resume();
     body.on('data', (bytes: Buffer) => {
       sent.bytes += bytes.length;
-      if (!response.write(bytes)) body.pause();
+      if (response.write(bytes)) return;
+      body.pause();
+      response.once('drain', goOn);
     });
-    body.once('end', () => {
+    body.on('end', () => {
       addTrailers(response, answer);
       response.end();
     });
     const breakOff = () => {
       if (!body.readableEnded) response.destroy();
     };
-    body.once('error', breakOff).once('close', breakOff);
+    body.on('error', breakOff).on('close', breakOff);
     if (body.destroyed) breakOff();
   });
 }
@@ -160,6 +163,10 @@ function endResponse(response: ServerResponse, last?: Buffer): Promise<void> {
     response.once('close', settle);
     response.end(last);
   });
+}
+
+function brokenOff(cause: Error): HoplineError {
+  return cause instanceof HoplineError ? cause : new HoplineError('PEER_LOST', 'the answer broke off', { cause });
 }
 
 function lostClient(cause?: unknown): HoplineError {

@@ -118,12 +118,13 @@ export class Backend {
       // The server may have closed a kept connection just as the request left.
       fail(failure, sent.reusedSocket && failure.code === 'PEER_LOST');
     });
-    sent.on('close', settled);
-    sent.on('continue', () => request.inform?.(100, []));
+    if (fieldValue(request.fields, 'expect') !== undefined) sent.on('continue', () => request.inform?.(100, []));
     sent.on('information', (info) => {
       if (info.statusCode > 100) request.inform?.(info.statusCode, endToEndFields(info.rawHeaders));
     });
     sent.on('response', (response) => {
+      // From here on, whoever has the content ends it.
+      settled();
       if (!isFramed(response.rawHeaders)) {
         sent.destroy();
         return fail(
@@ -133,7 +134,7 @@ export class Backend {
       }
       answer = response;
       limitSilence(response.socket, idleMs);
-      resolve(toAnswer(response, request.method, address));
+      resolve(toAnswer(response, request.method));
     });
     sent.on('upgrade', (response, socket, head) => {
       settled();
@@ -223,11 +224,10 @@ function sendBody(sent: http.ClientRequest, request: HttpRequest, sending: (() =
   });
 }
 
-function toAnswer(response: http.IncomingMessage, method: string, address: Address): HttpAnswer {
+function toAnswer(response: http.IncomingMessage, method: string): HttpAnswer {
   const status = response.statusCode ?? 502;
   const isEmpty = method === 'HEAD' || status === 204 || status === 304;
   if (isEmpty) response.resume();
-  else watchEnd(response, address);
   return {
     status,
     reason: response.statusMessage ?? '',
@@ -235,13 +235,6 @@ function toAnswer(response: http.IncomingMessage, method: string, address: Addre
     body: isEmpty ? undefined : response,
     trailers: () => trailerFields(response.rawTrailers),
   };
-}
-
-/** An answer that breaks off says which server did. */
-function watchEnd(response: http.IncomingMessage, address: Address): void {
-  response.once('aborted', () => {
-    response.destroy(new HoplineError('PEER_LOST', `${formatHop(address)} broke off its answer`));
-  });
 }
 
 function upgradeFields(fields: RawFields): string[] {

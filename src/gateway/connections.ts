@@ -58,7 +58,7 @@ export class Connection {
   add(request: IncomingMessage, response: ServerResponse): Signal {
     const gone = new OwnSignal();
     this.#due.set(response, request);
-    response.once('close', () => {
+    response.on('close', () => {
       this.#due.delete(response);
       if (!response.writableFinished) gone.abort(new HoplineError('PEER_LOST', 'the client left before its answer'));
       if (this.#due.size === 0) this.#whenIdle?.();

@@ -126,9 +126,10 @@ function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Ask
 /** Settles when a stream is over. Throws what broke it. */
 function ended(body: Readable): Promise<void> {
   return new Promise((resolve, reject) => {
-    body.once('close', () =>
-      body.readableEnded ? resolve() : reject(body.errored ?? new Error('the stream was left')),
-    );
+    body.on('close', () => {
+      if (body.readableEnded) resolve();
+      else reject(new HoplineError('PEER_LOST', 'the answer broke off', { cause: body.errored }));
+    });
   });
 }
 

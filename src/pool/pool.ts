@@ -122,10 +122,10 @@ export class Pool {
     const tried: Slot[] = [];
     let failure: unknown;
     for (let tries = 0; tries < maxTries; tries += 1) {
-      const slot = this.#preferred(tried, options.prefer) ?? this.#pick(tried, options);
+      const began = clock.now();
+      const slot = this.#preferred(tried, options.prefer, began) ?? this.#pick(tried, options, began);
       if (!slot) break;
       tried.push(slot);
-      const began = clock.now();
       let isCommitted = false;
       slot.inFlight += 1;
       try {
@@ -161,14 +161,13 @@ export class Pool {
     await Promise.all([...this.#watches, this.#checks?.settled()]);
   }
 
-  #preferred(tried: readonly Slot[], name: string | undefined): Slot | undefined {
+  #preferred(tried: readonly Slot[], name: string | undefined, now: number): Slot | undefined {
     const slot = name === undefined ? undefined : this.#slots.get(name);
     if (!slot || tried.includes(slot) || slot.health.downSince !== undefined) return undefined;
-    return slot.health.isEjected(this.#options.clock.now()) ? undefined : slot;
+    return slot.health.isEjected(now) ? undefined : slot;
   }
 
-  #pick(tried: readonly Slot[], { key, avoid }: RunOptions): Slot | undefined {
-    const now = this.#options.clock.now();
+  #pick(tried: readonly Slot[], { key, avoid }: RunOptions, now: number): Slot | undefined {
     let candidates = this.#best(tried, avoid, now);
     while (isSome(candidates)) {
       const slot = this.#balance(candidates, key);

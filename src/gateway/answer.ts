@@ -97,8 +97,12 @@ function sendStream(response: ServerResponse, body: Readable, answer: HttpAnswer
       response.once('drain', goOn);
     });
     body.on('end', () => {
-      addTrailers(response, answer);
-      response.end();
+      try {
+        addTrailers(response, answer);
+        response.end();
+      } catch {
+        response.destroy();
+      }
     });
     const breakOff = () => {
       if (!body.readableEnded) response.destroy();

@@ -28,7 +28,7 @@ export interface HttpRequest {
   /** Undefined if the request has no content. */
   readonly body: Readable | undefined;
   /** Of the content, where it is known. */
-  readonly length?: number;
+  readonly length?: number | undefined;
   /** What comes behind the content, once it has been read. */
   trailers?(): RawFields;
   /** Who asks: for balancing by client. */

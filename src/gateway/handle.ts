@@ -130,9 +130,8 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
     name: context.name,
   });
   const { client, trace } = passed;
-  const known = { notes, site: site.host, client, trace };
   const own = answerItself(method, target, rawHeaders);
-  if (own) return { ...known, answer: own };
+  if (own) return { answer: own, notes, site: site.host, client, trace };
   const length = fieldValue(rawHeaders, 'content-length');
   const hasBody = hasContent(rawHeaders);
   const upgrade = asking.isUpgrade ? fieldValue(rawHeaders, 'upgrade') : undefined;
@@ -144,7 +143,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       target: target.target,
       fields: applyRules(requestFields(passed.fields, found), site.requestFields),
       body: hasBody ? request : undefined,
-      ...(hasBody && length !== undefined ? { length: Number(length) } : {}),
+      length: hasBody && length !== undefined ? Number(length) : undefined,
       trailers: () => trailerFields(request.rawTrailers),
       client,
       signal: asking.signal,
@@ -152,9 +151,11 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       inform: asking.inform,
       notes,
     });
-    return { ...known, answer: { ...answer, fields: answerFields(answer, site, context.name) } };
+    const fields = answerFields(answer, site, context.name);
+    return { answer: { ...answer, fields }, notes, site: site.host, client, trace };
   } catch (cause) {
-    return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };
+    const failure = asHoplineError(cause);
+    return { answer: failureAnswer(cause), notes, site: site.host, client, trace, failure };
   }
 }
 

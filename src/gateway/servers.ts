@@ -86,7 +86,7 @@ export function createServers(options: ServersOptions): Servers {
   const sticky = options.sticky === true;
   const exchange: Exchange = (request) =>
     new Promise((onAnswer, reject) => {
-      underWay.add(askOne(pool, backend, { request, sticky, onAnswer }).catch(reject));
+      underWay.add(askOne(pool, backend, { request, sticky, onAnswer }), reject);
     });
   return {
     exchange,

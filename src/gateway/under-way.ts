@@ -3,10 +3,13 @@ export class UnderWay {
   #count = 0;
   #waiting: (() => void)[] = [];
 
-  /** `work` may fail: that is its caller's affair. */
-  add(work: Promise<unknown>): void {
+  /** `failed` is told if `work` fails. */
+  add(work: Promise<unknown>, failed?: (cause: unknown) => void): void {
     this.#count += 1;
-    work.then(this.#done, this.#done);
+    work.then(this.#done, (cause) => {
+      this.#done();
+      failed?.(cause);
+    });
   }
 
   /** Settles once nothing is under way, not even what was added meanwhile. */

@@ -8,9 +8,11 @@
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
+import type { KernelEngine } from '../io/kernel/engine.ts';
 import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
 import { pseudonym } from './forwarding.ts';
+import { sendFileContent } from './send-file.ts';
 import { type HttpFailure, httpFailures } from './status.ts';
 
 /** Counts the bytes of content as they are given to the system to send. */
@@ -18,12 +20,13 @@ export interface Sent {
   bytes: number;
 }
 
-/** Sends an answer to its end. Throws `PEER_LOST` if the client leaves before, and what broke its content off. */
+/** Sends an answer to its end, files inside the kernel where that can be. Throws `PEER_LOST` if the client leaves before, and what broke its content off. */
 export async function sendAnswer(
   response: ServerResponse,
   answer: HttpAnswer,
   method: string,
   sent: Sent,
+  kernel?: KernelEngine,
 ): Promise<void> {
   const { status, reason, body, fields } = answer;
   if (response.destroyed) {
@@ -41,7 +44,7 @@ export async function sendAnswer(
     return endResponse(response, body);
   }
   try {
-    if (!isStream(body)) return await sendFile(response, body, sent);
+    if (!isStream(body)) return await sendFile(response, body, sent, kernel);
     await sendStream(response, body, answer, sent);
   } catch (cause) {
     // A part of the answer has left: only a broken connection tells the client that the rest is missing.
@@ -121,42 +124,22 @@ function addTrailers(response: ServerResponse, { trailers, fields }: HttpAnswer)
   );
 }
 
-async function sendFile(response: ServerResponse, body: FileBody, sent: Sent): Promise<void> {
-  const { handle, offset, length } = body;
+async function sendFile(
+  response: ServerResponse,
+  body: FileBody,
+  sent: Sent,
+  kernel: KernelEngine | undefined,
+): Promise<void> {
   try {
-    if (length > 0) {
-      const content = handle.createReadStream({ start: offset, end: offset + length - 1, autoClose: false });
-      await pass(content, response, sent);
-      // The client waits for what was promised, and would take the next answer for it.
-      if (content.bytesRead < length) throw new HoplineError('FILE_CHANGED', 'the file was cut while it was sent');
+    if (body.length > 0) {
+      await sendFileContent(response, body, kernel, (bytes) => {
+        sent.bytes += bytes;
+      });
     }
-    await endResponse(response);
   } finally {
     await body.close();
   }
-}
-
-/**
- * Passes a stream on as fast as the client takes it. Node's `pipeline` does the same at three times the cost: it makes and
- * aborts a signal for each stream.
- */
-function pass(body: Readable, response: ServerResponse, sent: Sent): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const goOn = () => body.resume();
-    const settle = () => {
-      response.off('drain', goOn).off('close', settle);
-      body.off('end', settle).off('error', settle).off('close', settle);
-      if (body.readableEnded) return resolve();
-      body.on('error', () => {}).destroy();
-      reject(body.errored ?? lostClient());
-    };
-    body.on('data', (bytes: Buffer) => {
-      sent.bytes += bytes.length;
-      if (!response.write(bytes)) body.pause();
-    });
-    body.once('end', settle).once('error', settle).once('close', settle);
-    response.on('drain', goOn).once('close', settle);
-  });
+  await endResponse(response);
 }
 
 /** Settles once all has left, and throws if the connection is gone before. */

@@ -17,6 +17,7 @@ import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
+import type { KernelEngine } from '../io/kernel/engine.ts';
 import { formatHop } from '../wire/address.ts';
 import { sendAnswer, textAnswer } from './answer.ts';
 import { Connections } from './connections.ts';
@@ -39,6 +40,8 @@ export interface ServeOptions {
   readonly tls?: ServerTls | undefined;
   /** Told of each request that has ended. */
   readonly onEnded?: ((ended: Ended) => void) | undefined;
+  /** What sends files; without it, they are read into the process. */
+  readonly kernel?: KernelEngine | undefined;
   readonly limits: Limits;
   readonly log: Logger;
 }
@@ -74,7 +77,7 @@ export interface RunningServer {
 
 /** Starts to serve. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a certificate that is none. */
 export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
-  const { limits, log, trusted, onEnded } = options;
+  const { limits, log, trusted, onEnded, kernel } = options;
   const server = createServer(options);
   const name = (options.name ?? `hopline-${randomBytes(4).toString('hex')}`).toLowerCase();
   const connections = new Connections(limits.lingerMs);
@@ -95,7 +98,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const sent = { bytes: 0 };
     let failure = handled.failure;
     try {
-      await sendAnswer(response, handled.answer, request.method ?? '', sent);
+      await sendAnswer(response, handled.answer, request.method ?? '', sent, kernel);
     } catch (error) {
       failure ??= asHoplineError(error);
     }

@@ -8,11 +8,10 @@
 import type { ServerResponse } from 'node:http';
 import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import type { KernelEngine } from '../io/kernel/engine.ts';
 import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
 import { pseudonym } from './forwarding.ts';
-import { sendFileContent } from './send-file.ts';
+import { type FileKernel, sendFileContent } from './send-file.ts';
 import { type HttpFailure, httpFailures } from './status.ts';
 
 /** Counts the bytes of content as they are given to the system to send. */
@@ -26,7 +25,7 @@ export async function sendAnswer(
   answer: HttpAnswer,
   method: string,
   sent: Sent,
-  kernel?: KernelEngine,
+  kernel?: FileKernel,
 ): Promise<void> {
   const { status, reason, body, fields } = answer;
   if (response.destroyed) {
@@ -128,7 +127,7 @@ async function sendFile(
   response: ServerResponse,
   body: FileBody,
   sent: Sent,
-  kernel: KernelEngine | undefined,
+  kernel: FileKernel | undefined,
 ): Promise<void> {
   try {
     if (body.length > 0) {

@@ -21,6 +21,9 @@ const minKernelBytes = 64 * 1024;
 /** Two of these are held for each answer that is read into the process. */
 const blockBytes = 256 * 1024;
 
+/** What it needs of the kernel path. */
+export type FileKernel = Pick<KernelEngine, 'duplicate' | 'openSender'>;
+
 /** Told of each part of the content that has been given to the system to send. */
 type OnSent = (bytes: number) => void;
 
@@ -28,7 +31,7 @@ type OnSent = (bytes: number) => void;
 export async function sendFileContent(
   response: ServerResponse,
   range: FileBody,
-  kernel: KernelEngine | undefined,
+  kernel: FileKernel | undefined,
   onSent: OnSent,
 ): Promise<void> {
   const sender = kernel && range.length >= minKernelBytes ? await openSender(response, kernel) : undefined;
@@ -51,7 +54,7 @@ export async function sendFileContent(
 }
 
 /** What sends files inside the kernel, once it is this answer's turn and its head has left; undefined where there is no such way. */
-async function openSender(response: ServerResponse, kernel: KernelEngine) {
+async function openSender(response: ServerResponse, kernel: FileKernel) {
   // Without a length, what is sent would have to be in chunks.
   if (response.chunkedEncoding) return undefined;
   response.flushHeaders();

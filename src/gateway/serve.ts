@@ -17,13 +17,13 @@ import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
-import type { KernelEngine } from '../io/kernel/engine.ts';
 import { formatHop } from '../wire/address.ts';
 import { sendAnswer, textAnswer } from './answer.ts';
 import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
 import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
 import { refuseBytes } from './refuse-bytes.ts';
+import type { FileKernel } from './send-file.ts';
 import { Sites } from './sites.ts';
 import { UnderWay } from './under-way.ts';
 import { joinUpgraded, writeHead } from './upgraded.ts';
@@ -41,7 +41,7 @@ export interface ServeOptions {
   /** Told of each request that has ended. */
   readonly onEnded?: ((ended: Ended) => void) | undefined;
   /** What sends files; without it, they are read into the process. */
-  readonly kernel?: KernelEngine | undefined;
+  readonly kernel?: FileKernel | undefined;
   readonly limits: Limits;
   readonly log: Logger;
 }

@@ -6,8 +6,26 @@
 
 import type { RawFields } from './exchange.ts';
 
+/** Names of fields, to look others up in. Most are told from all of them by their length, which is cheaper than a hash. */
+export class FieldNames {
+  readonly #byLength: string[][] = [];
+
+  /** `names` are in lower case. */
+  constructor(names: readonly string[]) {
+    for (const name of names) {
+      const alike = this.#byLength[name.length] ?? [];
+      alike.push(name);
+      this.#byLength[name.length] = alike;
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#byLength[name.length]?.includes(name.toLowerCase()) === true;
+  }
+}
+
 /** About one connection, not about the message (RFC 9110, 7.6.1). Trailer and TE are judged where they are needed. */
-export const hopByHop: ReadonlySet<string> = new Set([
+export const hopByHop: readonly string[] = [
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -17,7 +35,9 @@ export const hopByHop: ReadonlySet<string> = new Set([
   'te',
   'transfer-encoding',
   'upgrade',
-]);
+];
+
+const connectionNames = new FieldNames(hopByHop);
 
 /** What Connection may name and still goes on: a peer must not have others lose what a message is made of. */
 const endToEndAlways: ReadonlySet<string> = new Set([
@@ -67,13 +87,12 @@ export function listMembers(value: string | undefined): string[] {
 }
 
 /** The fields that are about the message and not about the connection. `without` has what is left out, `hopByHop` among it. */
-export function endToEndFields(fields: RawFields, without: ReadonlySet<string> = hopByHop): string[] {
+export function endToEndFields(fields: RawFields, without = connectionNames): string[] {
   const named = namedByConnection(fields);
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    const lower = name.toLowerCase();
-    if (without.has(lower) || named?.includes(lower)) continue;
+    if (without.has(name) || named?.includes(name.toLowerCase())) continue;
     kept.push(name, fields[index + 1] as string);
   }
   return kept;

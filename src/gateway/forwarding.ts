@@ -8,13 +8,13 @@
 import { randomFillSync } from 'node:crypto';
 import { type BlockList, isIPv6 } from 'node:net';
 import type { RawFields } from './exchange.ts';
-import { endToEndFields, fieldValue, hopByHop, listMembers } from './fields.ts';
+import { endToEndFields, FieldNames, fieldValue, hopByHop, listMembers } from './fields.ts';
 
 /** How a gateway calls itself in Cache-Status and Proxy-Status. In Via it has a name of its own, by which it knows a loop. */
 export const pseudonym = 'hopline';
 
 /** What is not passed on as it came. */
-const claims: ReadonlySet<string> = new Set([
+const claims = new FieldNames([
   ...hopByHop,
   'forwarded',
   'x-forwarded-for',

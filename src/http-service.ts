@@ -47,6 +47,8 @@ export interface GatewayRules {
 
 export interface HttpServiceOptions extends Pick<NodeOptions, 'pools'> {
   readonly limits?: Partial<Limits> | undefined;
+  /** Whether files leave inside the kernel where that can be. @default true */
+  readonly kernel?: boolean | undefined;
   readonly log: Logger;
 }
 
@@ -83,6 +85,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       sites: sites.sites,
       trusted: rules.trusted ?? [],
       tls,
+      kernel: options.kernel,
       limits,
       log,
       onEnded: accessLog && ((ended) => accessLog.write(accessRecord(ended))),

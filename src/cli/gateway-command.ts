@@ -93,7 +93,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
   const { log } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
-  const options = { limits, log };
+  const options = { limits, log, kernel: process.env.HOPLINE_KERNEL !== 'off' };
   const service = await startHttpService(rules, options);
   const reload = () => {
     service.reload(rules, options).then(

@@ -11,6 +11,7 @@ import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
 import { pseudonym } from './forwarding.ts';
+import { type FileKernel, sendFileContent } from './send-file.ts';
 import { type HttpFailure, httpFailures } from './status.ts';
 
 /** Counts the bytes of content as they are given to the system to send. */
@@ -18,12 +19,13 @@ export interface Sent {
   bytes: number;
 }
 
-/** Sends an answer to its end. Throws `PEER_LOST` if the client leaves before, and what broke its content off. */
+/** Sends an answer to its end, files inside the kernel where that can be. Throws `PEER_LOST` if the client leaves before, and what broke its content off. */
 export async function sendAnswer(
   response: ServerResponse,
   answer: HttpAnswer,
   method: string,
   sent: Sent,
+  kernel?: FileKernel,
 ): Promise<void> {
   const { status, reason, body, fields } = answer;
   if (response.destroyed) {
@@ -41,7 +43,7 @@ export async function sendAnswer(
     return endResponse(response, body);
   }
   try {
-    if (!isStream(body)) return await sendFile(response, body, sent);
+    if (!isStream(body)) return await sendFile(response, body, sent, kernel);
     await sendStream(response, body, answer, sent);
   } catch (cause) {
     // A part of the answer has left: only a broken connection tells the client that the rest is missing.
@@ -76,60 +78,67 @@ const explanations: Readonly<Record<number, string>> = {
   508: 'the request comes round to this gateway again',
 };
 
-async function sendStream(
-  response: ServerResponse,
-  body: Readable,
-  { trailers, fields }: HttpAnswer,
-  sent: Sent,
-): Promise<void> {
-  await pass(body, response, sent);
-  const behind = trailers?.() ?? [];
-  // Only chunked content has room for them.
-  if (behind.length > 0 && fieldValue(fields, 'content-length') === undefined) {
-    const pairs = behind.flatMap((name, index): [string, string][] =>
-      index % 2 === 0 ? [[name, behind[index + 1] ?? '']] : [],
-    );
-    response.addTrailers(pairs);
-  }
-  await endResponse(response);
-}
-
-async function sendFile(response: ServerResponse, body: FileBody, sent: Sent): Promise<void> {
-  const { handle, offset, length } = body;
-  try {
-    if (length > 0) {
-      const content = handle.createReadStream({ start: offset, end: offset + length - 1, autoClose: false });
-      await pass(content, response, sent);
-      // The client waits for what was promised, and would take the next answer for it.
-      if (content.bytesRead < length) throw new HoplineError('FILE_CHANGED', 'the file was cut while it was sent');
-    }
-    await endResponse(response);
-  } finally {
-    await body.close();
-  }
-}
-
 /**
  * Passes a stream on as fast as the client takes it. Node's `pipeline` does the same at three times the cost: it makes and
  * aborts a signal for each stream.
  */
-function pass(body: Readable, response: ServerResponse, sent: Sent): Promise<void> {
+function sendStream(response: ServerResponse, body: Readable, answer: HttpAnswer, sent: Sent): Promise<void> {
   return new Promise((resolve, reject) => {
-    const goOn = () => body.resume();
-    const settle = () => {
-      response.off('drain', goOn).off('close', settle);
-      body.off('end', settle).off('error', settle).off('close', settle);
-      if (body.readableEnded) return resolve();
+    // Node tells of it both when all has left and when nothing more will.
+    response.on('close', () => {
+      if (response.writableFinished) return resolve();
+      const { errored } = body;
       body.on('error', () => {}).destroy();
-      reject(body.errored ?? lostClient());
-    };
+      reject(errored ? brokenOff(errored) : lostClient());
+    });
+    const goOn = () => body.resume();
     body.on('data', (bytes: Buffer) => {
       sent.bytes += bytes.length;
-      if (!response.write(bytes)) body.pause();
+      if (response.write(bytes)) return;
+      body.pause();
+      response.once('drain', goOn);
     });
-    body.once('end', settle).once('error', settle).once('close', settle);
-    response.on('drain', goOn).once('close', settle);
+    body.on('end', () => {
+      try {
+        addTrailers(response, answer);
+        response.end();
+      } catch {
+        response.destroy();
+      }
+    });
+    const breakOff = () => {
+      if (!body.readableEnded) response.destroy();
+    };
+    body.on('error', breakOff).on('close', breakOff);
+    if (body.destroyed) breakOff();
   });
+}
+
+function addTrailers(response: ServerResponse, { trailers, fields }: HttpAnswer): void {
+  const behind = trailers?.() ?? [];
+  // Only chunked content has room for them.
+  if (behind.length === 0 || fieldValue(fields, 'content-length') !== undefined) return;
+  response.addTrailers(
+    behind.flatMap((name, index): [string, string][] => (index % 2 === 0 ? [[name, behind[index + 1] ?? '']] : [])),
+  );
+}
+
+async function sendFile(
+  response: ServerResponse,
+  body: FileBody,
+  sent: Sent,
+  kernel: FileKernel | undefined,
+): Promise<void> {
+  try {
+    if (body.length > 0) {
+      await sendFileContent(response, body, kernel, (bytes) => {
+        sent.bytes += bytes;
+      });
+    }
+  } finally {
+    await body.close();
+  }
+  await endResponse(response);
 }
 
 /** Settles once all has left, and throws if the connection is gone before. */
@@ -140,6 +149,10 @@ function endResponse(response: ServerResponse, last?: Buffer): Promise<void> {
     response.once('close', settle);
     response.end(last);
   });
+}
+
+function brokenOff(cause: Error): HoplineError {
+  return cause instanceof HoplineError ? cause : new HoplineError('PEER_LOST', 'the answer broke off', { cause });
 }
 
 function lostClient(cause?: unknown): HoplineError {

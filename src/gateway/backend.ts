@@ -9,11 +9,13 @@
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue, trailerFields } from './fields.ts';
 import { isFramed } from './framing.ts';
+import { KeptConnections, limitSilence } from './kept-connections.ts';
 
 /** Opens a connection to an address. Rejects with a HoplineError. */
 export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
@@ -38,111 +40,120 @@ export interface BackendOptions {
   readonly keepMs: number;
   /** Bytes of the head of an answer. */
   readonly maxHeadBytes: number;
+  readonly clock: Clock;
+}
+
+/** Of one request: what is called before its first byte leaves, with its answer, and with its failure. */
+interface Course {
+  readonly sending: (() => void) | undefined;
+  readonly resolve: (answer: HttpAnswer) => void;
+  /** `isStale`: a kept connection was gone when it was used again. */
+  readonly fail: (failure: HoplineError, isStale: boolean) => void;
 }
 
 export class Backend {
   readonly #options: BackendOptions;
-  readonly #agent: http.Agent;
+  readonly #connections: KeptConnections;
 
   constructor(options: BackendOptions) {
     this.#options = options;
-    this.#agent = createAgent(options);
+    const open = (address: Address) => openConnection(address, options);
+    this.#connections = new KeptConnections({ open, ...options });
   }
 
   /**
    * Sends a request to the server at `address`. `sending` is called before the first byte of it leaves.
    * Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `PEER_LOST`, `PEER_PROTOCOL`, `TIMEOUT_CONNECT`, `TIMEOUT_IDLE`.
    */
-  async ask(address: Address, request: HttpRequest, sending: () => void = () => {}): Promise<HttpAnswer> {
-    try {
-      return await this.#send(address, request, sending, this.#agent);
-    } catch (error) {
-      // The server may have closed a kept connection just as the request left.
-      if (!(error instanceof StaleConnection)) throw error;
-      if (!isRepeatable(request)) throw error.failure;
-      request.notes.retries = (request.notes.retries ?? 0) + 1;
-      const fresh = createAgent(this.#options, false);
-      return await this.#send(address, request, sending, fresh);
-    }
+  ask(address: Address, request: HttpRequest, sending?: () => void): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      const fail = (failure: HoplineError, isStale: boolean) => {
+        if (!isStale || !isRepeatable(request)) return reject(failure);
+        // Whatever else is kept there is likely to go the same way.
+        this.#connections.forget(address);
+        request.notes.retries = (request.notes.retries ?? 0) + 1;
+        this.#send(address, request, { sending, resolve, fail: reject });
+      };
+      this.#send(address, request, { sending, resolve, fail });
+    });
   }
 
   close(): void {
-    this.#agent.destroy();
+    this.#connections.destroy();
   }
 
-  #send(address: Address, request: HttpRequest, sending: () => void, agent: http.Agent): Promise<HttpAnswer> {
+  #send(address: Address, request: HttpRequest, { sending, resolve, fail }: Course): void {
     const { firstByteMs, idleMs, maxHeadBytes } = this.#options;
-    return new Promise((resolve, reject) => {
-      const sent = http.request({
-        host: address.host,
-        port: address.port,
-        method: request.method,
-        path: request.target,
-        headers: outgoingFields(request),
-        agent,
-        setHost: false,
-        maxHeaderSize: maxHeadBytes,
-        insecureHTTPParser: false,
-        timeout: firstByteMs,
-      });
-      let answer: http.IncomingMessage | undefined;
-      const abort = () => sent.destroy();
-      const settled = () => request.signal.removeEventListener('abort', abort);
-      request.signal.addEventListener('abort', abort, { once: true });
-      if (request.signal.aborted) abort();
-      sent.on('timeout', () => {
-        // Where content waits to be taken, or is still to come from the client, it is not the server that keeps silent.
-        if (isClientDue(sent, answer, request)) {
-          sent.socket?.setTimeout(answer ? idleMs : firstByteMs);
-          return;
-        }
-        const what = answer ? 'the rest of its answer' : 'an answer';
-        const seconds = (answer ? idleMs : firstByteMs) / 1000;
-        sent.destroy(
-          new HoplineError('TIMEOUT_IDLE', `${formatHop(address)} did not send ${what} within ${seconds} s`),
-        );
-      });
-      sent.on('error', (error) => {
-        settled();
-        if (request.signal.aborted) return reject(request.signal.reason);
-        const failure = asFailure(error, address);
-        reject(sent.reusedSocket && failure.code === 'PEER_LOST' ? new StaleConnection(failure) : failure);
-      });
-      sent.on('close', settled);
-      sent.on('continue', () => request.inform?.(100, []));
-      sent.on('information', (info) => {
-        if (info.statusCode > 100) request.inform?.(info.statusCode, endToEndFields(info.rawHeaders));
-      });
-      sent.on('response', (response) => {
-        if (!isFramed(response.rawHeaders)) {
-          sent.destroy();
-          return reject(
-            new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent an answer whose end is in doubt`),
-          );
-        }
-        answer = response;
-        sent.setTimeout(idleMs);
-        resolve(toAnswer(response, request.method, address));
-      });
-      sent.on('upgrade', (response, socket, head) => {
-        settled();
-        if (request.upgrade === undefined) {
-          socket.destroy();
-          return reject(new HoplineError('PEER_PROTOCOL', `${formatHop(address)} goes on with a protocol unasked`));
-        }
-        // Whoever joins it with the client has deadlines of its own.
-        socket.setTimeout(0);
-        if (head.length > 0) socket.unshift(head);
-        resolve({
-          status: 101,
-          reason: response.statusMessage ?? '',
-          fields: upgradeFields(response.rawHeaders),
-          body: undefined,
-          upgraded: socket,
-        });
-      });
-      sendBody(sent, request, sending);
+    const { signal } = request;
+    const sent = http.request({
+      host: address.host,
+      port: address.port,
+      method: request.method,
+      path: request.target,
+      headers: outgoingFields(request),
+      agent: this.#connections,
+      setHost: false,
+      maxHeaderSize: maxHeadBytes,
+      insecureHTTPParser: false,
     });
+    let answer: http.IncomingMessage | undefined;
+    const abort = () => sent.destroy();
+    const settled = () => signal.removeEventListener('abort', abort);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    sent.on('timeout', () => {
+      // Where content waits to be taken, or is still to come from the client, it is not the server that keeps silent.
+      if (isClientDue(sent, answer, request)) {
+        sent.socket?.setTimeout(answer ? idleMs : firstByteMs);
+        return;
+      }
+      const what = answer ? 'the rest of its answer' : 'an answer';
+      const seconds = (answer ? idleMs : firstByteMs) / 1000;
+      sent.destroy(new HoplineError('TIMEOUT_IDLE', `${formatHop(address)} did not send ${what} within ${seconds} s`));
+    });
+    sent.on('error', (error) => {
+      settled();
+      if (signal.aborted) return fail(asHoplineError(signal.reason), false);
+      const failure = asFailure(error, address);
+      // The server may have closed a kept connection just as the request left.
+      fail(failure, sent.reusedSocket && failure.code === 'PEER_LOST');
+    });
+    if (fieldValue(request.fields, 'expect') !== undefined) sent.on('continue', () => request.inform?.(100, []));
+    sent.on('information', (info) => {
+      if (info.statusCode > 100) request.inform?.(info.statusCode, endToEndFields(info.rawHeaders));
+    });
+    sent.on('response', (response) => {
+      // From here on, whoever has the content ends it.
+      settled();
+      if (!isFramed(response.rawHeaders)) {
+        sent.destroy();
+        return fail(
+          new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent an answer whose end is in doubt`),
+          false,
+        );
+      }
+      answer = response;
+      limitSilence(response.socket, idleMs);
+      resolve(toAnswer(response, request.method));
+    });
+    sent.on('upgrade', (response, socket, head) => {
+      settled();
+      if (request.upgrade === undefined) {
+        socket.destroy();
+        return fail(new HoplineError('PEER_PROTOCOL', `${formatHop(address)} goes on with a protocol unasked`), false);
+      }
+      // Whoever joins it with the client has deadlines of its own.
+      socket.setTimeout(0);
+      if (head.length > 0) socket.unshift(head);
+      resolve({
+        status: 101,
+        reason: response.statusMessage ?? '',
+        fields: upgradeFields(response.rawHeaders),
+        body: undefined,
+        upgraded: socket,
+      });
+    });
+    sendBody(sent, request, sending);
   }
 }
 
@@ -155,38 +166,14 @@ function isClientDue(
   return body !== undefined && !body.readableEnded && sent.writableLength === 0;
 }
 
-/** A kept connection that was gone when it was used again. */
-class StaleConnection extends Error {
-  readonly failure: HoplineError;
-
-  constructor(failure: HoplineError) {
-    super(failure.message);
-    this.failure = failure;
-  }
-}
-
 /** Methods that may be sent twice (RFC 9110, 9.2.2), and content that can be. */
 export function isRepeatable({ method, body }: HttpRequest): boolean {
   return body === undefined && /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE)$/.test(method);
 }
 
-function createAgent({ dial, tls: secure, keepMs }: BackendOptions, keepAlive = true): http.Agent {
-  const agent = new http.Agent({ keepAlive, scheduling: 'lifo', maxFreeSockets: 256, timeout: keepMs });
-  agent.createConnection = (options, callback) => {
-    const { host, port } = options as unknown as Address;
-    dial({ host, port }).then(
-      (connection) => {
-        if (!secure) return callback?.(null, connection);
-        secureConnection(connection, host, secure).then(
-          (secured) => callback?.(null, secured),
-          (error) => callback?.(error, connection),
-        );
-      },
-      (error) => callback?.(error, undefined as unknown as Duplex),
-    );
-    return undefined;
-  };
-  return agent;
+async function openConnection(address: Address, { dial, tls: secure }: BackendOptions): Promise<Duplex> {
+  const connection = await dial(address);
+  return secure ? secureConnection(connection, address.host, secure) : connection;
 }
 
 function secureConnection(socket: Duplex, host: string, { ca, serverName, insecure }: TlsToBackend): Promise<Duplex> {
@@ -214,10 +201,10 @@ function outgoingFields({ method, fields, authority, upgrade, body, length }: Ht
   return sent;
 }
 
-function sendBody(sent: http.ClientRequest, request: HttpRequest, sending: () => void): void {
+function sendBody(sent: http.ClientRequest, request: HttpRequest, sending: (() => void) | undefined): void {
   const { body } = request;
   const begin = () => {
-    sending();
+    sending?.();
     if (!body) return;
     // A server that answers early stops reading; what is left is for whoever has the body to drop.
     body.pipe(sent, { end: false });
@@ -230,17 +217,17 @@ function sendBody(sent: http.ClientRequest, request: HttpRequest, sending: () =>
     body.once('close', () => body.readableEnded || sent.destroy());
   };
   if (!body) sent.end();
+  if (!body && !sending) return;
   sent.once('socket', (socket) => {
     if (socket.connecting) socket.once('connect', begin);
     else begin();
   });
 }
 
-function toAnswer(response: http.IncomingMessage, method: string, address: Address): HttpAnswer {
+function toAnswer(response: http.IncomingMessage, method: string): HttpAnswer {
   const status = response.statusCode ?? 502;
   const isEmpty = method === 'HEAD' || status === 204 || status === 304;
   if (isEmpty) response.resume();
-  else watchEnd(response, address);
   return {
     status,
     reason: response.statusMessage ?? '',
@@ -248,13 +235,6 @@ function toAnswer(response: http.IncomingMessage, method: string, address: Addre
     body: isEmpty ? undefined : response,
     trailers: () => trailerFields(response.rawTrailers),
   };
-}
-
-/** An answer that breaks off says which server did. */
-function watchEnd(response: http.IncomingMessage, address: Address): void {
-  response.once('aborted', () => {
-    response.destroy(new HoplineError('PEER_LOST', `${formatHop(address)} broke off its answer`));
-  });
 }
 
 function upgradeFields(fields: RawFields): string[] {

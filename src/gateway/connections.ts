@@ -9,6 +9,8 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { HoplineError } from '../core/errors.ts';
+import { OwnSignal, type Signal } from '../core/signal.ts';
 
 export class Connections {
   readonly #connections = new WeakMap<Duplex, Connection>();
@@ -52,13 +54,16 @@ export class Connection {
     return this.#isEnding;
   }
 
-  /** An answer is due from now on, until `response` has closed. */
-  add(request: IncomingMessage, response: ServerResponse): void {
+  /** An answer is due from now on, until `response` has closed. The signal aborts if nobody takes it any more. */
+  add(request: IncomingMessage, response: ServerResponse): Signal {
+    const gone = new OwnSignal();
     this.#due.set(response, request);
-    response.once('close', () => {
+    response.on('close', () => {
       this.#due.delete(response);
+      if (!response.writableFinished) gone.abort(new HoplineError('PEER_LOST', 'the client left before its answer'));
       if (this.#due.size === 0) this.#whenIdle?.();
     });
+    return gone;
   }
 
   /** Takes nothing for a request from now on. */

@@ -10,6 +10,7 @@
 import http from 'node:http';
 import { type Duplex, Readable } from 'node:stream';
 import { HoplineError, systemCode } from '../core/errors.ts';
+import { toAbortSignal } from '../core/signal.ts';
 import { idled, lost } from '../io/loss.ts';
 import { formatHop } from '../wire/address.ts';
 import { type ConnectOptions, connect } from './connect.ts';
@@ -34,7 +35,7 @@ export function createDirectExchange(options: DirectOptions): Exchange {
   return async (request) => {
     const url = parseHttpUrl(`${request.scheme}://${request.authority}`);
     const peer = formatHop(url);
-    const connection = await connect(url, options, request.signal);
+    const connection = await connect(url, options, toAbortSignal(request.signal));
     request.notes.backend = peer;
     return send(request, connection, peer, options);
   };
@@ -42,7 +43,8 @@ export function createDirectExchange(options: DirectOptions): Exchange {
 
 function send(request: HttpRequest, connection: Duplex, peer: string, options: DirectOptions): Promise<HttpAnswer> {
   const { clock, openMs, stallMs, maxHeaderBytes } = options;
-  const { method, body, signal } = request;
+  const { method, body } = request;
+  const signal = toAbortSignal(request.signal);
   const outgoing = http.request({
     method,
     path: requestTarget(request, options),
@@ -78,7 +80,7 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
     });
     outgoing.once('response', (response) => {
       leave();
-      resolve(takeAnswer(request, response, readContent(response, connection, peer)));
+      resolve(takeAnswer(signal, response, readContent(response, connection, peer)));
     });
     keepMoving();
     if (signal.aborted) abort();
@@ -89,7 +91,7 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
   });
 }
 
-function takeAnswer({ signal }: HttpRequest, response: http.IncomingMessage, body: Readable): HttpAnswer {
+function takeAnswer(signal: AbortSignal, response: http.IncomingMessage, body: Readable): HttpAnswer {
   const abort = () => body.destroy(signal.reason);
   signal.addEventListener('abort', abort, { once: true });
   body.once('close', () => signal.removeEventListener('abort', abort));

@@ -8,6 +8,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { Duplex, Readable } from 'node:stream';
+import type { Signal } from '../core/signal.ts';
 
 /** Fields in their order, as name, value, name, value, as Node's rawHeaders are. Names keep their case. */
 export type RawFields = readonly string[];
@@ -27,13 +28,13 @@ export interface HttpRequest {
   /** Undefined if the request has no content. */
   readonly body: Readable | undefined;
   /** Of the content, where it is known. */
-  readonly length?: number;
+  readonly length?: number | undefined;
   /** What comes behind the content, once it has been read. */
   trailers?(): RawFields;
   /** Who asks: for balancing by client. */
   readonly client: string;
   /** Aborts when whoever asked is gone. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** The protocols that the client would go on with instead of HTTP, as its Upgrade has them. */
   readonly upgrade?: string | undefined;
   /** Called for 1xx answers; for 100, which only a client that waits for it gets, without fields. */

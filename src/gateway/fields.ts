@@ -6,8 +6,26 @@
 
 import type { RawFields } from './exchange.ts';
 
+/** Names of fields, to look others up in. Most are told from all of them by their length, which is cheaper than a hash. */
+export class FieldNames {
+  readonly #byLength: string[][] = [];
+
+  /** `names` are in lower case. */
+  constructor(names: readonly string[]) {
+    for (const name of names) {
+      const alike = this.#byLength[name.length] ?? [];
+      alike.push(name);
+      this.#byLength[name.length] = alike;
+    }
+  }
+
+  has(name: string): boolean {
+    return this.#byLength[name.length]?.includes(name.toLowerCase()) === true;
+  }
+}
+
 /** About one connection, not about the message (RFC 9110, 7.6.1). Trailer and TE are judged where they are needed. */
-const hopByHop: ReadonlySet<string> = new Set([
+export const hopByHop: readonly string[] = [
   'connection',
   'keep-alive',
   'proxy-connection',
@@ -17,7 +35,9 @@ const hopByHop: ReadonlySet<string> = new Set([
   'te',
   'transfer-encoding',
   'upgrade',
-]);
+];
+
+const connectionNames = new FieldNames(hopByHop);
 
 /** What Connection may name and still goes on: a peer must not have others lose what a message is made of. */
 const endToEndAlways: ReadonlySet<string> = new Set([
@@ -36,19 +56,22 @@ const endToEndAlways: ReadonlySet<string> = new Set([
 export function fieldValue(fields: RawFields, name: string): string | undefined {
   let value: string | undefined;
   for (let index = 0; index < fields.length; index += 2) {
-    const field = fields[index] as string;
-    if (field.length !== name.length || field.toLowerCase() !== name) continue;
+    if (!isNamed(fields[index] as string, name)) continue;
     value = value === undefined ? fields[index + 1] : `${value}, ${fields[index + 1]}`;
   }
   return value;
+}
+
+/** Whether a field is called `name`, which is in lower case. */
+export function isNamed(field: string, name: string): boolean {
+  return field.length === name.length && field.toLowerCase() === name;
 }
 
 /** How many fields are called `name`, which is in lower case. */
 export function countFields(fields: RawFields, name: string): number {
   let count = 0;
   for (let index = 0; index < fields.length; index += 2) {
-    const field = fields[index] as string;
-    if (field.length === name.length && field.toLowerCase() === name) count += 1;
+    if (isNamed(fields[index] as string, name)) count += 1;
   }
   return count;
 }
@@ -63,17 +86,23 @@ export function listMembers(value: string | undefined): string[] {
     .filter((member) => member !== '');
 }
 
-/** The fields that are about the message and not about the connection, without those in `without`. */
-export function endToEndFields(fields: RawFields, without?: ReadonlySet<string>): string[] {
-  const named = listMembers(fieldValue(fields, 'connection')).filter((name) => !endToEndAlways.has(name));
+/** The fields that are about the message and not about the connection. `without` has what is left out, `hopByHop` among it. */
+export function endToEndFields(fields: RawFields, without = connectionNames): string[] {
+  const named = namedByConnection(fields);
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    const lower = name.toLowerCase();
-    if (hopByHop.has(lower) || named.includes(lower) || without?.has(lower)) continue;
+    if (without.has(name) || named?.includes(name.toLowerCase())) continue;
     kept.push(name, fields[index + 1] as string);
   }
   return kept;
+}
+
+/** What Connection has beside `keep-alive` and `close`, which are no fields. */
+function namedByConnection(fields: RawFields): readonly string[] | undefined {
+  const value = fieldValue(fields, 'connection');
+  if (value === undefined || /^(keep-alive|close)$/i.test(value)) return undefined;
+  return listMembers(value).filter((name) => !endToEndAlways.has(name));
 }
 
 /** Fields that mean something to whoever routes, frames, reads or trusts a message, and must not come behind it (RFC 9110, 6.5.1). */

@@ -12,6 +12,7 @@ import { STATUS_CODES } from 'node:http';
 import { Readable } from 'node:stream';
 import mime from 'mime';
 import { HoplineError } from '../core/errors.ts';
+import { toAbortSignal } from '../core/signal.ts';
 import { evaluateConditions, isRangeCurrent, type Validators } from './conditions.ts';
 import type { Exchange, FileBody, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
@@ -87,7 +88,7 @@ async function open(source: FileSource, { name }: TargetName, request: HttpReque
   const ahead =
     method === 'HEAD' || hasConditions(fields) ? undefined : range === undefined ? wholeFile : firstBytes(range);
   try {
-    return await source.open(name, { signal, ahead });
+    return await source.open(name, { signal: toAbortSignal(signal), ahead });
   } catch (error) {
     if (error instanceof HoplineError && error.code === 'FILE_IS_DIRECTORY') return undefined;
     throw error;

@@ -8,12 +8,14 @@
 import { randomFillSync } from 'node:crypto';
 import { type BlockList, isIPv6 } from 'node:net';
 import type { RawFields } from './exchange.ts';
-import { endToEndFields, fieldValue, listMembers } from './fields.ts';
+import { endToEndFields, FieldNames, fieldValue, hopByHop, listMembers } from './fields.ts';
 
 /** How a gateway calls itself in Cache-Status and Proxy-Status. In Via it has a name of its own, by which it knows a loop. */
 export const pseudonym = 'hopline';
 
-const claims: ReadonlySet<string> = new Set([
+/** What is not passed on as it came. */
+const claims = new FieldNames([
+  ...hopByHop,
   'forwarded',
   'x-forwarded-for',
   'x-forwarded-host',
@@ -52,9 +54,10 @@ export function passedFields(fields: RawFields, options: PassOptions): Passed {
   const isTrusted = options.trusted !== undefined && isListed(options.trusted, peer);
   const passed = endToEndFields(fields, claims);
   const claimed = (name: string) => (isTrusted ? fieldValue(fields, name) : undefined);
-  const node = isIPv6(peer) ? `"[${peer}]"` : peer;
+  const node = peer.includes(':') ? `"[${peer}]"` : peer;
   const proto = claimed('x-forwarded-proto') ?? scheme;
-  const trace = takeTrace(claimed('traceparent')) ?? randomHex(16);
+  const ids = randomHex(24);
+  const trace = takeTrace(claimed('traceparent')) ?? ids.slice(0, 32);
   passed.push(
     'Via',
     appended(fieldValue(fields, 'via'), `${version} ${name}`),
@@ -67,7 +70,7 @@ export function passedFields(fields: RawFields, options: PassOptions): Passed {
     'X-Forwarded-Proto',
     proto,
     'traceparent',
-    `00-${trace}-${randomHex(8)}-01`,
+    `00-${trace}-${ids.slice(32)}-01`,
   );
   return { fields: passed, client: clientOf(claimed('x-forwarded-for'), options), trace };
 }

@@ -9,9 +9,10 @@ import type http from 'node:http';
 import type { BlockList } from 'node:net';
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
+import { type Signal, toAbortSignal } from '../core/signal.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
-import { applyRules, type FieldRules, fieldValue, listMembers, trailerFields } from './fields.ts';
+import { applyRules, type FieldRules, fieldValue, isNamed, listMembers, trailerFields } from './fields.ts';
 import { isLoop, passedFields, pseudonym } from './forwarding.ts';
 import { checkFraming } from './framing.ts';
 import type { Sites } from './sites.ts';
@@ -40,7 +41,7 @@ export interface HandleContext {
 /** Of the client's side, for as long as its request lasts. */
 export interface Asking {
   /** Aborts when the client is gone. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Whether the client would go on with another protocol. */
   readonly isUpgrade?: boolean;
   /** Whether the parser has let go of the connection behind the head. */
@@ -62,20 +63,16 @@ export interface Handled {
 }
 
 /** Answers a request. Whoever gets the answer sends it. */
-export async function handleRequest(
-  request: http.IncomingMessage,
-  asking: Asking,
-  context: HandleContext,
-): Promise<Handled> {
+export function handleRequest(request: http.IncomingMessage, asking: Asking, context: HandleContext): Promise<Handled> {
   const { rawHeaders: fields, method = '' } = request;
   const peer = plainAddress(request.socket.remoteAddress);
   const scheme = 'encrypted' in request.socket ? 'https' : 'http';
   const isOldest = request.httpVersion === '1.0';
-  const refused = (status: number, text: string, more: RawFields = []): Handled => {
+  const refused = (status: number, text: string, more: RawFields = []): Promise<Handled> => {
     // Where a request that is not understood ends is not known either.
     asking.refused?.();
     const answer = textAnswer(status, text, ['Connection', 'close', ...more]);
-    return { answer, notes: {}, client: peer };
+    return Promise.resolve({ answer, notes: {}, client: peer });
   };
   if (!/^1\.[01]$/.test(request.httpVersion)) return refused(505, 'the gateway speaks HTTP/1.1');
   if (!methods.has(method)) return refused(501, 'there is no such method');
@@ -133,9 +130,8 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
     name: context.name,
   });
   const { client, trace } = passed;
-  const known = { notes, site: site.host, client, trace };
   const own = answerItself(method, target, rawHeaders);
-  if (own) return { ...known, answer: own };
+  if (own) return { answer: own, notes, site: site.host, client, trace };
   const length = fieldValue(rawHeaders, 'content-length');
   const hasBody = hasContent(rawHeaders);
   const upgrade = asking.isUpgrade ? fieldValue(rawHeaders, 'upgrade') : undefined;
@@ -147,7 +143,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       target: target.target,
       fields: applyRules(requestFields(passed.fields, found), site.requestFields),
       body: hasBody ? request : undefined,
-      ...(hasBody && length !== undefined ? { length: Number(length) } : {}),
+      length: hasBody && length !== undefined ? Number(length) : undefined,
       trailers: () => trailerFields(request.rawTrailers),
       client,
       signal: asking.signal,
@@ -155,9 +151,11 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       inform: asking.inform,
       notes,
     });
-    return { ...known, answer: { ...answer, fields: answerFields(answer, site, context.name) } };
+    const fields = answerFields(answer, site, context.name);
+    return { answer: { ...answer, fields }, notes, site: site.host, client, trace };
   } catch (cause) {
-    return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };
+    const failure = asHoplineError(cause);
+    return { answer: failureAnswer(cause), notes, site: site.host, client, trace, failure };
   }
 }
 
@@ -171,10 +169,9 @@ function requestFields(fields: RawFields, { site, target, asking }: Found): RawF
   const sent = ['Host', host];
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    const lower = name.toLowerCase();
     let value = fields[index + 1] as string;
-    if (lower === 'host' || (lower === 'expect' && !asking.inform)) continue;
-    if (lower === 'max-forwards' && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
+    if (isNamed(name, 'host') || (isNamed(name, 'expect') && !asking.inform)) continue;
+    if (isNamed(name, 'max-forwards') && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
     sent.push(name, value);
   }
   return sent;
@@ -215,12 +212,12 @@ async function connect(
   site: Site,
   { signal }: Asking,
   client: string,
-  refused: (status: number, text: string) => Handled,
+  refused: (status: number, text: string) => Promise<Handled>,
 ): Promise<Handled> {
   if (!site.connect) return refused(403, `CONNECT to ${site.host} is not allowed`);
   const known = { notes: {}, site: site.host, client };
   try {
-    const upgraded = await site.connect(signal);
+    const upgraded = await site.connect(toAbortSignal(signal));
     return { ...known, answer: { status: 200, reason: '', fields: [], body: undefined, upgraded } };
   } catch (cause) {
     return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };

@@ -16,13 +16,16 @@ import { createSecureContext } from 'node:tls';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
+import { OwnSignal } from '../core/signal.ts';
 import { formatHop } from '../wire/address.ts';
 import { sendAnswer, textAnswer } from './answer.ts';
 import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
 import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
 import { refuseBytes } from './refuse-bytes.ts';
+import type { FileKernel } from './send-file.ts';
 import { Sites } from './sites.ts';
+import { UnderWay } from './under-way.ts';
 import { joinUpgraded, writeHead } from './upgraded.ts';
 
 export interface ServeOptions {
@@ -37,6 +40,8 @@ export interface ServeOptions {
   readonly tls?: ServerTls | undefined;
   /** Told of each request that has ended. */
   readonly onEnded?: ((ended: Ended) => void) | undefined;
+  /** What sends files; without it, they are read into the process. */
+  readonly kernel?: FileKernel | undefined;
   readonly limits: Limits;
   readonly log: Logger;
 }
@@ -72,33 +77,28 @@ export interface RunningServer {
 
 /** Starts to serve. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a certificate that is none. */
 export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
-  const { limits, log, trusted, onEnded } = options;
+  const { limits, log, trusted, onEnded, kernel } = options;
   const server = createServer(options);
   const name = (options.name ?? `hopline-${randomBytes(4).toString('hex')}`).toLowerCase();
   const connections = new Connections(limits.lingerMs);
-  const open = new Set<Promise<void>>();
+  const underWay = new UnderWay();
   let sites = new Sites(options.sites);
   let isClosing = false;
 
-  const track = (work: Promise<void>) => {
-    open.add(work);
-    void work.finally(() => open.delete(work));
-  };
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse, waits: boolean) => {
     const connection = connections.of(request.socket);
     if (connection.isEnding) return;
-    connection.add(request, response);
+    const signal = connection.add(request, response);
     const refused = () => connection.end();
     const startedMs = performance.now();
-    const gone = abortsWhenClosed(response);
     if (isClosing) response.shouldKeepAlive = false;
     const inform = informer(request, response, waits);
-    const handled = await handleRequest(request, { signal: gone, inform, refused }, { sites, trusted, limits, name });
+    const handled = await handleRequest(request, { signal, inform, refused }, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     let failure = handled.failure;
     try {
-      await sendAnswer(response, handled.answer, request.method ?? '', sent);
+      await sendAnswer(response, handled.answer, request.method ?? '', sent, kernel);
     } catch (error) {
       failure ??= asHoplineError(error);
     }
@@ -114,8 +114,8 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     // What came before it on the connection is answered first, and nothing behind it is HTTP.
     const connection = connections.of(socket);
     if (connection.isEnding || !(await connection.settle())) return;
-    const gone = new AbortController();
-    const asking = { signal: gone.signal, isUpgrade, isDetached: true };
+    const gone = new OwnSignal();
+    const asking = { signal: gone, isUpgrade, isDetached: true };
     socket.once('close', () => gone.abort(clientLeft()));
     const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
@@ -134,19 +134,19 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     onEnded?.({ ...handled, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
   };
 
-  server.on('request', (request, response) => track(answer(request, response, false)));
-  server.on('checkContinue', (request, response) => track(answer(request, response, true)));
+  server.on('request', (request, response) => underWay.add(answer(request, response, false)));
+  server.on('checkContinue', (request, response) => underWay.add(answer(request, response, true)));
   server.on('checkExpectation', (request, response) => {
     const connection = connections.of(request.socket);
     if (connection.isEnding) return;
     connection.add(request, response);
     connection.end();
     const refusal = textAnswer(417, 'the one expectation that is met is 100-continue', ['Connection', 'close']);
-    track(sendAnswer(response, refusal, 'GET', { bytes: 0 }).catch(() => {}));
+    underWay.add(sendAnswer(response, refusal, 'GET', { bytes: 0 }).catch(() => {}));
   });
-  server.on('upgrade', (request, socket, head) => track(answerUpgrade(request, socket, head)));
-  server.on('connect', (request, socket, head) => track(answerUpgrade(request, socket, head)));
-  server.on('clientError', (error, socket) => track(refuseBytes(error, socket, connections.of(socket))));
+  server.on('upgrade', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
+  server.on('connect', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
+  server.on('clientError', (error, socket) => underWay.add(refuseBytes(error, socket, connections.of(socket))));
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
 
   return {
@@ -164,7 +164,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
       const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-      while (open.size > 0) await Promise.all(open);
+      await underWay.over();
       clearTimeout(timer);
       server.closeAllConnections();
       if (options.listen) await closed;
@@ -203,14 +203,6 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
   // A client that waits for its answer is as silent as one that is gone.
   server.timeout = limits.connectMs + limits.httpAnswerMs + limits.idleMs;
   return server;
-}
-
-function abortsWhenClosed(response: http.ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  response.once('close', () => {
-    if (!response.writableFinished) gone.abort(clientLeft());
-  });
-  return gone.signal;
 }
 
 function clientLeft(): HoplineError {

@@ -14,13 +14,14 @@ import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Algorithm } from '../pool/balance.ts';
 import type { HealthRule } from '../pool/health.ts';
-import { type Member, type MemberSource, nameMember } from '../pool/member.ts';
+import type { Member, MemberSource } from '../pool/member.ts';
 import { type MemberStatus, Pool } from '../pool/pool.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import { Backend, type Dial, isRepeatable, type TlsToBackend } from './backend.ts';
 import { dialDirect } from './dial.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream } from './exchange.ts';
 import { fieldValue } from './fields.ts';
+import { UnderWay } from './under-way.ts';
 
 interface HttpCheck {
   /** Asked for with GET. */
@@ -68,6 +69,7 @@ export function createServers(options: ServersOptions): Servers {
     idleMs: limits.idleMs,
     keepMs: limits.httpKeepMs,
     maxHeadBytes: limits.maxHttpHeadBytes,
+    clock,
   });
   const pool = new Pool({
     name: options.name,
@@ -80,20 +82,18 @@ export function createServers(options: ServersOptions): Servers {
     clock,
     log,
   });
-  const asking = new Set<Promise<void>>();
+  const underWay = new UnderWay();
+  const sticky = options.sticky === true;
   const exchange: Exchange = (request) =>
-    new Promise((resolve, reject) => {
-      const asked = askOne(pool, backend, { request, sticky: options.sticky === true, onAnswer: resolve })
-        .catch(reject)
-        .finally(() => asking.delete(asked));
-      asking.add(asked);
+    new Promise((onAnswer, reject) => {
+      underWay.add(askOne(pool, backend, { request, sticky, onAnswer }), reject);
     });
   return {
     exchange,
     connect: (signal) => pool.run(({ hop }) => dial(hop, signal), { signal }),
     members: () => pool.members(),
     close: async () => {
-      await Promise.all([pool.close(), ...asking]);
+      await Promise.all([pool.close(), underWay.over()]);
       backend.close();
     },
   };
@@ -111,12 +111,11 @@ function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Ask
   const { notes, signal, client } = request;
   const wanted = sticky ? stickyMember(pool, request) : undefined;
   let tries = 0;
-  const attempt = async (member: Member, commit: () => void) => {
+  const attempt = async ({ hop }: Member, commit: () => void, name: string) => {
     if (tries > 0) notes.retries = (notes.retries ?? 0) + 1;
     tries += 1;
-    const name = nameMember(member.hop);
     notes.backend = name;
-    const answer = await backend.ask(member.hop, request, isRepeatable(request) ? undefined : commit);
+    const answer = await backend.ask(hop, request, isRepeatable(request) ? undefined : commit);
     commit();
     onAnswer(sticky && wanted !== name ? withCookie(answer, name) : answer);
     if (answer.body && isStream(answer.body)) await ended(answer.body);
@@ -127,9 +126,10 @@ function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Ask
 /** Settles when a stream is over. Throws what broke it. */
 function ended(body: Readable): Promise<void> {
   return new Promise((resolve, reject) => {
-    body.once('close', () =>
-      body.readableEnded ? resolve() : reject(body.errored ?? new Error('the stream was left')),
-    );
+    body.on('close', () => {
+      if (body.readableEnded) resolve();
+      else reject(new HoplineError('PEER_LOST', 'the answer broke off', { cause: body.errored }));
+    });
   });
 }
 

@@ -7,9 +7,10 @@
  */
 
 import { type Clock, systemClock } from '../core/clock.ts';
-import { HoplineError } from '../core/errors.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
+import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
 import { systemNameServers } from '../pool/resolved.ts';
 import { memberSources, type PoolMembers } from '../pool/sources.ts';
 import type { Exchange } from './exchange.ts';
@@ -49,6 +50,8 @@ export interface GatewayOptions {
   readonly name?: string | undefined;
   /** With it, the gateway speaks TLS with clients. */
   readonly tls?: ServerTls | undefined;
+  /** Whether files leave inside the kernel where that can be. @default true */
+  readonly kernel?: boolean | undefined;
   /** Told of each request that has ended. */
   readonly onEnded?: ((ended: Ended) => void) | undefined;
   readonly limits?: Partial<Limits>;
@@ -71,12 +74,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let current = openSites(options.sites, shared);
   const retired = new Set<Promise<void>>();
   const { listen, tls, onEnded, name } = options;
-  const server = await serveHttp({ listen, name, sites: current.sites, tls, onEnded, trusted, limits, log }).catch(
-    async (error) => {
-      await current.close();
-      throw error;
-    },
-  );
+  const kernel = options.kernel === false ? undefined : startEngine(log);
+  const serving = { listen, name, sites: current.sites, tls, onEnded, trusted, kernel, limits, log };
+  const server = await serveHttp(serving).catch(async (error) => {
+    kernel?.close();
+    await current.close();
+    throw error;
+  });
   return {
     ...server,
     setSites: (next) => {
@@ -88,9 +92,20 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
     },
     close: async (how) => {
       await server.close(how);
+      kernel?.close();
       await Promise.all([current.close(), ...retired]);
     },
   };
+}
+
+/** The kernel path, or undefined after a line in the log that says why not. */
+function startEngine(log: Logger): KernelEngine | undefined {
+  try {
+    return startKernelEngine();
+  } catch (error) {
+    log.info({ reason: asHoplineError(error).message }, 'files pass through this process, not inside the kernel');
+    return undefined;
+  }
 }
 
 type Shared = Pick<ServersOptions, 'limits' | 'log' | 'clock'>;

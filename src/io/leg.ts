@@ -15,6 +15,7 @@ import net from 'node:net';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { formatHop } from '../wire/address.ts';
 import { Blocks, type Chunk, splitChunk } from './blocks.ts';
+import { descriptorOf } from './descriptor.ts';
 import type { SetUserTimeout } from './kernel/libc.ts';
 import { idled, lost } from './loss.ts';
 
@@ -335,12 +336,6 @@ export class Leg {
       else signal?.addEventListener('abort', abort);
     });
   }
-}
-
-/** Undefined for a socket that is closed, and where sockets have none. */
-function descriptorOf(socket: net.Socket): number | undefined {
-  const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
-  return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
 }
 
 function unreachable(peer: string, cause: Error): HoplineError {

@@ -10,13 +10,14 @@
 import type { Clock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import type { Signal } from '../core/signal.ts';
 import { type Algorithm, type Balancer, type Candidate, createBalancer } from './balance.ts';
 import { Checks, type MemberLoad, type Probe } from './checks.ts';
 import { defaultHealthRule, Health, type HealthRule } from './health.ts';
 import { type Member, type MemberSource, nameMember } from './member.ts';
 
-/** One try of a request. After `commit()` it cannot be repeated, since a part of the answer is on its way. */
-export type Attempt<T> = (member: Member, commit: () => void) => Promise<T>;
+/** One try of a request. After `commit()` it cannot be repeated, since a part of the answer is on its way. `name` is the member's. */
+export type Attempt<T> = (member: Member, commit: () => void, name: string) => Promise<T>;
 
 export interface RunOptions {
   /** For consistent hashing. */
@@ -27,7 +28,7 @@ export interface RunOptions {
   readonly avoid?: readonly string[] | undefined;
   /** Whether a success is as good as a check that passed. @default true */
   readonly isCheck?: boolean | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 export interface PoolSetup {
@@ -118,24 +119,25 @@ export class Pool {
    */
   async run<T>(attempt: Attempt<T>, options: RunOptions = {}): Promise<T> {
     const { name, clock, log, maxTries } = this.#options;
-    const tried = new Set<Slot>();
+    const tried: Slot[] = [];
     let failure: unknown;
     for (let tries = 0; tries < maxTries; tries += 1) {
-      const slot = this.#preferred(tried, options.prefer) ?? this.#pick(tried, options);
-      if (!slot) break;
-      tried.add(slot);
       const began = clock.now();
+      const slot = this.#preferred(tried, options.prefer, began) ?? this.#pick(tried, options, began);
+      if (!slot) break;
+      tried.push(slot);
       let isCommitted = false;
       slot.inFlight += 1;
       try {
-        const result = await attempt(slot.member, () => {
+        const commit = () => {
           isCommitted = true;
-        });
+        };
+        const result = await attempt(slot.member, commit, slot.name);
         slot.health.served(clock.now(), options.isCheck ?? true);
         return result;
       } catch (error) {
         // Whoever asked has gone: that is no fault of the member's.
-        options.signal?.throwIfAborted();
+        if (options.signal?.aborted) throw options.signal.reason;
         failure = error;
         const { code, message } = asHoplineError(error);
         const ejected = slot.health.failed(began, clock.now());
@@ -159,24 +161,37 @@ export class Pool {
     await Promise.all([...this.#watches, this.#checks?.settled()]);
   }
 
-  #preferred(tried: ReadonlySet<Slot>, name: string | undefined): Slot | undefined {
+  #preferred(tried: readonly Slot[], name: string | undefined, now: number): Slot | undefined {
     const slot = name === undefined ? undefined : this.#slots.get(name);
-    if (!slot || tried.has(slot) || slot.health.downSince !== undefined) return undefined;
-    return slot.health.isEjected(this.#options.clock.now()) ? undefined : slot;
+    if (!slot || tried.includes(slot) || slot.health.downSince !== undefined) return undefined;
+    return slot.health.isEjected(now) ? undefined : slot;
   }
 
-  #pick(tried: ReadonlySet<Slot>, { key, avoid = [] }: RunOptions): Slot | undefined {
-    const now = this.#options.clock.now();
-    const up = [...this.#slots.values()].filter((slot) => slot.health.downSince === undefined && !tried.has(slot));
-    const liked = someOr(up, ({ name }) => !avoid.includes(name));
-    let candidates = preferred(someOr(liked, ({ health }) => !health.isEjected(now)));
-    for (;;) {
-      const [first, ...others] = candidates;
-      if (!first) return undefined;
-      const slot = this.#balance([first, ...others], key);
-      if (others.length === 0 || takesTurn(slot, now)) return slot;
+  #pick(tried: readonly Slot[], { key, avoid }: RunOptions, now: number): Slot | undefined {
+    let candidates = this.#best(tried, avoid, now);
+    while (isSome(candidates)) {
+      const slot = this.#balance(candidates, key);
+      if (candidates.length === 1 || takesTurn(slot, now)) return slot;
       candidates = candidates.filter((candidate) => candidate !== slot);
     }
+    return undefined;
+  }
+
+  /** Those that are up and second to none: not to be avoided, not ejected, and of the lowest priority, in this order. */
+  #best(tried: readonly Slot[], avoid: readonly string[] | undefined, now: number): readonly Slot[] {
+    let best: Slot[] = [];
+    let least = 0;
+    for (const slot of this.#slots.values()) {
+      if (slot.health.downSince !== undefined || tried.includes(slot)) continue;
+      const demerits = (avoid?.includes(slot.name) ? 2 : 0) + (slot.health.isEjected(now) ? 1 : 0);
+      const [first] = best;
+      const order = first ? demerits - least || slot.member.priority - first.member.priority : -1;
+      if (order > 0) continue;
+      if (order < 0) best = [];
+      best.push(slot);
+      least = demerits;
+    }
+    return best;
   }
 
   /** Brings the slots in line with what the sources have listed. */
@@ -217,15 +232,8 @@ export class Pool {
   }
 }
 
-/** Those of `slots` that pass, or all of them where none does. */
-function someOr(slots: readonly Slot[], passes: (slot: Slot) => boolean): readonly Slot[] {
-  const passed = slots.filter(passes);
-  return passed.length > 0 ? passed : slots;
-}
-
-function preferred(slots: readonly Slot[]): readonly Slot[] {
-  const lowest = Math.min(...slots.map(({ member }) => member.priority));
-  return slots.filter(({ member }) => member.priority === lowest);
+function isSome(slots: readonly Slot[]): slots is readonly [Slot, ...Slot[]] {
+  return slots.length > 0;
 }
 
 /** During its slow start a member lets turns pass, so that it has its share of them. */

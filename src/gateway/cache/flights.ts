@@ -9,6 +9,7 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import type { Signal } from '../../core/signal.ts';
 import { dropBody, type HttpRequest } from '../exchange.ts';
 import type { Fetcher, Outcome, Plan } from './fetching.ts';
 import type { Filling } from './filling.ts';
@@ -121,8 +122,8 @@ export class Flights {
   }
 }
 
-async function wait(flight: Flight, signal: AbortSignal): Promise<Outcome> {
-  signal.throwIfAborted();
+async function wait(flight: Flight, signal: Signal): Promise<Outcome> {
+  if (signal.aborted) throw signal.reason;
   flight.waiting += 1;
   let leave = () => {};
   const left = new Promise<never>((_, reject) => {

@@ -35,7 +35,7 @@ interface SenderOptions {
 
 interface Sending {
   readonly range: FileRange;
-  readonly onSlice: () => void;
+  readonly onSlice: (bytes: number) => void;
   sent: number;
   settle(failure?: HoplineError): void;
 }
@@ -61,9 +61,9 @@ export class FileSender {
   /**
    * Settles with how many bytes the kernel has taken: all of the range, or fewer if the file ended before
    * or could not be read.
-   * `onSlice` is called whenever some have gone. Throws `PEER_LOST`.
+   * `onSlice` is called with how many whenever some have gone. Throws `PEER_LOST`.
    */
-  send(range: FileRange, onSlice: () => void): Promise<number> {
+  send(range: FileRange, onSlice: (bytes: number) => void): Promise<number> {
     return new Promise((resolve, reject) => {
       const sending: Sending = {
         range,
@@ -108,7 +108,7 @@ export class FileSender {
     this.#allowance?.spend(result);
     if (result > 0) {
       sending.sent += result;
-      sending.onSlice();
+      sending.onSlice(result);
       if (sending.sent < range.length) this.#awaitRoom(sending);
       else sending.settle();
     } else if (result === 0 || result === -constants.errno.EIO) {

@@ -1,0 +1,54 @@
+/**
+ * Signals that somebody has given up: the part of an AbortSignal that nearly all code gets by with.
+ *
+ * An AbortController costs 2 µs, which is much for a request that is seldom given up. `OwnSignal` costs next to nothing.
+ */
+
+export interface Signal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', action: () => void, options?: { readonly once?: boolean }): void;
+  removeEventListener(type: 'abort', action: () => void): void;
+}
+
+/** A signal that its owner aborts, at most once. */
+export class OwnSignal implements Signal {
+  #isAborted = false;
+  #reason: unknown;
+  #actions: (() => void)[] = [];
+
+  get aborted(): boolean {
+    return this.#isAborted;
+  }
+
+  get reason(): unknown {
+    return this.#reason;
+  }
+
+  /** Actions are called in their order, once, and must not throw. */
+  addEventListener(_type: 'abort', action: () => void): void {
+    this.#actions.push(action);
+  }
+
+  removeEventListener(_type: 'abort', action: () => void): void {
+    const place = this.#actions.indexOf(action);
+    if (place >= 0) this.#actions.splice(place, 1);
+  }
+
+  abort(reason: unknown): void {
+    if (this.#isAborted) return;
+    this.#isAborted = true;
+    this.#reason = reason;
+    for (const action of this.#actions.splice(0)) action();
+  }
+}
+
+/** For those who need the real one. It stays with `signal` for as long as that lasts, so each should be asked for once. */
+export function toAbortSignal(signal: Signal): AbortSignal {
+  if (signal instanceof AbortSignal) return signal;
+  const controller = new AbortController();
+  const abort = () => controller.abort(signal.reason);
+  if (signal.aborted) abort();
+  else signal.addEventListener('abort', abort, { once: true });
+  return controller.signal;
+}

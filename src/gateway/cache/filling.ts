@@ -27,7 +27,7 @@ export interface FillingOptions {
   /** Takes the complete content, in its file. */
   readonly publish: (writer: EntryWriter) => Promise<void>;
   /** Takes the complete content, if it is small. */
-  readonly put: (content: Buffer) => void;
+  readonly put: (content: Buffer) => Promise<void> | void;
   readonly onUnstored: (error: unknown) => undefined;
 }
 
@@ -160,7 +160,7 @@ export class Filling {
     const { publish, put, onUnstored } = this.#options;
     try {
       if (this.#writer) await publish(this.#writer);
-      else put(Buffer.concat(this.#memory));
+      else await put(Buffer.concat(this.#memory));
     } catch (error) {
       onUnstored(error);
       await this.#writer?.discard();

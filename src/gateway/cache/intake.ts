@@ -58,7 +58,7 @@ export class Intake {
 
   /** Takes an answer's content, which must not be a file; what is returned is all there is of it from then on. */
   take(head: EntryHead, answer: HttpAnswer, ticket: Ticket): Buffer | Arriving {
-    const small = this.#readSmall(answer);
+    const small = this.#options.store.isQuick ? this.#readSmall(answer) : undefined;
     if (!small) return this.#follow(head, answer, ticket);
     try {
       this.#put(head, small, ticket);
@@ -90,7 +90,7 @@ export class Intake {
     const { store, limits } = this.#options;
     const bytes = contentBytes(answer);
     const filling = new Filling({
-      source: Buffer.isBuffer(answer.body) ? Readable.from([answer.body]) : (answer.body as Readable),
+      source: streamOf(answer),
       length: bytes,
       smallBytes: limits.maxCacheSmallBytes,
       maxBytes: limits.maxCacheEntryBytes,
@@ -101,7 +101,7 @@ export class Intake {
         await store.publish(writer, measured(head, writer.written), () => !ticket.isOutdated);
         this.#isFull = false;
       },
-      put: (content) => this.#put(head, content, ticket),
+      put: (content) => (store.isQuick ? this.#put(head, content, ticket) : this.#putAside(head, content, ticket)),
       onUnstored: (error) => this.#reportUnstored(error),
     });
     ticket.isHeld = true;
@@ -120,12 +120,34 @@ export class Intake {
     this.#isFull = false;
   }
 
+  /** By other threads. */
+  async #putAside(head: EntryHead, content: Buffer, ticket: Ticket): Promise<void> {
+    if (ticket.isOutdated) return;
+    const { store } = this.#options;
+    const writer = await store.create();
+    try {
+      await writer.write(content);
+      await store.publish(writer, measured(head, content.length), () => !ticket.isOutdated, content);
+      this.#isFull = false;
+    } catch (error) {
+      await writer.discard();
+      throw error;
+    } finally {
+      await writer.close();
+    }
+  }
+
   /** Once, until something could be stored again. */
   #reportUnstored(error: unknown): undefined {
     const reason = error instanceof HoplineError ? error.code : systemCode(error);
     if (!this.#isFull) this.#options.log.warn({ reason }, 'answers are passed on without being stored');
     this.#isFull = true;
   }
+}
+
+/** Of content that is no file. */
+function streamOf({ body }: HttpAnswer): Readable {
+  return body instanceof Readable ? body : Readable.from(Buffer.isBuffer(body) ? [body] : []);
 }
 
 /** Of an answer's content, where that is known. */

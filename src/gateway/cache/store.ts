@@ -11,6 +11,7 @@ import { randomUUID } from 'node:crypto';
 import { unlinkSync } from 'node:fs';
 import { type FileHandle, mkdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '../../core/clock.ts';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
@@ -19,6 +20,7 @@ import { type Content, openContent, type ReadableEntry } from './content.ts';
 import type { EntryHead, EntryRecord } from './entry.ts';
 import { EntryWriter, rewriteRecord, writeEntry } from './entry-file.ts';
 import { lockDirectory } from './lock.ts';
+import { Pace } from './pace.ts';
 import { scanEntries } from './scan.ts';
 import { selectionKey } from './vary.ts';
 
@@ -28,6 +30,7 @@ export interface StoreOptions {
   readonly maxBytes: number;
   readonly limits: Limits;
   readonly log: Logger;
+  readonly clock: Clock;
 }
 
 /** One stored answer. */
@@ -50,12 +53,14 @@ export class CacheStore {
   readonly #inMemory = new Set<Entry>();
   /** Files of removed entries that are still there. */
   readonly #toUnlink = new Set<string>();
+  readonly #pace: Pace;
   #bytes = 0;
   #memoryBytes = 0;
 
   private constructor(options: StoreOptions, lock: FileHandle) {
     this.#options = options;
     this.#lock = lock;
+    this.#pace = new Pace(options.clock, options.limits);
   }
 
   /** Makes the directory if it is not there, and reads what is in it. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
@@ -100,24 +105,36 @@ export class CacheStore {
     return EntryWriter.create(this.#pathOf(randomName()), this.#algorithm);
   }
 
-  /** Takes what a writer has written, in place of what was there for the same request, unless it is not `isWanted` any more. */
-  async publish(writer: EntryWriter, head: EntryHead, isWanted: () => boolean): Promise<void> {
+  /**
+   * Takes what a writer has written, in place of what was there for the same request, unless it is not `isWanted` any more.
+   * A small `content` is kept in memory, too.
+   */
+  async publish(writer: EntryWriter, head: EntryHead, isWanted: () => boolean, content?: Buffer): Promise<void> {
     const { name } = writer;
     const written = await writer.publish(head);
     if (!isWanted() || this.#hasNewer(head)) return this.#unlink(name);
     const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
-    for (const other of this.#add(entry)) await this.#unlink(other.name);
+    const gone = this.#add(entry);
+    if (content) this.#remember(entry, content);
+    for (const other of gone) await this.#unlink(other.name);
   }
 
-  /** The same for a small content, which is on disk and in memory when this returns. Throws what the system says. */
+  /** Whether small answers are best `put`, and not left to other threads. */
+  get isQuick(): boolean {
+    return this.#pace.isQuick;
+  }
+
+  /** Takes a small content, which is on disk and in memory when this returns. Throws what the system says. */
   put(head: EntryHead, content: Buffer): void {
     if (this.#hasNewer(head)) return;
-    const name = randomName();
-    const written = writeEntry(this.#pathOf(name), head, content, this.#algorithm);
-    const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
-    const gone = this.#add(entry);
-    this.#remember(entry, content);
-    for (const other of gone) this.#unlinkSoon(other);
+    this.#pace.time(() => {
+      const name = randomName();
+      const written = writeEntry(this.#pathOf(name), head, content, this.#algorithm);
+      const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+      const gone = this.#add(entry);
+      this.#remember(entry, content);
+      for (const other of gone) this.#unlinkSoon(other);
+    });
   }
 
   /** Writes down what is now known of an entry. */

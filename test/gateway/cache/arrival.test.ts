@@ -4,6 +4,7 @@ import { rename } from 'node:fs/promises';
 import type http from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
+import { systemClock } from '../../../src/core/clock.ts';
 import { defaultLimits, type Limits } from '../../../src/core/limits.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { createHttpCache } from '../../../src/gateway/cache/cache.ts';
@@ -114,4 +115,31 @@ test('removes the file of each small answer that makes room for another', async 
   for (let count = 0; count < 10; count += 1) await ask(gateway.port, { path: `/${count}` });
   const stored = (await listHttpCache(directory)).map(({ url }) => new URL(url).pathname);
   assert.deepEqual(stored.sort(), ['/7', '/8', '/9']);
+});
+
+test('leaves small answers to other threads for a while when the disk is slow, and fetches each once all the same', async (t) => {
+  let nowMs = 0;
+  let stepMs = 0;
+  const now = () => {
+    nowMs += stepMs;
+    return nowMs;
+  };
+  const setup = await makeCache(t, { limits: { maxCachePutUs: 100 }, clock: { ...systemClock, now } });
+  setup.script = () => ({ status: 204, fields: fresh });
+  const isStoredAtOnce = async (target: string) => {
+    await setup.start({ target });
+    const isAtOnce = setup.cache.stat().entries > 0;
+    const again = await Promise.all([setup.ask({ target }), setup.ask({ target })]);
+    for (const { verdict } of again) assert.match(verdict ?? '', /hit|collapsed/);
+    await setup.cache.flush();
+    return isAtOnce;
+  };
+  assert.equal(await isStoredAtOnce('/quick'), true);
+  stepMs = 10;
+  assert.equal(await isStoredAtOnce('/found-slow'), true);
+  stepMs = 0;
+  assert.equal(await isStoredAtOnce('/slow'), false);
+  nowMs += defaultLimits.cacheSlowMs;
+  assert.equal(await isStoredAtOnce('/quick-again'), true);
+  assert.equal(setup.reached.length, 4);
 });

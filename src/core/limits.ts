@@ -188,7 +188,7 @@ export const defaultLimits: Limits = {
   maxCacheEntryBytes: 512 * 1024 * 1024,
   maxCacheSmallBytes: 64 * 1024,
   maxCacheMemoryBytes: 64 * 1024 * 1024,
-  maxCachePutUs: 200,
+  maxCachePutUs: 1000,
   cacheSlowMs: 1000,
   maxCacheAbandonedBytes: 16 * 1024 * 1024,
   maxCacheStaleMs: 3_600_000,

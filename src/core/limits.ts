@@ -81,6 +81,10 @@ export interface Limits {
   readonly maxCacheSmallBytes: number;
   /** Bytes of such content. */
   readonly maxCacheMemoryBytes: number;
+  /** Microseconds that storing such an answer may take on average, for everything else to wait for it. */
+  readonly maxCachePutUs: number;
+  /** Milliseconds for which nothing waits for it after that. */
+  readonly cacheSlowMs: number;
   /** Bytes that may be left of content nobody waits for, to be stored all the same. */
   readonly maxCacheAbandonedBytes: number;
   /** Milliseconds that an answer may be stale to stand in for an origin that cannot be reached. */
@@ -184,6 +188,8 @@ export const defaultLimits: Limits = {
   maxCacheEntryBytes: 512 * 1024 * 1024,
   maxCacheSmallBytes: 64 * 1024,
   maxCacheMemoryBytes: 64 * 1024 * 1024,
+  maxCachePutUs: 1000,
+  cacheSlowMs: 1000,
   maxCacheAbandonedBytes: 16 * 1024 * 1024,
   maxCacheStaleMs: 3_600_000,
   cacheUnsharedMs: 10_000,

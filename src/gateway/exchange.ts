@@ -84,3 +84,7 @@ export function dropBody(body: Body | undefined): void {
 export function isStream(body: Body): body is Readable {
   return 'pipe' in body;
 }
+
+export function isFile(body: Body | undefined): body is FileBody {
+  return body !== undefined && 'handle' in body;
+}

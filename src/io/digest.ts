@@ -19,9 +19,12 @@ export type DigestName = 'blake3' | 'sha256';
 export interface DigestAlgorithm {
   readonly name: DigestName;
   readonly start: () => Hasher;
+  /** Of bytes that are all there: a quarter of what a hasher costs for 1 KiB. */
+  readonly digestOf: (bytes: Buffer) => Buffer;
 }
 
 interface BlakeLibrary {
+  readonly blake3: (bytes: Buffer) => Buffer;
   readonly Blake3Hasher: new () => { update(bytes: Buffer): unknown; digest(format: 'hex'): string };
 }
 
@@ -31,6 +34,7 @@ const sha256: DigestAlgorithm = {
     const hash = createHash('sha256');
     return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
   },
+  digestOf: (bytes) => createHash('sha256').update(bytes).digest(),
 };
 
 /** The algorithms that this machine has, the best first. */
@@ -41,7 +45,7 @@ export function availableDigests(): readonly DigestAlgorithm[] {
     const hash = new library.Blake3Hasher();
     return { update: (bytes: Buffer) => hash.update(bytes), digest: () => hash.digest('hex') };
   };
-  return [{ name: 'blake3', start }, sha256];
+  return [{ name: 'blake3', start, digestOf: library.blake3 }, sha256];
 }
 
 /** The first algorithm of `ours` that the peer offers, whose order decides. */

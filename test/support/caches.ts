@@ -3,6 +3,7 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
 import type { TestContext } from 'node:test';
+import type { Clock } from '../../src/core/clock.ts';
 import { defaultLimits, type Limits } from '../../src/core/limits.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { createHttpCache, type HttpCache, type SiteCacheOptions } from '../../src/gateway/cache/cache.ts';
@@ -58,6 +59,7 @@ export interface CacheSetupOptions {
   readonly shared?: boolean;
   readonly limits?: Partial<Limits>;
   readonly maxBytes?: number;
+  readonly clock?: Clock;
   readonly onWarning?: (message: string) => void;
 }
 
@@ -68,12 +70,13 @@ export async function makeCache(t: TestContext, options: CacheSetupOptions = {})
   const { path: directory } = await makeTempRoot(t);
   const reached: HttpRequest[] = [];
   let nowMs = Date.UTC(2026, 0, 1);
-  const { site, shared = true, limits = {}, maxBytes, onWarning = () => {} } = options;
+  const { site, shared = true, limits = {}, maxBytes, clock, onWarning = () => {} } = options;
   const open = () =>
     createHttpCache({
       directory,
       shared,
       ...(maxBytes === undefined ? {} : { maxBytes }),
+      ...(clock ? { clock } : {}),
       limits: { ...defaultLimits, cachePollMs: 5, ...limits },
       log: { ...silentLogger, warn: (_, message) => onWarning(message) },
       now: () => nowMs,

@@ -28,7 +28,7 @@ export interface HttpCacheOptions {
   readonly log: Logger;
   /** Milliseconds since 1970. @default Date.now */
   readonly now?: () => number;
-  /** For looking after requests to flush. @default systemClock */
+  /** For looking after requests to flush, and at how quick the disk is. @default systemClock */
   readonly clock?: Clock;
 }
 
@@ -61,9 +61,9 @@ export interface HttpCache {
 
 /** Opens the cache in a directory, which is made if it is not there. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
 export async function createHttpCache(options: HttpCacheOptions): Promise<HttpCache> {
-  const { directory, log, maxBytes = options.limits.maxCacheBytes, now = Date.now } = options;
+  const { directory, log, maxBytes = options.limits.maxCacheBytes, now = Date.now, clock = systemClock } = options;
   const limits = { ...options.limits, maxCacheEntryBytes: Math.min(options.limits.maxCacheEntryBytes, maxBytes) };
-  const store = await CacheStore.open({ directory, maxBytes, limits, log });
+  const store = await CacheStore.open({ directory, maxBytes, limits, log, clock });
   const fetcher = new Fetcher({ store, limits, log, now });
   const flights = new Flights(fetcher, limits, now);
   const courses = new Courses({ store, fetcher, flights, now });
@@ -74,7 +74,7 @@ export async function createHttpCache(options: HttpCacheOptions): Promise<HttpCa
     for (const entry of entries) await store.remove(entry);
     return entries.length;
   };
-  const requests = serveFlushRequests(directory, flush, { clock: options.clock ?? systemClock, limits });
+  const requests = serveFlushRequests(directory, flush, { clock, limits });
   return {
     wrap: (exchange, site = {}) => {
       const rules = { shared: options.shared ?? true, ...site };

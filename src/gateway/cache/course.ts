@@ -14,7 +14,7 @@ import { ageOf, type Fetcher, type Outcome, type Plan } from './fetching.ts';
 import type { Flights } from './flights.ts';
 import { describesSame } from './freshen.ts';
 import { invalidatedKeys, keyOf } from './keys.ts';
-import { serveContent, serveFilling } from './serve.ts';
+import { serveContent, serveNew } from './serve.ts';
 import type { CacheStore, Entry } from './store.ts';
 import { isSelected, selectBy, selectionKey } from './vary.ts';
 
@@ -134,13 +134,13 @@ export class Courses {
       const { answer } = outcome;
       return { ...answer, fields: withCacheStatus(answer.fields, { fwd, detail: outcome.reason }) };
     }
-    if (outcome.kind === 'filling') {
+    if (outcome.kind === 'new') {
       request.notes.cache = 'miss';
       const head = { ...outcome.head, fields: outcome.fields };
       const ttlS = head.terms.lifetimeS - head.terms.ageS;
       const fwdStatus = asked.isConditional ? head.status : undefined;
       const status = { fwd, fwdStatus, ttlS, isStored: true };
-      return serveFilling({ request, asked, head, ageS: undefined, status }, outcome);
+      return serveNew({ request, asked, head, ageS: undefined, status }, outcome.content);
     }
     return this.#deliverEntry(course, outcome, false);
   }
@@ -161,17 +161,19 @@ export class Courses {
   async #share(course: Course, outcome: Outcome): Promise<HttpAnswer | undefined> {
     const { request, asked, fwd } = course;
     if (outcome.kind === 'own') return undefined;
-    const head = outcome.kind === 'filling' ? outcome.head : outcome.entry.record.head;
+    const head = outcome.kind === 'new' ? outcome.head : outcome.entry.record.head;
     if (!isSelected(head.selection, request.fields)) return undefined;
     if (outcome.kind === 'entry') {
       const isGood = outcome.failure !== undefined || assess(head.terms, this.#ageOf(outcome.entry), asked) === 'fresh';
       return isGood && outcome.entry.isStored ? this.#deliverEntry(course, outcome, true) : undefined;
     }
     const ageS = ageOf(head.terms, head.arrivedMs, this.#sources.now());
-    if (!outcome.filling.isJoinable || assess(head.terms, ageS, asked) !== 'fresh') return undefined;
+    const { content } = outcome;
+    const isHere = Buffer.isBuffer(content) || content.filling.isJoinable;
+    if (!isHere || assess(head.terms, ageS, asked) !== 'fresh') return undefined;
     request.notes.cache = 'collapsed';
     const status = { fwd, ttlS: head.terms.lifetimeS - ageS, isCollapsed: true };
-    return serveFilling({ request, asked, head, ageS, status }, outcome);
+    return serveNew({ request, asked, head, ageS, status }, content);
   }
 
   async #pass(course: Course): Promise<HttpAnswer> {

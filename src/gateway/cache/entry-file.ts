@@ -7,7 +7,7 @@
  * only after their block's digest was compared.
  */
 
-import { constants } from 'node:fs';
+import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DigestAlgorithm } from '../../io/digest.ts';
@@ -72,15 +72,12 @@ export class EntryWriter {
     return readSome(this.#handle, position, Math.min(length, this.#written - position));
   }
 
-  /** Writes the last of the content and what belongs behind it, in one go. */
-  async publish(head: EntryHead, rest: Buffer | undefined): Promise<ReadRecord> {
-    const last = rest ?? Buffer.alloc(0);
-    this.#hash(last);
+  /** Writes what belongs behind the content. */
+  async publish(head: EntryHead): Promise<ReadRecord> {
     if (this.#inBlock > 0) this.#endBlock();
     const digests = Buffer.concat(this.#digests);
-    const contentBytes = this.#written + last.length;
-    const record = makeRecord(head, contentBytes, digests, this.#algorithm);
-    const tail = Buffer.concat([last, digests, encodeRecord(record)]);
+    const record = makeRecord(head, this.#written, digests, this.#algorithm);
+    const tail = Buffer.concat([digests, encodeRecord(record)]);
     await writeAll(this.#handle, tail, this.#written);
     return { record, bytes: this.#written + tail.length };
   }
@@ -109,6 +106,26 @@ export class EntryWriter {
     this.#hasher = this.#algorithm.start();
     this.#inBlock = 0;
   }
+}
+
+/**
+ * Writes the file of an answer of at most one block, before it returns: that goes to the system's memory, which takes about
+ * 20 µs, where the same by way of other threads takes 150 µs of processor time. Throws what the system says.
+ */
+export function writeEntry(file: string, head: EntryHead, content: Buffer, algorithm: DigestAlgorithm): ReadRecord {
+  const digest = content.length > 0 ? algorithm.digestOf(content) : Buffer.alloc(0);
+  const record = makeRecord(head, content.length, digest, algorithm);
+  const bytes = Buffer.concat([content, digest, encodeRecord(record)]);
+  const descriptor = openSync(file, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, 0o600);
+  try {
+    for (let done = 0; done < bytes.length; ) done += writeSync(descriptor, bytes, done);
+  } catch (error) {
+    unlinkSync(file);
+    throw error;
+  } finally {
+    closeSync(descriptor);
+  }
+  return { record, bytes: bytes.length };
 }
 
 /** What a file says; undefined if it is not one of ours, or is damaged. */
@@ -149,7 +166,7 @@ export async function readDigests(
   algorithm: DigestAlgorithm,
 ): Promise<Buffer | undefined> {
   const digests = await readSome(handle, record.contentBytes, recordOffset(record) - record.contentBytes);
-  return digestOf(algorithm, digests).toString('hex') === record.root ? digests : undefined;
+  return algorithm.digestOf(digests).toString('hex') === record.root ? digests : undefined;
 }
 
 /** One block, or undefined if its digest is another. */
@@ -163,7 +180,7 @@ export async function readBlock(
   const offset = index * record.blockBytes;
   const bytes = await readSome(handle, offset, Math.min(record.blockBytes, record.contentBytes - offset));
   const expected = digests.subarray(index * digestBytes, (index + 1) * digestBytes);
-  return digestOf(algorithm, bytes).equals(expected) ? bytes : undefined;
+  return algorithm.digestOf(bytes).equals(expected) ? bytes : undefined;
 }
 
 /** At most `length` bytes, fewer where the file ends. */
@@ -179,14 +196,8 @@ export async function readSome(handle: FileHandle, position: number, length: num
 }
 
 function makeRecord(head: EntryHead, contentBytes: number, digests: Buffer, algorithm: DigestAlgorithm): EntryRecord {
-  const root = digestOf(algorithm, digests).toString('hex');
+  const root = algorithm.digestOf(digests).toString('hex');
   return { head, contentBytes, blockBytes, algorithm: algorithm.name, root };
-}
-
-function digestOf(algorithm: DigestAlgorithm, bytes: Buffer): Buffer {
-  const hasher = algorithm.start();
-  hasher.update(bytes);
-  return Buffer.from(hasher.digest(), 'hex');
 }
 
 async function writeAll(handle: FileHandle, bytes: Buffer, position: number): Promise<void> {

@@ -6,17 +6,15 @@
  * invalidation of its key stores nothing.
  */
 
-import type { Readable } from 'node:stream';
-import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
-import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream, type RawFields } from '../exchange.ts';
-import { fieldValue } from '../fields.ts';
+import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isFile, type RawFields } from '../exchange.ts';
 import { type Asked, allowsStaleOnError } from './asked.ts';
 import type { EntryHead } from './entry.ts';
-import { Filling } from './filling.ts';
 import { confirms, mergeFields, validationFields } from './freshen.ts';
+import { contentBytes, Intake, type Ticket } from './intake.ts';
 import { type Arrival, type CacheRules, judgeArrival, type Terms } from './policy.ts';
+import type { Arriving } from './serve.ts';
 import type { CacheStore, Entry } from './store.ts';
 import { selectBy } from './vary.ts';
 
@@ -35,20 +33,18 @@ export interface Plan {
 export type Outcome =
   /** For whoever asked alone. */
   | { readonly kind: 'own'; readonly answer: HttpAnswer; readonly reason: string }
-  /** On its way into the cache. */
-  | FillingOutcome
+  /** For the cache. */
+  | NewOutcome
   /** Stored before; confirmed, or the best there is if `failure` says so. */
   | { readonly kind: 'entry'; readonly entry: Entry; readonly fwdStatus?: number; readonly failure?: string };
 
-interface FillingOutcome {
-  readonly kind: 'filling';
+interface NewOutcome {
+  readonly kind: 'new';
   readonly head: EntryHead;
   /** All that came: for whom it was fetched. */
   readonly fields: RawFields;
-  readonly filling: Filling;
-  /** Of the content, where it is known. */
-  readonly bytes: number | undefined;
-  readonly trailers?: () => RawFields;
+  /** The whole, or what there is to follow. */
+  readonly content: Buffer | Arriving;
 }
 
 export interface FetcherOptions {
@@ -59,29 +55,21 @@ export interface FetcherOptions {
   readonly now: () => number;
 }
 
-interface Ticket {
-  readonly key: string;
-  isOutdated: boolean;
-}
-
 const errorStatuses = new Set([500, 502, 503, 504]);
 
 export class Fetcher {
   readonly #options: FetcherOptions;
-  readonly #tickets = new Set<Ticket>();
-  readonly #fillings = new Set<Promise<void>>();
-  #isFull = false;
+  readonly #intake: Intake;
 
   constructor(options: FetcherOptions) {
     this.#options = options;
+    this.#intake = new Intake(options);
   }
 
   /** Sends a request on. Rejects with what the exchange rejects with, if nothing stored may stand in for its answer. */
   async fetch(plan: Plan): Promise<Outcome> {
     const { entry, request } = plan;
-    const ticket = { key: plan.key, isOutdated: false };
-    this.#tickets.add(ticket);
-    let isFilling = false;
+    const ticket = this.#intake.open(plan.key);
     try {
       const requestedMs = this.#options.now();
       const fields = entry ? validationFields(request, entry.record.head.fields) : request.fields;
@@ -98,17 +86,16 @@ export class Fetcher {
         return { kind: 'entry', entry, fwdStatus: answer.status, failure: 'stale-if-error' };
       }
       const outcome = this.#take(plan, answer, requestedMs, ticket);
-      isFilling = outcome.kind === 'filling';
       if (outcome.kind === 'own' && entry && answer.status < 500) await this.#options.store.remove(entry);
       return outcome;
     } finally {
-      if (!isFilling) this.#tickets.delete(ticket);
+      this.#intake.release(ticket);
     }
   }
 
   /** Forgets everything under a key, and keeps out what is on its way there. Resolves to how many entries that were. */
   async invalidate(key: string): Promise<number> {
-    for (const ticket of this.#tickets) if (ticket.key === key) ticket.isOutdated = true;
+    this.#intake.outdate((fetched) => fetched === key);
     const entries = [...this.#options.store.variants(key)];
     for (const entry of entries) await this.#options.store.remove(entry);
     return entries.length;
@@ -116,7 +103,7 @@ export class Fetcher {
 
   /** Keeps everything that is on its way out of the store. */
   outdate(isMeant: (key: string) => boolean): void {
-    for (const ticket of this.#tickets) if (isMeant(ticket.key)) ticket.isOutdated = true;
+    this.#intake.outdate(isMeant);
   }
 
   /** Writes down what an answer without content says about an entry; one that may not be stored any more goes. */
@@ -134,7 +121,7 @@ export class Fetcher {
 
   /** Waits for what is being stored. */
   async settle(): Promise<void> {
-    await Promise.all(this.#fillings);
+    await this.#intake.settle();
   }
 
   async #try(plan: Plan, request: HttpRequest): Promise<HttpAnswer | Outcome> {
@@ -166,65 +153,21 @@ export class Fetcher {
     const arrival = arrivalOf(plan, answer, requestedMs, this.#options.now());
     const verdict = judgeArrival(arrival, plan.rules);
     if (verdict.kind === 'skip') return { kind: 'own', answer, reason: verdict.reason };
-    const { body, status, reason, fields } = answer;
-    const bytes = contentBytes(answer);
+    const { status, reason, fields } = answer;
     // A file has no need of a second one.
-    const isFile = body !== undefined && !Buffer.isBuffer(body) && !isStream(body);
-    if (!plan.mayStore || isFile) return { kind: 'own', answer, reason: 'not-stored' };
-    if ((bytes ?? 0) > this.#options.limits.maxCacheEntryBytes) return { kind: 'own', answer, reason: 'too-large' };
-    const selection = selectBy(fields, plan.request.fields);
-    const isMeasured = fieldValue(verdict.fields, 'content-length') !== undefined;
+    if (!plan.mayStore || isFile(answer.body)) return { kind: 'own', answer, reason: 'not-stored' };
+    const isTooLarge = (contentBytes(answer) ?? 0) > this.#options.limits.maxCacheEntryBytes;
+    if (isTooLarge) return { kind: 'own', answer, reason: 'too-large' };
     const head: EntryHead = {
       key: plan.key,
-      selection,
+      selection: selectBy(fields, plan.request.fields),
       status,
       reason,
       fields: verdict.fields,
       terms: verdict.terms,
       arrivedMs: arrival.arrivedMs,
     };
-    const filling = this.#fill(head, isMeasured, body, bytes, ticket);
-    const trailers = answer.trailers?.bind(answer);
-    return { kind: 'filling', head, fields, filling, bytes, ...(trailers ? { trailers } : {}) };
-  }
-
-  #fill(
-    head: EntryHead,
-    isMeasured: boolean,
-    body: Buffer | Readable | undefined,
-    bytes: number | undefined,
-    ticket: Ticket,
-  ): Filling {
-    const { store, limits } = this.#options;
-    const filling = new Filling({
-      source: body,
-      length: bytes,
-      smallBytes: limits.maxCacheSmallBytes,
-      maxBytes: limits.maxCacheEntryBytes,
-      maxAbandonedBytes: limits.maxCacheAbandonedBytes,
-      create: () => store.create(),
-      publish: async (writer, small) => {
-        if (ticket.isOutdated) return writer.discard();
-        const length = ['Content-Length', String(writer.written + (small?.length ?? 0))];
-        const whole = isMeasured || head.status === 204 ? head : { ...head, fields: [...head.fields, ...length] };
-        await store.publish(writer, whole, small, () => !ticket.isOutdated);
-        this.#isFull = false;
-      },
-      onUnstored: (error) => this.#reportUnstored(error),
-    });
-    const settled = filling.settled.finally(() => {
-      this.#tickets.delete(ticket);
-      this.#fillings.delete(settled);
-    });
-    this.#fillings.add(settled);
-    return filling;
-  }
-
-  /** Once, until something could be stored again. */
-  #reportUnstored(error: unknown): undefined {
-    const reason = error instanceof HoplineError ? error.code : systemCode(error);
-    if (!this.#isFull) this.#options.log.warn({ reason }, 'answers are passed on without being stored');
-    this.#isFull = true;
+    return { kind: 'new', head, fields, content: this.#intake.take(head, answer, ticket) };
   }
 }
 
@@ -240,11 +183,4 @@ function arrivalOf(plan: Plan, answer: HttpAnswer, requestedMs: number, arrivedM
 
 function withoutConditions({ request, entry }: Plan): HttpRequest {
   return entry ? { ...request, fields: validationFields(request, []) } : request;
-}
-
-function contentBytes({ body, fields }: HttpAnswer): number | undefined {
-  if (Buffer.isBuffer(body)) return body.length;
-  if (!body) return 0;
-  const text = fieldValue(fields, 'content-length');
-  return text !== undefined && /^\d+$/.test(text) ? Number(text) : undefined;
 }

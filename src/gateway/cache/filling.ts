@@ -13,8 +13,7 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { EntryWriter } from './entry-file.ts';
 
 export interface FillingOptions {
-  /** A stream, or what is there already. */
-  readonly source: Readable | Buffer | undefined;
+  readonly source: Readable;
   /** Bytes that Content-Length promises, if it is there. */
   readonly length: number | undefined;
   /** Up to so many bytes stay in memory. */
@@ -23,10 +22,12 @@ export interface FillingOptions {
   readonly maxBytes: number;
   /** What may be left of content that nobody waits for, to be fetched all the same. */
   readonly maxAbandonedBytes: number;
-  /** Makes the file, once content is not small any more or complete. */
+  /** Makes the file, once content is not small any more. */
   readonly create: () => Promise<EntryWriter>;
-  /** Takes the complete content: in its file, or to be written there if it is small. */
-  readonly publish: (writer: EntryWriter, small: Buffer | undefined) => Promise<void>;
+  /** Takes the complete content, in its file. */
+  readonly publish: (writer: EntryWriter) => Promise<void>;
+  /** Takes the complete content, if it is small. */
+  readonly put: (content: Buffer) => Promise<void> | void;
   readonly onUnstored: (error: unknown) => undefined;
 }
 
@@ -96,7 +97,7 @@ export class Filling {
   async #run(): Promise<void> {
     const { length } = this.#options;
     try {
-      for await (const chunk of this.#chunks()) {
+      for await (const chunk of this.#options.source) {
         await this.#take(chunk as Buffer);
         this.#wake();
       }
@@ -112,12 +113,6 @@ export class Filling {
     else await this.#writer?.discard();
     this.#isWriterDone = true;
     await this.#closeUnused();
-  }
-
-  #chunks(): AsyncIterable<unknown> | Iterable<unknown> {
-    const { source } = this.#options;
-    if (source instanceof Readable) return source;
-    return source && source.length > 0 ? [source] : [];
   }
 
   async #take(chunk: Buffer): Promise<void> {
@@ -162,17 +157,14 @@ export class Filling {
   }
 
   async #publish(): Promise<void> {
-    const { create, publish, onUnstored } = this.#options;
-    const small = this.#writer ? undefined : Buffer.concat(this.#memory);
-    const writer = this.#writer ?? (await create().catch(onUnstored));
-    if (!writer) return;
+    const { publish, put, onUnstored } = this.#options;
     try {
-      await publish(writer, small);
+      if (this.#writer) await publish(this.#writer);
+      else await put(Buffer.concat(this.#memory));
     } catch (error) {
       onUnstored(error);
-      await writer.discard();
+      await this.#writer?.discard();
     }
-    if (small) await writer.close();
   }
 
   async #next(reader: Reader): Promise<Buffer | undefined> {
@@ -224,9 +216,7 @@ export class Filling {
   }
 
   #abandon(): void {
-    const { source } = this.#options;
-    const reason = new HoplineError('INTERRUPTED', 'nobody waits for the content any more');
-    if (source instanceof Readable) source.destroy(reason);
+    this.#options.source.destroy(new HoplineError('INTERRUPTED', 'nobody waits for the content any more'));
   }
 
   async #closeUnused(): Promise<void> {

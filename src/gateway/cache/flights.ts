@@ -114,9 +114,9 @@ export class Flights {
     };
     outcome.then((known) => {
       flight.hasHead = true;
-      if (known.kind !== 'filling') return end();
-      flight.filling = known.filling;
-      void known.filling.settled.then(end);
+      if (known.kind !== 'new' || Buffer.isBuffer(known.content)) return end();
+      flight.filling = known.content.filling;
+      void flight.filling.settled.then(end);
     }, end);
     return flight;
   }
@@ -145,5 +145,6 @@ async function wait(flight: Flight, signal: Signal): Promise<Outcome> {
 /** What came for somebody who has left: only they would have taken an answer for one. */
 function release({ waiting }: Flight, outcome: Outcome): void {
   if (outcome.kind === 'own') dropBody(outcome.answer.body);
-  else if (outcome.kind === 'filling' && waiting === 0) outcome.filling.follow().destroy();
+  else if (outcome.kind === 'new' && !Buffer.isBuffer(outcome.content) && waiting === 0)
+    outcome.content.filling.follow().destroy();
 }

@@ -170,13 +170,14 @@ function isOfUse(terms: Terms, fields: RawFields): boolean {
 
 /** What is kept of an answer: end-to-end fields, without those that private or no-cache names. */
 function storedFields({ fields, arrivedMs }: Arrival, directives: Directives, rules: CacheRules): RawFields {
-  const dropped = new Set([...unstoredFields, ...namedFields(directives, 'no-cache')]);
+  const dropped = new Set(namedFields(directives, 'no-cache'));
   if (rules.shared) for (const name of namedFields(directives, 'private')) dropped.add(name);
   for (const name of (fieldValue(fields, 'connection') ?? '').split(',')) dropped.add(name.trim().toLowerCase());
   const kept: string[] = [];
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const name = fields[index] ?? '';
-    if (!dropped.has(name.toLowerCase())) kept.push(name, fields[index + 1] ?? '');
+    const lower = name.toLowerCase();
+    if (!unstoredFields.has(lower) && !dropped.has(lower)) kept.push(name, fields[index + 1] ?? '');
   }
   if (fieldValue(kept, 'date') === undefined) kept.push('Date', dateText(arrivedMs));
   return kept;

@@ -40,8 +40,8 @@ const notModifiedFields = new Set([
 
 /** Answers from content that is stored; closes it unless the body needs it. */
 export async function serveContent(serving: Serving, content: Content, bytes: number): Promise<HttpAnswer> {
+  if (content.kind === 'memory') return serveBytes(serving, content.bytes);
   const plan = planAnswer(serving, bytes);
-  if (content.kind === 'memory') return { ...plan.head, body: inMemory(plan, content.bytes) };
   const { source } = content;
   const [range] = plan.ranges;
   if (!range || range.length === 0) {
@@ -52,6 +52,11 @@ export async function serveContent(serving: Serving, content: Content, bytes: nu
   return { ...plan.head, body: source.body(range) };
 }
 
+/** Answers from content that has just come: from what there is of it, if it is not whole yet. */
+export function serveNew(serving: Serving, content: Buffer | Arriving): HttpAnswer {
+  return Buffer.isBuffer(content) ? serveBytes(serving, content) : serveFilling(serving, content);
+}
+
 /** Content that is still arriving. */
 export interface Arriving {
   readonly filling: Filling;
@@ -60,8 +65,12 @@ export interface Arriving {
   readonly trailers?: () => RawFields;
 }
 
-/** Answers from content that is still arriving. */
-export function serveFilling(serving: Serving, { filling, bytes, trailers }: Arriving): HttpAnswer {
+function serveBytes(serving: Serving, content: Buffer): HttpAnswer {
+  const plan = planAnswer(serving, content.length);
+  return { ...plan.head, body: inMemory(plan, content) };
+}
+
+function serveFilling(serving: Serving, { filling, bytes, trailers }: Arriving): HttpAnswer {
   // Several parts would each wait for the one before; the whole is an answer, too.
   const isPart = bytes !== undefined && serving.asked.range !== undefined && !serving.asked.range.includes(',');
   const plan = planAnswer(serving, isPart ? bytes : undefined);

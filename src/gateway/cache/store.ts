@@ -7,17 +7,20 @@
  * the first time it is read after a start; what does not fit is removed and was never there.
  */
 
-import { randomBytes } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
+import { unlinkSync } from 'node:fs';
 import { type FileHandle, mkdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import type { Clock } from '../../core/clock.ts';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import { availableDigests, type DigestAlgorithm } from '../../io/digest.ts';
 import { type Content, openContent, type ReadableEntry } from './content.ts';
 import type { EntryHead, EntryRecord } from './entry.ts';
-import { EntryWriter, rewriteRecord } from './entry-file.ts';
+import { EntryWriter, rewriteRecord, writeEntry } from './entry-file.ts';
 import { lockDirectory } from './lock.ts';
+import { Pace } from './pace.ts';
 import { scanEntries } from './scan.ts';
 import { selectionKey } from './vary.ts';
 
@@ -27,6 +30,7 @@ export interface StoreOptions {
   readonly maxBytes: number;
   readonly limits: Limits;
   readonly log: Logger;
+  readonly clock: Clock;
 }
 
 /** One stored answer. */
@@ -49,12 +53,14 @@ export class CacheStore {
   readonly #inMemory = new Set<Entry>();
   /** Files of removed entries that are still there. */
   readonly #toUnlink = new Set<string>();
+  readonly #pace: Pace;
   #bytes = 0;
   #memoryBytes = 0;
 
   private constructor(options: StoreOptions, lock: FileHandle) {
     this.#options = options;
     this.#lock = lock;
+    this.#pace = new Pace(options.clock, options.limits);
   }
 
   /** Makes the directory if it is not there, and reads what is in it. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
@@ -96,27 +102,39 @@ export class CacheStore {
 
   /** The file for an answer that is arriving. */
   async create(): Promise<EntryWriter> {
-    return EntryWriter.create(this.#pathOf(`${randomBytes(16).toString('hex')}.entry`), this.#algorithm);
+    return EntryWriter.create(this.#pathOf(randomName()), this.#algorithm);
   }
 
   /**
    * Takes what a writer has written, in place of what was there for the same request, unless it is not `isWanted` any more.
-   * A small `content` is still to be written, whole.
+   * A small `content` is kept in memory, too.
    */
-  async publish(
-    writer: EntryWriter,
-    head: EntryHead,
-    content: Buffer | undefined,
-    isWanted: () => boolean,
-  ): Promise<void> {
+  async publish(writer: EntryWriter, head: EntryHead, isWanted: () => boolean, content?: Buffer): Promise<void> {
     const { name } = writer;
-    const written = await writer.publish(head, content);
-    const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+    const written = await writer.publish(head);
     if (!isWanted() || this.#hasNewer(head)) return this.#unlink(name);
-    const added = this.#add(entry);
+    const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+    const gone = this.#add(entry);
     if (content) this.#remember(entry, content);
-    await added;
-    await this.#makeRoom();
+    for (const other of gone) await this.#unlink(other.name);
+  }
+
+  /** Whether small answers are best `put`, and not left to other threads. */
+  get isQuick(): boolean {
+    return this.#pace.isQuick;
+  }
+
+  /** Takes a small content, which is on disk and in memory when this returns. Throws what the system says. */
+  put(head: EntryHead, content: Buffer): void {
+    if (this.#hasNewer(head)) return;
+    this.#pace.time(() => {
+      const name = randomName();
+      const written = writeEntry(this.#pathOf(name), head, content, this.#algorithm);
+      const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+      const gone = this.#add(entry);
+      this.#remember(entry, content);
+      for (const other of gone) this.#unlinkSoon(other);
+    });
   }
 
   /** Writes down what is now known of an entry. */
@@ -136,14 +154,7 @@ export class CacheStore {
   /** Resolves when it is gone from the disk, too. Whoever reads it reads on. */
   async remove(entry: Entry): Promise<void> {
     if (!entry.isStored) return;
-    entry.isStored = false;
-    this.#entries.delete(entry);
-    this.#bytes -= entry.bytes;
-    this.#forget(entry);
-    const { key } = entry.record.head;
-    const left = this.variants(key).filter((other) => other !== entry);
-    if (left.length > 0) this.#byKey.set(key, left);
-    else this.#byKey.delete(key);
+    this.#takeOut(entry);
     await this.#unlink(entry.name);
   }
 
@@ -152,7 +163,7 @@ export class CacheStore {
     if (entry.content) return { kind: 'memory', bytes: entry.content };
     const content = await openContent(this.#pathOf(entry.name), entry, {
       algorithms: this.#algorithms,
-      isSmall: entry.record.contentBytes <= this.#options.limits.maxCacheSmallBytes,
+      isSmall: this.#isSmall(entry.record),
       onDamage: () => void this.#drop(entry),
     });
     if (!content) await this.#drop(entry);
@@ -170,6 +181,10 @@ export class CacheStore {
     const [best] = this.#algorithms;
     if (!best) throw new HoplineError('INTERNAL', 'no digest algorithm at all');
     return best;
+  }
+
+  #isSmall({ contentBytes }: EntryRecord): boolean {
+    return contentBytes <= this.#options.limits.maxCacheSmallBytes;
   }
 
   #pathOf(name: string): string {
@@ -201,7 +216,18 @@ export class CacheStore {
     }
   }
 
-  async #add(entry: Entry): Promise<void> {
+  /** Removing a small file takes a few µs, and a large one as long as it takes. */
+  #unlinkSoon({ name, record }: Entry): void {
+    if (!this.#isSmall(record)) return void this.#unlink(name);
+    try {
+      unlinkSync(this.#pathOf(name));
+    } catch {
+      void this.#unlink(name);
+    }
+  }
+
+  /** Returns those that are no longer stored for it: replaced, or used longest ago when room is needed. Their files are there still. */
+  #add(entry: Entry): readonly Entry[] {
     const { head } = entry.record;
     const same = selectionKey(head.selection);
     const others = this.variants(head.key);
@@ -210,7 +236,26 @@ export class CacheStore {
     this.#byKey.set(head.key, [...others, entry]);
     this.#entries.add(entry);
     this.#bytes += entry.bytes;
-    for (const other of new Set([...replaced, ...surplus])) await this.remove(other);
+    const gone = [...new Set([...replaced, ...surplus])];
+    for (const other of gone) this.#takeOut(other);
+    for (const oldest of this.#entries) {
+      const isFull = this.#bytes > this.#options.maxBytes || this.#entries.size > this.#options.limits.maxCacheEntries;
+      if (!isFull) break;
+      this.#takeOut(oldest);
+      gone.push(oldest);
+    }
+    return gone;
+  }
+
+  #takeOut(entry: Entry): void {
+    entry.isStored = false;
+    this.#entries.delete(entry);
+    this.#bytes -= entry.bytes;
+    this.#forget(entry);
+    const { key } = entry.record.head;
+    const left = this.variants(key).filter((other) => other !== entry);
+    if (left.length > 0) this.#byKey.set(key, left);
+    else this.#byKey.delete(key);
   }
 
   #remember(entry: Entry, content: Buffer): void {
@@ -230,17 +275,14 @@ export class CacheStore {
     entry.content = undefined;
   }
 
-  async #makeRoom(): Promise<void> {
-    for (const oldest of this.#entries) {
-      const isFull = this.#bytes > this.#options.maxBytes || this.#entries.size > this.#options.limits.maxCacheEntries;
-      if (!isFull) return;
-      await this.remove(oldest);
-    }
-  }
-
   async #scan(): Promise<void> {
     const found = await scanEntries(this.#options.directory, this.#algorithms);
-    for (const entry of found) await this.#add({ ...entry, isStored: true, content: undefined });
-    await this.#makeRoom();
+    for (const entry of found) {
+      for (const other of this.#add({ ...entry, isStored: true, content: undefined })) await this.#unlink(other.name);
+    }
   }
+}
+
+function randomName(): string {
+  return `${randomUUID().replaceAll('-', '')}.entry`;
 }

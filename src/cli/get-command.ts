@@ -6,7 +6,6 @@ import {
   download,
   HoplineError,
   type Limits,
-  type PoolMembers,
   parseRoute,
   parseVia,
   type RoutePlan,
@@ -17,12 +16,12 @@ import { getFiles } from './get-files.ts';
 import { createReport } from './get-report.ts';
 import { getTree } from './get-tree.ts';
 import { startInterruption } from './interruption.ts';
+import { type PoolFlags, readOwnPools } from './own-pools.ts';
 import { ExitWith, reportFailure } from './report.ts';
 import { askRouteFile, readRouteText } from './route-text.ts';
 
-interface GetFlags {
+interface GetFlags extends PoolFlags {
   readonly via?: readonly string[];
-  readonly pool?: readonly PoolMembers[];
   readonly output?: string;
   readonly force?: boolean;
   readonly parallel?: number;
@@ -59,6 +58,10 @@ export function addGetCommand(program: Command): void {
       '--pool <NAME=MEMBERS>',
       'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
       poolFlag,
+    )
+    .option(
+      '--config <FILE>',
+      'a configuration file whose pools the first hop may name too; its other keys do not count',
     )
     .option('-o, --output <PATH>', 'where to write: a file, a directory to put it into, or - for stdout')
     .option('-f, --force', 'replace an existing file')
@@ -111,6 +114,7 @@ function talkStream({ output }: GetFlags): NodeJS.WritableStream {
 
 async function runGet(argument: string | undefined, more: readonly string[], flags: GetFlags): Promise<void> {
   const { routes, files } = await readRoute(argument, more, flags);
+  const pools = await readOwnPools(flags);
   const [file = ''] = files;
   const route = { file, routes };
   if (flags.classic && (routes.length > 1 || routes.some((places) => places.some(({ length }) => length > 1)))) {
@@ -125,7 +129,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const { retry, deadline, limitRate, minRate, force, classic, parallel, resume, onChange } = flags;
   const startedMs = performance.now();
   const rates = { limitRate, minRate };
-  const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools: flags.pool, ...rates };
+  const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools, ...rates };
   try {
     if (!report) return await getFiles(routes, files, flags, transfer);
     const output = flags.output === '-' ? process.stdout : flags.output;

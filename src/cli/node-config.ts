@@ -17,6 +17,7 @@ import {
   readConfig,
   systemCode,
 } from '../index.ts';
+import { mergePools } from './own-pools.ts';
 import { isWorker } from './workers.ts';
 
 export interface NodeFlags {
@@ -61,7 +62,7 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
       listen: flags.listen,
       root: flags.root,
       next: flags.next,
-      pools: poolsOf(flags, file.node.pools),
+      pools: mergePools(file.node.pools, flags.pool),
       digestCache: flags.digestCache,
       limitRate: flags.limitRate,
       limitRateTotal: flags.limitRateTotal,
@@ -79,10 +80,6 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
   };
   const log = { ...file.log, ...given({ level: flags.logLevel, format: flags.json ? ('json' as const) : undefined }) };
   return { node, ...(file.gateway ? { gateway: file.gateway } : {}), log };
-}
-
-function poolsOf({ pool = [] }: NodeFlags, file: NodeRules['pools'] = []): NodeRules['pools'] {
-  return [...file.filter(({ name }) => pool.every((flag) => flag.name !== name)), ...pool];
 }
 
 function uploadsOf({ writable, force, maxUpload }: NodeFlags, file: NodeRules['uploads']): NodeRules['uploads'] {

@@ -2,25 +2,16 @@
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import {
-  defaultLimits,
-  HoplineError,
-  type Limits,
-  type PoolMembers,
-  parseRoute,
-  parseVia,
-  type RoutePlan,
-  upload,
-} from '../index.ts';
+import { defaultLimits, HoplineError, type Limits, parseRoute, parseVia, type RoutePlan, upload } from '../index.ts';
 import { listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { startInterruption } from './interruption.ts';
+import { type PoolFlags, readOwnPools } from './own-pools.ts';
 import { createPutReport } from './put-report.ts';
 import { ExitWith, reportFailure } from './report.ts';
 import { readRouteText } from './route-text.ts';
 
-interface PutFlags {
+interface PutFlags extends PoolFlags {
   readonly via?: readonly string[];
-  readonly pool?: readonly PoolMembers[];
   readonly as?: string;
   readonly force?: boolean;
   readonly retry?: number;
@@ -51,6 +42,10 @@ export function addPutCommand(program: Command): void {
       '--pool <NAME=MEMBERS>',
       'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
       poolFlag,
+    )
+    .option(
+      '--config <FILE>',
+      'a configuration file whose pools the first hop may name too; its other keys do not count',
     )
     .option('--as <NAME>', 'the name at the origin (default: that of the route file; with --via, that of FILE)')
     .option('-f, --force', 'replace an existing file, if the node of the origin has --force too')
@@ -83,6 +78,7 @@ async function reportPut(file: string, routeFile: string | undefined, flags: Put
 
 async function runPut(source: string, routeFile: string | undefined, flags: PutFlags): Promise<void> {
   const route = await readRoute(source, routeFile, flags);
+  const pools = await readOwnPools(flags);
   const report = createPutReport(source, route, flags);
   const { signal, end } = startInterruption();
   const limits: Partial<Limits> = {
@@ -92,7 +88,7 @@ async function runPut(source: string, routeFile: string | undefined, flags: PutF
   const { force, retry, deadline, limitRate } = flags;
   try {
     const onEvent = report.event;
-    const transfer = { pools: flags.pool, retry, deadlineMs: deadline, limitRate, signal, limits };
+    const transfer = { pools, retry, deadlineMs: deadline, limitRate, signal, limits };
     report.done(await upload({ source, route, force, ...transfer, onEvent }));
   } finally {
     report.stop();

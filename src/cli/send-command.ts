@@ -12,22 +12,21 @@ import {
   type Limits,
   type MessagePacket,
   openSender,
-  type PoolMembers,
   parseHop,
   parseMessage,
   type SenderOptions,
   systemCode,
 } from '../index.ts';
 import { addressFlag, countFlag, poolFlag, secondsFlag } from './flags.ts';
+import { type PoolFlags, readOwnPools } from './own-pools.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
 import { sendMany, tellMany } from './send-many.ts';
 import { formatRows } from './show.ts';
 
-interface SendFlags {
+interface SendFlags extends PoolFlags {
   readonly to?: Address;
   readonly via?: string;
-  readonly pool?: readonly PoolMembers[];
   readonly id?: string;
   readonly count?: number;
   readonly concurrency: number;
@@ -51,6 +50,10 @@ export function addSendCommand(program: Command): void {
       'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
       poolFlag,
     )
+    .option(
+      '--config <FILE>',
+      'a configuration file whose pools the first hop may name too; its other keys do not count',
+    )
     .option('--id <ID>', 'send as this client')
     .option('--count <N>', 'send it so many times, and print a summary', countFlag)
     .option('--concurrency <N>', 'connections at once, for --count', countFlag, 1)
@@ -73,7 +76,7 @@ export function addSendCommand(program: Command): void {
 
 async function runSend(file: string | undefined, flags: SendFlags): Promise<void> {
   const stop = new AbortController();
-  const options = senderOptions(flags, stop.signal);
+  const options = { ...senderOptions(flags, stop.signal), pools: await readOwnPools(flags) };
   const message = file === undefined ? await askMessage(flags.id) : parseMessage(await readPacket(file), flags.id);
   const interrupt = () => {
     process.once('SIGINT', () => process.exit(130));
@@ -134,12 +137,12 @@ async function wantsAnother(error: unknown): Promise<boolean> {
   }
 }
 
-function senderOptions({ to, via, pool, connectTimeout }: SendFlags, signal: AbortSignal): SenderOptions {
+function senderOptions({ to, via, connectTimeout }: SendFlags, signal: AbortSignal): SenderOptions {
   if ((to === undefined) === (via === undefined)) {
     throw new HoplineError('USAGE_INVALID', 'send needs --to or --via, and not both');
   }
   const limits: Partial<Limits> = connectTimeout === undefined ? {} : { connectMs: connectTimeout };
-  return { to, via: via?.split(',').map(parseViaHop), pools: pool, signal, limits };
+  return { to, via: via?.split(',').map(parseViaHop), signal, limits };
 }
 
 function parseViaHop(text: string, index: number): Hop {

@@ -75,6 +75,24 @@ test('pools are named with --pool, at a node and for the first hop, and the memb
   assert.match(unknown.stderr, /^hopline: this machine knows no pool @entry\n {2}hint: name its members with --pool /);
 });
 
+test('the first hop may be a pool of the configuration file, and --pool takes its place', async (t) => {
+  const { out, content, origin, gone } = await start(t);
+  const options = { cwd: out.path };
+  await writeFile(path.join(out.path, 'pools.yaml'), `pools:\n  eu: { members: ["${origin}"] }\n`);
+  const get = ['get', '--via', '@eu', 'data.bin', '-f', '--config'];
+  const found = await runProgram(t, [...get, 'pools.yaml'], options);
+  assert.equal(found.code, 0, found.stderr);
+  assert.deepEqual(await readFile(path.join(out.path, 'data.bin')), content);
+  const replaced = await runProgram(t, [...get, 'pools.yaml', '--pool', `eu=${gone}`], options);
+  assert.equal(replaced.code, 4, replaced.stderr);
+  await writeFile(path.join(out.path, 'wrong.yaml'), 'pools:\n  eu: 7\n');
+  for (const args of [get, ['put', 'data.bin', '--via', '@eu', '--config'], ['send', '--via', '@eu', '--config']]) {
+    const wrong = await runProgram(t, [...args, 'wrong.yaml'], options);
+    assert.equal(wrong.code, 13, wrong.stderr);
+    assert.match(wrong.stderr, /wrong\.yaml:2:7: pools\.eu: /);
+  }
+});
+
 test('a pool on the command line that is none is a usage error', async (t) => {
   for (const [flag, expected] of [
     ['127.0.0.1:1', /Expected NAME=HOST:PORT,HOST:PORT/],

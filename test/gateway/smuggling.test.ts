@@ -103,7 +103,6 @@ const refused: readonly (readonly [name: string, bytes: string, status?: number]
   ['a version in lower case', `GET / http/1.1\r\n${host}\r\n`],
   ['a method in lower case', `get / HTTP/1.1\r\n${host}\r\n`, 501],
   ['a method that nobody knows', `SMUGGLE / HTTP/1.1\r\n${host}\r\n`, 501],
-  ['a method that is registered nowhere', `PURGE / HTTP/1.1\r\n${host}\r\n`, 501],
   ['a method of another protocol', `DESCRIBE / RTSP/1.0\r\n${host}\r\n`, 501],
   ['an upgrade with content', post('Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 3\r\n', 'abc'), 501],
 ];

@@ -89,6 +89,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const connection = connections.of(request.socket);
     if (connection.isEnding) return;
     const signal = connection.add(request, response);
+    if (connection.isBehindOthers(response) && !(await connection.takeTurn(request, response))) return;
     const refused = () => connection.end();
     const startedMs = performance.now();
     if (isClosing) response.shouldKeepAlive = false;

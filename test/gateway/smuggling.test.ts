@@ -243,6 +243,33 @@ test('what is behind a refused request on a kept connection is not read any more
   assert.doesNotMatch(backend.received(), /smuggled/);
 });
 
+for (const [name, first, second, connections] of [
+  ['safe ones beside each other', 'GET', 'GET', 2],
+  ['one that may change something before all behind it', 'DELETE', 'GET', 1],
+  ['one that may change something behind all before it', 'GET', 'DELETE', 1],
+] as const) {
+  test(`RFC 9112, 9.3.2: pipelined requests, ${name}`, async (t) => {
+    const { backend, gateway } = await startBeforeRaw(t);
+    const line = (method: string, path: string) => `${method} ${path} HTTP/1.1\r\n${host}`;
+    const text = await sendBytes(
+      gateway.port,
+      `${line(first, '/first')}\r\n${line(second, '/second')}Connection: close\r\n\r\n`,
+    );
+    assert.deepEqual(statusesIn(text), [200, 200]);
+    // What waits for an answer finds its connection free.
+    assert.equal(backend.connections(), connections);
+    assert.match(backend.received(), /\/first.*\/second/s);
+  });
+}
+
+test('a request that waits behind a refused one is not acted upon', async (t) => {
+  const { backend, gateway } = await startBeforeRaw(t);
+  const refusedOne = post('Content-Length: 3\r\nExpect: x\r\n', 'abc');
+  const bytes = `DELETE /first HTTP/1.1\r\n${host}\r\n${refusedOne}DELETE /third HTTP/1.1\r\n${host}\r\n`;
+  assert.deepEqual(statusesIn(await sendBytes(gateway.port, bytes)), [200, 417]);
+  assert.doesNotMatch(backend.received(), /third/);
+});
+
 test('chunk extensions end at the gateway, and chunks are framed anew', async (t) => {
   const { backend, gateway } = await startBeforeRaw(t);
   const bytes = post(`${chunked}Connection: close\r\n`, '003;name="v;al";x\r\nabc\r\n0;last\r\n\r\n');

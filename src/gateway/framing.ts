@@ -15,11 +15,12 @@ interface Framed {
   readonly fields: RawFields;
 }
 
-/** Whether an answer leaves no doubt about where it ends; the parser has seen to its lengths. */
-export function isFramed(fields: RawFields): boolean {
+/** Whether an answer leaves no doubt about where it ends; the parser has seen to its lengths, but takes HTTP/2.0 for a version it knows. */
+export function isFramed(version: string, fields: RawFields): boolean {
+  if (version !== '1.1' && version !== '1.0') return false;
   const coding = fieldValue(fields, 'transfer-encoding');
   if (coding === undefined) return countFields(fields, 'content-length') <= 1;
-  return coding.toLowerCase() === 'chunked' && countFields(fields, 'content-length') === 0;
+  return version !== '1.0' && coding.toLowerCase() === 'chunked' && countFields(fields, 'content-length') === 0;
 }
 
 /** Undefined if all is well. */

@@ -125,7 +125,7 @@ export class Backend {
     sent.on('response', (response) => {
       // From here on, whoever has the content ends it.
       settled();
-      if (!isFramed(response.rawHeaders)) {
+      if (!isFramed(response.httpVersion, response.rawHeaders)) {
         sent.destroy();
         return fail(
           new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent an answer whose end is in doubt`),

@@ -49,20 +49,32 @@ export function isRangeCurrent(fields: RawFields, current: Validators, date: num
   return asked === wholeSeconds(lastModified) && wholeSeconds(date) - asked >= 1000;
 }
 
-/** Milliseconds since 1970 of a date in one of the three forms of HTTP (RFC 9110, 5.6.7); undefined for anything else. */
-export function parseDate(text: string): number | undefined {
+/**
+ * Milliseconds since 1970 of a date in one of the three forms of HTTP (RFC 9110, 5.6.7), in any case of letters (RFC 9111, 4.2);
+ * undefined for anything else. `now` is for years of two digits.
+ */
+export function parseDate(text: string, now = Date.now()): number | undefined {
   if (!dateForms.some((form) => form.test(text))) return undefined;
   // Only the form of asctime does not say that it is in GMT.
-  const time = Date.parse(/GMT$/.test(text) ? text : `${text} GMT`);
+  const time = Date.parse(withFullYear(/GMT$/i.test(text) ? text : `${text} GMT`, now));
   return Number.isNaN(time) ? undefined : time;
 }
 
 const month = '(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)';
 const dateForms = [
-  new RegExp(`^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d ${month} \\d{4} \\d\\d:\\d\\d:\\d\\d GMT$`),
-  new RegExp(`^(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \\d\\d-${month}-\\d\\d \\d\\d:\\d\\d:\\d\\d GMT$`),
-  new RegExp(`^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${month} [\\d ]\\d \\d\\d:\\d\\d:\\d\\d \\d{4}$`),
+  new RegExp(`^(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \\d\\d ${month} \\d{4} \\d\\d:\\d\\d:\\d\\d GMT$`, 'i'),
+  new RegExp(`^(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day, \\d\\d-${month}-\\d\\d \\d\\d:\\d\\d:\\d\\d GMT$`, 'i'),
+  new RegExp(`^(Mon|Tue|Wed|Thu|Fri|Sat|Sun) ${month} [\\d ]\\d \\d\\d:\\d\\d:\\d\\d \\d{4}$`, 'i'),
 ];
+
+/** A year of two digits is the one that is at most 50 years from now, or else the last that ended so. */
+function withFullYear(text: string, now: number): string {
+  return text.replace(/(-[a-z]{3}-)(\d\d) /i, (_, before: string, digits: string) => {
+    const current = new Date(now).getUTCFullYear();
+    const year = current - (current % 100) + Number(digits);
+    return `${before}${year > current + 50 ? year - 100 : year} `;
+  });
+}
 
 function dateOf(fields: RawFields, name: string): number | undefined {
   const value = fieldValue(fields, name);

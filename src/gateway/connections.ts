@@ -35,6 +35,7 @@ export class Connection {
   readonly #due = new Map<ServerResponse, IncomingMessage>();
   #whenIdle: (() => void) | undefined;
   #isEnding = false;
+  #isRefused = false;
 
   constructor(socket: Duplex, lingerMs: number) {
     this.#socket = socket;
@@ -66,8 +67,27 @@ export class Connection {
     return gone;
   }
 
-  /** Takes nothing for a request from now on. */
+  /** Whether answers to requests before the one of `response` are due, which may have to come first. */
+  isBehindOthers(response: ServerResponse): boolean {
+    return this.#due.size > 1 && this.#due.keys().next().value !== response;
+  }
+
+  /**
+   * Settles when a request may be acted upon: what may change something has its turn alone (RFC 9112, 9.3.2). False if
+   * nothing is to be done, because one before it was refused or its client has left.
+   */
+  async takeTurn(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
+    for (const [earlier, other] of [...this.#due]) {
+      if (earlier === response) break;
+      if (!earlier.closed && !(isSafe(other) && isSafe(request)))
+        await new Promise((resolve) => earlier.once('close', resolve));
+    }
+    return !this.#isRefused && !response.destroyed;
+  }
+
+  /** Takes nothing for a request from now on, because one was refused. */
   end(): void {
+    this.#isRefused = true;
     this.#isEnding = true;
   }
 
@@ -90,6 +110,10 @@ export class Connection {
     }
     return isClean && this.#socket.writable;
   }
+}
+
+function isSafe({ method = '' }: IncomingMessage): boolean {
+  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'TRACE';
 }
 
 /** Lets whoever answers know that nobody takes the answer. */

@@ -38,6 +38,8 @@ export const hopByHop: readonly string[] = [
 ];
 
 const connectionNames = new FieldNames(hopByHop);
+/** What says how content is to be read, and goes on only under its own name. */
+const contentNames = new FieldNames(['content-length', 'content-type']);
 
 /** What Connection may name and still goes on: a peer must not have others lose what a message is made of. */
 const endToEndAlways: ReadonlySet<string> = new Set([
@@ -92,7 +94,8 @@ export function endToEndFields(fields: RawFields, without = connectionNames): st
   const kept: string[] = [];
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
-    if (without.has(name) || named?.includes(name.toLowerCase())) continue;
+    const read = asRead(name);
+    if (without.has(read) || named?.includes(name.toLowerCase()) || (read !== name && contentNames.has(read))) continue;
     kept.push(name, fields[index + 1] as string);
   }
   return kept;
@@ -105,6 +108,11 @@ function namedByConnection(fields: RawFields): readonly string[] | undefined {
   return listMembers(value).filter((name) => !endToEndAlways.has(name));
 }
 
+/** Many an application is told fields by names in which a hyphen and an underscore are the same: one must not pass for the other. */
+function asRead(name: string): string {
+  return name.includes('_') ? name.replaceAll('_', '-') : name;
+}
+
 /** Fields that mean something to whoever routes, frames, reads or trusts a message, and must not come behind it (RFC 9110, 6.5.1). */
 const neverBehind =
   /^(accept.*|age|authorization|cache-control|content-(encoding|length|range|type)|cookie|date|expect|expires|forwarded|host|if-.*|location|max-forwards|range|retry-after|set-cookie|trailer|vary|via|warning|www-authenticate|x-forwarded-.*|x-real-ip|traceparent|tracestate)$/;
@@ -114,7 +122,7 @@ export function trailerFields(fields: RawFields): RawFields {
   if (fields.length === 0) return fields;
   const behind = endToEndFields(fields);
   return behind.flatMap((name, index) =>
-    index % 2 === 0 && !neverBehind.test(name.toLowerCase()) ? [name, behind[index + 1] as string] : [],
+    index % 2 === 0 && !neverBehind.test(asRead(name.toLowerCase())) ? [name, behind[index + 1] as string] : [],
   );
 }
 

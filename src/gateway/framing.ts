@@ -15,11 +15,12 @@ interface Framed {
   readonly fields: RawFields;
 }
 
-/** Whether an answer leaves no doubt about where it ends; the parser has seen to its lengths. */
-export function isFramed(fields: RawFields): boolean {
+/** Whether an answer leaves no doubt about where it ends; the parser has seen to its lengths, but takes HTTP/2.0 for a version it knows. */
+export function isFramed(version: string, fields: RawFields): boolean {
+  if (version !== '1.1' && version !== '1.0') return false;
   const coding = fieldValue(fields, 'transfer-encoding');
   if (coding === undefined) return countFields(fields, 'content-length') <= 1;
-  return coding.toLowerCase() === 'chunked' && countFields(fields, 'content-length') === 0;
+  return version !== '1.0' && coding.toLowerCase() === 'chunked' && countFields(fields, 'content-length') === 0;
 }
 
 /** Undefined if all is well. */
@@ -27,12 +28,17 @@ export function checkFraming({ isOldest, fields }: Framed, maxFields: number): R
   if (fields.length / 2 > maxFields) {
     return { kind: 'refused', status: 431, why: `there are more than ${maxFields} fields` };
   }
+  // Whether content comes at all hangs on it (RFC 9110, 10.1.1); HTTP/1.0 does not know it.
+  const expectation = isOldest ? undefined : fieldValue(fields, 'expect');
+  if (expectation !== undefined && expectation.toLowerCase() !== '100-continue') {
+    return { kind: 'refused', status: 417, why: 'the one expectation that is met is 100-continue' };
+  }
   const lengths = countFields(fields, 'content-length');
   const coding = fieldValue(fields, 'transfer-encoding');
   if (coding !== undefined)
     return lengths > 0 ? refused('there are both Content-Length and Transfer-Encoding') : checkCoding(coding, isOldest);
   if (lengths > 1) return refused('there is more than one Content-Length');
-  if (lengths === 1 && !/^\d{1,15}$/.test(fieldValue(fields, 'content-length') ?? '')) {
+  if (lengths === 1 && !/^(0|[1-9]\d{0,14})$/.test(fieldValue(fields, 'content-length') ?? '')) {
     return refused('Content-Length is not a number of bytes');
   }
   return undefined;

@@ -5,7 +5,7 @@
  * Invariant: never throws; what goes wrong becomes an answer, with the failure beside it for the log.
  */
 
-import type http from 'node:http';
+import http from 'node:http';
 import type { BlockList } from 'node:net';
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
@@ -101,13 +101,8 @@ export function handleRequest(request: http.IncomingMessage, asking: Asking, con
   return exchange(request, { site, target, peer, asking, context });
 }
 
-/** Those of the IANA registry that Node's parser knows; it knows some of other protocols, too. */
-const methods: ReadonlySet<string> = new Set(
-  (
-    'ACL BIND CHECKOUT CONNECT COPY DELETE GET HEAD LINK LOCK MERGE MKACTIVITY MKCALENDAR MKCOL MOVE OPTIONS PATCH ' +
-    'POST PROPFIND PROPPATCH PUT QUERY REBIND REPORT SEARCH TRACE UNBIND UNLINK UNLOCK'
-  ).split(' '),
-);
+/** The parser knows methods of other protocols as well, and takes RTSP/1.0 for a version of HTTP. */
+const methods: ReadonlySet<string> = new Set(http.METHODS);
 
 interface Found {
   readonly site: Site;

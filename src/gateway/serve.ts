@@ -18,7 +18,7 @@ import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
 import { formatHop } from '../wire/address.ts';
-import { sendAnswer, textAnswer } from './answer.ts';
+import { sendAnswer } from './answer.ts';
 import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
 import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
@@ -89,6 +89,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const connection = connections.of(request.socket);
     if (connection.isEnding) return;
     const signal = connection.add(request, response);
+    if (connection.isBehindOthers(response) && !(await connection.takeTurn(request, response))) return;
     const refused = () => connection.end();
     const startedMs = performance.now();
     if (isClosing) response.shouldKeepAlive = false;
@@ -136,14 +137,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
 
   server.on('request', (request, response) => underWay.add(answer(request, response, false)));
   server.on('checkContinue', (request, response) => underWay.add(answer(request, response, true)));
-  server.on('checkExpectation', (request, response) => {
-    const connection = connections.of(request.socket);
-    if (connection.isEnding) return;
-    connection.add(request, response);
-    connection.end();
-    const refusal = textAnswer(417, 'the one expectation that is met is 100-continue', ['Connection', 'close']);
-    underWay.add(sendAnswer(response, refusal, 'GET', { bytes: 0 }).catch(() => {}));
-  });
+  server.on('checkExpectation', (request, response) => underWay.add(answer(request, response, false)));
   server.on('upgrade', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
   server.on('connect', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
   server.on('clientError', (error, socket) => underWay.add(refuseBytes(error, socket, connections.of(socket))));

@@ -47,14 +47,23 @@ export function readTarget(line: RequestLine, fields: RawFields, scheme: 'http' 
   if (url.startsWith('/') || (url === '*' && method === 'OPTIONS')) {
     return finish({ isForward: false, scheme, authority: hostField ?? '', target: url });
   }
-  return readAbsolute(url, method, hostField);
+  return readAbsolute(url, method, hostField, scheme);
 }
 
-function readAbsolute(url: string, method: string, hostField: string | undefined): Target | Refused {
+function readAbsolute(
+  url: string,
+  method: string,
+  hostField: string | undefined,
+  over: 'http' | 'https',
+): Target | Refused {
   const absolute = /^(https?):\/\/([^/?]*)(.*)$/i.exec(url);
   if (!absolute) return refused('the target is neither a path nor an http URL');
   const [, named = '', authority = '', rest = ''] = absolute;
   const scheme = named.toLowerCase() === 'https' ? 'https' : 'http';
+  // A server and a cache take the scheme for how safe the connection is (RFC 9110, 7.4).
+  if (scheme === 'https' && over === 'http') {
+    return { kind: 'refused', status: 421, why: 'a request for https needs TLS up to this gateway' };
+  }
   // OPTIONS for a host as a whole has no path in this form (RFC 9112, 3.2.4).
   const path = rest === '' && method === 'OPTIONS' ? '*' : rest.startsWith('/') ? rest : `/${rest}`;
   const target = finish({ isForward: true, scheme, authority, target: path });

@@ -98,3 +98,24 @@ test('RFC 9110, 5.6.7: the three forms of a date, and no other', () => {
     assert.equal(parseDate(text), undefined);
   }
 });
+
+test('RFC 9111, 4.2: a date counts in any case of letters, and in no zone but GMT', () => {
+  const expected = Date.UTC(1994, 10, 6, 8, 49, 37);
+  for (const text of [
+    'SUN, 06 Nov 1994 08:49:37 GMT',
+    'Sun, 06 nOV 1994 08:49:37 GMT',
+    'Sun, 06 Nov 1994 08:49:37 gMT',
+  ]) {
+    assert.equal(parseDate(text), expected, text);
+  }
+  for (const text of ['Sun, 06 Nov 1994 08:49:37 UTC', 'Sun, 06 Nov 1994 08:49:37 AEST']) {
+    assert.equal(parseDate(text), undefined, text);
+  }
+});
+
+test('RFC 9110, 5.6.7: a year of two digits is at most 50 years from now', () => {
+  const now = Date.UTC(2026, 5, 1);
+  const yearOf = (digits: string) =>
+    new Date(parseDate(`Sunday, 06-Nov-${digits} 08:49:37 GMT`, now) ?? 0).getUTCFullYear();
+  assert.deepEqual(['26', '50', '76', '77', '94', '00'].map(yearOf), [2026, 2050, 2076, 1977, 1994, 2000]);
+});

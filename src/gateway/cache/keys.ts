@@ -7,7 +7,7 @@
 import type { HttpAnswer, HttpRequest } from '../exchange.ts';
 import { fieldValue } from '../fields.ts';
 
-const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'REPORT', 'SEARCH']);
+const safeMethods = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PROPFIND', 'QUERY', 'REPORT', 'SEARCH']);
 
 export function keyOf({ scheme, authority, target }: HttpRequest): string {
   return `${scheme}://${authority}${target}`;

@@ -13,7 +13,7 @@ import CachePolicy from 'http-cache-semantics';
 import { parseDate } from '../conditions.ts';
 import type { RawFields } from '../exchange.ts';
 import { fieldValue } from '../fields.ts';
-import { type Directives, maxSeconds, namedFields, parseDirectives, readSeconds, secondsOf } from './directives.ts';
+import { type Directives, namedFields, parseDirectives, parseTargeted, readSeconds, secondsOf } from './directives.ts';
 
 /** How a site wants its answers treated. */
 export interface CacheRules {
@@ -87,8 +87,8 @@ export function judgeArrival(arrival: Arrival, rules: CacheRules): Verdict {
 
 /** Cache-Control, or for a shared cache the field that is for such caches alone; Expires belongs to the former. */
 function directivesFor(fields: RawFields, rules: CacheRules): Directives {
-  const targeted = rules.shared ? parseDirectives(fieldValue(fields, 'cdn-cache-control')) : undefined;
-  if (targeted && targeted.size > 0) return new Map([...targeted, ['targeted', undefined]]);
+  const targeted = rules.shared ? parseTargeted(fieldValue(fields, 'cdn-cache-control')) : undefined;
+  if (targeted) return new Map([...targeted, ['targeted', undefined]]);
   return parseDirectives(fieldValue(fields, 'cache-control'));
 }
 
@@ -136,9 +136,8 @@ function lastModified(fields: RawFields): Record<string, string> {
 function termsOf(arrival: Arrival, directives: Directives, rules: CacheRules, libraryS: number): Terms {
   const { fields, requestedMs, arrivedMs } = arrival;
   const apparentS = Math.max(0, (arrivedMs - sentMs(arrival)) / 1000);
-  const age = fieldValue(fields, 'age');
-  // An age that cannot be read, or is told twice, may be any: such an answer is never fresh.
-  const told = age === undefined ? 0 : (readSeconds(age) ?? maxSeconds);
+  // The first of several counts, and one that is no number does not (RFC 9111, 5.1).
+  const told = readSeconds(fieldValue(fields, 'age')?.split(',')[0]?.trim()) ?? 0;
   const isShared = rules.shared;
   return {
     lifetimeS: rules.overrideS ?? lifetimeOf(arrival, directives, rules, libraryS),

@@ -313,3 +313,33 @@ test('tells how many answers a host or a URL loses by a flush', async (t) => {
   assert.equal(await setup.cache.flush(), 1);
   assert.equal(setup.cache.stat().bytes, 0);
 });
+
+test('RFC 9111, 4.4: a method that nobody calls safe makes what is stored invalid, one that is safe does not', async (t) => {
+  for (const [method, reached] of [
+    ['M-SEARCH', 3],
+    ['PURGE', 3],
+    ['LINK', 3],
+    ['SEARCH', 2],
+    ['QUERY', 2],
+    ['PROPFIND', 2],
+  ] as const) {
+    const setup = await makeCache(t);
+    setup.script = () => ({ fields: fresh });
+    await setup.ask();
+    await setup.ask({ method });
+    await setup.ask();
+    assert.equal(setup.reached.length, reached, method);
+  }
+});
+
+test('RFC 9111, 3.3: a part is passed on and not stored, and neither is one that is shorter than it says', async (t) => {
+  const setup = await makeCache(t);
+  const fields = { ...fresh, ETag: '"one"', 'Content-Range': 'bytes 4-9/10' };
+  setup.script = () => ({ status: 206, fields, body: '01234' });
+  for (let times = 0; times < 2; times += 1) {
+    const part = await setup.ask({ fields: { Range: 'bytes=4-9' } });
+    assert.equal(part.status, 206);
+    assert.match(part.verdict ?? '', /fwd=uri-miss; detail=status/);
+  }
+  assert.equal(setup.cache.stat().entries, 0);
+});

@@ -134,5 +134,46 @@ test('counts the age on arrival from Age, Date and the time that the answer took
   };
   assert.equal(aged({ Age: '3' }), 3);
   assert.equal(aged({ Date: new Date(arrivedMs - 4000).toUTCString(), Age: '3' }), 4);
-  for (const Age of ['-1', 'x', '3.5', '3, 3']) assert.equal(aged({ Age }), 2 ** 31, Age);
+});
+
+test('RFC 9111, 5.1: the first of several ages counts, and one that is no number does not', () => {
+  const aged = (Age: string) => {
+    const verdict = judge({ 'Cache-Control': 'max-age=5', Age });
+    return verdict.kind === 'store' ? verdict.terms.ageS : undefined;
+  };
+  for (const [Age, seconds] of [
+    ['3, 0', 3],
+    ['0, 7200', 0],
+    ['3,3', 3],
+    ['2147483649', 2 ** 31],
+    ['-1', 0],
+    ['x', 0],
+    ['3.5', 0],
+    ['3;a=1', 0],
+    ['x, 7200', 0],
+    ['', 0],
+  ] as const) {
+    assert.equal(aged(Age), seconds, Age);
+  }
+});
+
+test('RFC 9213, 2.1: a targeted field that is no dictionary is ignored, and so is a value of another type', () => {
+  const chosen = (targeted: string) => lifetime({ 'Cache-Control': 'max-age=5', 'CDN-Cache-Control': targeted });
+  assert.equal(chosen('foobar, max-age=8'), 8);
+  assert.equal(chosen('max-age=8;a="x";b, max-age=9'), 9);
+  for (const broken of [
+    'max-age=8, &&&&&',
+    'max-age =8',
+    'max-age= 8',
+    'MAX-AGE=8',
+    'max-age=8,',
+    'a="x',
+    '',
+    'no-store;A',
+  ]) {
+    assert.equal(chosen(broken), 5, broken);
+  }
+  assert.equal(chosen('no-store=?0, max-age=8'), 8);
+  assert.equal(chosen('no-store=?1'), 'no-store');
+  assert.equal(chosen('max-age="8"'), 'no-lifetime');
 });

@@ -74,13 +74,14 @@ export class Connection {
 
   /**
    * Settles when a request may be acted upon: what may change something has its turn alone (RFC 9112, 9.3.2). False if
-   * nothing is to be done, because one before it was refused or its client has left.
+   * nothing is to be done, because an answer before it ends the connection (9.6), or its client has left.
    */
   async takeTurn(request: IncomingMessage, response: ServerResponse): Promise<boolean> {
     for (const [earlier, other] of [...this.#due]) {
       if (earlier === response) break;
-      if (!earlier.closed && !(isSafe(other) && isSafe(request)))
-        await new Promise((resolve) => earlier.once('close', resolve));
+      if (isSafe(other) && isSafe(request)) continue;
+      if (!earlier.closed) await new Promise((resolve) => earlier.once('close', resolve));
+      if (!earlier.shouldKeepAlive) return false;
     }
     return !this.#isRefused && !response.destroyed;
   }

@@ -270,6 +270,15 @@ test('a request that waits behind a refused one is not acted upon', async (t) =>
   assert.doesNotMatch(backend.received(), /third/);
 });
 
+test('RFC 9112, 9.6: a request that waits behind an answer which ends the connection is not acted upon', async (t) => {
+  const { backend, gateway } = await startBeforeRaw(t);
+  // Whether content follows such a request is not known once it has its answer without 100.
+  const asked = post('Content-Length: 3\r\nExpect: 100-continue\r\n', 'abc');
+  const bytes = `${asked}DELETE /second HTTP/1.1\r\n${host}\r\n`;
+  assert.deepEqual(statusesIn(await sendBytes(gateway.port, bytes)), [200]);
+  assert.doesNotMatch(backend.received(), /second/);
+});
+
 test('chunk extensions end at the gateway, and chunks are framed anew', async (t) => {
   const { backend, gateway } = await startBeforeRaw(t);
   const bytes = post(`${chunked}Connection: close\r\n`, '003;name="v;al";x\r\nabc\r\n0;last\r\n\r\n');

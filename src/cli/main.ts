@@ -28,7 +28,7 @@ async function run(argv: readonly string[]): Promise<number> {
   const program = new Command('hopline')
     .description('Moves files through a chain of machines that cannot all see each other.')
     .version(softwareVersion)
-    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100) })
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100), minWidthToWrap: 20 })
     .showHelpAfterError('  hint: see --help')
     .exitOverride();
   addGetCommand(program);

@@ -9,7 +9,7 @@ import type { HealthRule } from '../pool/health.ts';
 import type { Query } from '../pool/resolved.ts';
 import { type Address, formatHop, parseAddress } from '../wire/address.ts';
 import { formatDuration } from '../wire/quantity.ts';
-import { about, duration, longDuration, mapping, text, whole } from './values.ts';
+import { about, duration, longDuration, mapping, required, text, whole } from './values.ts';
 
 export const query = text(parseQuery, {
   expected: 'HOST:PORT to look up, or the name of a service',
@@ -30,6 +30,25 @@ export const health = mapping(
   },
   '{interval: 1s}',
 );
+
+/** Whoever stands in for others, as its address alone or with its place among them. */
+export function memberOf<S extends v.GenericSchema<string, unknown>>(
+  address: S,
+  meaning: string,
+  kind: string,
+  example: string,
+) {
+  const written = `{address: ${example}, weight: 2}`;
+  const fields = {
+    address: required(meaning, address),
+    weight: about('its share of the requests against the others’', whole(1, 1000, 2)),
+    priority: about('lower ones go first; higher ones are a reserve', whole(0, 65_535, 1)),
+  };
+  return v.union(
+    [address, mapping(fields, written)],
+    `${kind}, or a mapping with an address, such as ${example} or ${written}`,
+  );
+}
 
 export function toHealth(keys: v.InferOutput<typeof health>): Partial<HealthRule> {
   return withoutUndefined({

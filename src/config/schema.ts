@@ -15,9 +15,9 @@ import { isPoolName, parseListen } from '../wire/address.ts';
 import { parseRate } from '../wire/quantity.ts';
 import { logFormats, logLevels } from './config.ts';
 import { limitsMapping } from './limits.ts';
-import { health, parseHopText, query } from './members.ts';
+import { health, memberOf, parseHopText, query } from './members.ts';
 import { gateway, sites } from './sites.ts';
-import { about, amount, choice, list, mapping, named, required, size, text, whole, yesOrNo } from './values.ts';
+import { about, amount, choice, list, mapping, named, required, size, text, yesOrNo } from './values.ts';
 
 const listen = text(parseListen, { expected: 'HOST:PORT to listen on', example: '127.0.0.1:7001' });
 const hop = text(parseHopText, { expected: 'a hop, HOST:PORT', example: '127.0.0.1:7001' });
@@ -53,20 +53,7 @@ const uploadRules = mapping(
   '{max-size: 10G}',
 );
 
-const member = v.union(
-  [
-    hop,
-    mapping(
-      {
-        address: required('where the member listens', hop),
-        weight: about('its share of the requests against the others’', whole(1, 1000, 2)),
-        priority: about('lower ones go first; higher ones are a reserve', whole(0, 65_535, 1)),
-      },
-      '{address: 10.0.1.5:7001, weight: 2}',
-    ),
-  ],
-  'a hop, HOST:PORT, or a mapping with an address, such as 10.0.1.5:7001 or {address: 10.0.1.5:7001, weight: 2}',
-);
+const member = memberOf(hop, 'where the member listens', 'a hop, HOST:PORT', '10.0.1.5:7001');
 
 const pool = mapping(
   {

@@ -17,7 +17,7 @@ import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
-import { formatHop } from '../wire/address.ts';
+import { boundAddress, listen } from '../io/server-socket.ts';
 import { sendAnswer } from './answer.ts';
 import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
@@ -141,10 +141,11 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   server.on('upgrade', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
   server.on('connect', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
   server.on('clientError', (error, socket) => underWay.add(refuseBytes(error, socket, connections.of(socket))));
+  if (options.listen) await listen(server, options.listen);
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
 
   return {
-    address: options.listen && (await listen(server, options.listen)),
+    address: options.listen && boundAddress(server),
     accept: (connection) => void server.emit('connection', connection),
     setSites: (next) => {
       sites = new Sites(next);
@@ -216,19 +217,4 @@ function informer(
     // Node has no call for 1xx answers of any kind; the head of such an answer is all there is of it.
     if (response.socket) writeHead(response.socket, status, fields);
   };
-}
-
-function listen(server: net.Server, { host, port }: { host: string; port: number }) {
-  return new Promise<{ readonly host: string; readonly port: number }>((resolve, reject) => {
-    const fail = (cause: Error) => {
-      const where = formatHop({ host, port });
-      reject(new HoplineError('LISTEN_FAILED', `cannot listen on ${where} (${systemCode(cause)})`, { cause }));
-    };
-    server.once('error', fail);
-    server.listen({ host, port, backlog: 1024 }, () => {
-      server.off('error', fail);
-      const address = server.address() as net.AddressInfo;
-      resolve({ host: address.address, port: address.port });
-    });
-  });
 }

@@ -18,13 +18,13 @@ import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { Leg } from '../io/leg.ts';
 import { systemResolver } from '../io/resolve.ts';
+import { boundAddress, isOwnAddress, listen } from '../io/server-socket.ts';
 import { formatHop } from '../wire/address.ts';
 import type { NodeContext } from './context.ts';
 import { DigestCache } from './digest-cache.ts';
 import { DigestStore } from './digest-store.ts';
 import { type NodeOptions, readSettings, type Settings } from './options.ts';
 import { Contexts } from './reload.ts';
-import { boundAddress, isOwnAddress, listen } from './server-socket.ts';
 import { serveConnection } from './session.ts';
 
 export interface RunningNode {

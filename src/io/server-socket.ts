@@ -1,5 +1,5 @@
 /**
- * The socket that a node listens on: binding it, and which addresses reach it.
+ * The socket that a node or a gateway listens on: binding it, and which addresses reach it.
  *
  * Knows nothing about what is accepted.
  */

@@ -16,7 +16,7 @@ import { parseRate } from '../wire/quantity.ts';
 import { logFormats, logLevels } from './config.ts';
 import { limitsMapping } from './limits.ts';
 import { health, memberOf, parseHopText, query } from './members.ts';
-import { gateway, sites } from './sites.ts';
+import { gateway, sites } from './sites-schema.ts';
 import { about, amount, choice, list, mapping, named, required, size, text, yesOrNo } from './values.ts';
 
 const listen = text(parseListen, { expected: 'HOST:PORT to listen on', example: '127.0.0.1:7001' });

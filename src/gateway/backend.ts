@@ -8,10 +8,10 @@
 
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
-import type { Clock } from '../core/clock.ts';
+import { type Clock, startDeadline } from '../core/clock.ts';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
+import { encrypt, type TlsToBackend } from './encrypt.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue, trailerFields } from './fields.ts';
 import { isFramed } from './framing.ts';
@@ -20,18 +20,11 @@ import { KeptConnections, limitSilence } from './kept-connections.ts';
 /** Opens a connection to an address. Rejects with a HoplineError. */
 export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
 
-export interface TlsToBackend {
-  /** PEM; without it, the authorities that Node knows. */
-  readonly ca?: string | undefined;
-  /** The name in the certificate. @default the host of the address, if it is a name */
-  readonly serverName?: string | undefined;
-  /** Takes any certificate. @default false */
-  readonly insecure?: boolean | undefined;
-}
-
 export interface BackendOptions {
   readonly dial: Dial;
   readonly tls?: TlsToBackend | undefined;
+  /** Milliseconds for the handshake, where there is one. */
+  readonly connectMs: number;
   /** Milliseconds from the request to the head of its answer. */
   readonly firstByteMs: number;
   /** Milliseconds without a byte in either direction, later. */
@@ -171,18 +164,14 @@ export function isRepeatable({ method, body }: HttpRequest): boolean {
   return body === undefined && /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE)$/.test(method);
 }
 
-async function openConnection(address: Address, { dial, tls: secure }: BackendOptions): Promise<Duplex> {
+async function openConnection(address: Address, options: BackendOptions): Promise<Duplex> {
+  const { dial, tls, clock, connectMs } = options;
   const connection = await dial(address);
-  return secure ? secureConnection(connection, address.host, secure) : connection;
-}
-
-function secureConnection(socket: Duplex, host: string, { ca, serverName, insecure }: TlsToBackend): Promise<Duplex> {
-  return new Promise((resolve, reject) => {
-    const servername = serverName ?? (/[a-z]/i.test(host) && !host.includes(':') ? host : '');
-    const secured = tls.connect({ socket, ca, servername, host: servername || host, rejectUnauthorized: !insecure });
-    secured.once('secureConnect', () => resolve(secured));
-    secured.once('error', reject);
-  });
+  if (!tls) return connection;
+  const late = () =>
+    new HoplineError('TIMEOUT_CONNECT', `no TLS with ${formatHop(address)} within ${connectMs / 1000} s`);
+  const deadline = startDeadline(clock, connectMs, late);
+  return await encrypt(connection, address, tls, deadline.signal).finally(deadline.clear);
 }
 
 /** Methods whose requests seldom have content, so that nothing need say that there is none. */
@@ -256,9 +245,6 @@ function asFailure(error: unknown, address: Address): HoplineError {
   if (reason?.startsWith('HPE_')) {
     const code = reason === 'HPE_HEADER_OVERFLOW' ? 'LIMIT_HEAD' : 'PEER_PROTOCOL';
     return new HoplineError(code, `${name} sent what is not an HTTP answer (${reason})`, details);
-  }
-  if (/^(ERR_TLS|CERT_|DEPTH_|SELF_|UNABLE_|ERR_SSL|EPROTO)/.test(reason ?? '')) {
-    return new HoplineError('PEER_PROTOCOL', `no TLS with ${name}: ${reason}`, details);
   }
   return new HoplineError('PEER_LOST', `${name} closed the connection without an answer`, details);
 }

@@ -6,14 +6,12 @@
  * Invariant: a connection that is not handed out is closed; a certificate that is not right ends it, unless told otherwise.
  */
 
-import { once } from 'node:events';
 import http from 'node:http';
-import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
-import tls from 'node:tls';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { HoplineError } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
+import { encrypt } from './encrypt.ts';
 import type { HttpUrl } from './http-url.ts';
 
 /** Opens a connection to a host and port; ends as soon as the signal aborts. */
@@ -77,46 +75,4 @@ async function openTunnel(socket: Duplex, server: Server, proxy: HttpUrl, signal
   if (status >= 200 && status < 300) return socket;
   const message = `the proxy ${formatHop(proxy)} opens no tunnel to ${path} (status ${status})`;
   throw new HoplineError('HTTP_PROXY_REFUSED', message, { reason: String(status) });
-}
-
-async function encrypt(socket: Duplex, server: Server, options: ConnectOptions, signal: AbortSignal): Promise<Duplex> {
-  const { ca, insecure } = options;
-  const secured = tls.connect({
-    socket,
-    // The name that a certificate is held against; an address is never sent as a name.
-    host: server.host,
-    servername: isIP(server.host) === 0 ? server.host : '',
-    ALPNProtocols: ['http/1.1'],
-    rejectUnauthorized: insecure !== true,
-    ...(ca === undefined ? {} : { ca }),
-  });
-  try {
-    await untilAborted(once(secured, 'secureConnect'), signal);
-    return secured;
-  } catch (cause) {
-    secured.on('error', () => {}).destroy();
-    signal.throwIfAborted();
-    throw tlsError(server, cause);
-  }
-}
-
-const certificateFaults: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'it vouches for its certificate itself',
-  SELF_SIGNED_CERT_IN_CHAIN: 'nobody known here vouches for its certificate',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'nobody known here vouches for its certificate',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'nobody known here vouches for its certificate',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'it does not speak TLS on that port',
-  EPROTO: 'it does not speak TLS as it should',
-};
-
-function tlsError(server: Server, cause: unknown): HoplineError {
-  const reason = systemCode(cause) ?? 'unknown';
-  const fault = certificateFaults[reason] ?? 'it ended the handshake';
-  return new HoplineError('TLS_FAILED', `no secure connection to ${formatHop(server)}: ${fault} (${reason})`, {
-    cause,
-    reason,
-  });
 }

@@ -17,8 +17,9 @@ import type { HealthRule } from '../pool/health.ts';
 import type { Member, MemberSource } from '../pool/member.ts';
 import { type MemberStatus, Pool } from '../pool/pool.ts';
 import { type Address, formatHop } from '../wire/address.ts';
-import { Backend, type Dial, isRepeatable, type TlsToBackend } from './backend.ts';
+import { Backend, type Dial, isRepeatable } from './backend.ts';
 import { dialDirect } from './dial.ts';
+import type { TlsToBackend } from './encrypt.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream } from './exchange.ts';
 import { fieldValue } from './fields.ts';
 import { UnderWay } from './under-way.ts';
@@ -65,6 +66,7 @@ export function createServers(options: ServersOptions): Servers {
   const backend = new Backend({
     dial,
     tls: options.tls,
+    connectMs: limits.connectMs,
     firstByteMs: limits.httpAnswerMs,
     idleMs: limits.idleMs,
     keepMs: limits.httpKeepMs,

@@ -44,6 +44,9 @@ export async function runWorkers(
       () => process.stderr.write('hopline: the new worker did not start\n'),
     );
   });
+  const passOn = () => void hangups?.isValid().then((valid) => valid && tellAll(workers, reloadMessage));
+  // From the first moment on: a worker that starts later reads what is in the file by then.
+  if (hangups) process.on('SIGHUP', passOn);
   announce(await startWorker(workers));
   try {
     for (let index = 1; index < count; index += 1) await startWorker(workers);
@@ -52,8 +55,6 @@ export async function runWorkers(
     tellAll(workers, stopMessage);
     throw error;
   }
-  const passOn = () => void hangups?.isValid().then((valid) => valid && tellAll(workers, reloadMessage));
-  if (hangups) process.on('SIGHUP', passOn);
   await stopRequested();
   process.off('SIGHUP', passOn);
   isStopping = true;
@@ -65,7 +66,8 @@ export async function runWorkers(
 
 /** Tells the process that started this worker where it listens. */
 export function reportListening(address: string): void {
-  process.send?.({ listening: address });
+  // Whoever started this worker may be gone; it then hears that its channel is closed.
+  process.send?.({ listening: address }, undefined, undefined, () => {});
 }
 
 /** Whether a message from the process that started this worker asks it to stop. */

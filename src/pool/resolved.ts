@@ -83,7 +83,10 @@ export function systemNameServers(given?: readonly string[]): NameServers {
       if (found.length === 0 && first?.status === 'rejected') throw first.reason;
       return found;
     },
-    services: (service) => resolver.resolveSrv(service),
+    services: async (service) => {
+      const records = await resolver.resolveSrv(service);
+      return records.map(({ name, port, priority, weight }) => ({ name, port, priority, weight }));
+    },
   };
 }
 

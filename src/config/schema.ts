@@ -7,7 +7,8 @@
  */
 
 import * as v from 'valibot';
-import { parseNetworks, parseNextRules } from '../node/policy.ts';
+import { parseNetworks } from '../io/networks.ts';
+import { parseNextRules } from '../node/policy.ts';
 import { poolChecks } from '../node/pools.ts';
 import { algorithms } from '../pool/balance.ts';
 import { nameStore } from '../pool/redis.ts';
@@ -26,7 +27,7 @@ const rule = text((rule) => (accepts(() => parseNextRules([rule])) ? rule : unde
   expected: 'any, a CIDR, an address or a host name, then maybe :PORT or :LOW-HIGH',
   example: '10.0.0.0/8:7001-7010',
 });
-const network = text((network) => (accepts(() => parseNetworks([network])) ? network : undefined), {
+const network = text((network) => (accepts(() => parseNetworks([network], 'register-from')) ? network : undefined), {
   expected: 'a CIDR or an address',
   example: '10.0.0.0/8',
 });

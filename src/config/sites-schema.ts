@@ -7,7 +7,7 @@
 
 import * as v from 'valibot';
 import { isSiteHost } from '../gateway/sites.ts';
-import { parseTrusted } from '../gateway/trusted.ts';
+import { parseNetworks } from '../io/networks.ts';
 import { algorithms } from '../pool/balance.ts';
 import { parseHttpServer } from '../site-text.ts';
 import { parseListen } from '../wire/address.ts';
@@ -47,7 +47,7 @@ const place = text((hops) => (accepts(() => parseVia(hops, 'any')) ? hops : unde
   expected: 'a hop, HOST:PORT or @POOL, with "|" between alternates',
   example: '10.0.0.2:7001',
 });
-const network = text((name) => (accepts(() => parseTrusted([name])) ? name : undefined), {
+const network = text((name) => (accepts(() => parseNetworks([name], 'trusted')) ? name : undefined), {
   expected: 'a CIDR or an address',
   example: '10.0.0.0/8',
 });

@@ -6,7 +6,8 @@
  */
 
 import { randomFillSync } from 'node:crypto';
-import { type BlockList, isIPv6 } from 'node:net';
+import type { BlockList } from 'node:net';
+import { isInList } from '../io/networks.ts';
 import type { RawFields } from './exchange.ts';
 import { endToEndFields, FieldNames, fieldValue, hopByHop, listMembers } from './fields.ts';
 
@@ -51,7 +52,7 @@ export interface PassOptions {
 /** The end-to-end fields of a request, with what this gateway adds. */
 export function passedFields(fields: RawFields, options: PassOptions): Passed {
   const { peer, scheme, authority, version, name } = options;
-  const isTrusted = options.trusted !== undefined && isListed(options.trusted, peer);
+  const isTrusted = options.trusted !== undefined && isInList(options.trusted, peer);
   const passed = endToEndFields(fields, claims);
   const claimed = (name: string) => (isTrusted ? fieldValue(fields, name) : undefined);
   const node = peer.includes(':') ? `"[${peer}]"` : peer;
@@ -81,16 +82,12 @@ export function isLoop(fields: RawFields, name: string): boolean {
   return via?.includes(name) === true && listMembers(via).some((one) => one.split(' ')[1] === name);
 }
 
-function isListed(list: BlockList, address: string): boolean {
-  return list.check(address, isIPv6(address) ? 'ipv6' : 'ipv4');
-}
-
 /** The nearest address that is not itself a trusted proxy's. */
 function clientOf(claim: string | undefined, { peer, trusted }: PassOptions): string {
   if (claim === undefined || !trusted) return peer;
   for (const address of listMembers(claim).reverse()) {
     if (!/^[0-9a-f.:]+$/.test(address)) return peer;
-    if (!isListed(trusted, address)) return address;
+    if (!isInList(trusted, address)) return address;
   }
   return peer;
 }

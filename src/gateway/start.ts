@@ -11,6 +11,7 @@ import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
+import { blockList, parseNetworks } from '../io/networks.ts';
 import { systemNameServers } from '../pool/resolved.ts';
 import { memberSources, type PoolMembers } from '../pool/sources.ts';
 import type { Exchange } from './exchange.ts';
@@ -19,7 +20,6 @@ import type { Site } from './handle.ts';
 import { type Ended, type RunningServer, type ServerTls, serveHttp } from './serve.ts';
 import { createServers, type Servers, type ServersOptions } from './servers.ts';
 import { isSiteHost } from './sites.ts';
-import { parseTrusted } from './trusted.ts';
 
 export interface SiteOptions {
   /** A name, `*.` and a name, or `*` for all that no other site has. */
@@ -70,7 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const limits = { ...defaultLimits, ...options.limits };
   const log = options.log ?? silentLogger;
   const shared = { limits, log, clock: options.clock ?? systemClock };
-  const trusted = options.trusted && parseTrusted(options.trusted);
+  const trusted = options.trusted && blockList(parseNetworks(options.trusted, '--trusted'));
   let current = openSites(options.sites, shared);
   const retired = new Set<Promise<void>>();
   const { listen, tls, onEnded, name } = options;

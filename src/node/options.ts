@@ -11,10 +11,11 @@ import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { resolveRoot } from '../io/disk/below-root.ts';
+import { parseNetworks, type Subnet } from '../io/networks.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { Algorithm } from '../pool/balance.ts';
 import { formatHop } from '../wire/address.ts';
-import { type NextRule, parseNetworks, parseNextRules, type Subnet } from './policy.ts';
+import { type NextRule, parseNextRules } from './policy.ts';
 import type { PolicyServer } from './policy-server.ts';
 import { checkPools, type PoolOptions } from './pools.ts';
 import { checkRates, type RateOptions } from './rates.ts';
@@ -94,7 +95,8 @@ export async function readSettings(options: NodeOptions): Promise<Settings> {
     log: options.log ?? silentLogger,
     root: await resolveRoot(options.root ?? process.cwd(), '--root'),
     nextRules: parseNextRules([...next, ...listedAddresses(pools)]),
-    registerFrom: options.registerFrom === false ? undefined : parseNetworks(options.registerFrom ?? []),
+    registerFrom:
+      options.registerFrom === false ? undefined : parseNetworks(options.registerFrom ?? [], '--register-from'),
   };
 }
 

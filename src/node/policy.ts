@@ -7,8 +7,9 @@
  * Rules: docs/protocol.md#policy
  */
 
-import { BlockList, isIP, isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 import { HoplineError } from '../core/errors.ts';
+import { blockList, isInList, parseBits, type Subnet } from '../io/networks.ts';
 import { type Address, formatHop, parsePort } from '../wire/address.ts';
 
 /** Throws `POLICY_DENIED` unless the node may dial `address` for `hop`. */
@@ -17,8 +18,6 @@ export type NextPolicy = (hop: Address, address: string) => void;
 export interface NextRule {
   matches(hop: Address, address: string): boolean;
 }
-
-export type Subnet = readonly [base: string, bits: number];
 
 const loopback = blockList([
   ['127.0.0.0', 8],
@@ -48,11 +47,6 @@ export function createNextPolicy(rules: readonly NextRule[], listenAddress: stri
     if (allowed.some((rule) => rule.matches(hop, address))) return;
     throw new HoplineError('POLICY_DENIED', `no --next rule allows ${formatHop({ host: address, port: hop.port })}`);
   };
-}
-
-/** Parses networks as `--register-from` takes them. Throws `USAGE_INVALID` for one that is not a CIDR or an address. */
-export function parseNetworks(networks: readonly string[]): readonly Subnet[] {
-  return networks.map(parseNetwork);
 }
 
 /** Whether a server may register, which comes from an address, maybe with a token. */
@@ -109,36 +103,9 @@ function parseTarget(target: string): NextRule['matches'] | undefined {
   return (hop) => hop.host.toLowerCase() === base.toLowerCase();
 }
 
-function parseNetwork(text: string): Subnet {
-  const [base = '', prefix, ...more] = text.split('/');
-  const bits = isIP(base) && more.length === 0 ? parseBits(base, prefix) : undefined;
-  if (bits !== undefined) return [base, bits];
-  throw new HoplineError('USAGE_INVALID', `--register-from: read "${text}", expected a CIDR or an address`);
-}
-
 function parseSubnet(base: string, prefix: string | undefined): NextRule['matches'] | undefined {
   const bits = parseBits(base, prefix);
   if (bits === undefined) return undefined;
   const list = blockList([[base, bits]]);
   return (_hop, address) => isInList(list, address);
-}
-
-/** How many bits of an address count; undefined if there are not so many. */
-function parseBits(base: string, prefix: string | undefined): number | undefined {
-  const widest = isIPv6(base) ? 128 : 32;
-  if (prefix !== undefined && !/^\d{1,3}$/.test(prefix)) return undefined;
-  const bits = prefix === undefined ? widest : Number(prefix);
-  return bits > widest ? undefined : bits;
-}
-
-function blockList(subnets: readonly Subnet[]): BlockList {
-  const list = new BlockList();
-  for (const [base, bits] of subnets) list.addSubnet(base, bits, isIPv6(base) ? 'ipv6' : 'ipv4');
-  return list;
-}
-
-/** BlockList itself judges IPv4 written as IPv6 (`::ffff:10.0.0.1`) as the IPv4 address that it is. */
-function isInList(list: BlockList, address: string): boolean {
-  const bare = address.replace(/%.*$/, '');
-  return isIP(bare) !== 0 && list.check(bare, isIPv6(bare) ? 'ipv6' : 'ipv4');
 }

@@ -33,6 +33,11 @@ export const errorCodes = [
   'LIMIT_HOPS',
   'LIMIT_LISTING',
   'LIMIT_PAYLOAD',
+  'LIMIT_LOOKUPS',
+  'LIMIT_MEMBERS',
+  'LIMIT_UPLOADS',
+  'LIMIT_REQUESTS',
+  'LIMIT_BODY',
   'NODE_STOPPING',
   'LISTEN_FAILED',
   // The members of a pool, and the servers of a policy.

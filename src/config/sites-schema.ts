@@ -6,6 +6,7 @@
  */
 
 import * as v from 'valibot';
+import { isChangeable } from '../gateway/fields.ts';
 import { isSiteHost } from '../gateway/sites.ts';
 import { parseNetworks } from '../io/networks.ts';
 import { algorithms } from '../pool/balance.ts';
@@ -30,8 +31,8 @@ import {
 
 const file = text((name) => name || undefined, { expected: 'the path of a file', example: './site.pem' });
 const directory = text((name) => name || undefined, { expected: 'the path of a directory', example: './public' });
-const fieldName = text((name) => (/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) ? name : undefined), {
-  expected: 'the name of a field',
+const fieldName = text((name) => (/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) && isChangeable(name) ? name : undefined), {
+  expected: 'the name of a field that is not the gateway’s own, as Content-Length and Connection are',
   example: 'X-Served-By',
 });
 const fieldText = text((value) => (/[\r\n\0]/.test(value) ? undefined : value), {

@@ -38,6 +38,18 @@ export const hopByHop: readonly string[] = [
 ];
 
 const connectionNames = new FieldNames(hopByHop);
+
+/** What the gateway alone says: where a message ends, what becomes of its connection, where it goes and has been. */
+const ownNames = new FieldNames([
+  ...hopByHop,
+  'content-length',
+  'expect',
+  'host',
+  'http2-settings',
+  'max-forwards',
+  'trailer',
+  'via',
+]);
 /** What says how content is to be read, and goes on only under its own name. */
 const contentNames = new FieldNames(['content-length', 'content-type']);
 
@@ -133,6 +145,17 @@ export interface FieldRules {
   readonly set?: Readonly<Record<string, string>> | undefined;
   /** Beside others of that name. */
   readonly add?: Readonly<Record<string, string>> | undefined;
+}
+
+/** The first name in the rules that is not theirs to change: the end of a message is where its next one begins. */
+export function forbiddenName(rules: FieldRules | undefined): string | undefined {
+  const { remove = [], set = {}, add = {} } = rules ?? {};
+  return [...remove, ...Object.keys(set), ...Object.keys(add)].find((name) => !isChangeable(name));
+}
+
+/** Whether rules may change fields of this name. */
+export function isChangeable(name: string): boolean {
+  return !ownNames.has(asRead(name));
 }
 
 export function applyRules(fields: RawFields, rules: FieldRules | undefined): RawFields {

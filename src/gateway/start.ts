@@ -15,7 +15,7 @@ import { blockList, parseNetworks } from '../io/networks.ts';
 import { systemNameServers } from '../pool/resolved.ts';
 import { memberSources, type PoolMembers } from '../pool/sources.ts';
 import type { Exchange } from './exchange.ts';
-import type { FieldRules } from './fields.ts';
+import { type FieldRules, forbiddenName } from './fields.ts';
 import type { Site } from './handle.ts';
 import { type Ended, type RunningServer, type ServerTls, serveHttp } from './serve.ts';
 import { createServers, type Servers, type ServersOptions } from './servers.ts';
@@ -115,6 +115,14 @@ function openSites(options: readonly SiteOptions[], shared: Shared) {
   if (wrong) {
     const expected = 'a host name, *. and a host name, or * for all others';
     throw new HoplineError('USAGE_INVALID', `site: read "${wrong.host}", expected ${expected}`);
+  }
+  for (const { host, requestFields, answerFields } of options) {
+    const name = forbiddenName(requestFields) ?? forbiddenName(answerFields);
+    if (name === undefined) continue;
+    throw new HoplineError(
+      'USAGE_INVALID',
+      `site ${host}: the field ${name} is the gateway's own, and cannot be changed`,
+    );
   }
   const opened: Servers[] = [];
   const sites = options.map(({ backend, connect, wrap = (exchange) => exchange, ...site }): Site => {

@@ -74,7 +74,8 @@ async function refuse(leg: Leg, cause: unknown, { node, dialect, hop, trace }: R
   node.metrics.countFailure(error.code);
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
   log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, error.message);
-  leg.post(encodeRefusal(error, dialect, hop));
+  // A connection that broke is told by its end alone: no code stands for it on the wire, and INTERNAL would be another failure.
+  if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(error, dialect, hop));
   await leg.linger(node.limits.lingerMs);
   await leg.closed;
 }

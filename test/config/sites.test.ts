@@ -74,6 +74,26 @@ const mistakes: readonly (readonly [name: string, text: string, problem: RegExp]
     'sites:\n  a.test: {servers: [a], answer-fields: {remove: ["a b"]}}\n',
     /the name of a field/,
   ],
+  ...[
+    'Content-Length',
+    'transfer-encoding',
+    'CONNECTION',
+    'Keep-Alive',
+    'TE',
+    'Trailer',
+    'Upgrade',
+    'Via',
+    'Host',
+  ].flatMap((name): (readonly [string, string, RegExp])[] => [
+    [`${name} set`, `sites:\n  a.test: {servers: [a], request-fields: {set: {${name}: "5"}}}\n`, /gateway’s own/],
+    [`${name} added`, `sites:\n  a.test: {servers: [a], answer-fields: {add: {${name}: "5"}}}\n`, /gateway’s own/],
+    [`${name} removed`, `sites:\n  a.test: {servers: [a], answer-fields: {remove: [${name}]}}\n`, /gateway’s own/],
+  ]),
+  [
+    'a length under the name that an application reads as one',
+    'sites:\n  a.test: {servers: [a], request-fields: {set: {Content_Length: "5"}}}\n',
+    /gateway’s own/,
+  ],
   ['a gateway without sites', 'gateway: {trusted: [10.0.0.0/8]}\n', /gateway: .*add sites/],
   [
     'a network that is none',

@@ -357,6 +357,35 @@ test('a file that the node still holds for a circuit that broke is waited for, a
   assert.deepEqual(await readFile(path.join(root.path, 'new.bin')), content);
 });
 
+test('an upload whose direction ends in the middle of a piece is a circuit that broke, and goes on over another', async (t) => {
+  const { root, home, origin } = await startWritable(t, 1);
+  const content = await home.writeRandom('data.bin', 3 * mib);
+  let circuits = 0;
+  const via = await startPeer(t, (near) => {
+    circuits += 1;
+    const isFirst = circuits === 1;
+    const far = net.connect({ port: origin.address.port, host: '127.0.0.1', allowHalfOpen: true });
+    far.on('error', () => near.destroy()).on('close', () => near.destroy());
+    near.on('close', () => far.destroy()).on('end', () => far.end());
+    let passed = 0;
+    near.on('data', (bytes: Buffer) => {
+      if (far.writable) far.write(bytes);
+      passed += bytes.length;
+      // The answers still come: only this direction has ended.
+      if (isFirst && passed > 1.5 * mib) far.end();
+    });
+    far.pipe(near);
+  });
+  const codes: string[] = [];
+  const onEvent = (event: UploadEvent) => {
+    if (event.kind === 'reroute') codes.push(event.failure.code);
+  };
+  await upload({ source: path.join(home.path, 'data.bin'), route: parseVia(via.address, 'new.bin'), onEvent });
+  assert.deepEqual(codes, ['PEER_LOST']);
+  assert.deepEqual(await readFile(path.join(root.path, 'new.bin')), content);
+  assert.deepEqual(origin.stats().failures, { PEER_LOST: 1 });
+});
+
 test('an origin that takes no uploads is left for an alternate that does', async (t) => {
   const { root, home, origin } = await startWritable(t, 1);
   const closed = await startChain(t, 1, home.path);

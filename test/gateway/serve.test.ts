@@ -3,7 +3,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
-import { ask, exchangeBytes, startBackend, startBehind, startTestGateway } from '../support/http.ts';
+import { startGateway } from '../../src/gateway/start.ts';
+import { ask, exchangeBytes, hopAt, startBackend, startBehind, startTestGateway } from '../support/http.ts';
 
 /** What the backend got, as the answer. */
 const mirror: http.RequestListener = (request, response) => {
@@ -302,4 +303,24 @@ test('lets a request that is under way finish when it is closed', async (t) => {
   finish();
   assert.equal((await answered).body, 'begun and ended');
   await closed;
+});
+
+test('rules for the fields that say where a message ends, or that are the gateway’s own, are refused at the start', async () => {
+  for (const name of [
+    'Content-Length',
+    'transfer-encoding',
+    'Connection',
+    'Upgrade',
+    'Via',
+    'Host',
+    'Content_Length',
+  ]) {
+    const backend = { members: [hopAt(1)] };
+    for (const rules of [{ set: { [name]: '5' } }, { add: { [name]: '5' } }, { remove: [name] }]) {
+      for (const site of [{ requestFields: rules }, { answerFields: rules }]) {
+        const start = startGateway({ sites: [{ host: 'a.test', backend, ...site }] });
+        await assert.rejects(start, { code: 'USAGE_INVALID' }, `${name} ${JSON.stringify(site)}`);
+      }
+    }
+  }
 });

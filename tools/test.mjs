@@ -2,24 +2,74 @@
 //
 // Node 20 expands no patterns itself, and neither does the shell of Windows. Many tests wait for processes and deadlines, so
 // as many files run at once as there are processors; Node leaves one out.
-import { spawnSync } from 'node:child_process';
+// All of it runs in a process group of its own, where there are any: a process that is left in there when the tests are over
+// is a failure, and is ended.
+import { spawn, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, constants } from 'node:os';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 
 const named = process.argv.slice(2);
 const files =
   named.length > 0 ? named : readdirSync('test', { recursive: true }).map((name) => path.join('test', name));
 const tests = files.filter((name) => name.endsWith('.test.ts')).sort();
-const { status } = spawnSync(
+const hasGroups = process.platform !== 'win32';
+const limits = new URL('test-limits.mjs', import.meta.url).href;
+const child = spawn(
   process.execPath,
   [
-    ...['--import', import.meta.resolve('tsx'), '--test', '--test-timeout=60000'],
+    ...['--import', import.meta.resolve('tsx'), '--import', limits, '--test'],
     `--test-concurrency=${availableParallelism()}`,
     ...tests,
   ],
-  {
-    stdio: 'inherit',
-  },
+  { stdio: 'inherit', detached: hasGroups },
 );
-process.exitCode = status ?? 1;
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(signal));
+child.on('close', async (status, signal) => {
+  process.exitCode = signal ? 128 + constants.signals[signal] : status;
+  const left = await waitForGroup();
+  if (left.length === 0) return;
+  end('SIGKILL');
+  console.error(`left running by the tests:\n${left.join('\n')}`);
+  process.exitCode ||= 1;
+});
+
+function end(signal) {
+  if (!hasGroups) return child.kill(signal);
+  try {
+    process.kill(-child.pid, signal);
+  } catch {
+    // The last one has just ended.
+  }
+}
+
+/** The commands of the processes that are left in the group of the tests; what is about to end has a moment to do so. */
+async function waitForGroup() {
+  let left = listGroup();
+  for (let turn = 0; left.length > 0 && turn < 50; turn++) {
+    await pause(100);
+    left = listGroup();
+  }
+  return left;
+}
+
+function listGroup() {
+  if (!hasGroups) return [];
+  const { error, stdout } = spawnSync('ps', ['-A', '-o', 'pgid=,stat=,pid=,args='], { encoding: 'utf8' });
+  if (error) return isGroupAlive() ? ['processes that cannot be named, as there is no ps here'] : [];
+  // A zombie has ended already.
+  const own = new RegExp(`^\\s*${child.pid}\\s+[^Z\\s]`);
+  return stdout
+    .split('\n')
+    .filter((line) => own.test(line))
+    .map((line) => line.trim());
+}
+
+function isGroupAlive() {
+  try {
+    return process.kill(-child.pid, 0);
+  } catch {
+    return false;
+  }
+}

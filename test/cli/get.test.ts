@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFile, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { formatRoute } from '../../src/index.ts';
-import { addressOf, startChain, startPeer } from '../support/chain.ts';
+import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -114,20 +114,37 @@ test('each way to fail has its exit code, one line and a hint, and leaves nothin
   assert.equal(last.exitCode, 6);
 });
 
-test('Ctrl-C in the middle exits with 130 and leaves nothing on disk', async (t) => {
+/** A get of a file of 4 GiB that has begun, from the directory in which it was started. */
+async function startLongGet(t: TestContext, ...flags: readonly string[]) {
   const root = await makeTempRoot(t);
   const out = await makeTempRoot(t);
   await writeFile(path.join(root.path, 'data.bin'), '');
   await truncate(path.join(root.path, 'data.bin'), 4 * 1024 ** 3);
-  const chain = await startChain(t, 1, root.path);
-  const via = addressOf(chain.nodes[0] as never);
-  const get = startProgram(t, ['get', '--via', via, 'data.bin', '--json'], { cwd: out.path });
-  await get.saw(/"event":"progress"/);
+  const { nodes } = await startChain(t, 1, root.path);
+  const via = addressOf(nodes[0] as never);
+  return { out, get: startProgram(t, ['get', '--via', via, 'data.bin', '--json', ...flags], { cwd: out.path }) };
+}
+
+test('Ctrl-C before the first piece is whole exits with 130 and leaves nothing on disk', async (t) => {
+  // At this rate the first piece takes a quarter of an hour.
+  const { out, get } = await startLongGet(t, '--limit-rate', '1K');
+  await until(async () => (await out.list()).length > 0);
   get.child.kill('SIGINT');
   const { code, stdout } = await get.finished;
   assert.equal(code, 130);
   assert.match(stdout, /"code":"INTERRUPTED"/);
   assert.deepEqual(await out.list(), []);
+});
+
+test('Ctrl-C after a piece was verified exits with 130 and keeps what a later run goes on from', async (t) => {
+  const { out, get } = await startLongGet(t, '--limit-rate', '64M');
+  // Two pieces are in memory at most: behind ten, several have been written.
+  await get.saw(/"event":"progress","bytes":\d{8}/);
+  get.child.kill('SIGINT');
+  const { code, stdout } = await get.finished;
+  assert.equal(code, 130);
+  assert.match(stdout, /"code":"INTERRUPTED"/);
+  assert.deepEqual(await out.list(), ['.data.bin.part', '.data.bin.part.journal']);
 });
 
 test('every command has help with an example and the exit codes', async (t) => {

@@ -8,11 +8,13 @@
  */
 
 import { isUtf8 } from 'node:buffer';
-import { lstat, opendir, readlink, realpath } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
+import { lstat, opendir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
-import { isBelow, openError, outside, pathBelow } from '../io/disk/below-root.ts';
+import { holdBelow, openError, outside } from '../io/disk/below-root.ts';
+import { type Held, type Hold, hold } from '../io/disk/held.ts';
 import type { AnswerOf, Listed } from '../wire/messages.ts';
 import { isUnfinished, nameProblem } from '../wire/name.ts';
 
@@ -55,13 +57,15 @@ export class Listing {
   readonly #limits: Limits;
   readonly #levels: Level[] = [];
   readonly #top: string;
+  readonly #hold: Hold;
   #isBegun = false;
   #entries = 0;
   #namesRead = 0;
   #firstBad: string | undefined;
 
-  private constructor(top: string, name: string, limits: Limits) {
+  private constructor(top: string, name: string, limits: Limits, by: Hold) {
     this.#top = top;
+    this.#hold = by;
     this.#name = name;
     this.#limits = limits;
   }
@@ -70,16 +74,16 @@ export class Listing {
    * Opens the directory `name` below `root`, which must be a real path.
    * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`.
    */
-  static async open(root: string, name: string, limits: Limits): Promise<Listing> {
-    const wanted = pathBelow(root, name, limits.maxNameBytes);
+  static async open(root: string, name: string, limits: Limits, by: Hold = hold): Promise<Listing> {
+    let held: Held | undefined;
     try {
-      const real = await realpath(wanted);
-      if (!isBelow(root, real)) throw outside();
-      if (!(await lstat(real)).isDirectory())
-        throw new HoplineError('FILE_DENIED', 'the name is not that of a directory');
-      return new Listing(real, name, limits);
+      held = await holdBelow(root, name, limits.maxNameBytes, by);
+      if (!held.stats.isDirectory()) throw new HoplineError('FILE_DENIED', 'the name is not that of a directory');
+      return new Listing(held.real, name, limits, by);
     } catch (error) {
       throw openError(error);
+    } finally {
+      await held?.close();
     }
   }
 
@@ -120,8 +124,7 @@ export class Listing {
   async #begin(): Promise<Listed> {
     this.#isBegun = true;
     try {
-      await this.#enter(this.#top, '');
-      return await describe(this.#top, '');
+      return await this.#enter(this.#top, '');
     } catch (error) {
       throw openError(error);
     }
@@ -138,21 +141,38 @@ export class Listing {
   }
 
   /** Throws what the system says, `FILE_DENIED`, `LIMIT_LISTING`. */
-  async #enter(real: string, prefix: string): Promise<void> {
+  async #enter(real: string, prefix: string): Promise<Listed> {
     const { maxListDepth } = this.#limits;
     if (this.#levels.length >= maxListDepth) {
       throw new HoplineError('LIMIT_LISTING', `directories lie in each other more than ${maxListDepth} deep`);
     }
-    const names = await this.#readNames(real);
-    // Should a link have taken the place of the directory since it was looked at, its names are not told.
-    if ((await realpath(real)) !== real) throw outside();
+    const { names, stats } = await this.#inside(real, async (held) => {
+      return { names: await this.#readNames(held.way()), stats: held.stats };
+    });
     this.#levels.push({ real, prefix, names: names.sort(), next: 0, ready: [] });
+    return entryOf(stats, '');
+  }
+
+  /**
+   * What `look` finds out in the directory whose real path is `real`; nothing if a link leads there by now. Held for one
+   * look at a time, so that no listing keeps descriptors while its client makes it wait.
+   */
+  async #inside<T>(real: string, look: (held: Held) => Promise<T>): Promise<T> {
+    const held = await this.#hold(real);
+    try {
+      if (held.real !== real) throw outside();
+      const found = await look(held);
+      await held.check();
+      return found;
+    } finally {
+      await held.close();
+    }
   }
 
   /** Each name as its bytes, a character each, which is how `sort` then orders them. */
-  async #readNames(real: string): Promise<string[]> {
+  async #readNames(directory: string): Promise<string[]> {
     const names: string[] = [];
-    for await (const { name } of await opendir(real, { encoding: 'latin1', bufferSize: namesAtOnce })) {
+    for await (const { name } of await opendir(directory, { encoding: 'latin1', bufferSize: namesAtOnce })) {
       this.#namesRead += 1;
       if (this.#namesRead > this.#limits.maxListEntries) {
         throw new HoplineError('LIMIT_LISTING', `there are more than ${this.#limits.maxListEntries} entries`);
@@ -165,11 +185,16 @@ export class Listing {
   async #lookAhead(level: Level): Promise<void> {
     const names = level.names.slice(level.next, level.next + looksAhead);
     level.next += names.length;
-    const entries = await Promise.all(names.map((name) => this.#look(level, name)));
-    level.ready = entries.filter((entry) => entry !== undefined);
+    try {
+      const look = (held: Held) => Promise.all(names.map((name) => this.#look(held, level.prefix, name)));
+      const entries = await this.#inside(level.real, look);
+      level.ready = entries.filter((entry) => entry !== undefined);
+    } catch (error) {
+      this.#countUnreadable(error, names.length);
+    }
   }
 
-  async #look({ real, prefix }: Level, bytes: string): Promise<Listed | undefined> {
+  async #look(directory: Held, prefix: string, bytes: string): Promise<Listed | undefined> {
     const raw = Buffer.from(bytes, 'latin1');
     const name = raw.toString('utf8');
     const relative = `${prefix}${name}`;
@@ -182,18 +207,27 @@ export class Listing {
       this.#firstBad ??= `${prefix}${bytes}`;
       return undefined;
     }
-    return describe(path.join(real, name), relative).catch((error) => {
-      // What was removed since the names were read is not missing.
-      if (openError(error).code !== 'FILE_NOT_FOUND') this.skipped.unreadable += 1;
+    return describe(directory.way(name), relative).catch((error) => {
+      this.#countUnreadable(error, 1);
       return undefined;
     });
   }
+
+  #countUnreadable(error: unknown, entries: number): void {
+    // What was removed since the names were read is not missing.
+    if (openError(error).code !== 'FILE_NOT_FOUND') this.skipped.unreadable += entries;
+  }
 }
 
-/** Throws what the system says. */
-async function describe(real: string, relative: string): Promise<Listed> {
-  const stats = await lstat(real, { bigint: true });
-  if (stats.isSymbolicLink()) return { kind: 'link', path: relative, target: await readTarget(real) };
+/** What is at `way`, in a directory that is held. Throws what the system says. */
+async function describe(way: string, relative: string): Promise<Listed> {
+  const stats = await lstat(way, { bigint: true });
+  return stats.isSymbolicLink()
+    ? { kind: 'link', path: relative, target: await readTarget(way) }
+    : entryOf(stats, relative);
+}
+
+function entryOf(stats: BigIntStats, relative: string): Listed {
   // Windows has no bit that lets one enter a directory.
   const mode = Number(stats.mode & 0o777n) | (process.platform === 'win32' && stats.isDirectory() ? 0o111 : 0);
   const attributes = { path: relative, mode, mtimeNs: String(stats.mtimeNs) };
@@ -202,7 +236,7 @@ async function describe(real: string, relative: string): Promise<Listed> {
   return { kind: 'other', path: relative };
 }
 
-async function readTarget(real: string): Promise<string> {
-  const target = await readlink(real).catch(() => '');
+async function readTarget(way: string): Promise<string> {
+  const target = await readlink(way).catch(() => '');
   return target.slice(0, maxTargetLength);
 }

@@ -15,7 +15,7 @@ import { FileTarget } from '../io/disk/file-target.ts';
 import type { Content } from '../io/disk/target.ts';
 import { type AnswerOf, maxMissingRanges, type RequestOf } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
-import { checkReplaces, checkStill, placeUpload, type UploadPlace } from './upload-place.ts';
+import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
 import type { Claim, Finished } from './uploads.ts';
 
 type PutRequest = RequestOf<'put'>;
@@ -64,17 +64,19 @@ export class Upload {
     const algorithm = chooseDigest(node.digests, put.digests);
     if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the client knows none of the digests that this node has');
     const place = await placeUpload(root, put.name, limits.maxNameBytes);
-    const claim = await uploads.claim(place.path, put.upload, end);
+    let claim: Claim | undefined;
     try {
+      claim = await uploads.claim(place.path, put.upload, end);
       const finished = uploads.finished(place.path, put.upload);
       if (finished) return new Upload(put, algorithm, { place, claim, finished, left: [] });
       const force = put.force === true && uploads.rules.force === true;
       const replaces = await checkReplaces(place, force);
-      const target = new FileTarget(place.path, { force, replaces, calls: uploads.calls });
+      const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: uploads.calls });
       const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
       return new Upload(put, algorithm, { place, claim, target, left });
     } catch (error) {
-      claim.release();
+      claim?.release();
+      await place.leave(false);
       throw error;
     }
   }
@@ -111,7 +113,7 @@ export class Upload {
   async commit(): Promise<Finished> {
     if (this.#missing > 0) throw new HoplineError('PEER_PROTOCOL', `a COMMIT came ${this.#missing} pieces early`);
     if (this.#target && !this.#finished) {
-      await checkStill(this.#place);
+      await this.#place.check();
       await this.#target.commit();
     }
     this.#finished ??= { replaced: this.#target?.replaces ?? false };
@@ -123,6 +125,7 @@ export class Upload {
   async end(): Promise<number> {
     const bytes = this.#finished ? 0 : ((await this.#target?.keep()) ?? 0);
     this.#claim.release();
+    await this.#place.leave(this.#finished !== undefined || bytes > 0);
     return bytes;
   }
 }

@@ -1,27 +1,28 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { appendFile, mkdir, realpath, rename, symlink, truncate, utimes, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, realpath, rename, symlink, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../src/core/errors.ts';
+import { type Hold, hold, holdByPath } from '../../src/io/disk/held.ts';
 import { openServed } from '../../src/io/disk/served-file.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** A root below a temporary directory, so that there is something outside of it. */
-async function makeRoot(t: TestContext) {
+async function makeRoot(t: TestContext, by?: Hold) {
   const outer = await makeTempRoot(t);
   await mkdir(path.join(outer.path, 'root', 'folder'), { recursive: true });
   await writeFile(path.join(outer.path, 'secret'), 'secret');
   await writeFile(path.join(outer.path, 'root', 'a'), 'content');
   const root = await realpath(path.join(outer.path, 'root'));
   const open = async (name: string) => {
-    const file = await openServed(root, name, 4096);
+    const file = await openServed(root, name, 4096, by);
     t.after(() => file.close());
     return file;
   };
   const denied = (name: string, code: ErrorCode) =>
-    assert.rejects(openServed(root, name, 4096), { name: 'HoplineError', code }, JSON.stringify(name));
+    assert.rejects(openServed(root, name, 4096, by), { name: 'HoplineError', code }, JSON.stringify(name));
   return { path: root, at: (name: string) => path.join(root, name), open, denied };
 }
 
@@ -56,53 +57,73 @@ test('what belongs to an unfinished transfer is not served', async (t) => {
   }
 });
 
-test('what is not there is not found, also below a file', async (t) => {
-  const root = await makeRoot(t);
-  for (const name of ['b', 'folder/b', 'b/c', 'a/b']) await root.denied(name, 'FILE_NOT_FOUND');
-});
+for (const [how, by] of Object.entries({ 'by its descriptor': hold, 'by its path': holdByPath })) {
+  test(`what is not there is not found, also below a file, held ${how}`, async (t) => {
+    const root = await makeRoot(t, by);
+    for (const name of ['b', 'folder/b', 'b/c', 'a/b']) await root.denied(name, 'FILE_NOT_FOUND');
+  });
 
-test('a folder is said to be one; the root itself, and a folder outside, are denied', async (t) => {
-  const root = await makeRoot(t);
-  await mkdir(root.at('../elsewhere'), { recursive: true });
-  await symlink('../elsewhere', root.at('elsewhere'), 'junction');
-  for (const name of ['folder', './folder']) await root.denied(name, 'FILE_IS_DIRECTORY');
-  for (const name of ['.', 'elsewhere']) await root.denied(name, 'FILE_DENIED');
-});
+  test(`a folder is said to be one; the root itself, and a folder outside, are denied, held ${how}`, async (t) => {
+    const root = await makeRoot(t, by);
+    await mkdir(root.at('../elsewhere'), { recursive: true });
+    await symlink('../elsewhere', root.at('elsewhere'), 'junction');
+    for (const name of ['folder', './folder']) await root.denied(name, 'FILE_IS_DIRECTORY');
+    for (const name of ['.', 'elsewhere']) await root.denied(name, 'FILE_DENIED');
+  });
 
-test('a link may point around inside the root and never out of it', async (t) => {
-  const root = await makeRoot(t);
-  await symlink('../a', root.at('folder/inside'));
-  await symlink('../../secret', root.at('folder/outside'));
-  await symlink('../secret', root.at('outside'));
-  await symlink('..', root.at('up'));
-  await symlink('outside', root.at('twice'));
-  await symlink('loop', root.at('loop'));
-  await symlink('nowhere', root.at('dangling'));
-  assert.equal((await root.open('folder/inside')).size, 7);
-  for (const name of ['folder/outside', 'outside', 'up/secret', 'twice', 'loop'])
-    await root.denied(name, 'FILE_DENIED');
-  await root.denied('dangling', 'FILE_NOT_FOUND');
-});
+  test(`a link may point around inside the root and never out of it, held ${how}`, async (t) => {
+    const root = await makeRoot(t, by);
+    await symlink('../a', root.at('folder/inside'));
+    await symlink('../../secret', root.at('folder/outside'));
+    await symlink('../secret', root.at('outside'));
+    await symlink('..', root.at('up'));
+    await symlink('outside', root.at('twice'));
+    await symlink('loop', root.at('loop'));
+    await symlink('nowhere', root.at('dangling'));
+    assert.equal((await root.open('folder/inside')).size, 7);
+    for (const name of ['folder/outside', 'outside', 'up/secret', 'twice', 'loop'])
+      await root.denied(name, 'FILE_DENIED');
+    await root.denied('dangling', 'FILE_NOT_FOUND');
+  });
 
-test('a folder beside the root whose name begins like it is outside', async (t) => {
-  const root = await makeRoot(t);
-  await mkdir(`${root.path}-beside`);
-  await writeFile(path.join(`${root.path}-beside`, 'b'), 'b');
-  await symlink(`${root.path}-beside/b`, root.at('b'));
-  await root.denied('b', 'FILE_DENIED');
-});
+  test(`a folder beside the root whose name begins like it is outside, held ${how}`, async (t) => {
+    const root = await makeRoot(t, by);
+    await mkdir(`${root.path}-beside`);
+    await writeFile(path.join(`${root.path}-beside`, 'b'), 'b');
+    await symlink(`${root.path}-beside/b`, root.at('b'));
+    await root.denied('b', 'FILE_DENIED');
+  });
 
-test('a FIFO is denied without waiting for its writer', { skip: process.platform === 'win32' }, async (t) => {
-  const root = await makeRoot(t);
-  await promisify(execFile)('mkfifo', [root.at('fifo')]);
-  await root.denied('fifo', 'FILE_DENIED');
-});
+  test(`a FIFO is denied without waiting for its writer, held ${how}`, {
+    skip: process.platform === 'win32',
+  }, async (t) => {
+    const root = await makeRoot(t, by);
+    await promisify(execFile)('mkfifo', [root.at('fifo')]);
+    await root.denied('fifo', 'FILE_DENIED');
+  });
 
-test('a device behind a link is denied', { skip: process.platform === 'win32' }, async (t) => {
-  const root = await makeRoot(t);
-  await symlink('/dev/zero', root.at('zero'));
-  await root.denied('zero', 'FILE_DENIED');
-});
+  test(`a device behind a link is denied, held ${how}`, { skip: process.platform === 'win32' }, async (t) => {
+    const root = await makeRoot(t, by);
+    await symlink('/dev/zero', root.at('zero'));
+    await root.denied('zero', 'FILE_DENIED');
+  });
+
+  test(`what takes the place of a file between the look and the opening is not served, held ${how}`, {
+    skip: process.platform === 'win32',
+  }, async (t) => {
+    const exchange: Hold = async (wanted) => {
+      const held = await by(wanted);
+      await unlink(wanted);
+      await symlink('../../secret', wanted);
+      return held;
+    };
+    const root = await makeRoot(t, exchange);
+    await writeFile(root.at('folder/b'), 'the file itself');
+    const opened = await root.open('folder/b').catch((error) => error.code);
+    if (typeof opened === 'string') assert.equal(opened, 'FILE_DENIED');
+    else assert.equal(opened.size, 'the file itself'.length);
+  });
+}
 
 test('an empty file is served, and reading past its end is a change', async (t) => {
   const root = await makeRoot(t);

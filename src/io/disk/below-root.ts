@@ -1,14 +1,15 @@
 /**
- * From a name on the wire to a path below the root: the rules that files and directories are served under.
+ * From a name on the wire to what lies below the root: the one way there, for reading, listing and uploading.
  *
- * Knows names and paths; whoever opens one checks what was opened with `isBelow`.
- * Rules: docs/protocol.md#names
+ * Holds first and judges what is held, so that nothing can be swapped in between: a link may lead around inside the
+ * root, never out. Rules: docs/protocol.md#names
  */
 
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { nameProblem } from '../../wire/name.ts';
+import { type Held, type Hold, hold } from './held.ts';
 import { unreadable } from './versioned-file.ts';
 
 /** The real path of a directory that `flag` named. Throws `USAGE_INVALID`. */
@@ -22,6 +23,17 @@ export async function resolveRoot(root: string, flag: string): Promise<string> {
   });
   if ((await stat(real)).isDirectory()) return real;
   throw refuse({});
+}
+
+/**
+ * Holds what `name` is that of below `root`, which must be a real path. Throws `FILE_DENIED`, and what the system says:
+ * see `openError`. `by` is how, for tests.
+ */
+export async function holdBelow(root: string, name: string, maxNameBytes: number, by: Hold = hold): Promise<Held> {
+  const held = await by(pathBelow(root, name, maxNameBytes));
+  if (isBelow(root, held.real)) return held;
+  await held.close();
+  throw outside();
 }
 
 /** The path that `name` has below `root`, not looked at yet. Throws `FILE_DENIED`. */

@@ -36,6 +36,8 @@ const ownerMode = 0o600;
 export interface FileTargetOptions {
   /** Replaces a file that is there. */
   readonly force: boolean;
+  /** The path by which the system comes to the target, which must hold until the target's end. @default its own */
+  readonly way?: string;
   /** Goes on from what an earlier run left, and leaves it in turn. @default true */
   readonly resume?: boolean;
   /** What the system offers beyond Node. @default whatever there is */
@@ -58,6 +60,8 @@ export class FileTarget implements Target {
   readonly mayResume: boolean;
   readonly #options: FileTargetOptions;
   readonly #calls: DiskCalls;
+  /** Where the target is for the system. */
+  readonly #way: string;
   readonly #part: string;
   #content: Content | undefined;
   #handle: FileHandle | undefined;
@@ -74,7 +78,8 @@ export class FileTarget implements Target {
     this.replaces = options.replaces;
     this.#options = options;
     this.#calls = options.calls ?? loadDiskCalls();
-    this.#part = path.join(path.dirname(target), partName(path.basename(target)));
+    this.#way = options.way ?? target;
+    this.#part = path.join(path.dirname(this.#way), partName(path.basename(target)));
     this.mayResume = options.resume !== false && existsSync(journalPath(this.#part));
   }
 
@@ -116,7 +121,7 @@ export class FileTarget implements Target {
       // Its journal too: one of that name that is removed later would be another writer's.
       await this.#journal?.remove();
       await this.#close();
-      if (!this.#options.leavesDirectory) await syncDirectory(path.dirname(this.path));
+      if (!this.#options.leavesDirectory) await syncDirectory(path.dirname(this.#way));
     } catch (error) {
       throw diskError(this.path, error);
     }
@@ -199,7 +204,7 @@ export class FileTarget implements Target {
 
   /** What is reserved already is not needed once more. */
   async #checkSpace(size: number, handle: FileHandle): Promise<void> {
-    const disk = await statfs(path.dirname(this.path));
+    const disk = await statfs(path.dirname(this.#way));
     // A file system without a size of its own (ramfs, some network mounts) reports no blocks at all.
     if (disk.blocks === 0) return;
     const { blocks = 0 } = await handle.stat();
@@ -229,13 +234,13 @@ export class FileTarget implements Target {
 
   /** Without `force` a link is made instead of a rename, since that fails if someone created the target meanwhile. */
   async #publish(): Promise<void> {
-    if (this.#options.force) return rename(this.#part, this.path);
+    if (this.#options.force) return rename(this.#part, this.#way);
     try {
-      await link(this.#part, this.path);
+      await link(this.#part, this.#way);
     } catch (error) {
       if (systemCode(error) === 'EEXIST') throw exists(this.path);
-      if (await lstat(this.path).catch(() => undefined)) throw exists(this.path);
-      return rename(this.#part, this.path);
+      if (await lstat(this.#way).catch(() => undefined)) throw exists(this.path);
+      return rename(this.#part, this.#way);
     }
     // One that stays is no harm: whoever opens it sees that it is a file already.
     await unlink(this.#part).catch(() => {});

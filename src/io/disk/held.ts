@@ -1,0 +1,102 @@
+/**
+ * Something on disk that is held: looked at once, and then reached again whatever its path leads to by now.
+ *
+ * On Linux by a descriptor that only names it (`O_PATH`): nothing is opened for that, not even a device, and
+ * `/proc/self/fd/N` is the way back to it, for calls of the system that Node has not. Elsewhere by its real path, which
+ * is looked at once more after each use; SECURITY.md says what that leaves.
+ * Knows nothing about roots. Invariant: `real` is where the thing was that `stats` speaks of.
+ */
+
+import { type BigIntStats, constants, fstatSync, readlinkSync } from 'node:fs';
+import { type FileHandle, lstat, open, realpath } from 'node:fs/promises';
+import path from 'node:path';
+import { HoplineError } from '../../core/errors.ts';
+
+export interface Held {
+  /** Its real path. */
+  readonly real: string;
+  readonly stats: BigIntStats;
+  /** The path by which the system comes to it, and to `name` in it. */
+  way(name?: string): string;
+  /** Opens what is held, with `O_` flags. Throws what the system says, `FILE_DENIED`. */
+  open(flags: number): Promise<FileHandle>;
+  /** Throws `FILE_DENIED` if what was reached by `way` may have been something else. */
+  check(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Holds what is at `wanted`, links followed. Throws what the system says. */
+export type Hold = (wanted: string) => Promise<Held>;
+
+/** The same number on all machines that Node runs on. */
+const O_PATH = 0o10000000;
+const descriptors = '/proc/self/fd';
+
+/** By whatever the system has. */
+export const hold: Hold = hasDescriptorPaths() ? holdByDescriptor : holdByPath;
+
+async function holdByDescriptor(wanted: string): Promise<Held> {
+  const pin = await open(wanted, O_PATH);
+  try {
+    const here = `${descriptors}/${pin.fd}`;
+    // The kernel answers from memory: through the thread pool it would take ten times as long.
+    const real = readlinkSync(here);
+    const stats = fstatSync(pin.fd, { bigint: true });
+    return {
+      real,
+      stats,
+      way: (name) => (name === undefined ? here : `${here}/${name}`),
+      open: (flags) => open(here, flags),
+      check: async () => {},
+      close: () => pin.close(),
+    };
+  } catch (error) {
+    await pin.close();
+    throw error;
+  }
+}
+
+/** For systems without such paths. */
+export async function holdByPath(wanted: string): Promise<Held> {
+  const real = await realpath(wanted);
+  const stats = await lstat(real, { bigint: true });
+  const check = async () => {
+    const now = await lstat(real, { bigint: true });
+    if (!isSame(now, stats) || (await realpath(real)) !== real) throw moved();
+  };
+  return {
+    real,
+    stats,
+    way: (name) => (name === undefined ? real : path.join(real, name)),
+    open: async (flags) => {
+      const handle = await open(real, flags | (constants.O_NOFOLLOW ?? 0));
+      try {
+        if (!isSame(await handle.stat({ bigint: true }), stats)) throw moved();
+        await check();
+        return handle;
+      } catch (error) {
+        await handle.close();
+        throw error;
+      }
+    },
+    check,
+    close: async () => {},
+  };
+}
+
+function isSame(one: BigIntStats, other: BigIntStats): boolean {
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
+function moved(): HoplineError {
+  return new HoplineError('FILE_DENIED', 'the name leads elsewhere by now');
+}
+
+function hasDescriptorPaths(): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    return readlinkSync(`${descriptors}/0`) !== '';
+  } catch {
+    return false;
+  }
+}

@@ -74,7 +74,10 @@ const exits = {
   HTTP_CLIENT_ERROR: { exit: 'clientError', hint: 'check the URL, and what the server wants to know of you' },
   HTTP_SERVER_ERROR: { exit: 'serverError', hint: 'try again later, or use --retry' },
   FILE_NOT_FOUND: { exit: 'notFound', hint: "names are relative to the origin's --root" },
-  FILE_DENIED: { exit: 'refused', hint: "only regular files below the origin's --root are served or taken" },
+  FILE_DENIED: {
+    exit: 'refused',
+    hint: 'start the origin with --root DIR; only regular files below that are served or taken',
+  },
   FILE_IS_DIRECTORY: { exit: 'refused', hint: 'name it alone, without -o - and --classic, to get what is in it' },
   FILE_CHANGED: { exit: 'integrity', hint: 'try again once nobody writes to the file' },
   FILE_UNREADABLE: { exit: 'refused', hint: "look into the origin's log and disk" },

@@ -12,6 +12,7 @@ import {
   logLevels,
   type NodeRules,
   parseListen,
+  type RunningNode,
   startService,
 } from '../index.ts';
 import {
@@ -40,7 +41,10 @@ export function addNodeCommand(program: Command): void {
     )
     .option('--config <FILE>', 'a configuration file, read again at SIGHUP; flags beside it take the place of its keys')
     .option('--listen <HOST:PORT>', 'where to listen; port 0 picks a free one', listenFlag)
-    .option('--root <DIR>', 'the directory whose files are served (default: .)')
+    .option(
+      '--root <DIR>',
+      'the directory whose files are served (default: . on loopback, and after the questions; elsewhere none)',
+    )
     .option(
       '--next <RULE>',
       'where legs may go on to: any, a CIDR, an address or a host, then maybe :PORT or :LOW-HIGH; repeatable. ' +
@@ -114,22 +118,26 @@ export function addNodeCommand(program: Command): void {
 
 async function runNode(flags: NodeFlags): Promise<void> {
   const { node, gateway, log: logRules } = await readNodeConfig(flags);
-  const listen = node.listen ?? (gateway?.listen ? undefined : await askListen());
+  const asked = node.listen || gateway?.listen ? undefined : await askListen();
   const read = async () => {
     const next = await readNodeConfig(flags);
-    return { ...next, node: { ...(listen ? { listen } : {}), ...next.node } };
+    return { ...next, node: { ...asked, ...next.node } };
   };
+  const rules: NodeRules = { ...asked, ...node };
+  const { listen } = rules;
   const workers = flags.workers ?? 1;
   if (workers > 1 && !isWorker) {
     checkWorkers(listen, gateway);
     const hangups = flags.config === undefined ? undefined : { isValid: () => isReloadable(read, listen) };
-    return runWorkers(workers, formatHop(listen), printListening, stopRequested, hangups);
+    const settled = [
+      '--listen',
+      formatHop(listen),
+      ...(asked && node.root === undefined ? ['--root', asked.root] : []),
+    ];
+    return runWorkers(workers, settled, printStart, stopRequested, hangups);
   }
   const { log, set: setLog } = await createLog(logRules);
-  const service = await startService(
-    { node: { ...node, ...(listen ? { listen } : {}) }, gateway, log: logRules },
-    { log },
-  ).finally(() => {
+  const service = await startService({ node: rules, gateway, log: logRules }, { log }).finally(() => {
     // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
     process.channel?.unref();
   });
@@ -147,11 +155,11 @@ async function runNode(flags: NodeFlags): Promise<void> {
     }
   };
   const endReloads = flags.config === undefined ? () => {} : onReload(() => void reload());
-  const announce = isWorker ? reportListening : printListening;
+  const announce = isWorker ? reportListening : printStart;
   const addresses = [service.node?.address, service.gateway].flatMap((address) =>
     address ? [formatHop(address)] : [],
   );
-  for (const address of addresses) announce(address);
+  announce(startLines(addresses, service.node));
   await stopRequested();
   const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
   await Promise.race([service.close(), hurry]);
@@ -196,17 +204,24 @@ function onReload(reload: () => void): () => void {
   return () => process.off('SIGHUP', hangup).off('message', hear);
 }
 
-function printListening(address: string): void {
-  process.stdout.write(`listening on ${address}\n`);
+/** What a node says of itself once it runs, in one go, since whoever reads the first line may want the others. */
+function startLines(addresses: readonly string[], node: RunningNode | undefined): string {
+  const serves = node && (node.root === undefined ? 'serves no files' : `serves ${node.root}`);
+  return [...addresses.map((address) => `listening on ${address}`), ...(serves ? [serves] : [])].join('\n');
 }
 
-async function askListen(): Promise<{ readonly host: string; readonly port: number }> {
+function printStart(lines: string): void {
+  process.stdout.write(`${lines}\n`);
+}
+
+/** As the original program: where to listen, and what is served is the working directory, whatever the address. */
+async function askListen(): Promise<{ readonly listen: NonNullable<NodeRules['listen']>; readonly root: string }> {
   const prompts = openPrompts();
   try {
     const host = await prompts.ask('IP: ');
     const port = await prompts.ask('PORT: ');
     const listen = parseListen(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
-    if (listen) return listen;
+    if (listen) return { listen, root: '.' };
     throw new HoplineError(
       'USAGE_INVALID',
       `read IP "${host}" and PORT "${port}", expected an address of this machine and a port from 0 to 65535`,

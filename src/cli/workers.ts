@@ -17,21 +17,21 @@ const reloadMessage = 'reload';
 export const isWorker = cluster.isWorker;
 
 /**
- * Runs `count` workers with this process's own arguments and `listen` added, until `stopRequested` settles; a second
- * time hurries them. `announce` is called once, with what the first worker says it listens on. With `hangups`, each
+ * Runs `count` workers with this process's own arguments and `more`, where to listen among them, until `stopRequested` settles; a second
+ * time hurries them. `announce` is called once, with what the first worker says of its start. With `hangups`, each
  * SIGHUP is passed on, unless the configuration is not valid by then.
  */
 export async function runWorkers(
   count: number,
-  listen: string,
-  announce: (address: string) => void,
+  more: readonly string[],
+  announce: (lines: string) => void,
   stopRequested: () => Promise<void>,
   hangups?: { readonly isValid: () => Promise<boolean> },
 ): Promise<void> {
   // Port 0 is picked once: the socket is this process's, and the workers share it.
   // They accept from it themselves: a connection that is handed to a worker while that begins to listen can be lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
-  cluster.setupPrimary({ args: [...process.argv.slice(2), '--listen', listen] });
+  cluster.setupPrimary({ args: [...process.argv.slice(2), ...more] });
   const workers = new Set<Worker>();
   let isStopping = false;
   cluster.on('exit', (dead) => {
@@ -64,10 +64,10 @@ export async function runWorkers(
   await ended;
 }
 
-/** Tells the process that started this worker where it listens. */
-export function reportListening(address: string): void {
+/** Tells the process that started this worker that it listens, and what it says of that. */
+export function reportListening(lines: string): void {
   // Whoever started this worker may be gone; it then hears that its channel is closed.
-  process.send?.({ listening: address }, undefined, undefined, () => {});
+  process.send?.({ listening: lines }, undefined, undefined, () => {});
 }
 
 /** Whether a message from the process that started this worker asks it to stop. */
@@ -80,7 +80,7 @@ export function isReloadMessage(message: unknown): boolean {
   return message === reloadMessage;
 }
 
-/** Starts one worker; resolves to its address. Throws with its exit code if it ends before it listens. */
+/** Starts one worker; resolves to what it says of its start. Throws with its exit code if it ends before it listens. */
 async function startWorker(workers: Set<Worker>): Promise<string> {
   const worker = cluster.fork();
   const listening = new Promise<string>((resolve) => {

@@ -42,7 +42,7 @@ const sentences = {
   POOL_UNKNOWN: ({ at, pool }) => `${at} knows no pool ${pool}`,
   POOL_EMPTY: ({ at, pool, why }) => `no ${pool ? `member of ${pool}` : 'server of that policy'} answers ${at}${why}`,
   FILE_NOT_FOUND: ({ at, file }) => `${at}, the origin, has no file "${file}"`,
-  FILE_DENIED: ({ at, file }) => `${at}, the origin, does not serve "${file}"`,
+  FILE_DENIED: ({ at, file, why }) => `${at}, the origin, does not serve "${file}"${why}`,
   FILE_IS_DIRECTORY: ({ at, file }) => `"${file}" is a directory at ${at}, the origin`,
   FILE_CHANGED: ({ at, file }) => `"${file}" changed at ${at}, the origin, while it was read`,
   FILE_UNREADABLE: ({ at, file, why }) => `${at}, the origin, cannot read "${file}"${why}`,
@@ -69,6 +69,7 @@ const reasons: Readonly<Record<string, string>> = {
   EIO: 'disk error',
   EFBIG: 'larger than it allows',
   EROFS: 'its disk is read-only',
+  NO_ROOT: 'it serves no files, since it was started without --root',
   ENOTDIR: 'a part of the name is a file there',
 };
 

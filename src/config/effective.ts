@@ -6,6 +6,7 @@
 
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { defaultHealth, type PoolOptions } from '../node/pools.ts';
+import { chooseRoot } from '../node/root.ts';
 import { defaultHealthRule } from '../pool/health.ts';
 import { nameStore } from '../pool/redis.ts';
 import { formatHop } from '../wire/address.ts';
@@ -21,7 +22,8 @@ export type EffectiveConfig = Readonly<Record<string, unknown>>;
 export function effectiveConfig({ node, gateway, log }: Config): EffectiveConfig {
   return {
     listen: node.listen && formatHop(node.listen),
-    root: node.root ?? process.cwd(),
+    // Without an address, the node asks for one: docs/configuration.md
+    root: node.listen ? chooseRoot({ ...node, listen: node.listen }) : (node.root ?? process.cwd()),
     next: node.next ?? [],
     uploads: formatUploads(node.uploads),
     'digest-cache': node.digestCache,

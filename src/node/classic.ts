@@ -25,6 +25,7 @@ import {
 } from '../wire/classic.ts';
 import type { NodeContext } from './context.ts';
 import { reachNext } from './relay.ts';
+import { servedRoot } from './root.ts';
 
 /** Serves one classic connection. Throws for a request that is not one, and when the peer's leg breaks. */
 export async function serveClassic(near: Leg, node: NodeContext): Promise<void> {
@@ -37,7 +38,7 @@ export async function serveClassic(near: Leg, node: NodeContext): Promise<void> 
 }
 
 async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext): Promise<void> {
-  const file = await openServed(node.root, request.name, node.limits.maxNameBytes);
+  const file = await openServed(servedRoot(node), request.name, node.limits.maxNameBytes);
   try {
     node.metrics.served += 1;
     near.post(Buffer.from(String(file.size)));

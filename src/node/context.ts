@@ -20,8 +20,8 @@ import type { Pools } from './pools.ts';
 import type { Uploads } from './uploads.ts';
 
 export interface NodeContext {
-  /** The real path of the directory that files are served from. */
-  readonly root: string;
+  /** The real path of the directory that files are served from; undefined on a node that is no origin. */
+  readonly root: string | undefined;
   readonly mayDial: NextPolicy;
   readonly limits: Limits;
   readonly log: Logger;

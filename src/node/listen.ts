@@ -30,6 +30,8 @@ import { serveConnection } from './session.ts';
 export interface RunningNode {
   /** Where the node listens, with the real port. */
   readonly address: { readonly host: string; readonly port: number };
+  /** The real path of the directory whose files are served from now on; undefined if none are. */
+  readonly root: string | undefined;
   stats(): NodeStats;
   /**
    * Takes other options for the connections that come from now on; circuits that are under way keep theirs to the end.
@@ -85,6 +87,9 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 
   return {
     address,
+    get root() {
+      return contexts.current.root;
+    },
     stats: () => metrics.snapshot(),
     reload: (next) => contexts.reload(next),
     close: async ({ graceMs = contexts.current.limits.graceMs } = {}) => {
@@ -132,6 +137,8 @@ async function openDigestCache({
 }: Settings): Promise<DigestCache> {
   if (directory === undefined) return new DigestCache(limits.maxDigestCacheBytes);
   const store = await DigestStore.open(directory, limits.maxDigestCacheFiles, log);
+  // What is served nowhere lies outside of it.
+  if (root === undefined) return new DigestCache(limits.maxDigestCacheBytes, store);
   const below = path.relative(root, await realpath(directory));
   if (below.split(path.sep)[0] === '..' || path.isAbsolute(below))
     return new DigestCache(limits.maxDigestCacheBytes, store);

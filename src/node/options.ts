@@ -21,6 +21,7 @@ import { checkPools, type PoolOptions } from './pools.ts';
 import { checkRates, type RateOptions } from './rates.ts';
 import { checkRegisterToken } from './register-token.ts';
 import { checkRegistry } from './registry.ts';
+import { chooseRoot } from './root.ts';
 import type { UploadRules } from './uploads.ts';
 
 /** Serves HTTP on the connections of a node. */
@@ -34,7 +35,10 @@ export interface HttpServing {
 export interface NodeOptions extends RateOptions {
   /** Where to listen; port 0 picks a free one. */
   readonly listen: { readonly host: string; readonly port: number };
-  /** The directory whose files are served. @default the working directory */
+  /**
+   * The directory whose files are served. @default the working directory on a node that listens on loopback; any other node
+   * serves no files
+   */
   readonly root?: string;
   /** Where legs may be opened to: CIDR, address or host name, or `any`, each maybe with `:PORT` or `:LOW-HIGH`. */
   readonly next?: readonly string[];
@@ -73,18 +77,25 @@ export interface Settings {
   readonly options: NodeOptions;
   readonly limits: Limits;
   readonly log: Logger;
-  /** The real path of the directory that files are served from. */
-  readonly root: string;
+  /** The real path of the directory that files are served from; undefined if none are. */
+  readonly root: string | undefined;
   readonly nextRules: readonly NextRule[];
   /** Undefined if nobody may register. */
   readonly registerFrom: readonly Subnet[] | undefined;
 }
 
 /**
- * Throws `USAGE_INVALID` for a rule, rate, root, token or registry that is not one, and for two pools of one name.
+ * Throws `USAGE_INVALID` for a rule, rate, root, token or registry that is not one, for two pools of one name, and for
+ * uploads without a root.
  */
 export async function readSettings(options: NodeOptions): Promise<Settings> {
   const { next = [], pools = [] } = options;
+  const root = chooseRoot(options);
+  if (options.uploads && root === undefined) {
+    const message =
+      'uploads need a directory to go into: a node that listens off loopback takes them with --root alone';
+    throw new HoplineError('USAGE_INVALID', message);
+  }
   checkRates(options);
   checkPools(pools);
   checkRegisterToken(options.registerToken);
@@ -93,7 +104,7 @@ export async function readSettings(options: NodeOptions): Promise<Settings> {
     options,
     limits: { ...defaultLimits, ...options.limits },
     log: options.log ?? silentLogger,
-    root: await resolveRoot(options.root ?? process.cwd(), '--root'),
+    root: root === undefined ? undefined : await resolveRoot(root, '--root'),
     nextRules: parseNextRules([...next, ...listedAddresses(pools)]),
     registerFrom:
       options.registerFrom === false ? undefined : parseNetworks(options.registerFrom ?? [], '--register-from'),

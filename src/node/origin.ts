@@ -32,6 +32,7 @@ import type { PieceDigests } from './digest-cache.ts';
 import { Listing } from './listing.ts';
 import { Outbox } from './outbox.ts';
 import { Receiver } from './receiver.ts';
+import { servedRoot } from './root.ts';
 
 /** Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. */
 export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Promise<void> {
@@ -131,8 +132,8 @@ class OriginCircuit {
     return { request, opening };
   }
 
-  #openFile({ name }: RequestOf<'stat'>): Promise<VersionedFile> {
-    return openServed(this.#node.root, name, this.#node.limits.maxNameBytes);
+  async #openFile({ name }: RequestOf<'stat'>): Promise<VersionedFile> {
+    return openServed(servedRoot(this.#node), name, this.#node.limits.maxNameBytes);
   }
 
   /** Answers one request; a file that cannot be served, or a damaged piece, is a refusal, and the circuit goes on. */
@@ -283,8 +284,8 @@ class OriginCircuit {
 
   /** Each frame once there is room for it, so that a client that is gone ends the walk. */
   async #answerList({ name }: RequestOf<'list'>): Promise<void> {
-    const { root, limits, log } = this.#node;
-    const listing = await Listing.open(root, name, limits);
+    const { limits, log } = this.#node;
+    const listing = await Listing.open(servedRoot(this.#node), name, limits);
     for (let last = false; !last; ) {
       const frame = await listing.nextFrame();
       await this.#send(frame);
@@ -343,7 +344,7 @@ class OriginCircuit {
 }
 
 /** What a node says of itself when it is asked whether it is there. */
-function describeNode({ server, metrics, limits }: NodeContext): Message {
-  const roles = ['relay', 'origin', ...(server ? ['server'] : [])];
+function describeNode({ root, server, metrics, limits }: NodeContext): Message {
+  const roles = ['relay', ...(root === undefined ? [] : ['origin']), ...(server ? ['server'] : [])];
   return { type: 'pong', software, roles, load: { open: metrics.open, max: limits.maxConnections } };
 }

@@ -15,6 +15,7 @@ import { FileTarget } from '../io/disk/file-target.ts';
 import type { Content } from '../io/disk/target.ts';
 import { type AnswerOf, maxMissingRanges, type RequestOf } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
+import { servedRoot } from './root.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
 import type { Claim, Finished } from './uploads.ts';
 
@@ -54,7 +55,7 @@ export class Upload {
    * Throws `UPLOAD_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_CONNECTIONS` and the codes of a target.
    */
   static async begin(put: PutRequest, node: NodeContext, end: () => void): Promise<Upload> {
-    const { uploads, limits, root } = node;
+    const { uploads, limits } = node;
     if (!uploads.rules) throw new HoplineError('UPLOAD_DENIED', 'the node takes no uploads');
     if (put.size > (uploads.rules.maxBytes ?? Number.POSITIVE_INFINITY)) {
       const message = `an upload of ${put.size} bytes is more than the ${uploads.rules.maxBytes} that the node takes`;
@@ -63,7 +64,7 @@ export class Upload {
     checkCut(put, limits);
     const algorithm = chooseDigest(node.digests, put.digests);
     if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the client knows none of the digests that this node has');
-    const place = await placeUpload(root, put.name, limits.maxNameBytes);
+    const place = await placeUpload(servedRoot(node), put.name, limits.maxNameBytes);
     let claim: Claim | undefined;
     try {
       claim = await uploads.claim(place.path, put.upload, end);

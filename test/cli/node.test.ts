@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, realpath, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -8,7 +8,7 @@ import { startPeer, until } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-test('a node asks for IP and PORT, serves, and prints one line on stdout', async (t) => {
+test('a node asks for IP and PORT, serves, and prints where and what on stdout', async (t) => {
   const root = await makeTempRoot(t);
   const out = await makeTempRoot(t);
   const content = await root.writeRandom('data.bin', 1000);
@@ -20,7 +20,7 @@ test('a node asks for IP and PORT, serves, and prints one line on stdout', async
   node.child.kill('SIGTERM');
   const { code, stdout, stderr } = await node.finished;
   assert.equal(code, 0);
-  assert.equal(stdout, `listening on ${address}\n`);
+  assert.equal(stdout, `listening on ${address}\nserves ${await realpath(root.path)}\n`);
   assert.match(stderr, /^IP: PORT: /);
 });
 

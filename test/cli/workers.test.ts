@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { readFile, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { download, parseVia } from '../../src/index.ts';
@@ -39,7 +39,7 @@ test('several workers share one address, one that dies is replaced, and all end 
   node.child.kill('SIGTERM');
   const { code, stdout } = await node.finished;
   assert.equal(code, 0);
-  assert.equal(stdout, `listening on ${address}\n`);
+  assert.equal(stdout, `listening on ${address}\nserves ${await realpath(root.path)}\n`);
   for (const worker of workers) assert.throws(() => process.kill(worker, 0), { code: 'ESRCH' });
 });
 

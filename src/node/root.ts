@@ -1,0 +1,34 @@
+/**
+ * Which directory a node serves files from: the one that it was told, or the working directory where only this machine
+ * reaches the node.
+ *
+ * Invariant: a node that other machines reach serves nothing that nobody named.
+ * Rules: SECURITY.md
+ */
+
+import { HoplineError } from '../core/errors.ts';
+import { blockList, isInList } from '../io/networks.ts';
+
+const loopback = blockList([
+  ['127.0.0.0', 8],
+  ['::1', 128],
+]);
+
+interface Serving {
+  /** As it was written: a name other than `localhost` may stand for any address. */
+  readonly listen: { readonly host: string };
+  readonly root?: string | undefined;
+}
+
+/** The directory, not looked at yet; undefined for a node that is no origin. */
+export function chooseRoot({ listen: { host }, root }: Serving): string | undefined {
+  if (root !== undefined) return root;
+  return host.toLowerCase() === 'localhost' || isInList(loopback, host) ? process.cwd() : undefined;
+}
+
+/** The directory that a request for a file is about. Throws `FILE_DENIED` on a node that is no origin. */
+export function servedRoot({ root }: { readonly root: string | undefined }): string {
+  if (root !== undefined) return root;
+  const message = 'the node serves no files: it listens off loopback, and was given no --root';
+  throw new HoplineError('FILE_DENIED', message, { reason: 'NO_ROOT' });
+}

@@ -29,6 +29,8 @@ export interface Limits {
   readonly maxListEntries: number;
   /** Bytes of the paths in a listing that a client takes. */
   readonly maxListBytes: number;
+  /** Bytes of names that a node holds for all listings together. */
+  readonly maxListHeldBytes: number;
   /** Directories below each other in a listing. */
   readonly maxListDepth: number;
   /** Times a piece is asked for again after its digest was wrong. */
@@ -162,6 +164,7 @@ export const defaultLimits: Limits = {
   maxFilesAhead: 32,
   maxListEntries: 1_000_000,
   maxListBytes: 256 * 1024 * 1024,
+  maxListHeldBytes: 64 * 1024 * 1024,
   maxListDepth: 64,
   maxPieceRetries: 2,
   maxUploads: 64,

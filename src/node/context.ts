@@ -12,6 +12,7 @@ import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { DigestCache } from './digest-cache.ts';
+import type { NameRoom } from './name-room.ts';
 import type { HttpServing } from './options.ts';
 import type { Policies } from './policies.ts';
 import type { NextPolicy, RegisterPolicy } from './policy.ts';
@@ -32,6 +33,8 @@ export interface NodeContext {
   /** The digests of pieces that were served before. */
   readonly digestCache: DigestCache;
   readonly uploads: Uploads;
+  /** For listings of directories. */
+  readonly names: NameRoom;
   /** How the two legs of a circuit are joined. */
   readonly join: JoinOptions;
   /** The limits of a new circuit; undefined where nothing is limited. */

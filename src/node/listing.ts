@@ -3,27 +3,25 @@
  *
  * Depth first, the names of each directory in the order of their bytes, so that
  * the same tree always gives the same listing. Links are told and never followed.
- * Invariant: holds the names of the directories it is in, and no more than `maxListEntries` of them.
+ * Invariant: what it holds does not depend on how large a directory is; name-room.ts says how much that is.
  * Format: docs/protocol.md#directories
  */
 
 import { isUtf8 } from 'node:buffer';
-import type { BigIntStats } from 'node:fs';
-import { lstat, opendir, readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
-import { holdBelow, openError, outside } from '../io/disk/below-root.ts';
+import { holdBelow, openError } from '../io/disk/below-root.ts';
 import { type Held, type Hold, hold } from '../io/disk/held.ts';
 import type { AnswerOf, Listed } from '../wire/messages.ts';
 import { isUnfinished, nameProblem } from '../wire/name.ts';
+import { describe, entryOf } from './listed-entry.ts';
+import { ListingDisk } from './listing-disk.ts';
+import type { NameHolder, NameRoom } from './name-room.ts';
+import { OrderedNames } from './ordered-names.ts';
 
 /** Entries that are looked at before their turn. */
 const looksAhead = 32;
-/** Names that are read from a directory in one go. */
-const namesAtOnce = 256;
-/** Characters. */
-const maxTargetLength = 1024;
 
 /** Bytes of entries after which a frame leaves; one more entry, of the longest, still fits under the cap of a header. */
 const frameBytes = 32 * 1024;
@@ -45,27 +43,27 @@ interface Level {
   readonly real: string;
   /** What comes before the names of its entries. */
   readonly prefix: string;
-  /** In order; each character is one byte. */
-  readonly names: readonly string[];
-  next: number;
+  readonly names: OrderedNames;
   ready: Listed[];
 }
 
-export class Listing {
+export class Listing implements NameHolder {
   readonly skipped: Skipped = { names: 0, unreadable: 0, unfinished: 0 };
   readonly #name: string;
   readonly #limits: Limits;
+  readonly #room: NameRoom;
   readonly #levels: Level[] = [];
   readonly #top: string;
-  readonly #hold: Hold;
+  readonly #disk: ListingDisk;
   #isBegun = false;
   #entries = 0;
-  #namesRead = 0;
+  #namesTaken = 0;
   #firstBad: string | undefined;
 
-  private constructor(top: string, name: string, limits: Limits, by: Hold) {
+  private constructor(top: string, name: string, limits: Limits, room: NameRoom, by: Hold) {
+    this.#room = room;
     this.#top = top;
-    this.#hold = by;
+    this.#disk = new ListingDisk(by, room.turns);
     this.#name = name;
     this.#limits = limits;
   }
@@ -74,12 +72,12 @@ export class Listing {
    * Opens the directory `name` below `root`, which must be a real path.
    * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`.
    */
-  static async open(root: string, name: string, limits: Limits, by: Hold = hold): Promise<Listing> {
+  static async open(root: string, name: string, limits: Limits, room: NameRoom, by: Hold = hold): Promise<Listing> {
     let held: Held | undefined;
     try {
       held = await holdBelow(root, name, limits.maxNameBytes, by);
       if (!held.stats.isDirectory()) throw new HoplineError('FILE_DENIED', 'the name is not that of a directory');
-      return new Listing(held.real, name, limits, by);
+      return new Listing(held.real, name, limits, room, by);
     } catch (error) {
       throw openError(error);
     } finally {
@@ -106,6 +104,31 @@ export class Listing {
     return { type: 'listing', entries, last: false };
   }
 
+  /** Waits for the client to take a frame; meanwhile the names may make room for a listing that goes on. */
+  async pauseFor(sent: Promise<void>): Promise<void> {
+    this.#room.lend(this);
+    try {
+      await sent;
+    } finally {
+      this.#room.reclaim(this);
+    }
+  }
+
+  /** There is nobody to list for: what goes on throws `PEER_LOST` soon. */
+  abandon(): void {
+    this.#disk.abandon();
+  }
+
+  giveUp(): void {
+    for (const { names } of this.#levels) names.giveUp();
+  }
+
+  /** Must be called, at the end or before it. */
+  close(): void {
+    this.giveUp();
+    this.#levels.length = 0;
+  }
+
   /** The next entry, the directory itself first; undefined at the end. */
   async #next(): Promise<Listed | undefined> {
     if (!this.#isBegun) return this.#begin();
@@ -115,8 +138,7 @@ export class Listing {
         if (entry.kind === 'directory') await this.#tryToEnter(entry.path);
         return entry;
       }
-      if (level.next === level.names.length) this.#levels.pop();
-      else await this.#lookAhead(level);
+      if (!(await this.#lookAhead(level))) this.#levels.pop()?.names.giveUp();
     }
     return undefined;
   }
@@ -135,7 +157,7 @@ export class Listing {
     try {
       await this.#enter(path.join(this.#top, relative), `${relative}/`);
     } catch (error) {
-      if (openError(error).code === 'LIMIT_LISTING') throw error;
+      if (endsListing(error)) throw error;
       this.skipped.unreadable += 1;
     }
   }
@@ -146,52 +168,38 @@ export class Listing {
     if (this.#levels.length >= maxListDepth) {
       throw new HoplineError('LIMIT_LISTING', `directories lie in each other more than ${maxListDepth} deep`);
     }
-    const { names, stats } = await this.#inside(real, async (held) => {
-      return { names: await this.#readNames(held.way()), stats: held.stats };
-    });
-    this.#levels.push({ real, prefix, names: names.sort(), next: 0, ready: [] });
+    const stats = await this.#disk.look(real, 1, async ({ stats }) => stats);
+    const room = this.#room.open(this.#limits.maxListHeldBytes);
+    const names = new OrderedNames({ read: (take) => this.#disk.readNames(real, take), room });
+    this.#levels.push({ real, prefix, names, ready: [] });
+    try {
+      await names.fill(this.#namesLeft);
+    } catch (error) {
+      this.#levels.pop()?.names.giveUp();
+      throw error;
+    }
     return entryOf(stats, '');
   }
 
-  /**
-   * What `look` finds out in the directory whose real path is `real`; nothing if a link leads there by now. Held for one
-   * look at a time, so that no listing keeps descriptors while its client makes it wait.
-   */
-  async #inside<T>(real: string, look: (held: Held) => Promise<T>): Promise<T> {
-    const held = await this.#hold(real);
-    try {
-      if (held.real !== real) throw outside();
-      const found = await look(held);
-      await held.check();
-      return found;
-    } finally {
-      await held.close();
-    }
+  get #namesLeft(): number {
+    return this.#limits.maxListEntries - this.#namesTaken;
   }
 
-  /** Each name as its bytes, a character each, which is how `sort` then orders them. */
-  async #readNames(directory: string): Promise<string[]> {
-    const names: string[] = [];
-    for await (const { name } of await opendir(directory, { encoding: 'latin1', bufferSize: namesAtOnce })) {
-      this.#namesRead += 1;
-      if (this.#namesRead > this.#limits.maxListEntries) {
-        throw new HoplineError('LIMIT_LISTING', `there are more than ${this.#limits.maxListEntries} entries`);
-      }
-      names.push(name);
-    }
-    return names;
-  }
-
-  async #lookAhead(level: Level): Promise<void> {
-    const names = level.names.slice(level.next, level.next + looksAhead);
-    level.next += names.length;
+  /** Whether there was anything left. A directory that has become unreadable ends there. */
+  async #lookAhead(level: Level): Promise<boolean> {
+    let names: readonly string[] = [];
     try {
+      names = await level.names.take(looksAhead, this.#namesLeft);
+      this.#namesTaken += names.length;
+      if (names.length === 0) return false;
       const look = (held: Held) => Promise.all(names.map((name) => this.#look(held, level.prefix, name)));
-      const entries = await this.#inside(level.real, look);
+      const entries = await this.#disk.look(level.real, names.length, look);
       level.ready = entries.filter((entry) => entry !== undefined);
     } catch (error) {
-      this.#countUnreadable(error, names.length);
+      if (endsListing(error)) throw error;
+      this.#countUnreadable(error, Math.max(1, names.length));
     }
+    return names.length > 0;
   }
 
   async #look(directory: Held, prefix: string, bytes: string): Promise<Listed | undefined> {
@@ -219,24 +227,8 @@ export class Listing {
   }
 }
 
-/** What is at `way`, in a directory that is held. Throws what the system says. */
-async function describe(way: string, relative: string): Promise<Listed> {
-  const stats = await lstat(way, { bigint: true });
-  return stats.isSymbolicLink()
-    ? { kind: 'link', path: relative, target: await readTarget(way) }
-    : entryOf(stats, relative);
-}
-
-function entryOf(stats: BigIntStats, relative: string): Listed {
-  // Windows has no bit that lets one enter a directory.
-  const mode = Number(stats.mode & 0o777n) | (process.platform === 'win32' && stats.isDirectory() ? 0o111 : 0);
-  const attributes = { path: relative, mode, mtimeNs: String(stats.mtimeNs) };
-  if (stats.isDirectory()) return { kind: 'directory', ...attributes };
-  if (stats.isFile()) return { kind: 'file', size: Number(stats.size), ...attributes };
-  return { kind: 'other', path: relative };
-}
-
-async function readTarget(way: string): Promise<string> {
-  const target = await readlink(way).catch(() => '');
-  return target.slice(0, maxTargetLength);
+/** Whether it concerns all of the listing, and not one directory. */
+function endsListing(error: unknown): boolean {
+  const { code } = openError(error);
+  return code === 'LIMIT_LISTING' || code === 'PEER_LOST';
 }

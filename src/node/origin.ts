@@ -285,12 +285,17 @@ class OriginCircuit {
   /** Each frame once there is room for it, so that a client that is gone ends the walk. */
   async #answerList({ name }: RequestOf<'list'>): Promise<void> {
     const { limits, log } = this.#node;
-    const listing = await Listing.open(servedRoot(this.#node), name, limits);
-    for (let last = false; !last; ) {
-      const frame = await listing.nextFrame();
-      await this.#send(frame);
-      this.flush();
-      last = frame.last;
+    const listing = await Listing.open(servedRoot(this.#node), name, limits, this.#node.names);
+    void this.#leg.closed.then(() => listing.abandon());
+    try {
+      for (let last = false; !last; ) {
+        const frame = await listing.nextFrame();
+        await listing.pauseFor(this.#send(frame));
+        this.flush();
+        last = frame.last;
+      }
+    } finally {
+      listing.close();
     }
     const { hop, trace } = this.#open;
     const fields = { peer: this.#leg.peer, hop, trace, name, ...listing.summary };

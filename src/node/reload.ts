@@ -19,6 +19,7 @@ import type { Resolver } from '../io/resolve.ts';
 import type { SharedRegistry } from '../pool/shared.ts';
 import type { NodeContext } from './context.ts';
 import type { DigestCache } from './digest-cache.ts';
+import { NameRoom } from './name-room.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
 import { Policies } from './policies.ts';
 import { createNextPolicy, createRegisterPolicy } from './policy.ts';
@@ -137,6 +138,7 @@ export class Contexts {
       uploads: new Uploads(options.uploads, limits, clock, earlier?.uploads),
       join: joinOptions(kernel, limits, clock, log),
       openRates: (hasRates ? earlier?.openRates : undefined) ?? createRates(options, clock),
+      names: earlier?.names ?? new NameRoom(),
       traces: earlier?.traces ?? new Set(),
       pools: this.#pools,
       policies: this.#policies,

@@ -7,6 +7,7 @@ import { asHoplineError } from '../../src/core/errors.ts';
 import { defaultLimits, type RunningNode } from '../../src/index.ts';
 import { openServed } from '../../src/io/disk/served-file.ts';
 import { Listing } from '../../src/node/listing.ts';
+import { NameRoom } from '../../src/node/name-room.ts';
 import { startChain } from '../support/chain.ts';
 import { openCircuit, sha256 } from '../support/circuits.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -104,7 +105,7 @@ for (const between of ['directory', 'links'] as const) {
   test(`a listing that is made while ${what} tells nothing from outside`, { skip }, (t) =>
     whileSwapping(t, between, async (root) => {
       const list = async () => {
-        const { entries } = await (await Listing.open(root, 'd', defaultLimits)).nextFrame();
+        const { entries } = await (await Listing.open(root, 'd', defaultLimits, new NameRoom())).nextFrame();
         for (const entry of entries) {
           assert.notEqual(entry.path, 'secret');
           if (entry.kind === 'file') assert.equal(entry.size, 'inside'.length);

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { defaultLimits, type Limits } from '../../src/index.ts';
 import { type Hold, hold, holdByPath } from '../../src/io/disk/held.ts';
 import { Listing } from '../../src/node/listing.ts';
+import { NameRoom } from '../../src/node/name-room.ts';
 import { encodeMessage, type Listed, type Message } from '../../src/wire/messages.ts';
 import { connectRaw, startChain, until } from '../support/chain.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
@@ -19,8 +20,8 @@ async function makeRoot(t: TestContext): Promise<TempRoot> {
   return { ...root, path: await fs.realpath(root.path) };
 }
 
-async function listAll(root: TempRoot, name: string, limits: Partial<Limits> = {}) {
-  const listing = await Listing.open(root.path, name, { ...defaultLimits, ...limits });
+async function listAll(root: TempRoot, name: string, limits: Partial<Limits> = {}, room = new NameRoom()) {
+  const listing = await Listing.open(root.path, name, { ...defaultLimits, ...limits }, room);
   const entries: Listed[] = [];
   for (;;) {
     const frame = await listing.nextFrame();
@@ -107,7 +108,7 @@ test('a directory must lie below the root, by its real path; what is none is no 
     ['..', 'FILE_DENIED'],
     ['../secret', 'FILE_DENIED'],
   ] as const) {
-    await assert.rejects(Listing.open(served, name, defaultLimits), { code }, name);
+    await assert.rejects(Listing.open(served, name, defaultLimits, new NameRoom()), { code }, name);
   }
   const { entries } = await listAll({ ...root, path: served }, 'in');
   assert.deepEqual(
@@ -164,7 +165,7 @@ for (const [how, by] of Object.entries({ 'by its descriptor': hold, 'by its path
       }
       return by(wanted);
     };
-    const listing = await Listing.open(root.path, 'tree', defaultLimits, swapThenHold);
+    const listing = await Listing.open(root.path, 'tree', defaultLimits, new NameRoom(), swapThenHold);
     const { entries, skipped } = await listing.nextFrame();
     assert.deepEqual(
       entries.map((entry) => entry.path),
@@ -215,4 +216,54 @@ test('a node looks no further ahead than its client takes, and stops when the cl
   socket.destroy();
   await until(() => node.stats().open === 0);
   assert.ok(look.mock.callCount() < count, 'the walk went on without its client');
+});
+
+test('a directory whose names do not fit into the room for them is listed as one whose names do', async (t) => {
+  const root = await makeRoot(t);
+  const directory = path.join(root.path, 'tree');
+  await fs.mkdir(path.join(directory, 'n1500-sub'), { recursive: true });
+  const names = Array.from({ length: 3000 }, (_, index) => `n${(index * 7919) % 3000}-${'x'.repeat(60)}`);
+  for (let next = 0; next < names.length; next += 100) {
+    await Promise.all(names.slice(next, next + 100).map((name) => fs.writeFile(path.join(directory, name), '')));
+  }
+  const roomy = await listAll(root, 'tree');
+  const room = new NameRoom();
+  const tight = await listAll(root, 'tree', { maxListHeldBytes: 0 }, room);
+  assert.equal(roomy.entries.length, 3002);
+  assert.deepEqual(tight, roomy);
+  assert.equal(room.held, 0);
+});
+
+test('names held for a client that makes its listing wait go to one that goes on, and are read again later', async (t) => {
+  const root = await makeRoot(t);
+  const directory = path.join(root.path, 'tree');
+  await fs.mkdir(directory);
+  const names = Array.from({ length: 2000 }, (_, index) => `n${index}-${'x'.repeat(60)}`);
+  for (let next = 0; next < names.length; next += 100) {
+    await Promise.all(names.slice(next, next + 100).map((name) => fs.writeFile(path.join(directory, name), '')));
+  }
+  const whole = await listAll(root, 'tree');
+  const room = new NameRoom();
+  // Room for the names of one of them beyond the least.
+  const limits = { ...defaultLimits, maxListHeldBytes: 192 * 1024 };
+  const waiting = await Listing.open(root.path, 'tree', limits, room);
+  const entries = [...(await waiting.nextFrame()).entries];
+  const held = room.held;
+  assert.ok(held > 0);
+  let taken = () => {};
+  const pause = waiting.pauseFor(new Promise((resolve) => (taken = resolve)));
+  const other = await Listing.open(root.path, 'tree', limits, room);
+  await other.nextFrame();
+  assert.equal(room.held, held, 'the listing that goes on has the room of the one that waits');
+  taken();
+  await pause;
+  for (let last = false; !last; ) {
+    const frame = await waiting.nextFrame();
+    entries.push(...frame.entries);
+    last = frame.last;
+  }
+  assert.deepEqual(entries, whole.entries);
+  other.close();
+  waiting.close();
+  assert.equal(room.held, 0);
 });

@@ -27,7 +27,7 @@ const decoders: Record<string, (bytes: Buffer) => Decoded<unknown>> = {
   packet: (bytes) => {
     const decoded = createPacketDecoder(maxPayloadBytes)(bytes);
     if (decoded.kind !== 'ok' || decoded.value.kind === 'blank') return decoded;
-    const { fields, bytes: _bytes, ...value } = decoded.value;
+    const { members: _members, bytes: _bytes, ...value } = decoded.value;
     return { ...decoded, value: JSON.parse(JSON.stringify(value)) };
   },
   dialect: (bytes) => detectDialect(bytes, maxClassicBytes),

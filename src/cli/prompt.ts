@@ -15,6 +15,8 @@ export interface Prompts {
 
 export function openPrompts(): Prompts {
   const terminal = process.stdin.isTTY && process.stderr.isTTY;
+  // Prompts that were closed before have let go of it, and nothing else may keep the process waiting.
+  process.stdin.ref?.();
   const reader = createInterface({ input: process.stdin, output: process.stderr, terminal });
   const lines = reader[Symbol.asyncIterator]();
   let interrupted = false;

@@ -77,7 +77,7 @@ export function addSendCommand(program: Command): void {
 async function runSend(file: string | undefined, flags: SendFlags): Promise<void> {
   const stop = new AbortController();
   const options = { ...senderOptions(flags, stop.signal), pools: await readOwnPools(flags) };
-  const message = file === undefined ? await askMessage(flags.id) : parseMessage(await readPacket(file), flags.id);
+  const message = file === undefined ? await askMessage(flags.id) : await readPacket(file, flags.id);
   const interrupt = () => {
     process.once('SIGINT', () => process.exit(130));
     stop.abort(new HoplineError('INTERRUPTED', 'interrupted'));
@@ -108,7 +108,8 @@ async function sendOne(message: MessagePacket, options: SenderOptions, flags: Se
         ['policy', printable(policy)],
         ['sha1', hash],
       ] as const;
-      process.stdout.write(`Transmission successfully received by server\n${formatRows(rows)}`);
+      const words = ['Transmission successfully received by server', 'Hash of payload is correct'];
+      process.stdout.write(`${words.join('\n')}\n${formatRows(rows)}`);
       return;
     } catch (error) {
       if (flags.json || asHoplineError(error).code === 'INTERRUPTED' || !(await wantsAnother(error))) throw error;
@@ -160,12 +161,18 @@ async function askMessage(id = '1'): Promise<MessagePacket> {
   }
 }
 
-async function readPacket(file: string): Promise<string> {
+async function readPacket(file: string, id: string | undefined): Promise<MessagePacket> {
+  let text: string;
   try {
-    return (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
+    text = (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
   } catch (cause) {
     const reason = systemCode(cause) ?? 'cannot be read';
     throw new HoplineError('USAGE_INVALID', `cannot read the packet file ${file} (${reason})`, { cause });
+  }
+  try {
+    return parseMessage(text, id);
+  } catch (cause) {
+    throw new HoplineError('USAGE_INVALID', `the packet file ${file}: ${asHoplineError(cause).message}`, { cause });
   }
 }
 

@@ -17,6 +17,7 @@ interface Place {
   readonly next: string;
   /** That one, if it is a pool. */
   readonly pool: string | undefined;
+  /** What is asked for: the name of a file, or of a policy. */
   readonly file: string;
   readonly why: string;
 }
@@ -38,9 +39,10 @@ const sentences = {
   LIMIT_MEMBERS: ({ at }) => `${at} has as many servers registered as it may`,
   LIMIT_UPLOADS: ({ at, file }) => `${at}, the origin, has as many uploads as it may, and does not take "${file}"`,
   NODE_STOPPING: ({ at }) => `${at} is stopping`,
-  POLICY_UNKNOWN: ({ at }) => `${at} knows no server of that policy`,
+  POLICY_UNKNOWN: ({ at, file }) => `${at} knows no server of the policy "${file}"`,
   POOL_UNKNOWN: ({ at, pool }) => `${at} knows no pool ${pool}`,
-  POOL_EMPTY: ({ at, pool, why }) => `no ${pool ? `member of ${pool}` : 'server of that policy'} answers ${at}${why}`,
+  POOL_EMPTY: ({ at, pool, file, why }) =>
+    `no ${pool ? `member of ${pool}` : `server of the policy "${file}"`} answers ${at}${why}`,
   FILE_NOT_FOUND: ({ at, file }) => `${at}, the origin, has no file "${file}"`,
   FILE_DENIED: ({ at, file, why }) => `${at}, the origin, does not serve "${file}"${why}`,
   FILE_IS_DIRECTORY: ({ at, file }) => `"${file}" is a directory at ${at}, the origin`,

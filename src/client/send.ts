@@ -15,7 +15,7 @@ import type { Leg } from '../io/leg.ts';
 import { type Resolver, systemResolver } from '../io/resolve.ts';
 import type { PoolMembers } from '../pool/sources.ts';
 import { type Address, formatHop, type Hop } from '../wire/address.ts';
-import type { Decoded } from '../wire/decoded.ts';
+import { bad, type Decoded } from '../wire/decoded.ts';
 import { firstFrameByte } from '../wire/frame.ts';
 import { type Answer, decodeAnswer, encodeMessage } from '../wire/messages.ts';
 import { type AnswerPacket, type Blank, createPacketDecoder, type MessagePacket, type Packet } from '../wire/packet.ts';
@@ -114,8 +114,12 @@ async function receive(
   { limits, clock }: ClientContext,
 ): Promise<AnswerPacket> {
   const decodePacket = createPacketDecoder(Math.max(limits.maxPayloadBytes, message.bytes.length));
-  const decode = (bytes: Buffer): Decoded<Packet | Blank | Answer> =>
-    bytes[0] === firstFrameByte ? decodeAnswer(bytes, limits.maxHeaderBytes) : decodePacket(bytes);
+  const decode = (bytes: Buffer): Decoded<Packet | Blank | Answer> => {
+    if (bytes[0] === firstFrameByte) return decodeAnswer(bytes, limits.maxHeaderBytes);
+    const decoded = decodePacket(bytes);
+    if (decoded.kind !== 'bad') return decoded;
+    return bad(decoded.error.code, `${nameHop(hops.length, hops)} sent ${decoded.error.message}`);
+  };
   for (;;) {
     const received = await readHead(leg, decode, { clock, ms: limits.openMs });
     if (received === null) throw new HoplineError('PEER_LOST', `${nameHop(hops.length, hops)} ended without an answer`);
@@ -124,18 +128,18 @@ async function receive(
       continue;
     }
     if ('kind' in received && (received.kind === 'blank' || received.kind === 'probe')) continue;
-    return answerOf(received, hops);
+    return answerOf(received, hops, message);
   }
 }
 
 /** Throws what was refused, or `PEER_PROTOCOL` for what is no answer. */
-function answerOf(received: Packet | Blank | Answer, hops: readonly Hop[]): AnswerPacket {
+function answerOf(received: Packet | Blank | Answer, hops: readonly Hop[], { policy }: MessagePacket): AnswerPacket {
   if ('type' in received) {
-    if (received.type === 'refused') throw refusedError(received, hops, '');
+    if (received.type === 'refused') throw refusedError(received, hops, policy);
   } else if (received.kind === 'refusal') {
     // The originals have one reason only, and no code for it.
     const code = received.code ?? 'POLICY_UNKNOWN';
-    throw refusedError({ type: 'refused', code, hop: hops.length }, hops, '');
+    throw refusedError({ type: 'refused', code, hop: hops.length }, hops, policy);
   } else if (received.kind === 'answer') return received;
   throw new HoplineError('PEER_PROTOCOL', `${nameHop(hops.length, hops)} sent something else where an answer was due`);
 }
@@ -144,7 +148,7 @@ function answerOf(received: Packet | Blank | Answer, hops: readonly Hop[]): Answ
 function compare({ payload, destination }: AnswerPacket, message: MessagePacket, last: string): string {
   const hash = createHash('sha1').update(message.payload).digest('hex');
   const { source } = message;
-  if (source !== undefined && destination !== undefined && destination !== String(source)) {
+  if (source !== undefined && destination !== undefined && destination !== source) {
     throw new HoplineError('HASH_MISMATCH', `${last} sent the answer of another client`);
   }
   if (payload.toLowerCase() === hash) return hash;

@@ -44,7 +44,7 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
     gone ??= abortsWhenClosed(leg);
     return gone;
   };
-  let messages = 0;
+  const answeredBy = new Map<string, number>();
   // Once for the connection: to listen for each packet costs more the more connections wait.
   const stop = () => leg.interrupt(node.stopping.reason);
   node.stopping.addEventListener('abort', stop);
@@ -53,8 +53,8 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
       const packet = await nextPacket(leg, decode, ms, node);
       if (packet === null) break;
       const answer = await answerPacket(packet, leg, node, rights, whenGone);
-      if (answer) await leg.write(answer);
-      if (packet.kind === 'message') messages += 1;
+      if (answer) await leg.write(answer.bytes);
+      if (answer?.server !== undefined) answeredBy.set(answer.server, (answeredBy.get(answer.server) ?? 0) + 1);
     }
   } finally {
     node.stopping.removeEventListener('abort', stop);
@@ -62,8 +62,9 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
   await leg.linger(limits.lingerMs);
   await leg.closed;
   // Probes and setups come every second or two.
-  const tell = messages === 0 ? log.debug : log.info;
-  tell.call(log, { peer: leg.peer, dialect: 'packet', messages }, 'packets answered');
+  const tell = answeredBy.size === 0 ? log.debug : log.info;
+  const fields = { peer: leg.peer, dialect: 'packet', servers: Object.fromEntries(answeredBy) };
+  tell.call(log, fields, 'packets answered');
 }
 
 /** The next packet, or null once the peer has ended, or the node is stopping and nothing is due. */
@@ -80,24 +81,33 @@ async function nextPacket(leg: Leg, decode: PacketDecoder, ms: number, node: Nod
   }
 }
 
+interface Answered {
+  readonly bytes: Buffer;
+  /** Who answered a message. */
+  readonly server?: string;
+}
+
 async function answerPacket(
   packet: Packet,
   leg: Leg,
   node: NodeContext,
   rights: PacketRights,
   whenGone: () => AbortSignal,
-): Promise<Buffer | undefined> {
+): Promise<Answered | undefined> {
   try {
     switch (packet.kind) {
       case 'message':
         return await answer(packet, node, whenGone);
       case 'setup':
         register(packet, leg, node, rights);
-        return encodeProbe(packet.form);
+        return { bytes: encodeProbe(packet.form) };
       case 'probe':
         return undefined;
       default:
-        throw new HoplineError('PEER_PROTOCOL', `${leg.peer} sent a packet of type ${packet.fields.type} unasked`);
+        throw new HoplineError(
+          'PEER_PROTOCOL',
+          `${leg.peer} sent ${packet.kind === 'answer' ? 'an answer' : 'a refusal'} unasked`,
+        );
     }
   } catch (cause) {
     const error = asHoplineError(cause);
@@ -105,7 +115,7 @@ async function answerPacket(
     node.metrics.countFailure(error.code);
     const policy = 'policy' in packet ? packet.policy : undefined;
     node.log.warn({ peer: leg.peer, dialect: 'packet', code: error.code, policy }, error.message);
-    return encodeRefusal(error, packet);
+    return { bytes: encodeRefusal(error, packet) };
   }
 }
 
@@ -115,15 +125,18 @@ function abortsWhenClosed(leg: Leg): AbortSignal {
   return gone.signal;
 }
 
-async function answer(message: MessagePacket, node: NodeContext, whenGone: () => AbortSignal): Promise<Buffer> {
-  const { limits, server, policies, pools, metrics } = node;
+async function answer(message: MessagePacket, node: NodeContext, whenGone: () => AbortSignal): Promise<Answered> {
+  const { limits, server, policies, pools, metrics, log } = node;
   if (Buffer.byteLength(message.payload) > limits.maxPayloadBytes) {
     throw new HoplineError('LIMIT_PAYLOAD', `a payload has at most ${limits.maxPayloadBytes} bytes`);
   }
   const isOwn = server?.policy === message.policy;
-  const bytes = isOwn ? answerMessage(message, server.id) : await policies.pass(message, pools, whenGone());
+  const answered = isOwn
+    ? { bytes: answerMessage(message, server.id), server: 'this node' }
+    : await policies.pass(message, pools, whenGone());
   metrics.messages += 1;
-  return bytes;
+  log.debug({ policy: message.policy, source: message.source, server: answered.server }, 'message answered');
+  return answered;
 }
 
 function register(setup: SetupPacket, leg: Leg, node: NodeContext, { mayRegister }: PacketRights): void {

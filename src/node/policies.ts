@@ -7,24 +7,22 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
-import type { Probe } from '../pool/checks.ts';
 import { type Member, nameMember } from '../pool/member.ts';
 import type { SharedRegistry } from '../pool/shared.ts';
 import { type Address, formatHop } from '../wire/address.ts';
-import {
-  answerInForm,
-  encodeProbe,
-  type Form,
-  type MessagePacket,
-  messageInForm,
-  type SetupPacket,
-} from '../wire/packet.ts';
+import { answerInForm, type Form, type MessagePacket, messageInForm, type SetupPacket } from '../wire/packet.ts';
 import type { Pools } from './pools.ts';
 import { ServerConnections, type ServerConnectionsOptions } from './server-connections.ts';
 
 export interface PoliciesOptions extends ServerConnectionsOptions {
   /** Knows how servers that registered elsewhere write. */
   readonly registry: SharedRegistry | undefined;
+}
+
+export interface Passed {
+  readonly bytes: Buffer;
+  /** The name of the member that answered. */
+  readonly server: string;
 }
 
 export class Policies {
@@ -42,26 +40,33 @@ export class Policies {
   }
 
   /**
-   * Has a message answered by a server of its policy; the bytes of the answer, in the form of the question.
+   * Has a message answered by a server of its policy: the bytes of the answer, in the form of the question, and who gave it.
    * Throws `POLICY_UNKNOWN`, `POOL_EMPTY`, or the signal's reason.
    */
-  async pass(message: MessagePacket, pools: Pools, signal: AbortSignal): Promise<Buffer> {
+  async pass(message: MessagePacket, pools: Pools, signal: AbortSignal): Promise<Passed> {
     const policy = pools.find(message.policy);
-    if (!policy) throw new HoplineError('POLICY_UNKNOWN', 'no server has registered for the policy');
+    if (!policy) {
+      throw new HoplineError(
+        'POLICY_UNKNOWN',
+        `no server has registered for the policy ${JSON.stringify(message.policy)}`,
+      );
+    }
     const attempt = async ({ hop }: Member) => {
-      const form = this.#formOf(nameMember(hop)) ?? message.form;
+      // Text is what all originals write that speak JSON.
+      const form = this.#formOf(nameMember(hop)) ?? 'string';
       const answer = await this.#connections.ask(hop, messageInForm(message, form), signal);
       if (answer.kind === 'refusal' && answer.code === 'POLICY_UNKNOWN') {
         throw new HoplineError('POLICY_UNKNOWN', `${formatHop(hop)} does not serve the policy`);
       }
-      return answerInForm(answer, message);
+      return { bytes: answerInForm(answer, message), server: nameMember(hop) };
     };
-    const key = message.source === undefined ? undefined : String(message.source);
     try {
-      return await policy.pool.run(attempt, { key, signal });
+      return await policy.pool.run(attempt, { key: message.source, signal });
     } catch (cause) {
       signal.throwIfAborted();
-      throw new HoplineError('POOL_EMPTY', 'no server of the policy answers', { cause });
+      throw new HoplineError('POOL_EMPTY', `no server of the policy ${JSON.stringify(message.policy)} answers`, {
+        cause,
+      });
     }
   }
 
@@ -74,12 +79,6 @@ export class Policies {
     const [oldest] = this.#forms.keys();
     if (this.#forms.size > this.#maxForms && oldest !== undefined) this.#forms.delete(oldest);
   }
-
-  /** Whether a server takes packets. */
-  readonly probe: Probe = ({ hop }, signal) => {
-    const form = this.#formOf(nameMember(hop)) ?? 'number';
-    return this.#connections.probe(hop, encodeProbe(form), signal);
-  };
 
   async close(): Promise<void> {
     await this.#connections.close();

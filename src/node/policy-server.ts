@@ -67,7 +67,10 @@ async function registerWith(
   while (!signal.aborted) {
     try {
       const isNode = await sendSetup(front, setup(), options, signal);
-      if (told !== 'done') log.info({ front: name, original: !isNode }, 'registered');
+      const words = isNode
+        ? 'registered'
+        : 'registration sent, not confirmed: the front answers nothing, as the original ones do';
+      if (told !== 'done') log.info({ front: name }, words);
       told = 'done';
       if (!isNode) return;
     } catch (error) {

@@ -20,23 +20,25 @@ export interface ProbesOptions {
   readonly setUserTimeout: SetUserTimeout | undefined;
 }
 
-/** `packet` finds out whether a server takes packets. Limits are asked for at each check: they may change. */
-export function createProbes(options: ProbesOptions, packet: Probe): Readonly<Record<PoolCheck, Probe>> {
+/** Limits are asked for at each check: they may change. */
+export function createProbes(options: ProbesOptions): Readonly<Record<PoolCheck, Probe>> {
   const reach = (signal: AbortSignal) => {
     const { limits, clock, resolve, setUserTimeout } = options;
     const { answerMs: connectMs, idleMs, maxBlockBytes } = limits;
     return { clock, resolve, setUserTimeout, connectMs, idleMs, maxBlockBytes, signal };
   };
+  const connect: Probe = async ({ hop }, signal) => {
+    const leg = await reachHop(hop, reach(signal));
+    leg.destroy();
+    await leg.closed;
+  };
   return {
-    packet,
+    connect,
+    // An original server that gets a packet without a message ends its only thread, and never answers anybody again.
+    packet: connect,
     node: async ({ hop }, signal, tell) => {
       const { load } = await pingNode(hop, { ...reach(signal), maxHeaderBytes: options.limits.maxHeaderBytes });
       if (load) tell(load);
-    },
-    connect: async ({ hop }, signal) => {
-      const leg = await reachHop(hop, reach(signal));
-      leg.destroy();
-      await leg.closed;
     },
   };
 }

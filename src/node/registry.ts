@@ -43,7 +43,7 @@ export function openRegistry(url: string, options: SharedRegistryOptions): Share
 export function enterServer(registry: SharedRegistry, server: PolicyServer, address: Listening): () => void {
   const hop = server.advertise ?? asAddress(address);
   if (!hop) return () => {};
-  registry.register({ pool: server.policy, member: { hop, weight: 1, priority: 0 }, note: 'number' });
+  registry.register({ pool: server.policy, member: { hop, weight: 1, priority: 0 }, note: 'string' });
   return () => registry.leave(server.policy, nameMember(hop));
 }
 

@@ -61,7 +61,7 @@ export class Contexts {
     this.#registry = url === undefined ? undefined : openRegistry(url, this.#live());
     const live = this.#live();
     this.#policies = new Policies(live);
-    const probes = createProbes(live, this.#policies.probe);
+    const probes = createProbes(live);
     this.#pools = new Pools(live, probes);
     this.#current = this.#create(settings);
     this.#putInEffect();

@@ -77,18 +77,6 @@ export class ServerConnections {
     }
   }
 
-  /** Connects, sends `probe` and ends. Throws as `reachHop`. */
-  async probe(server: Address, probe: Buffer, signal: AbortSignal): Promise<void> {
-    const leg = await this.#reach(server, signal);
-    try {
-      await leg.write(probe);
-      leg.end();
-    } finally {
-      leg.destroy();
-      await leg.closed;
-    }
-  }
-
   async close(): Promise<void> {
     this.#isClosed = true;
     const kept = [...this.#lanes.values()].flatMap((lane) => [...lane.kept.splice(0), ...lane.inTheWay.splice(0)]);

@@ -17,9 +17,11 @@ export function detectDialect(bytes: Buffer, maxLineBytes: number): Decoded<Dial
   if (first === firstFrameByte) return ok('native', 0);
   if (first === 0x16) return ok('tls', 0);
   if (first === 0x80) return ok('pickle', 0);
-  if (first < 0x20 || first === 0x7f) return ok('unknown', 0);
+  // A blank begins no name of a file, nor a packet.
+  if (first <= 0x20 || first === 0x7f) return ok('unknown', 0);
   const start = bytes.toString('latin1', 0, maxLineBytes);
-  if (/^\{\s*"/.test(start)) return ok('packet', 0);
+  // An empty object and an array are no packets, and are refused as such, in JSON; a name may be in braces.
+  if (/^(\{\s*["}]|\[)/.test(start)) return ok('packet', 0);
   if (/^\{\s*$/.test(start) && bytes.length <= maxLineBytes) return more;
   return detectLine(start, bytes, maxLineBytes);
 }

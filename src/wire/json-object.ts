@@ -1,5 +1,6 @@
 /**
- * Finds the end of one JSON object in bytes that arrive piece by piece, with nothing but itself to end it.
+ * Finds the end of one JSON object in bytes that arrive piece by piece, with nothing but itself to end it, and in a whole
+ * one the values of its members as they are written.
  *
  * Looks at each byte once, and at backslashes twice, however the bytes are cut: braces count outside
  * strings alone, and all that decides is ASCII, so UTF-8 may be cut anywhere.
@@ -8,6 +9,7 @@
 
 const [tab, lineFeed, carriageReturn, space] = [0x09, 0x0a, 0x0d, 0x20];
 const [quote, backslash, openBrace, closeBrace] = [0x22, 0x5c, 0x7b, 0x7d];
+const [openBracket, closeBracket, comma] = [0x5b, 0x5d, 0x2c];
 
 export type Scanned =
   | { readonly kind: 'object'; readonly start: number; readonly end: number }
@@ -30,6 +32,7 @@ export class ObjectScanner {
       if (bytes[this.#at] !== openBrace) return { kind: 'other' };
       this.#start = this.#at;
     }
+    if (!canBegin(bytes, this.#start)) return { kind: 'other' };
     while (this.#at < bytes.length) {
       if (this.#isInString) this.#passString(bytes);
       else if (this.#passStructure(bytes)) return { kind: 'object', start: this.#start, end: this.#at };
@@ -59,6 +62,63 @@ export class ObjectScanner {
   }
 }
 
+/** Where the value of a member stands; `end` is behind it. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * The members of a whole object by their names, in their order; of two with one name the last counts, as it does for
+ * parsers. The bytes must be one object in JSON and nothing else.
+ */
+export function findMembers(object: Buffer): Map<string, Span> {
+  const members = new Map<string, Span>();
+  let at = skipSpace(object, skipSpace(object, 0) + 1);
+  while (object[at] === quote) {
+    const nameEnd = stringEnd(object, at);
+    const start = skipSpace(object, skipSpace(object, nameEnd) + 1);
+    const end = valueEnd(object, start);
+    members.set(JSON.parse(object.toString('utf8', at, nameEnd)), { start, end });
+    at = skipSpace(object, end);
+    if (object[at] === comma) at = skipSpace(object, at + 1);
+  }
+  return members;
+}
+
+/** Behind the brace that opens an object is a name, or nothing at all. */
+function canBegin(bytes: Buffer, start: number): boolean {
+  const first = bytes[skipSpace(bytes, start + 1)];
+  return first === undefined || first === quote || first === closeBrace;
+}
+
+function valueEnd(bytes: Buffer, start: number): number {
+  let depth = 0;
+  let at = start;
+  do {
+    const byte = bytes[at];
+    if (byte === quote) {
+      at = stringEnd(bytes, at);
+      continue;
+    }
+    if (byte === openBrace || byte === openBracket) depth += 1;
+    else if (byte === closeBrace || byte === closeBracket) depth -= 1;
+    at += 1;
+  } while (depth > 0 || !isBehindValue(bytes[at]));
+  return at;
+}
+
+/** What may stand behind a value in an object. */
+function isBehindValue(byte: number | undefined): boolean {
+  return byte === undefined || byte === comma || byte === closeBrace || isSpace(byte);
+}
+
+function stringEnd(bytes: Buffer, start: number): number {
+  let end = bytes.indexOf(quote, start + 1);
+  while (isEscaped(bytes, end)) end = bytes.indexOf(quote, end + 1);
+  return end + 1;
+}
+
 /** Whether an odd number of backslashes is before `at`, which is in a string. */
 function isEscaped(bytes: Buffer, at: number): boolean {
   let before = at;
@@ -69,9 +129,10 @@ function isEscaped(bytes: Buffer, at: number): boolean {
 /** The first place from `at` on that is not white space. */
 export function skipSpace(bytes: Buffer, at: number): number {
   let place = at;
-  for (; place < bytes.length; place += 1) {
-    const byte = bytes[place];
-    if (byte !== space && byte !== lineFeed && byte !== carriageReturn && byte !== tab) break;
-  }
+  while (place < bytes.length && isSpace(bytes[place])) place += 1;
   return place;
+}
+
+function isSpace(byte: number | undefined): boolean {
+  return byte === space || byte === lineFeed || byte === carriageReturn || byte === tab;
 }

@@ -3,7 +3,8 @@
  *
  * Owns the fields and their forms: every value may be a number or a string, and
  * an answer is in the form of its question. Knows nothing about policies or pools.
- * Invariant: what is passed on unchanged is passed on as the bytes that came.
+ * Invariant: a value is compared and given back as the text that came, since a number of JSON may hold more than one of
+ * JavaScript; and of what is passed on, only values that need another form are written anew.
  * Format: docs/protocol.md#packets
  */
 
@@ -12,26 +13,25 @@ import * as v from 'valibot';
 import { HoplineError } from '../core/errors.ts';
 import { type Port, parsePort } from './address.ts';
 import { bad, type Decoded, more, ok } from './decoded.ts';
-import { ObjectScanner, skipSpace } from './json-object.ts';
+import { findMembers, ObjectScanner, type Span, skipSpace } from './json-object.ts';
 import { type WireCode, wireCodes } from './refusal.ts';
 
-type Scalar = string | number;
 /** How `type` is written, and with it what is answered. */
 export type Form = 'number' | 'string';
 
 interface Received {
   readonly form: Form;
-  /** Everything that it holds, as it came. */
-  readonly fields: Readonly<Record<string, unknown>>;
   readonly bytes: Buffer;
+  /** Where the value of each field stands in `bytes`. */
+  readonly members: ReadonlyMap<string, Span>;
 }
 
 export interface MessagePacket extends Received {
   readonly kind: 'message';
   /** The policy as text, whatever its form. */
   readonly policy: string;
-  /** Who asks; as it came. */
-  readonly source: Scalar | undefined;
+  /** Who asks, as text. */
+  readonly source: string | undefined;
   readonly payload: string;
 }
 
@@ -75,8 +75,9 @@ const kinds: Readonly<Record<string, keyof typeof schemas>> = {
   '-2': 'probe',
 };
 
-const label = v.pipe(v.union([v.string(), v.number()]), v.transform(String), v.maxLength(200));
-const text = v.pipe(v.union([v.string(), v.number()]), v.transform(String));
+/** Of a string or a number, as text. */
+const text = v.string('expected text or a number');
+const label = v.pipe(text, v.maxLength(200));
 const port = v.pipe(
   label,
   v.rawTransform<string, Port>(({ dataset, addIssue, NEVER }) => {
@@ -91,7 +92,7 @@ const schemas = {
   message: v.object({ privPoliId: label, srcid: v.optional(label), payload: text }),
   setup: v.object({ privPoliId: label, id: v.optional(label), listenport: port, token: v.optional(label) }),
   answer: v.object({ srcid: v.optional(label), destid: v.optional(label), payload: text }),
-  refusal: v.object({}),
+  refusal: v.object({ code: v.nullish(text) }),
   probe: v.object({}),
 };
 
@@ -106,7 +107,7 @@ export function createPacketDecoder(maxPayloadBytes: number): PacketDecoder {
   let scanner = new ObjectScanner();
   return (bytes) => {
     const scanned = scanner.scan(bytes);
-    if (scanned.kind === 'other') return bad('PEER_PROTOCOL', 'the peer sent something that is not a packet');
+    if (scanned.kind === 'other') return bad('PEER_PROTOCOL', 'something that is not a packet where one was due');
     if (scanned.kind === 'more') return bytes.length - scanned.start > maxBytes ? tooLong(maxBytes) : more;
     scanner = new ObjectScanner();
     if (scanned.kind === 'blank') return bytes.length === 0 ? more : ok({ kind: 'blank' }, bytes.length);
@@ -122,88 +123,110 @@ export function createPacketDecoder(maxPayloadBytes: number): PacketDecoder {
 export function parseMessage(text: string, id?: string): MessagePacket {
   const bytes = Buffer.from(text);
   const decoded = createPacketDecoder(bytes.length)(bytes);
-  if (decoded.kind === 'bad') throw new HoplineError('USAGE_INVALID', `the packet: ${decoded.error.message}`);
+  if (decoded.kind === 'bad') throw new HoplineError('USAGE_INVALID', decoded.error.message);
   if (decoded.kind === 'more' || decoded.value.kind !== 'message' || decoded.used < bytes.length) {
-    throw new HoplineError('USAGE_INVALID', 'the packet: expected one JSON object with "type": 0, and nothing else');
+    throw new HoplineError('USAGE_INVALID', 'expected one JSON object with "type": 0, and nothing else');
   }
   const message = decoded.value;
-  return id === undefined
-    ? message
-    : parseMessage(JSON.stringify({ ...message.fields, srcid: inForm(id, message.form) }));
+  if (id === undefined) return message;
+  return parseMessage(change(message, { srcid: inForm(id, formOf(message, 'srcid') ?? message.form) }).toString());
 }
 
 /** A message as client `id` sends it. Throws `USAGE_INVALID` for a policy that is too long. */
 export function createMessage(id: string, policy: string, payload: string): MessagePacket {
-  const payloadsize = Buffer.byteLength(payload);
-  return parseMessage(
-    JSON.stringify({ type: 0, srcid: inForm(id, 'number'), privPoliId: policy, payloadsize, payload }),
-  );
+  const payloadsize = String(Buffer.byteLength(payload));
+  return parseMessage(JSON.stringify({ type: '0', srcid: id, privPoliId: policy, payloadsize, payload }));
 }
 
-/** The setup of a server that listens on `listenport`. */
+/** The setup of a server that listens on `listenport`. The original fronts compare `type` with text. */
 export function encodeSetup(id: string, policy: string, listenport: number, token?: string): Buffer {
-  return encode({ type: 1, id: inForm(id, 'number'), privPolyId: policy, listenport, token });
+  return Buffer.from(JSON.stringify({ type: '1', id, privPolyId: policy, listenport: String(listenport), token }));
 }
 
 export function encodeProbe(form: Form): Buffer {
-  return encode({ type: inForm(-2, form) });
+  return encode({ type: inForm('-2', form) });
 }
 
 /** The answer of server `id` to a message. */
-export function encodeAnswer({ form, source }: MessagePacket, id: string, hash: string): Buffer {
-  const asked = typeof source === 'string' ? 'string' : form;
+export function encodeAnswer(message: MessagePacket, id: string, hash: string): Buffer {
+  const { form } = message;
+  const destid = token(message, 'srcid');
   return encode({
-    type: inForm(2, form),
-    srcid: inForm(id, asked),
-    destid: source,
-    payloadsize: inForm(hash.length, form),
-    payload: hash,
+    type: inForm('2', form),
+    srcid: inForm(id, formOf(message, 'srcid') === 'string' ? 'string' : form),
+    ...(destid === undefined ? {} : { destid }),
+    payloadsize: inForm(String(hash.length), form),
+    payload: JSON.stringify(hash),
   });
 }
 
 /** A packet of type -1: for a packet that was understood, with its fields, but for the payload and a secret. */
 export function encodeRefusal(error: HoplineError, question?: Received): Buffer {
-  const { payload: _payload, payloadsize: _size, token: _token, ...fields } = question?.fields ?? {};
+  const fields: Record<string, string> = {};
+  for (const name of question?.members.keys() ?? []) {
+    if (!unrepeated.has(name)) fields[name] = token(question as Received, name) as string;
+  }
   const code = wireCodes.find((known) => known === error.code) ?? 'INTERNAL';
-  return encode({ ...fields, type: inForm(-1, question?.form ?? 'number'), code, payload: error.message });
+  const type = inForm('-1', question?.form ?? 'number');
+  return encode({ ...fields, type, code: JSON.stringify(code), payload: JSON.stringify(error.message) });
 }
 
-/** A message for a server that writes `type` in `form`. */
+const unrepeated: ReadonlySet<string> = new Set(['payload', 'payloadsize', 'token', '__proto__']);
+
+/**
+ * A message for a server that writes `type` in `form`. An original server ends its only thread over a message without a
+ * source, or with a payload that is no text, so it gets the one and the other.
+ */
 export function messageInForm(message: MessagePacket, form: Form): Buffer {
-  return message.form === form ? message.bytes : encode({ ...message.fields, type: inForm(0, form) });
+  const changes: Record<string, string> = {};
+  if (message.form !== form) changes.type = inForm('0', form);
+  if (form === 'string' && formOf(message, 'srcid') === undefined) changes.srcid = '""';
+  if (form === 'string' && formOf(message, 'payload') === 'number') changes.payload = JSON.stringify(message.payload);
+  return Object.keys(changes).length === 0 ? message.bytes : change(message, changes);
 }
 
 /** What a server answered, in the form of the question. */
-export function answerInForm(answer: AnswerPacket | RefusalPacket, { form, source }: MessagePacket): Buffer {
-  const { fields } = answer;
-  const isSame = answer.form === form && (source === undefined || fields.destid === source || !('destid' in fields));
-  if (isSame) return answer.bytes;
-  const changed: Record<string, unknown> = { ...fields, type: inForm(fields.type as Scalar, form) };
-  if (isScalar(fields.payloadsize)) changed.payloadsize = inForm(fields.payloadsize, form);
-  if (source !== undefined && String(fields.destid) === String(source)) changed.destid = source;
-  return encode(changed);
+export function answerInForm(answer: AnswerPacket | RefusalPacket, message: MessagePacket): Buffer {
+  const { form, source } = message;
+  const changes: Record<string, string> = {};
+  const destid = textOf(answer, 'destid');
+  const asked = token(message, 'srcid');
+  if (asked !== undefined && destid === source && token(answer, 'destid') !== asked) changes.destid = asked;
+  for (const name of answer.form === form ? [] : ['type', 'payloadsize']) {
+    const value = textOf(answer, name);
+    if (value !== undefined) changes[name] = inForm(value, form);
+  }
+  return Object.keys(changes).length === 0 ? answer.bytes : change(answer, changes);
 }
 
 function parse(bytes: Buffer, used: number): Decoded<Packet> {
-  const fields = parseObject(bytes);
-  if (!fields) return bad('PEER_PROTOCOL', 'the peer sent a packet that is not JSON in UTF-8');
-  const { type } = fields;
-  const kind = isScalar(type) ? kinds[String(type)] : undefined;
-  if (!kind) return bad('PEER_PROTOCOL', 'the peer sent a packet without a type from -2 to 2');
-  const { privPoliId = fields.privPolyId } = fields;
-  const parsed = v.safeParse(schemas[kind], privPoliId === fields.privPoliId ? fields : { ...fields, privPoliId });
+  if (!isObject(bytes)) return bad('PEER_PROTOCOL', 'a packet that is not JSON in UTF-8');
+  const members = findMembers(bytes);
+  const type = textOf({ bytes, members }, 'type');
+  const kind = type === undefined ? undefined : kinds[type];
+  if (!kind) return bad('PEER_PROTOCOL', 'a packet without a type from -2 to 2');
+  const texts = readTexts({ bytes, members });
+  const parsed = v.safeParse(schemas[kind], { ...texts, privPoliId: texts.privPoliId ?? texts.privPolyId });
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    const message = `the peer sent a malformed packet of type ${type}: ${v.getDotPath(issue)}: ${issue.message}`;
+    const message = `a malformed packet of type ${type}: ${v.getDotPath(issue)}: ${issue.message}`;
     return bad('PEER_PROTOCOL', message);
   }
   // The block that the bytes are in is read into again; a packet may be kept for another try.
   const received: Received = {
-    form: typeof type === 'string' ? 'string' : 'number',
-    fields,
+    form: formOf({ bytes, members }, 'type') ?? 'number',
     bytes: Buffer.from(bytes),
+    members,
   };
   return ok(assemble(kind, received, parsed.output as Values), used);
+}
+
+const fieldNames = ['srcid', 'destid', 'privPoliId', 'privPolyId', 'id', 'listenport', 'token', 'payload', 'code'];
+
+function readTexts(received: Pick<Received, 'bytes' | 'members'>): Record<string, string | null> {
+  return Object.fromEntries(
+    fieldNames.flatMap((name) => (received.members.has(name) ? [[name, textOf(received, name) ?? null]] : [])),
+  );
 }
 
 interface Values {
@@ -213,48 +236,88 @@ interface Values {
   readonly id?: string;
   readonly listenport: Port;
   readonly token?: string;
+  readonly code?: string;
   readonly payload: string;
 }
 
 function assemble(kind: keyof typeof schemas, received: Received, values: Values): Packet {
-  const { privPoliId: policy, payload, srcid, destid, id, listenport, token } = values;
+  const { privPoliId: policy, payload, srcid, destid, id, listenport, token, code } = values;
   switch (kind) {
     case 'message':
-      return { kind, ...received, policy, source: received.fields.srcid as Scalar | undefined, payload };
+      return { kind, ...received, policy, source: srcid, payload };
     case 'setup':
       return { kind, ...received, policy, id, port: listenport, token };
     case 'answer':
       return { kind, ...received, server: srcid, destination: destid, payload };
     case 'refusal':
-      return { kind, ...received, code: wireCodes.find((known) => known === received.fields.code) };
+      return { kind, ...received, code: wireCodes.find((known) => known === code) };
     case 'probe':
       return { kind, ...received };
   }
 }
 
-function parseObject(bytes: Buffer): Record<string, unknown> | undefined {
-  if (!isUtf8(bytes)) return undefined;
+function isObject(bytes: Buffer): boolean {
+  if (!isUtf8(bytes)) return false;
   try {
-    return JSON.parse(bytes.toString());
+    JSON.parse(bytes.toString());
+    return true;
   } catch {
-    return undefined;
+    return false;
   }
 }
 
 function tooLong(maxBytes: number): Decoded<never> {
-  return bad('LIMIT_PAYLOAD', `the peer sent a packet of more than ${maxBytes} bytes`);
+  return bad('LIMIT_PAYLOAD', `a packet of more than ${maxBytes} bytes`);
 }
 
-function isScalar(value: unknown): value is Scalar {
-  return typeof value === 'string' || typeof value === 'number';
+type Read = Pick<Received, 'bytes' | 'members'>;
+
+/** The value of a field as it is written in JSON; undefined if there is none. */
+function token({ bytes, members }: Read, name: string): string | undefined {
+  const span = members.get(name);
+  return span && bytes.toString('utf8', span.start, span.end);
 }
 
-/** A value as a number if it is one in plain digits and numbers are asked for, and as a string otherwise. */
-function inForm(value: Scalar, form: Form): Scalar {
-  if (form === 'string') return String(value);
-  return /^(0|-?[1-9]\d{0,14})$/.test(String(value)) ? Number(value) : value;
+/** How a field is written; undefined if it is neither a number nor a string. */
+function formOf({ bytes, members }: Read, name: string): Form | undefined {
+  const span = members.get(name);
+  const first = span && bytes.toString('latin1', span.start, span.start + 1);
+  if (first === '"') return 'string';
+  return first !== undefined && /[-\d]/.test(first) ? 'number' : undefined;
 }
 
-function encode(fields: object): Buffer {
-  return Buffer.from(JSON.stringify(fields));
+/** The text of a field that is a string or a number. */
+function textOf(read: Read, name: string): string | undefined {
+  const form = formOf(read, name);
+  const written = form && token(read, name);
+  return written !== undefined && form === 'string' ? JSON.parse(written) : written;
+}
+
+/** Text in JSON: as a number if it is one in plain digits and numbers are asked for, and as a string otherwise. */
+function inForm(value: string, form: Form): string {
+  return form === 'number' && /^(0|-?[1-9]\d*)$/.test(value) ? value : JSON.stringify(value);
+}
+
+/** A packet with other values, in JSON, for some fields; every other byte is as it came. */
+function change({ bytes, members }: Read, values: Readonly<Record<string, string>>): Buffer {
+  const edits = Object.entries(values).map(([name, value]) => {
+    const span = members.get(name);
+    if (span) return { ...span, value };
+    // Every packet has a type, so there is a field before it.
+    const end = bytes.lastIndexOf('}');
+    return { start: end, end, value: `,${JSON.stringify(name)}:${value}` };
+  });
+  const parts: Buffer[] = [];
+  let done = 0;
+  for (const { start, end, value } of edits.sort((a, b) => a.start - b.start)) {
+    parts.push(bytes.subarray(done, start), Buffer.from(value));
+    done = end;
+  }
+  return Buffer.concat([...parts, bytes.subarray(done)]);
+}
+
+/** An object of values that are in JSON already. */
+function encode(fields: Readonly<Record<string, string>>): Buffer {
+  const members = Object.entries(fields).map(([name, value]) => `${JSON.stringify(name)}:${value}`);
+  return Buffer.from(`{${members.join(',')}}`);
 }

@@ -30,7 +30,7 @@ test('send sends a packet file and says that it was received', async (t) => {
   assert.equal(code, 0);
   assert.equal(
     stdout,
-    `Transmission successfully received by server\nserver    100\npolicy    PP_1\nsha1      ${hash}\n`,
+    `Transmission successfully received by server\nHash of payload is correct\nserver    100\npolicy    PP_1\nsha1      ${hash}\n`,
   );
 });
 
@@ -46,7 +46,7 @@ test('send asks for policy and payload, and sends as --id', async (t) => {
   const { code, stderr } = await runProgram(t, ['send', '--to', server.address, '--id', '77'], { input });
   assert.equal(stderr, 'Policy: Payload: ');
   assert.equal(code, 0);
-  assert.deepEqual(JSON.parse(seen.join()), { ...packet, srcid: 77 });
+  assert.deepEqual(JSON.parse(seen.join()), { ...packet, type: '0', srcid: '77', payloadsize: '3' });
 });
 
 test('--via goes over hops, and --json prints an object', async (t) => {
@@ -84,13 +84,17 @@ test('each way to fail has its exit code, one line and a hint', async (t) => {
     [[file, '--to', to, '--via', to], 2, /send needs --to or --via/],
     [[file, '--to', 'nowhere'], 2, /Expected a hop/],
     [['no such.json', '--to', to], 2, /cannot read the packet file no such\.json \(ENOENT\)/],
-    [[await writePacket(t, { type: 1 }), '--to', to], 2, /the packet: /],
+    [
+      [await writePacket(t, { type: -2 }), '--to', to],
+      2,
+      /the packet file \S+packet\.json: expected one JSON object with "type": 0/,
+    ],
     [[file, '--via', `${to},x`], 3, /--via, hop 2: read "x", expected a hop/],
     [[file, '--to', '127.0.0.1:1'], 4, /this machine cannot reach hop 1/],
     [
       [await writePacket(t, { ...packet, privPoliId: 'PP_2' }), '--to', to],
       5,
-      /hop 1 .* knows no server of that policy/,
+      /hop 1 .* knows no server of the policy "PP_2"/,
     ],
     [[await writePacket(t, { ...packet, payload: 'x'.repeat(1025) }), '--to', to], 5, /takes no payload as long/],
     [[file, '--to', liar.address], 7, /answered the SHA-1 (ab){20}, and that of the payload is 66b2/],

@@ -92,78 +92,121 @@ test('messages go to the servers of their policy in the order in which they regi
   assert.deepEqual(order, ['1', '2', '1', '2', '1']);
 });
 
-const families: readonly (readonly [name: string, habits: Habits])[] = [
-  ['numbers, one answer a connection', {}],
-  ['strings, one answer a connection', { strings: true }],
-  ['numbers, loops on a connection', { loops: true }],
-  ['strings, loops on a connection', { strings: true, loops: true }],
-];
 const messages = (policy: string | number) =>
   ['xyz', 'a "quoted" {brace}', 'x'.repeat(900)].map((payload) => ({ policy, payload }));
 
-for (const [serverName, serverHabits] of families) {
-  for (const strings of [false, true]) {
-    test(`the original client (${strings ? 'strings' : 'numbers'}), our front, the original server (${serverName})`, async (t) => {
-      const front = await start(t);
-      const server = await startOriginalServer(t, 100, serverHabits);
-      await registerOriginal(server, strings ? '111' : 111, front.address.port, serverHabits);
-      await hasServers(front.address.port, '111', 1);
-      const answers = await runOriginalPacketClient(front.address.port, messages(111), { strings });
-      assert.deepEqual(
-        answers.map(({ isCorrect }) => isCorrect),
-        [true, true, true],
-      );
-      for (const { packet } of answers) assert.deepEqual([packet.type, packet.destid], strings ? ['2', '5'] : [2, 5]);
-      assert.deepEqual(
-        server.payloads.slice(-3),
-        messages(111).map(({ payload }) => payload),
-      );
+const servers = [
+  ['our server', undefined],
+  ['the original server, one answer a connection', {}],
+  ['the original server, loops on a connection', { loops: true }],
+] as const satisfies readonly (readonly [name: string, habits: Habits | undefined])[];
+
+/** Starts a front and a server that registers with it; how often the server was sent a message. */
+async function startPairing(t: TestContext, isOurFront: boolean, habits: Habits | undefined) {
+  const health = { intervalMs: 20, jitter: 0, timeoutMs: 60_000 };
+  const pools = [{ name: '111', check: 'packet' as const, health }];
+  const original = isOurFront ? undefined : await startOriginalFront(t);
+  const port = original?.port ?? (await start(t, { pools, limits: { answerMs: 60_000 } })).address.port;
+  if (!habits) await startServer(t, { port }, '111', '100');
+  const server = habits && (await startOriginalServer(t, 100, habits));
+  if (server) await registerOriginal(server, '111', port);
+  if (original) await until(() => original.table.size === 1);
+  await hasServers(port, '111', 1);
+  return { port, isDead: () => server?.isDead() ?? false };
+}
+
+for (const [frontName, isOurFront] of [
+  ['our front', true],
+  ['the original front', false],
+] as const) {
+  for (const [serverName, habits] of servers) {
+    test(`200 messages of the original client, ${frontName}, ${serverName}`, async (t) => {
+      const { port, isDead } = await startPairing(t, isOurFront, habits);
+      const sent = Array.from({ length: 200 }, (_, index) => ({ policy: '111', payload: `message ${index}` }));
+      const answers = await runOriginalPacketClient(port, [...messages('111'), ...sent]);
+      for (const { packet, isCorrect } of answers) {
+        assert.ok(isCorrect, JSON.stringify(packet));
+        const { type, srcid, destid, payloadsize } = packet;
+        assert.deepEqual([type, srcid, destid, payloadsize], ['2', '100', '5', '40']);
+      }
+      assert.ok(!isDead());
+    });
+
+    test(`200 messages of our client, ${frontName}, ${serverName}`, async (t) => {
+      const { port, isDead } = await startPairing(t, isOurFront, habits);
+      for (let turn = 0; turn < 200; turn += 1) assert.equal(await ask(port, '111', `message ${turn}`), '100');
+      assert.ok(!isDead());
     });
   }
-  test(`our client, our front, the original server (${serverName}), many at once`, async (t) => {
-    const front = await start(t);
-    const server = await startOriginalServer(t, 100, serverHabits);
-    await registerOriginal(server, 'PP_1', front.address.port, serverHabits);
-    await hasServers(front.address.port, 'PP_1', 1);
-    const asked = await Promise.all(Array.from({ length: 20 }, () => ask(front.address.port, 'PP_1')));
+}
+
+for (const [serverName, habits] of servers) {
+  test(`what people write as numbers is answered in numbers: our front, ${serverName}`, async (t) => {
+    const { port } = await startPairing(t, true, habits);
+    const answers = await runOriginalPacketClient(port, messages(111), { asNumbers: true });
+    for (const { packet, isCorrect } of answers) {
+      assert.ok(isCorrect, JSON.stringify(packet));
+      assert.deepEqual([packet.type, packet.destid, packet.payloadsize], [2, 5, 40]);
+    }
+  });
+
+  test(`our client, our front, ${serverName}, many at once`, async (t) => {
+    const { port } = await startPairing(t, true, habits);
+    const asked = await Promise.all(Array.from({ length: 20 }, () => ask(port, '111')));
     assert.deepEqual(new Set(asked), new Set(['100']));
   });
 }
 
-for (const strings of [false, true]) {
-  test(`the original client (${strings ? 'strings' : 'numbers'}), our front, our server`, async (t) => {
-    const front = await start(t);
-    await startServer(t, front.address, '2', '100');
-    await hasServers(front.address.port, '2', 1);
-    const answers = await runOriginalPacketClient(front.address.port, messages(strings ? '2' : 2), { strings });
-    for (const { packet, isCorrect } of answers) {
-      assert.ok(isCorrect, JSON.stringify(packet));
-      assert.deepEqual([packet.type, packet.srcid, packet.payloadsize], strings ? ['2', '100', '40'] : [2, 100, 40]);
-    }
-  });
-}
+test('a message without a source, or with a number as payload, ends no original server', async (t) => {
+  const { port, isDead } = await startPairing(t, true, {});
+  const socket = await connectRaw(t, { address: { host, port } } as RunningNode);
+  const [answer] = await exchange(socket, '{"type":0,"privPoliId":111,"payload":42}');
+  assert.equal(answer?.payload, sha1('42'));
+  assert.equal(await ask(port, '111'), '100');
+  assert.ok(!isDead());
+});
+
+test('checks leave an original server as it is, however many', async (t) => {
+  const pools = [{ name: 'PP_1', check: 'packet' as const, health: { intervalMs: 5, jitter: 0 } }];
+  const front = await start(t, { pools });
+  const server = await startOriginalServer(t, 7);
+  await registerOriginal(server, 'PP_1', front.address.port);
+  await until(() => server.connections() > 20);
+  assert.ok(!server.isDead());
+  assert.equal(await ask(front.address.port, 'PP_1'), '7');
+});
+
+test('two policies that are one number to JavaScript have each its own server, and get their numbers back', async (t) => {
+  const front = await start(t);
+  const [one, other] = ['9007199254740992', '9007199254740993'];
+  await startServer(t, front.address, one, '1');
+  await startServer(t, front.address, other, '2');
+  await hasServers(front.address.port, one, 1);
+  await hasServers(front.address.port, other, 1);
+  const socket = await connectRaw(t, front);
+  const received = receiveAll(socket);
+  for (const policy of [one, other]) socket.write(`{"type":0,"srcid":${policy},"privPoliId":${policy},"payload":"x"}`);
+  socket.end();
+  const text = (await received).toString();
+  assert.match(text, /"srcid":"1","destid":9007199254740992,.*"srcid":"2","destid":9007199254740993,/);
+});
 
 for (const policy of ['PP_1', '111']) {
-  test(`our server registers once with an original front, for ${policy}, and both clients are answered`, async (t) => {
+  test(`our server tells an original front once that it is there, for ${policy}, and does not claim more`, async (t) => {
     const front = await startOriginalFront(t);
-    const server = await startServer(t, front, policy, '100');
+    const lines: string[] = [];
+    const log = { debug() {}, warn() {}, error() {}, info: (_fields: object, message: string) => lines.push(message) };
+    const told = { policy, id: '100', register: [hopOf(front.port)] };
+    const server = await start(t, { server: told, log });
     await until(() => front.table.size === 1);
     const other = await startOriginalServer(t, 200);
     await registerOriginal(other, policy, front.port);
     await until(() => front.table.get(JSON.stringify(policy))?.length === 2);
     assert.deepEqual(await Promise.all([ask(front.port, policy), ask(front.port, policy)]), ['100', '200']);
-    const answers = await runOriginalPacketClient(
-      front.port,
-      [0, 1].map(() => ({ policy, payload: 'xyz' })),
-    );
-    assert.deepEqual(
-      answers.map(({ packet }) => packet.srcid),
-      [100, 200],
-    );
-    const { accepted } = server.stats();
-    await new Promise((resolve) => setTimeout(resolve, limits.registerMs * 4));
-    assert.equal(server.stats().accepted, accepted);
-    assert.equal(front.table.get(JSON.stringify(policy))?.length, 2);
+    // Behind the line nothing is sent any more.
+    await until(() => lines.some((line) => /^registration sent, not confirmed/.test(line)));
+    assert.ok(!lines.includes('registered'));
+    assert.deepEqual(front.table.get(JSON.stringify(policy)), [String(server.address.port), String(other.port)]);
   });
 }
 
@@ -171,7 +214,7 @@ test('an original front that has no server refuses in its way, and our client un
   const front = await startOriginalFront(t);
   await assert.rejects(ask(front.port, 'PP_9'), (error: HoplineError) => {
     assert.equal(error.code, 'POLICY_UNKNOWN');
-    assert.match(error.message, /^hop 1 \(127\.0\.0\.1:\d+\) knows no server of that policy$/);
+    assert.match(error.message, /^hop 1 \(127\.0\.0\.1:\d+\) knows no server of the policy "PP_9"$/);
     return true;
   });
 });
@@ -223,7 +266,7 @@ test('a refused message is answered with its own fields and a reason, and the co
     srcid: 5,
     privPoliId: 9,
     code: 'POLICY_UNKNOWN',
-    payload: 'no server has registered for the policy',
+    payload: 'no server has registered for the policy "9"',
   });
   const [long] = await exchange(socket, '{"type":"0","privPolyId":"PP_1","payload":"12345678901"}');
   assert.deepEqual(long, {
@@ -241,6 +284,8 @@ test('a refused message is answered with its own fields and a reason, and the co
 });
 
 const badRows: readonly (readonly [what: string, bytes: string | Buffer, code: string])[] = [
+  ['an empty object', '{}', 'PEER_PROTOCOL'],
+  ['an array', '[', 'PEER_PROTOCOL'],
   ['not JSON', '{"type": 0, oops}', 'PEER_PROTOCOL'],
   ['an unknown type', '{"type": 7}', 'PEER_PROTOCOL'],
   ['no policy', '{"type": 0, "payload": "x"}', 'PEER_PROTOCOL'],

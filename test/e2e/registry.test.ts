@@ -1,6 +1,7 @@
 /** Fronts that share their servers through a real Redis, also while that is gone. */
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -18,8 +19,7 @@ import {
 } from '../../src/index.ts';
 import { redisStore } from '../../src/pool/redis.ts';
 import type { Port } from '../../src/wire/address.ts';
-import { addressOf, until } from '../support/chain.ts';
-import { registerOriginal, startOriginalServer } from '../support/packet-peers.ts';
+import { addressOf, connectRaw, startPeer, until } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 import { startRedis, withoutRedis } from '../support/redis.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -128,13 +128,19 @@ test('a route may name a pool that only the registry knows', options, async (t) 
 
 test('how a server writes its packets is known to the front that it did not register with', options, async (t) => {
   const { url } = await startRedis(t);
-  const habits = { strings: true };
   const [one, other] = [await start(t, { registry: url }), await start(t, { registry: url })];
-  const server = await startOriginalServer(t, 7, habits);
-  await registerOriginal(server, policy, one.address.port, habits);
+  const received: string[] = [];
+  const server = await startPeer(t, (socket) => {
+    socket.on('data', (bytes) => {
+      received.push(bytes.toString());
+      const { payload } = JSON.parse(bytes.toString());
+      socket.write(JSON.stringify({ type: 2, srcid: 7, payload: createHash('sha1').update(payload).digest('hex') }));
+    });
+  });
+  const socket = await connectRaw(t, one);
+  socket.write(JSON.stringify({ type: 1, id: 7, privPolyId: policy, listenport: server.port }));
   await until(async () => (await serversOf(other, 1)) === '7');
-  await until(() => server.others.length > 0);
-  assert.deepEqual([...new Set(server.others)], ['{"type":"-2"}']);
+  assert.match(received.join(), /^\{"type":0,/);
 });
 
 test('Redis is killed and starts again, empty, in the middle of 1000 messages: none fails', options, async (t) => {

@@ -7,10 +7,12 @@ import type { MemberLoad } from '../../src/pool/checks.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { connectRaw } from '../support/chain.ts';
 
-const probes = createProbes(
-  { limits: defaultLimits, clock: systemClock, resolve: systemResolver, setUserTimeout: undefined },
-  async () => {},
-);
+const probes = createProbes({
+  limits: defaultLimits,
+  clock: systemClock,
+  resolve: systemResolver,
+  setUserTimeout: undefined,
+});
 
 /** Checks a node as members of pools are; what it told. */
 async function check({ address }: RunningNode): Promise<readonly MemberLoad[]> {

@@ -1,8 +1,12 @@
 /**
- * The original packet programs, as they were: one `recv` a packet, one `send` an answer, nothing put together again.
+ * The original programs of the JSON family, as they were, down to how they die.
  *
- * Two families: one writes types as numbers, keeps its connections open and
- * loops on them, one connection at a time; the other writes strings and closes after each answer.
+ * What they have of the originals: every field is written as text; the front compares `type` with the text "1" and "0",
+ * keeps its table by the exact value of the policy, and drops anything else without a word. The server has one lock, which
+ * it takes when it accepts a connection and gives back when that ends; in between it reads `srcid` and `payload` of each
+ * packet without asking whether they are there, and where they are not, or what came is not one whole object, its thread
+ * ends with the lock held: it answers nobody any more. One `recv` of at most 2,048 bytes is one packet; nothing is put
+ * together again. Once a second the front connects to each of its servers and forgets one that refuses.
  */
 
 import { createHash } from 'node:crypto';
@@ -11,12 +15,12 @@ import type { TestContext } from 'node:test';
 import { startPeer } from './chain.ts';
 import { BlockingSocket } from './classic-peers.ts';
 
+const recvBytes = 2048;
+const checkMs = 1000;
+
 export interface Habits {
-  /** Types and ids are written as strings. */
-  readonly strings?: boolean;
-  /** The server goes on with the same connection until it ends, and serves no other meanwhile. */
+  /** Goes on with the same connection until that ends; without it, each connection ends after its answer. */
   readonly loops?: boolean;
-  readonly recvBytes?: number;
 }
 
 export interface OriginalServer {
@@ -24,58 +28,61 @@ export interface OriginalServer {
   readonly id: number;
   /** Payloads of the messages that came. */
   readonly payloads: string[];
-  /** Whatever else came. */
-  readonly others: string[];
   /** Connections that were accepted. */
   readonly connections: () => number;
+  /** Whether a packet has ended its thread with the lock held. */
+  readonly isDead: () => boolean;
 }
 
-const form = (value: number, { strings }: Habits) => (strings ? String(value) : value);
 const sha1 = (text: string) => createHash('sha1').update(text).digest('hex');
 
 /** Starts an original server; it does not register by itself. */
 export async function startOriginalServer(t: TestContext, id: number, habits: Habits = {}): Promise<OriginalServer> {
   const payloads: string[] = [];
-  const others: string[] = [];
   let connections = 0;
-  let turn = Promise.resolve();
+  let isDead = false;
+  let lock = Promise.resolve();
+  const answer = (received: string) => {
+    const packet = JSON.parse(received);
+    if (!('srcid' in packet) || typeof packet.payload !== 'string') throw new Error('KeyError, or no text to hash');
+    payloads.push(packet.payload);
+    const hash = sha1(packet.payload);
+    const fields = { type: '2', srcid: String(id), destid: packet.srcid, payloadsize: String(hash.length) };
+    return JSON.stringify({ ...fields, payload: hash });
+  };
   const serve = async (client: BlockingSocket) => {
     connections += 1;
     do {
-      const received = (await client.recv(habits.recvBytes)).toString();
+      const received = (await client.recv(recvBytes)).toString();
       if (received === '') break;
-      // One recv is one packet to it: two in one are a crash.
-      const packet = JSON.parse(received);
-      if (String(packet.type) !== '0') {
-        others.push(received);
-        continue;
+      let packet: string;
+      try {
+        packet = answer(received);
+      } catch {
+        isDead = true;
+        // The lock is never given back.
+        return new Promise<void>(() => {});
       }
-      payloads.push(packet.payload);
-      const hash = sha1(packet.payload);
-      const answer = { type: form(2, habits), srcid: form(id, habits), destid: packet.srcid, payloadsize: hash.length };
-      await client.send(JSON.stringify({ ...answer, payload: hash }));
+      await client.send(packet);
     } while (habits.loops);
     client.close();
   };
   const peer = await startPeer(t, (socket) => {
     const client = new BlockingSocket(socket);
-    const served = () => serve(client).catch(() => client.close());
-    if (habits.loops) turn = turn.then(served);
-    else void served();
+    lock = lock.then(() => serve(client)).catch(() => client.close());
   });
-  return { port: peer.port, id, payloads, others, connections: () => connections };
+  return { port: peer.port, id, payloads, connections: () => connections, isDead: () => isDead };
 }
 
 /** Registers a server as it does itself: one send, and gone. */
 export async function registerOriginal(
   server: { readonly port: number; readonly id: number },
-  policy: string | number,
+  policy: string,
   frontPort: number,
-  habits: Habits = {},
 ): Promise<void> {
   const front = await BlockingSocket.connect('127.0.0.1', frontPort);
-  const setup = { type: form(1, habits), id: form(server.id, habits), listenport: form(server.port, habits) };
-  await front.send(JSON.stringify({ ...setup, [habits.strings ? 'privPoliId' : 'privPolyId']: policy }));
+  const setup = { type: '1', id: String(server.id), privPoliId: policy, listenport: String(server.port) };
+  await front.send(JSON.stringify(setup));
   front.close();
 }
 
@@ -84,18 +91,22 @@ export interface OriginalAnswer {
   readonly isCorrect: boolean;
 }
 
-/** Runs the original client: sends each message and takes what one `recv` gives as its answer. */
+/**
+ * Runs the original client: sends each message and takes what one `recv` gives as its answer. What it sends is what stands
+ * in its packet file, and people write numbers there too: `asNumbers`.
+ */
 export async function runOriginalPacketClient(
   port: number,
   messages: readonly { readonly policy: string | number; readonly payload: string }[],
-  habits: Habits = {},
+  { asNumbers = false } = {},
 ): Promise<OriginalAnswer[]> {
+  const written = (value: number) => (asNumbers ? value : String(value));
   const socket = await BlockingSocket.connect('127.0.0.1', port);
   const answers: OriginalAnswer[] = [];
   for (const { policy, payload } of messages) {
-    const message = { type: form(0, habits), srcid: form(5, habits), privPoliId: policy, payloadsize: payload.length };
+    const message = { type: written(0), srcid: written(5), privPoliId: policy, payloadsize: written(payload.length) };
     await socket.send(JSON.stringify({ ...message, payload }));
-    const received = (await socket.recv(habits.recvBytes ?? 1024)).toString();
+    const received = (await socket.recv(recvBytes)).toString();
     const packet = JSON.parse(received);
     answers.push({ packet, isCorrect: packet.payload === sha1(payload) });
   }
@@ -105,39 +116,50 @@ export async function runOriginalPacketClient(
 
 export interface OriginalFront {
   readonly port: number;
-  /** The ports of the servers of each policy, in the order in which they registered. */
-  readonly table: Map<string, number[]>;
+  /** The ports of the servers of each policy, as they were written, in the order in which they registered. */
+  readonly table: Map<string, string[]>;
 }
 
-/** Starts an original front: a connection for each message that it passes on, and a table of exact values. */
-export async function startOriginalFront(t: TestContext, habits: Habits = {}): Promise<OriginalFront> {
-  const table = new Map<string, number[]>();
+/** Starts an original front: a connection for each message that it passes on. */
+export async function startOriginalFront(t: TestContext): Promise<OriginalFront> {
+  const table = new Map<string, string[]>();
   const turns = new Map<string, number>();
+  const pass = async (packet: Record<string, unknown>, received: string): Promise<Buffer | string> => {
+    const policy = JSON.stringify(packet.privPoliId);
+    const ports = table.get(policy) ?? [];
+    const turn = turns.get(policy) ?? 0;
+    turns.set(policy, turn + 1);
+    const port = ports[turn % ports.length];
+    if (port === undefined) return JSON.stringify({ ...packet, type: '-1' });
+    const server = await BlockingSocket.connect('127.0.0.1', Number(port));
+    await server.send(received);
+    const answer = await server.recv(recvBytes);
+    server.close();
+    return answer;
+  };
   const serve = async (client: BlockingSocket) => {
     for (;;) {
-      const received = (await client.recv(2048)).toString();
+      const received = (await client.recv(recvBytes)).toString();
       if (received === '') break;
       const packet = JSON.parse(received);
-      const policy = JSON.stringify(packet.privPoliId ?? packet.privPolyId);
-      if (String(packet.type) === '1') {
-        table.set(policy, [...(table.get(policy) ?? []), Number(packet.listenport)]);
-        continue;
-      }
-      const ports = table.get(policy) ?? [];
-      const turn = turns.get(policy) ?? 0;
-      turns.set(policy, turn + 1);
-      const port = ports[turn % ports.length];
-      if (port === undefined) {
-        await client.send(JSON.stringify({ ...packet, type: form(-1, habits) }));
-        continue;
-      }
-      const server = await BlockingSocket.connect('127.0.0.1', port);
-      await server.send(received);
-      await client.send(await server.recv());
-      server.close();
+      if (packet.type === '1') {
+        const policy = JSON.stringify(packet.privPoliId ?? packet.privPolyId);
+        table.set(policy, [...(table.get(policy) ?? []), packet.listenport]);
+      } else if (packet.type === '0') await client.send(await pass(packet, received));
     }
     client.close();
   };
+  const check = async () => {
+    for (const [policy, ports] of table) {
+      const isUp = await Promise.all(ports.map((port) => isListening(Number(port))));
+      if (isUp.every(Boolean)) continue;
+      const up = ports.filter((_port, index) => isUp[index]);
+      table.set(policy, up);
+      turns.set(policy, 0);
+    }
+  };
+  const checking = setInterval(() => void check(), checkMs);
+  t.after(() => clearInterval(checking));
   const peer = await startPeer(t, (socket) => {
     const client = new BlockingSocket(socket);
     void serve(client).catch(() => client.close());

@@ -116,7 +116,7 @@ test('every field may be a number or a string, and both spellings of the policy 
   ]) {
     for (const spelling of ['privPoliId', 'privPolyId']) {
       const packet = decodeObject({ type, [spelling]: policy, srcid, payload }) as MessagePacket;
-      assert.deepEqual([packet.policy, packet.source, packet.payload], ['111', srcid, String(payload)]);
+      assert.deepEqual([packet.policy, packet.source, packet.payload], ['111', '5', String(payload)]);
       assert.equal(packet.form, typeof type);
     }
   }
@@ -144,15 +144,53 @@ test('an answer is in the form of its question', () => {
 });
 
 test('a message goes on as the bytes that came, but for the form of its type', () => {
-  const bytes = Buffer.from('{ "type": "0" , "privPolyId":7, "payload": "a\\u0062", "note": {"x": 1} }');
+  const bytes = Buffer.from('{ "type": "0" , "srcid":1, "privPolyId":7, "payload": "a\\u0062", "note": {"x": 1} }');
   const question = decodeEveryWay(decode, bytes) as MessagePacket;
   assert.deepEqual(messageInForm(question, 'string'), bytes);
-  assert.deepEqual(parsed(messageInForm(question, 'number')), {
-    type: 0,
-    privPolyId: 7,
-    payload: 'ab',
-    note: { x: 1 },
+  assert.equal(messageInForm(question, 'number').toString(), bytes.toString().replace('"0"', '0'));
+});
+
+/** As text, these are all different; as numbers of JavaScript, some are not, and none is written as it came. */
+const numbers = ['9007199254740993', '1.0', '1e2', '123456789012345678901234567890', '-0', '1e400'];
+
+for (const number of numbers) {
+  test(`the number ${number} comes back as it came, and is compared as such`, () => {
+    const bytes = Buffer.from(`{"type":0,"srcid":${number},"privPoliId":${number},"payload":"x"}`);
+    const question = decodeEveryWay(decode, bytes) as MessagePacket;
+    assert.deepEqual([question.policy, question.source], [number, number]);
+    assert.ok(encodeAnswer(question, '100', 'ab').toString().includes(`"destid":${number},`));
+    const refused = encodeRefusal(new HoplineError('POLICY_UNKNOWN', 'no server'), question).toString();
+    assert.ok(refused.includes(`"srcid":${number},"privPoliId":${number},`), refused);
+    assert.equal(messageInForm(question, 'string').toString(), bytes.toString().replace(':0,', ':"0",'));
+    const text = Buffer.from(`{"type":"2","srcid":"9","destid":"${number}","payload":"x"}`);
+    const answer = decodeEveryWay(decode, text) as AnswerPacket;
+    assert.equal(answerInForm(answer, question).toString(), `{"type":2,"srcid":"9","destid":${number},"payload":"x"}`);
   });
+}
+
+test('whatever a packet holds, only what needs another form is written anew', () => {
+  const value = fc.json({ maxDepth: 3 });
+  const field = fc.tuple(fc.string({ unit: 'binary', maxLength: 8 }), value);
+  const space = fc.string({ unit: fc.constantFrom(' ', '\n', '\t'), maxLength: 2 });
+  fc.assert(
+    fc.property(fc.array(field, { maxLength: 5 }), fc.array(field, { maxLength: 5 }), space, (before, after, gap) => {
+      const write = (fields: typeof before) =>
+        fields.map(([name, text]) => `${gap}${JSON.stringify(`x${name}`)}${gap}:${gap}${text}${gap}`);
+      const own = `${gap}"type"${gap}:${gap}0${gap}`;
+      const fields = [...write(before), own, '"privPoliId":1', '"srcid":"c"', '"payload":"p"', ...write(after)];
+      const text = `{${fields.join(',')}}`;
+      const decoded = createPacketDecoder(100_000)(Buffer.from(text));
+      assert.ok(decoded.kind === 'ok' && decoded.value.kind === 'message');
+      const expected = text.replace(own, own.replace('0', '"0"'));
+      assert.equal(messageInForm(decoded.value, 'string').toString(), expected);
+    }),
+  );
+});
+
+test('of two fields of one name the last counts, as it does for those who read them', () => {
+  const question = decode(Buffer.from('{"type":0,"privPoliId":1,"payload":"a","privPoliId":"2","payload":"b"}'));
+  assert.ok(question.kind === 'ok' && question.value.kind === 'message');
+  assert.deepEqual([question.value.policy, question.value.payload], ['2', 'b']);
 });
 
 test('what a server answers is brought into the form of the question, and else left alone', () => {
@@ -195,14 +233,15 @@ test('what is sent is what is understood', () => {
   assert.equal(secret.kind === 'setup' && secret.token, 'a token of both');
   assert.deepEqual(parsed(encodeProbe('string')), { type: '-2' });
   const sent = createMessage('5', 'PP_1', 'é');
-  assert.deepEqual([sent.source, sent.policy, sent.payload, sent.fields.payloadsize], [5, 'PP_1', 'é', 2]);
+  assert.deepEqual([sent.source, sent.policy, sent.payload], ['5', 'PP_1', 'é']);
 });
 
 test('a file holds one message; another client may be named, in the form of the file', () => {
   const text = '{"type":"0","privPoliId":"PP_1","srcid":"5","payload":"xyz"}\n';
   assert.equal(parseMessage(text).bytes.toString(), text.trim());
-  assert.equal(parseMessage(text, '7').source, '7');
-  assert.equal(parseMessage('{"type":0,"privPoliId":1,"payload":"x"}', '7').source, 7);
+  assert.equal(parseMessage(text, '7').bytes.toString(), text.trim().replace('"5"', '"7"'));
+  const added = parseMessage('{"type":0,"privPoliId":1,"payload":"x"}', '7');
+  assert.equal(added.bytes.toString(), '{"type":0,"privPoliId":1,"payload":"x","srcid":7}');
   assert.equal(parseMessage(JSON.stringify({ type: 0, privPoliId: 1, payload: 'x'.repeat(1e6) })).payload.length, 1e6);
   for (const wrong of ['', '{', 'xyz', '{"type":-2}', text + text, '{"type":0,"payload":"x"}']) {
     assert.throws(() => parseMessage(wrong), { code: 'USAGE_INVALID' }, wrong);

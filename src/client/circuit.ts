@@ -8,6 +8,7 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import { every } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Chunk } from '../io/blocks.ts';
 import { readHead } from '../io/head.ts';
@@ -190,7 +191,12 @@ export class Circuit {
     }
   }
 
-  /** The next answer, of whatever type but the one to a pulse; null when the peer has ended. */
+  /** Does something that may take long, and shows meanwhile that the circuit is used. Throws what `work` does. */
+  during<Result>(work: () => Promise<Result>): Promise<Result> {
+    return work().finally(every(this.#client.clock, this.#client.limits.pulseMs, () => this.#showLife()));
+  }
+
+  /** The next answer, of whatever type but one to a pulse, or that it takes its time; null when the peer has ended. */
   async #receiveAny(due: Answer['type']): Promise<Answer | null> {
     const { clock, limits } = this.#client;
     const decode = (bytes: Buffer) => decodeAnswer(bytes, limits.maxHeaderBytes);
@@ -206,6 +212,7 @@ export class Circuit {
         continue;
       }
       this.#answered = true;
+      if (answer?.type === 'working' && (due === 'ready' || due === 'committed')) continue;
       if (answer && endsAnswer(answer)) this.#due -= 1;
       if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
       this.#pulses -= 1;

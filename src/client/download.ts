@@ -192,7 +192,7 @@ async function createTarget(options: DownloadOptions, { signal, limits }: Client
   const { route, output = '.', force = false, resume = true, classic = false } = options;
   if (typeof output !== 'string') return new StreamTarget(output, signal, limits.maxReadsAhead);
   // The name on disk is the last part of the name that was asked for, never one that the other side sent.
-  return createFileTarget(output, path.basename(route.file), { force, resume: resume && !classic });
+  return createFileTarget(output, path.basename(route.file), { force, signal, resume: resume && !classic });
 }
 
 async function fetchNative(

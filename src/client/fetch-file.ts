@@ -171,7 +171,7 @@ export class FileFetch {
   async #admit(circuit: Circuit, status: AnswerOf<'status'>): Promise<Current | undefined> {
     if (this.#over.signal.aborted) return undefined;
     try {
-      const current = this.#current ?? (await this.#start(status, false));
+      const current = this.#current ?? (await this.#start(circuit, status, false));
       if (status.digest !== current.algorithm.name) throw otherDigest();
       if (await this.#isSame(circuit, status, current)) return current;
       return await this.#startOver(circuit, status);
@@ -195,18 +195,21 @@ export class FileFetch {
       return undefined;
     }
     this.#restarts += 1;
-    return this.#start(status, true);
+    return this.#start(circuit, status, true);
   }
 
-  async #start(status: AnswerOf<'status'>, restarted: boolean): Promise<Current> {
+  async #start(circuit: Circuit, status: AnswerOf<'status'>, restarted: boolean): Promise<Current> {
     const { file, target, client, parallel = 1, sink } = this.#options;
     const algorithm = checkStatus(status, this.#digests, client.limits);
     const { size, pieceBytes } = status;
     const content = { file, size, pieceBytes, algorithm: algorithm.name };
-    const { reservation, left } = await target.begin(content, restarted).catch((error) => {
-      this.#fail(error);
-      throw error;
-    });
+    // What an earlier run left is read first, as long as that takes.
+    const { reservation, left } = await circuit
+      .during(() => target.begin(content, restarted))
+      .catch((error) => {
+        this.#fail(error);
+        throw error;
+      });
     const pieces = new PieceMap(Math.ceil(size / pieceBytes), left, target.maxPiecesEarly);
     const leftBytes = Math.min(size, left.size * pieceBytes);
     const start = { size, reservation, leftBytes, restarted };

@@ -4,7 +4,7 @@
  *
  * A small file is one STAT and one READ, and is held in memory until it has been
  * verified. What a larger one has beyond its first piece is fetched once no
- * other file is under way, since a READ applies to the file of the last STAT.
+ * other file is under way, since a READ applies to the file of the last STAT; so is one that an earlier run began.
  * A failure that is one file's own leaves the others alone.
  * Invariant: bytes on disk were reserved first, and memory holds at most the small files that wait for the disk.
  */
@@ -172,10 +172,11 @@ class FilesRun {
     }
     const fetch = new FileFetch({ ...job, client: this.#client, sink: this.#sinkFor(job) });
     try {
-      await fetch.begin(circuit, status, readsAhead(job));
+      // For what is on disk already the origin is asked for digests, and those would be of the file of the last STAT.
+      if (readsAhead(job)) await fetch.begin(circuit, status, true);
     } catch (error) {
       if (!asHoplineError(error).code.startsWith('DISK_')) throw error;
-      if (readsAhead(job)) await skipFirstRead(circuit, status, job.file, limits);
+      await skipFirstRead(circuit, status, job.file, limits);
       return this.#sink.failed(job, asHoplineError(error));
     }
     this.#begun.push({ job, fetch });

@@ -35,13 +35,16 @@ export class PieceMap {
   #firstMissing = 0;
   #arrived = 0;
 
-  /** `left` are the pieces that are there already; no piece is handed out `maxEarly` or more beyond the first missing one. */
+  /**
+   * `left` are the pieces that are there already, for which no version vouches in this run yet, whatever was written down of
+   * them; no piece is handed out `maxEarly` or more beyond the first missing one.
+   */
   constructor(count: number, left: ReadonlyMap<number, Vouched>, maxEarly = Number.POSITIVE_INFINITY) {
     this.count = count;
     this.#maxEarly = maxEarly;
     this.#digests = new Array(count);
     this.#onTheWay = new Uint8Array(count);
-    for (const [index, vouched] of left) this.settle(index, vouched);
+    for (const [index, { digest }] of left) this.#arrive(index, digest);
   }
 
   get arrived(): number {
@@ -101,11 +104,7 @@ export class PieceMap {
 
   /** The piece has arrived with this digest. */
   settle(index: number, { digest, version }: Vouched): void {
-    if (!this.hasArrived(index)) {
-      this.#digests[index] = digest;
-      this.#arrived += 1;
-      while (this.#firstMissing < this.count && this.hasArrived(this.#firstMissing)) this.#firstMissing += 1;
-    }
+    if (!this.hasArrived(index)) this.#arrive(index, digest);
     this.vouch(index, version);
     this.#tell();
   }
@@ -133,6 +132,12 @@ export class PieceMap {
   /** Settles at the next change of what can be taken. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  #arrive(index: number, digest: string): void {
+    this.#digests[index] = digest;
+    this.#arrived += 1;
+    while (this.#firstMissing < this.count && this.hasArrived(this.#firstMissing)) this.#firstMissing += 1;
   }
 
   #send(index: number): number {

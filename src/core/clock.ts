@@ -66,3 +66,13 @@ export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
 }
+
+/** Does `action`, which must not throw, every `ms` milliseconds until the returned function is called. */
+export function every(clock: Clock, ms: number, action: () => void): () => void {
+  const act = () => {
+    action();
+    cancel = clock.after(ms, act);
+  };
+  let cancel = clock.after(ms, act);
+  return () => cancel();
+}

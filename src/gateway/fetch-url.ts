@@ -169,7 +169,7 @@ class Fetch {
   async run(): Promise<FetchResult> {
     const { path, force = false, retry = 0 } = this.#options;
     const { url, method } = this.#asked;
-    if (path !== undefined) this.#target = await createFileTarget(path, url.name, { force });
+    if (path !== undefined) this.#target = await createFileTarget(path, url.name, { force, signal: this.#signal });
     let { retryMinMs: waitMs } = this.#limits;
     for (let left = repeatable.includes(method) ? retry : 0; ; left -= 1) {
       try {

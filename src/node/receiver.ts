@@ -7,6 +7,7 @@
  * Specification: docs/protocol.md#uploads
  */
 
+import { every } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { HeldChunks } from '../io/blocks.ts';
 import type { Leg } from '../io/leg.ts';
@@ -26,15 +27,22 @@ export interface ReceiverOptions {
   readonly send: (message: Message) => Promise<void>;
 }
 
+/** Milliseconds after which a client hears that its answer takes time: well within what the least patient one waits. */
+const workingMs = 1000;
+
 export class Receiver {
   readonly #options: ReceiverOptions;
   readonly #failed = new AbortController();
+  /** Aborts when the client is gone. */
+  readonly #gone = new AbortController();
   #upload: Upload | undefined;
   /** The piece before, until it has been answered. Never rejects. */
   #storing: Promise<void> = Promise.resolve();
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
+    const lost = () => this.#gone.abort(new HoplineError('PEER_LOST', `${options.leg.peer} is gone`));
+    void options.leg.closed.then(lost);
   }
 
   /** Aborts when a piece could not be written, with the reason; nothing more is to be waited for then. */
@@ -53,7 +61,7 @@ export class Receiver {
     const { leg, node, send } = this.#options;
     await this.close();
     const end = () => leg.destroy(new HoplineError('PEER_LOST', 'the client goes on over another circuit'));
-    this.#upload = await Upload.begin(request, node, end);
+    this.#upload = await this.#working(() => Upload.begin(request, node, end, this.#gone.signal));
     const { ready } = this.#upload;
     const missing = ready.missing.reduce((sum, [, count]) => sum + count, 0);
     node.log.info({ ...this.#fields(), bytes: request.size, missing, pieces: this.#upload.pieces }, 'upload begun');
@@ -91,7 +99,7 @@ export class Receiver {
     const { node, send } = this.#options;
     const upload = this.#current('COMMIT');
     const { isFinished } = upload;
-    const { replaced } = await upload.commit();
+    const { replaced } = await this.#working(() => upload.commit());
     this.#upload = undefined;
     await upload.end();
     if (!isFinished) {
@@ -109,6 +117,14 @@ export class Receiver {
     await this.#storing;
     const bytes = await upload.end();
     this.#options.node.log.info({ ...this.#fields(), kept: bytes, of: upload.size }, 'upload ended unfinished');
+  }
+
+  /** Does what a client waits for, and tells it every now and then that this is under way. Throws what `work` does. */
+  #working<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { node, send } = this.#options;
+    // What broke the leg shows elsewhere.
+    const stop = every(node.clock, workingMs, () => send({ type: 'working' }).catch(() => {}));
+    return work().finally(stop);
   }
 
   #current(what: string): Upload {

@@ -51,10 +51,11 @@ export class Upload {
   }
 
   /**
-   * Makes room for the file of a PUT; `end` must end the circuit that it came over.
+   * Makes room for the file of a PUT, and reads what an earlier circuit left of it. `end` must end the circuit that it came
+   * over, and `signal` must abort when that has ended.
    * Throws `UPLOAD_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_CONNECTIONS` and the codes of a target.
    */
-  static async begin(put: PutRequest, node: NodeContext, end: () => void): Promise<Upload> {
+  static async begin(put: PutRequest, node: NodeContext, end: () => void, signal: AbortSignal): Promise<Upload> {
     const { uploads, limits } = node;
     if (!uploads.rules) throw new HoplineError('UPLOAD_DENIED', 'the node takes no uploads');
     if (put.size > (uploads.rules.maxBytes ?? Number.POSITIVE_INFINITY)) {
@@ -72,7 +73,8 @@ export class Upload {
       if (finished) return new Upload(put, algorithm, { place, claim, finished, left: [] });
       const force = put.force === true && uploads.rules.force === true;
       const replaces = await checkReplaces(place, force);
-      const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: uploads.calls });
+      const { calls } = uploads;
+      const target = new FileTarget(place.path, { way: place.way, force, replaces, calls, signal });
       const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
       return new Upload(put, algorithm, { place, claim, target, left });
     } catch (error) {

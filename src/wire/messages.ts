@@ -147,6 +147,8 @@ const answer = v.variant('type', [
     missing: v.pipe(v.array(v.strictTuple([count, positive])), v.maxLength(maxMissingRanges)),
   }),
   v.object({ type: v.literal('stored'), index: count }),
+  /** READY or COMMITTED takes its time: the origin is at it. */
+  v.object({ type: v.literal('working') }),
   /** The relay before a pool says which member it took; before anything that comes from there. */
   v.object({
     type: v.literal('taken'),

@@ -55,7 +55,8 @@ test('the slowest piece of all is raced for, once', () => {
 });
 
 test('a file is whole when one version vouches for all of it', () => {
-  const map = new PieceMap(3, new Map([[0, of('a')]]));
+  const map = new PieceMap(3, new Map());
+  map.settle(0, of('a'));
   map.settle(1, of('b'));
   map.settle(2, of('b'));
   assert.equal(map.isComplete, true);
@@ -66,6 +67,20 @@ test('a file is whole when one version vouches for all of it', () => {
   map.vouch(0, 'b');
   assert.equal(map.isProven, true);
   assert.deepEqual(map.unproven('b'), []);
+});
+
+test('what an earlier run left has arrived, and no version vouches for it before it has shown the digest', () => {
+  const map = new PieceMap(
+    3,
+    new Map([
+      [0, of('a')],
+      [1, of('a')],
+      [2, of('a')],
+    ]),
+  );
+  assert.deepEqual([map.isComplete, map.isProven, map.unproven('a')], [true, false, [0, 1, 2]]);
+  for (const index of [0, 1, 2]) map.vouch(index, 'a');
+  assert.equal(map.isProven, true);
 });
 
 test('the first digest of a piece stays', () => {

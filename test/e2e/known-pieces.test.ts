@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
-import { truncate, utimes } from 'node:fs/promises';
+import { truncate } from 'node:fs/promises';
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { type DownloadEvent, download } from '../../src/index.ts';
 import { FileSender } from '../../src/io/kernel/file-sender.ts';
 import { startChain, until } from '../support/chain.ts';
+import { makeLater } from '../support/later.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const mib = 1_048_576;
@@ -17,7 +18,7 @@ async function startKnown(t: TestContext, bytes: number, kernel: boolean) {
   const root = await makeTempRoot(t);
   const content = await root.writeRandom('data.bin', bytes);
   const file = path.join(root.path, 'data.bin');
-  await utimes(file, new Date('2026-01-01'), new Date('2026-01-01'));
+  makeLater(t);
   const chain = await startChain(t, 2, root.path, { kernel });
   const route = chain.route('data.bin');
   const first = await download({ route, output: collect().output });

@@ -160,7 +160,7 @@ test('a journal that was damaged costs what it no longer says, and never a wrong
   await fixture.assertRight();
 });
 
-test('a part file that was written to by someone else is not believed where it was not synced', async (t) => {
+test('a part file that was written to by someone else is not believed where that was', async (t) => {
   const fixture = await start(t, 1);
   const kept = await fixture.interrupt();
   const part = path.join(fixture.out.path, '.data.bin.part');

@@ -339,7 +339,7 @@ test('a file that the node still holds for a circuit that broke is waited for, a
     // As if another process of the node had not noticed yet that the first circuit broke.
     if (circuits.length === 2) {
       await until(() => origin.stats().open === 0);
-      held = openPart(part, 'new.bin', lock, async () => 0);
+      held = openPart(part, { target: 'new.bin', lock, readOwner: async () => 0, mode: 0o600 });
       await held;
     }
     far.connect(origin.address.port, '127.0.0.1');

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { link, lstat, mkdir, open, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -380,27 +380,6 @@ test('the longest name that a file system takes still has room for the names of 
   await writePieces(target, bytes, content, [0, 1, 2]);
   await target.commit();
   assert.deepEqual(await list(), [name]);
-});
-
-test('after a power cut only what was synced is believed, and what the disk lost is fetched again', async (t) => {
-  const { create, at } = await makeTarget(t);
-  const pieceBytes = 8 * 1024 * 1024;
-  const bytes = Buffer.alloc(11 * pieceBytes, 7);
-  const content = contentOf(bytes, pieceBytes);
-  const first = await create();
-  await first.begin(content);
-  await writePieces(first, bytes, content, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  await abandon(first);
-  const journal = await readFile(at('.a.part.journal'), 'utf8');
-  assert.match(journal, / synced 8\n/, 'every 64 MiB');
-  // The disk has lost pieces 8 and 9, and got the journal.
-  const part = await open(at('.a.part'), 'r+');
-  await part.write(Buffer.alloc(pieceBytes), 0, pieceBytes, 8 * pieceBytes);
-  await part.write(Buffer.alloc(1), 0, 1, 10 * pieceBytes - 1);
-  await part.close();
-  const second = await create();
-  assert.deepEqual([...(await second.begin(content)).left.keys()], [0, 1, 2, 3, 4, 5, 6, 7]);
-  await second.discard();
 });
 
 test('a large file arrives whole, whatever size its pieces have and though one is written twice', async (t) => {

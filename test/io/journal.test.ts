@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, link, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -13,13 +13,12 @@ import { makeTempRoot } from '../support/temp-root.ts';
 const content: Content = { file: 'a\nb', size: 10_000, pieceBytes: 1024, algorithm: 'sha256' };
 const none: ReadonlyMap<number, Vouched> = new Map();
 
-/** A journal of six pieces by two versions, four of them synced; its text and where it is. */
+/** A journal of six pieces by two versions; its text and where it is. */
 async function makeJournal(t: TestContext) {
   const root = await makeTempRoot(t);
   const file = path.join(root.path, '.a.part.journal');
   const journal = await Journal.create(file, content, new Map([[7, { digest: 'd7', version: 'old one' }]]));
   for (const index of [0, 3, 1]) journal.addPiece(index, { digest: `d${index}`, version: 'v"2' });
-  await journal.addSynced(journal.count);
   for (const index of [2, 4]) journal.addPiece(index, { digest: `d${index}`, version: 'old one' });
   assert.equal(journal.count, 6);
   await journal.close();
@@ -35,9 +34,9 @@ const pieces = [
   { index: 4, digest: 'd4', version: 'old one' },
 ];
 
-test('what was written down is read back, with its owner, versions and what was synced', async (t) => {
+test('what was written down is read back, with its owner and versions', async (t) => {
   const { file, list } = await makeJournal(t);
-  assert.deepEqual(await readBooks(file), { header: headerOf(content), owner: process.pid, pieces, synced: 4 });
+  assert.deepEqual(await readBooks(file), { header: headerOf(content), owner: process.pid, pieces });
   assert.deepEqual(await list(), ['.a.part.journal']);
 });
 
@@ -54,12 +53,10 @@ test('the lines are those of docs/resume.md', async (t) => {
       `owner ${process.pid}`,
       'version 0 b2xkIG9uZQ',
       'piece 7 d7 0',
-      'synced 1',
       'version 1 diIy',
       'piece 0 d0 1',
       'piece 3 d3 1',
       'piece 1 d1 1',
-      'synced 4',
       'piece 2 d2 0',
       'piece 4 d4 0',
       '',
@@ -72,7 +69,7 @@ test('a new journal takes the place of an earlier one, and what is left of a thi
   await writeFile(`${file}.new`, 'a writer died here');
   await (await Journal.create(file, { ...content, size: 1 }, none)).close();
   const books = await readBooks(file);
-  assert.deepEqual([books?.pieces, books?.synced, books?.header], [[], 0, headerOf({ ...content, size: 1 })]);
+  assert.deepEqual([books?.pieces, books?.header], [[], headerOf({ ...content, size: 1 })]);
   assert.deepEqual(await list(), ['.a.part.journal']);
 });
 
@@ -85,14 +82,13 @@ test('a removed journal is gone, and there is none where none was', async (t) =>
   assert.deepEqual(await list(), []);
 });
 
-test('any prefix of a journal yields a prefix of its pieces, and never more synced than it lists', async (t) => {
+test('any prefix of a journal yields a prefix of its pieces', async (t) => {
   const { file, text } = await makeJournal(t);
   await fc.assert(
     fc.asyncProperty(fc.nat({ max: text.length }), async (length) => {
       await writeFile(file, text.subarray(0, length));
       const books = await readBooks(file);
       assert.deepEqual(books?.pieces, pieces.slice(0, books?.pieces.length));
-      assert.ok((books?.synced ?? 0) <= (books?.pieces.length ?? 0));
       const lines = text.subarray(0, length).toString().split('\n').slice(0, -1);
       assert.equal(books?.pieces.length, lines.filter((line) => line.slice(9).startsWith('piece')).length);
     }),
@@ -125,18 +121,17 @@ test('sound lines that make no sense end the reading', async (t) => {
   const { file } = await makeJournal(t);
   const seal = (record: string) => `${crc32(record).toString(16).padStart(8, '0')} ${record}\n`;
   const start = seal(headerOf(content)) + seal('version 0 djE') + seal('piece 1 d1 0');
-  for (const record of ['piece -1 d 0', 'piece 1.5 d 0', 'piece x d 0', 'piece 2 d 9', 'synced x', 'later 1', '']) {
+  for (const record of ['piece -1 d 0', 'piece 1.5 d 0', 'piece x d 0', 'piece 2 d 9', 'later 1', '']) {
     await writeFile(file, start + seal(record) + seal('piece 5 d5 0'));
     const books = await readBooks(file);
     assert.deepEqual(books?.pieces, [{ index: 1, digest: 'd1', version: 'v1' }], record);
-    assert.equal(books?.synced, 0);
   }
 });
 
 test('what is no journal of ours is there, and lists nothing', { skip: process.platform === 'win32' }, async (t) => {
   const { file, path: root } = await makeJournal(t);
   const other = path.join(root, 'other');
-  const nothing = { header: '', owner: 0, pieces: [], synced: 0 };
+  const nothing = { header: '', owner: 0, pieces: [] };
   await writeFile(other, 'not a journal\n');
   assert.deepEqual(await readBooks(other), nothing);
   await writeFile(other, '');
@@ -146,6 +141,27 @@ test('what is no journal of ours is there, and lists nothing', { skip: process.p
   assert.deepEqual(await readBooks(root), nothing);
   await promisify(execFile)('mkfifo', [path.join(root, 'fifo')]);
   assert.deepEqual(await readBooks(path.join(root, 'fifo')), nothing);
+});
+
+test('a journal that others may write to, or that has a second name, lists nothing, and a new one takes its place', {
+  skip: process.platform === 'win32' && 'there are no such permissions',
+}, async (t) => {
+  const { file, path: root } = await makeJournal(t);
+  for (const mode of [0o620, 0o602]) {
+    await chmod(file, mode);
+    assert.deepEqual((await readBooks(file))?.pieces, []);
+  }
+  await chmod(file, 0o600);
+  assert.deepEqual((await readBooks(file))?.pieces, pieces);
+  const other = path.join(root, 'other');
+  await link(file, other);
+  assert.deepEqual((await readBooks(file))?.pieces, []);
+  const before = await readFile(other);
+  const journal = await Journal.create(file, content, none);
+  journal.addPiece(1, { digest: 'd1', version: 'v' });
+  await journal.close();
+  assert.deepEqual(await readFile(other), before);
+  assert.equal((await readBooks(file))?.pieces.length, 1);
 });
 
 test('a journal that cannot be written whole leaves the one before it in its place', {

@@ -1,12 +1,24 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { appendFile, mkdir, realpath, rename, symlink, truncate, unlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  realpath,
+  rename,
+  stat,
+  symlink,
+  truncate,
+  unlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../src/core/errors.ts';
 import { type Hold, hold, holdByPath } from '../../src/io/disk/held.ts';
 import { openServed } from '../../src/io/disk/served-file.ts';
+import { until } from '../support/chain.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** A root below a temporary directory, so that there is something outside of it. */
@@ -151,6 +163,27 @@ test('a file that grows, or is written in place, is no longer the version that w
   const written = await root.open('a');
   await utimes(root.at('a'), 1, 1);
   assert.throws(() => written.check(), { code: 'FILE_CHANGED' });
+});
+
+test('a file that is written to in place and given its old time back is another version', {
+  skip: process.platform === 'win32' && 'not every file system there has the time that this needs',
+}, async (t) => {
+  const root = await makeRoot(t);
+  const past = new Date('2020-01-01');
+  await utimes(root.at('a'), past, past);
+  const before = await root.open('a');
+  const { ctimeNs } = await stat(root.at('a'), { bigint: true });
+  // A change within the same step of the clock would be told by nobody.
+  await until(async () => {
+    await writeFile(root.at('a'), 'CONTENT');
+    await utimes(root.at('a'), past, past);
+    return (await stat(root.at('a'), { bigint: true })).ctimeNs !== ctimeNs;
+  });
+  const after = await root.open('a');
+  assert.deepEqual([after.size, after.mtimeNs, after.copy], [before.size, before.mtimeNs, before.copy]);
+  assert.notEqual(after.version, before.version);
+  assert.throws(() => before.check(), { code: 'FILE_CHANGED' });
+  after.check();
 });
 
 test('a file that is replaced goes on being served as it was, and is another version when opened anew', async (t) => {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
-import { readFile, utimes } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { download, type NodeOptions, parseVia, type RunningNode, startNode, upload } from '../../src/index.ts';
 import { addressOf, startChain } from '../support/chain.ts';
+import { makeLater } from '../support/later.ts';
 import { advanceUntil, FakeClock } from '../support/legs.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -18,8 +19,7 @@ const due = (bytes: number) => ((bytes - burst) / rate) * 1000;
 async function startLimited(t: TestContext, limited: 'relay' | 'origin', options: Partial<NodeOptions>) {
   const root = await makeTempRoot(t);
   const content = await root.writeRandom('data.bin', size);
-  const file = path.join(root.path, 'data.bin');
-  await utimes(file, new Date('2026-01-01'), new Date('2026-01-01'));
+  makeLater(t);
   const clock = new FakeClock();
   const { kernel = true } = options;
   const nodes: RunningNode[] = [];

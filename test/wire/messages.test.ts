@@ -83,6 +83,7 @@ const answers: Message[] = [
   { type: 'ready', digest: 'blake3', missing: [] },
   { type: 'ready', digest: 'blake3', missing: Array.from({ length: 1024 }, (_, index) => [index * 2, 1]) },
   { type: 'stored', index: 7 },
+  { type: 'working' },
   { type: 'committed', replaced: true },
 ];
 for (const message of requests) {

@@ -1,31 +1,50 @@
-/** What of an earlier run's books is true: the line between what a file is said to hold and what it holds. */
+/**
+ * What of an earlier run's books is true: the line between what a file is said to hold and what it holds.
+ *
+ * Every piece is read back. The digests are those of the books, so whoever wrote
+ * them could have written any bytes: whether they are the right ones, the origin must say.
+ */
 
 import type { FileHandle } from 'node:fs/promises';
 import { availableDigests } from '../digest.ts';
 import { type Books, headerOf } from './journal.ts';
 import type { Content, Vouched } from './target.ts';
 
-/** The pieces of an earlier run that are right: booked as synced, or read back and found to be what they should. */
-export async function believe(books: Books, content: Content, handle: FileHandle): Promise<Map<number, Vouched>> {
-  const { size, pieceBytes } = content;
+/** So much is read at once, however long a piece is. */
+const blockBytes = 1024 * 1024;
+
+/** Whether the books are of this content. */
+export function speaksOf(books: Books, content: Content): boolean {
+  return books.header === headerOf(content);
+}
+
+/** The pieces that the file holds with the digest that the books have for them. Throws the signal's reason, or what the system says. */
+export async function believe(
+  books: Books,
+  content: Content,
+  handle: FileHandle,
+  signal?: AbortSignal,
+): Promise<Map<number, Vouched>> {
   const left = new Map<number, Vouched>();
   const algorithm = availableDigests().find(({ name }) => name === content.algorithm);
-  // Blocks that were never written read as zeros, but a file that was cut short cannot hold what its journal says.
-  if (books.header !== headerOf(content) || !algorithm || (await handle.stat()).size < size) return left;
-  const buffer = Buffer.allocUnsafeSlow(pieceBytes);
-  for (const [place, { index, digest, version }] of books.pieces.entries()) {
-    const length = Math.min(pieceBytes, size - index * pieceBytes);
-    if (!(length > 0)) continue;
-    if (place >= books.synced) {
-      const { bytesRead } = await handle.read(buffer, 0, length, index * pieceBytes);
-      const hasher = algorithm.start();
-      hasher.update(buffer.subarray(0, bytesRead));
-      if (bytesRead !== length || hasher.digest() !== digest) {
-        left.delete(index);
-        continue;
-      }
+  if (!speaksOf(books, content) || !algorithm) return left;
+  const { size, pieceBytes } = content;
+  // Of a piece that was written twice, the last word counts.
+  const pieces = new Map(books.pieces.map((piece) => [piece.index, piece]));
+  const block = Buffer.allocUnsafeSlow(blockBytes);
+  for (const { index, digest, version } of pieces.values()) {
+    const start = index * pieceBytes;
+    const end = Math.min(size, start + pieceBytes);
+    const hasher = algorithm.start();
+    let position = start;
+    while (position < end) {
+      signal?.throwIfAborted();
+      const { bytesRead } = await handle.read(block, 0, Math.min(blockBytes, end - position), position);
+      if (bytesRead === 0) break;
+      hasher.update(block.subarray(0, bytesRead));
+      position += bytesRead;
     }
-    left.set(index, { digest, version });
+    if (position === end && start < end && hasher.digest() === digest) left.set(index, { digest, version });
   }
   return left;
 }

@@ -10,22 +10,24 @@
  */
 
 import { existsSync } from 'node:fs';
-import { type FileHandle, link, lstat, rename, statfs, unlink } from 'node:fs/promises';
-import { constants as os } from 'node:os';
+import { type FileHandle, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../core/errors.ts';
-import { type DiskCalls, loadAllocateAligned, loadDiskCalls } from '../kernel/libc.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { loadAllocateAligned, loadDiskCalls } from '../kernel/libc.ts';
 import { type Attributes, setAttributes } from './attributes.ts';
-import { believe } from './believe.ts';
+import { believe, speaksOf } from './believe.ts';
 import { DirectFile } from './direct-file.ts';
+import { nodeCalls, type TargetCalls } from './durable.ts';
 import { Journal, readBooks } from './journal.ts';
-import { diskError, exists, journalPath, partName, syncDirectory } from './names.ts';
+import { diskError, journalPath, partName } from './names.ts';
+import { withoutOthers } from './own-file.ts';
 import { openPart } from './part.ts';
-import type { Begun, Content, Piece, Reservation, Target, Vouched } from './target.ts';
+import { PartSyncs } from './part-syncs.ts';
+import { publish } from './publish.ts';
+import { reserve } from './reserve.ts';
+import type { Begun, Content, Piece, Target, Vouched } from './target.ts';
+import { newFileMode } from './umask.ts';
 import { writeFully } from './write-fully.ts';
-
-/** Bytes between two syncs: what a power cut may cost, and about what a disk takes in half a second. */
-const syncBytes = 64 * 1024 * 1024;
 
 /** A smaller file costs little either way, and whoever downloaded it may read it soon. */
 const minDirectBytes = 8 * 1024 * 1024;
@@ -40,8 +42,10 @@ export interface FileTargetOptions {
   readonly way?: string;
   /** Goes on from what an earlier run left, and leaves it in turn. @default true */
   readonly resume?: boolean;
-  /** What the system offers beyond Node. @default whatever there is */
-  readonly calls?: DiskCalls;
+  /** What the system offers beyond Node, and calls in the place of Node's. @default whatever there is */
+  readonly calls?: Partial<TargetCalls>;
+  /** Ends the reading of what an earlier run left; `begin` then throws its reason. */
+  readonly signal?: AbortSignal;
   /** Leaves it to the caller to make the name durable. @default false */
   readonly leavesDirectory?: boolean;
   /** Whether there is a file of that name, which will be replaced. */
@@ -59,10 +63,11 @@ export class FileTarget implements Target {
   readonly replaces: boolean;
   readonly mayResume: boolean;
   readonly #options: FileTargetOptions;
-  readonly #calls: DiskCalls;
+  readonly #calls: TargetCalls;
   /** Where the target is for the system. */
   readonly #way: string;
   readonly #part: string;
+  readonly #syncs: PartSyncs;
   #content: Content | undefined;
   #handle: FileHandle | undefined;
   /** Another way into the same file, taken for whole blocks. */
@@ -70,16 +75,17 @@ export class FileTarget implements Target {
   #journal: Journal | undefined;
   /** Pieces of an earlier run, until there is a journal that lists them. */
   #left = 0;
-  #unsyncedBytes = 0;
-  #syncing: Promise<void> | undefined;
+  /** Bytes that the file must have: as many as were promised, or came where nothing was. */
+  #size = 0;
 
   constructor(target: string, options: FileTargetOptions) {
     this.path = target;
     this.replaces = options.replaces;
     this.#options = options;
-    this.#calls = options.calls ?? loadDiskCalls();
+    this.#calls = { ...nodeCalls, ...(options.calls ?? loadDiskCalls()) };
     this.#way = options.way ?? target;
     this.#part = path.join(path.dirname(this.#way), partName(path.basename(target)));
+    this.#syncs = new PartSyncs(this.#part, target, this.#calls);
     this.mayResume = options.resume !== false && existsSync(journalPath(this.#part));
   }
 
@@ -94,10 +100,11 @@ export class FileTarget implements Target {
   async write({ index, position, chunks, vouched }: Piece): Promise<void> {
     try {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a piece came before its content');
+      if (this.#syncs.failure) throw this.#syncs.failure;
       const bytes = await writeFully(this.#handle, this.#direct, chunks, position);
+      this.#size = Math.max(this.#size, position + bytes);
       if (vouched) this.#journal?.addPiece(index, vouched);
-      this.#unsyncedBytes += bytes;
-      if (this.#journal && this.#unsyncedBytes >= syncBytes) this.#syncing ??= this.#sync(this.#handle, this.#journal);
+      if (this.#journal) this.#syncs.wrote(bytes, this.#handle, this.#journal);
     } catch (error) {
       throw diskError(this.path, error);
     } finally {
@@ -107,21 +114,19 @@ export class FileTarget implements Target {
 
   async commit(): Promise<void> {
     try {
-      await this.#syncing;
-      const { attributes } = this.#options;
-      const mode = attributes?.mode ?? ownerMode;
-      // A part file that its owner could not open would be in the way of a later run.
-      if (attributes && this.#handle) {
-        await setAttributes(this.#handle, { ...attributes, mode: mode | ownerMode }, this.#calls);
-      }
-      await this.#handle?.sync();
+      if (!this.#handle) throw new HoplineError('INTERNAL', 'a file was to be finished that was never begun');
+      const handle = this.#handle;
+      await this.#syncs.settle();
+      const mode = await this.#setAttributes(handle);
+      await this.#syncs.sync(handle);
       // Under its name before the lock goes: whoever waits for it finds that the part file is no more.
-      await this.#publish();
-      if ((mode & ownerMode) !== ownerMode) await this.#handle?.chmod(mode);
+      const finished = { handle, part: this.#part, way: this.#way, target: this.path, size: this.#size };
+      await publish(finished, this.#options.force, this.#calls);
+      if ((mode & ownerMode) !== ownerMode) await handle.chmod(mode);
       // Its journal too: one of that name that is removed later would be another writer's.
       await this.#journal?.remove();
       await this.#close();
-      if (!this.#options.leavesDirectory) await syncDirectory(path.dirname(this.#way));
+      if (!this.#options.leavesDirectory) await this.#calls.syncDirectory(path.dirname(this.#way));
     } catch (error) {
       throw diskError(this.path, error);
     }
@@ -129,13 +134,13 @@ export class FileTarget implements Target {
 
   async keep(): Promise<number> {
     if (!this.#handle) return 0;
+    // What is being synced may still be lost.
+    await this.#syncs.settle();
     const { count } = this.#journal ?? { count: this.#left };
-    if (count === 0 || this.#options.resume === false) {
+    if (count === 0 || this.#syncs.failure || this.#options.resume === false) {
       await this.discard();
       return 0;
     }
-    // What is being synced is still to be booked.
-    await this.#syncing;
     await this.#journal?.close();
     await this.#close();
     const { size = 0, pieceBytes = 0 } = this.#content ?? {};
@@ -152,103 +157,86 @@ export class FileTarget implements Target {
 
   async #begin(content: Content, startOver: boolean): Promise<Begun> {
     if (this.#options.isTaken) throw new HoplineError('DISK_EXISTS', `${this.path} is a directory`);
-    await this.#syncing;
+    await this.#syncs.settle();
     await this.#journal?.close();
+    this.#journal = undefined;
     this.#content = content;
     if (this.#options.makeDirectory) await (await import('fs-extra/esm')).ensureDir(path.dirname(this.path));
     const { size, pieceBytes, algorithm } = content;
     const journal = journalPath(this.#part);
-    const readOwner = async () => (await readBooks(journal))?.owner ?? 0;
-    // Nobody may read more of an unfinished file than of the finished one.
-    const mode = (this.#options.attributes?.mode ?? 0o666) | ownerMode;
-    this.#handle ??= await openPart(this.#part, this.path, this.#calls.lock, readOwner, mode);
-    // Only now: until the part file was locked, another writer could add to them.
-    const books = await readBooks(journal);
-    const isResumable = algorithm !== undefined && size > pieceBytes;
-    const isWanted = isResumable && this.#options.resume !== false;
-    const left =
-      books && isWanted && !startOver ? await believe(books, content, this.#handle) : new Map<number, Vouched>();
-    this.#journal = undefined;
-    this.#left = left.size;
-    this.#unsyncedBytes = 0;
-    if (left.size === 0) await this.#empty(this.#handle, books !== undefined);
-    else await this.#handle.datasync();
-    const reservation = await this.#reserve(size, this.#handle);
+    const handle = await this.#open(journal);
+    const isWanted = algorithm !== undefined && size > pieceBytes && this.#options.resume !== false;
+    const left = await this.#findLeft(handle, journal, content, isWanted && !startOver);
+    this.#size = size;
+    const reservation = await reserve(handle, size, { target: this.path, way: this.#way }, this.#calls.fallocate);
     // Only where the space has been set aside: then the disk is one that the system knows the blocks of.
     if (reservation === 'allocated' && size >= minDirectBytes) {
-      this.#direct ??= await DirectFile.open(this.#handle, loadAllocateAligned());
+      this.#direct ??= await DirectFile.open(handle, loadAllocateAligned());
     }
     if (isWanted) this.#journal = await Journal.create(journal, content, left);
     return { reservation, left };
   }
 
-  /** A journal must be gone for good before the bytes that it vouches for: zeros would be believed in their place. */
-  async #empty(handle: FileHandle, hasJournal: boolean): Promise<void> {
-    if (hasJournal) {
-      await unlink(journalPath(this.#part));
-      await syncDirectory(path.dirname(this.#part));
+  async #open(journal: string): Promise<FileHandle> {
+    this.#handle ??= await openPart(this.#part, {
+      target: this.path,
+      lock: this.#calls.lock,
+      readOwner: async () => (await readBooks(journal))?.owner ?? 0,
+      // Nobody may read more of an unfinished file than of the finished one, or write to it.
+      mode: withoutOthers((this.#options.attributes?.mode ?? 0o666) | ownerMode),
+    });
+    return this.#handle;
+  }
+
+  /** The pieces that count. Without any, all of the earlier run goes. */
+  async #findLeft(
+    handle: FileHandle,
+    journal: string,
+    content: Content,
+    isWanted: boolean,
+  ): Promise<Map<number, Vouched>> {
+    // Only now: until the part file was locked, another writer could add to them.
+    const books = await readBooks(journal);
+    let left = new Map<number, Vouched>();
+    if (books && isWanted && speaksOf(books, content)) {
+      // Until it has been read it is kept, should somebody not wait for that.
+      this.#left = books.pieces.length;
+      // Whoever wrote may have gone before the system could tell it of a failure.
+      await this.#syncs.datasync(handle);
+      left = await believe(books, content, handle, this.#options.signal);
     }
-    await handle.truncate(0);
-  }
-
-  async #reserve(size: number, handle: FileHandle): Promise<Reservation> {
-    await this.#checkSpace(size, handle);
-    if (size === 0) return 'none';
-    const errno = (await this.#calls.fallocate?.(handle.fd, size)) ?? os.errno.ENOSYS;
-    if (errno !== 0) {
-      if (errno === os.errno.ENOSPC || errno === os.errno.EDQUOT) throw this.#full(size);
-      await handle.truncate(size);
+    this.#left = left.size;
+    if (left.size === 0) {
+      // Gone for good before the bytes that it speaks of.
+      if (books) await this.#removeJournal(journal);
+      await handle.truncate(0);
     }
-    return errno === 0 ? 'allocated' : 'sparse';
+    return left;
   }
 
-  /** What is reserved already is not needed once more. */
-  async #checkSpace(size: number, handle: FileHandle): Promise<void> {
-    const disk = await statfs(path.dirname(this.#way));
-    // A file system without a size of its own (ramfs, some network mounts) reports no blocks at all.
-    if (disk.blocks === 0) return;
-    const { blocks = 0 } = await handle.stat();
-    const needed = size - blocks * 512;
-    const free = disk.bavail * disk.bsize;
-    if (free < needed) throw this.#full(needed, free);
+  async #removeJournal(journal: string): Promise<void> {
+    await unlink(journal);
+    await this.#calls.syncDirectory(path.dirname(journal));
   }
 
-  async #sync(handle: FileHandle, journal: Journal): Promise<void> {
-    const { count } = journal;
-    this.#unsyncedBytes = 0;
-    // What cannot be synced is not believed by a later run; whether it is on disk, `commit` will say.
-    await handle.datasync().then(
-      () => journal.addSynced(count),
-      () => {},
-    );
-    this.#syncing = undefined;
+  /** Gives the file the attributes that it is to have, as far as its owner can still open it then; resolves to its mode in the end. */
+  async #setAttributes(handle: FileHandle): Promise<number> {
+    const { attributes } = this.#options;
+    if (attributes) {
+      // A part file that its owner could not open would be in the way of a later run.
+      await setAttributes(handle, { ...attributes, mode: attributes.mode | ownerMode }, this.#calls);
+      return attributes.mode;
+    }
+    const mode = newFileMode();
+    if (mode !== withoutOthers(mode)) await handle.chmod(mode);
+    return ownerMode;
   }
 
   async #close(): Promise<void> {
-    await this.#syncing;
+    await this.#syncs.settle();
     await this.#direct?.close().catch(() => {});
     this.#direct = undefined;
     await this.#handle?.close().catch(() => {});
     this.#handle = undefined;
-  }
-
-  /** Without `force` a link is made instead of a rename, since that fails if someone created the target meanwhile. */
-  async #publish(): Promise<void> {
-    if (this.#options.force) return rename(this.#part, this.#way);
-    try {
-      await link(this.#part, this.#way);
-    } catch (error) {
-      if (systemCode(error) === 'EEXIST') throw exists(this.path);
-      if (await lstat(this.#way).catch(() => undefined)) throw exists(this.path);
-      return rename(this.#part, this.#way);
-    }
-    // One that stays is no harm: whoever opens it sees that it is a file already.
-    await unlink(this.#part).catch(() => {});
-  }
-
-  #full(size: number, free?: number): HoplineError {
-    const has = free === undefined ? 'it has not' : `it has ${free}`;
-    const message = `the disk of ${path.dirname(this.path)} needs ${size} bytes free; ${has}`;
-    return new HoplineError('DISK_FULL', message, { reason: 'ENOSPC' });
   }
 }

@@ -2,8 +2,8 @@
  * The books of an unfinished file: which pieces are in it, what digest each has, and which version vouched for it.
  *
  * Append-only; each record has a checksum, and reading stops at the first that
- * is not right. Knows nothing about the content: file-target.ts decides which
- * records it believes.
+ * is not right. Knows nothing about the content: believe.ts compares what
+ * the records say with what is there.
  * Invariant: a record follows what it speaks of. A record that could not be written ends the book-keeping, not the transfer.
  * Format: docs/resume.md#journal
  */
@@ -12,10 +12,12 @@ import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { systemCode } from '../../core/errors.ts';
+import type { DurableCalls } from './durable.ts';
+import { isOwn } from './own-file.ts';
 import type { Content, Vouched } from './target.ts';
 
 /** Above this a journal is none of ours: that of a file of 1 TiB is a third of it. */
-const maxJournalBytes = 256 * 1024 * 1024;
+const maxJournalBytes = 256n * 1024n * 1024n;
 const format = 'hopline 1';
 // Windows has neither, and no FIFO whose opening would wait for its writer.
 const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -26,8 +28,6 @@ export interface Books {
   /** The process that wrote, 0 if it did not say. */
   readonly owner: number;
   readonly pieces: readonly BookedPiece[];
-  /** How many of `pieces`, from the first, had been synced. */
-  readonly synced: number;
 }
 
 export interface BookedPiece extends Vouched {
@@ -50,7 +50,7 @@ export function contentOf({ header }: Books): Content | undefined {
   }
 }
 
-/** Reads the journal at `path`; undefined if there is none. One that is none of ours lists nothing. Never throws. */
+/** Reads the journal at `path`; undefined if there is none. One that is none of this user's lists nothing. Never throws. */
 export async function readBooks(path: string): Promise<Books | undefined> {
   const text = await readJournal(path);
   if (text === undefined) return undefined;
@@ -58,15 +58,15 @@ export async function readBooks(path: string): Promise<Books | undefined> {
   const { value: header = '' } = records.next();
   const reader = new RecordReader();
   if (header.startsWith(format)) for (const record of records) if (!reader.take(record)) break;
-  return { header, owner: reader.owner, pieces: reader.pieces, synced: reader.synced };
+  return { header, owner: reader.owner, pieces: reader.pieces };
 }
 
 async function readJournal(path: string): Promise<string | undefined> {
   let handle: FileHandle | undefined;
   try {
     handle = await open(path, readFlags);
-    const { size } = await handle.stat();
-    return size > maxJournalBytes ? '' : await handle.readFile('utf8');
+    const opened = await handle.stat({ bigint: true });
+    return isOwn(opened) && opened.nlink <= 1n && opened.size <= maxJournalBytes ? await handle.readFile('utf8') : '';
   } catch (error) {
     return systemCode(error) === 'ENOENT' ? undefined : '';
   } finally {
@@ -88,18 +88,14 @@ export class Journal {
     this.#handle = handle;
   }
 
-  /**
-   * Puts a new journal in the place of any earlier, with the pieces that count already, all of them synced.
-   * Throws what the system says.
-   */
+  /** Puts a new journal in the place of any earlier, with the pieces that count already. Throws what the system says. */
   static async create(path: string, content: Content, left: ReadonlyMap<number, Vouched>): Promise<Journal> {
     const beside = `${path}.new`;
     await unlink(beside).catch(() => {});
-    const journal = new Journal(path, await open(beside, 'ax', 0o666));
+    const journal = new Journal(path, await open(beside, 'ax', 0o600));
     journal.#append(headerOf(content));
     journal.#append(`owner ${process.pid}`);
     for (const [index, vouched] of left) journal.addPiece(index, vouched);
-    if (left.size > 0) journal.#append(`synced ${left.size}`);
     try {
       await journal.#writing;
       if (journal.#failure !== undefined) throw journal.#failure;
@@ -129,11 +125,10 @@ export class Journal {
     this.#pieces += 1;
   }
 
-  /** The bytes of the first `count` pieces that were added have been synced; settles when this lasts too. Never throws. */
-  async addSynced(count: number): Promise<void> {
-    this.#append(`synced ${count}`);
+  /** Makes what has been added last. Throws what the system says. */
+  async sync({ datasync }: Pick<DurableCalls, 'datasync'>): Promise<void> {
     while (this.#writing) await this.#writing;
-    await this.#handle.datasync().catch(() => {});
+    if (this.#failure === undefined) await datasync(this.#handle);
   }
 
   /** Settles when all records are with the system, or cannot be. Never throws. */
@@ -193,7 +188,6 @@ function* soundRecords(text: string): Generator<string, undefined> {
 class RecordReader {
   readonly pieces: BookedPiece[] = [];
   owner = 0;
-  synced = 0;
   readonly #versions = new Map<string, string>();
 
   /** Takes one record; false for one that is none of this format. */
@@ -212,10 +206,6 @@ class RecordReader {
         this.pieces.push({ index: Number(first), digest: second, version });
         return true;
       }
-      case 'synced':
-        if (!isCount(first)) return false;
-        this.synced = Math.min(Number(first), this.pieces.length);
-        return true;
       default:
         return false;
     }

@@ -1,56 +1,108 @@
 /**
  * The part file of one writer: opened, and locked for as long as it is open.
  *
+ * What stands under the name of a part file and is not this user's own is never
+ * written to: it is removed, and another is made in its place.
  * Invariant: of several processes that open the same path, one at a time gets it; its end, however it comes, frees it.
  */
 
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
+import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { DiskCalls } from '../kernel/libc.ts';
+import { isAt, isOwn } from './own-file.ts';
 
-const { O_RDWR, O_CREAT } = constants;
-// Windows has no links that an open could follow unasked.
-const O_NOFOLLOW = constants.O_NOFOLLOW ?? 0;
+const { O_RDWR, O_CREAT, O_EXCL } = constants;
+// Windows has neither.
+const foundFlags = O_RDWR | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
+
+export interface LockOptions {
+  /** Whose lock it is, for messages. */
+  readonly target: string;
+  readonly lock: DiskCalls['lock'];
+  /** Tells which process wrote to it last, 0 for none; that decides where there is no `lock`. */
+  readonly readOwner: () => Promise<number>;
+  /** Of a new file. */
+  readonly mode: number;
+}
+
+/** Opens a part file, making it where there is none of this user's. Throws `DISK_BUSY`, `DISK_FAILED`, or what the system says. */
+export function openPart(part: string, options: LockOptions): Promise<FileHandle> {
+  // A second name: its writer died right after it had given the file its name, and the content is no longer ours to change.
+  return openLocked(part, options, (found) => isOwn(found) && found.nlink <= 1n);
+}
 
 /**
- * Opens the part file of `target`, making it if it is not there.
- * `readOwner` tells which process wrote to it last, 0 for none; that decides where there is no `lock`. `mode` is that of a
- * new one.
- * Throws `DISK_BUSY`, or what the system says.
+ * Opens a file that one process at a time may have, making it if it is not there. With `fits`, one that does not fit is
+ * removed for another. Throws as `openPart`.
  */
-export async function openPart(
-  part: string,
-  target: string,
-  lock: DiskCalls['lock'],
-  readOwner: () => Promise<number>,
-  mode = 0o666,
+export async function openLocked(
+  file: string,
+  options: LockOptions,
+  fits?: (found: BigIntStats) => boolean,
 ): Promise<FileHandle> {
-  if (!lock && isOthers(await readOwner())) throw busy(target);
+  if (!options.lock && isOthers(await options.readOwner())) throw busy(options.target);
   for (;;) {
-    const handle = await open(part, O_RDWR | O_CREAT | O_NOFOLLOW, mode);
+    const made = await make(file, options.mode);
+    const handle = made ?? (await openFound(file, options.target, fits !== undefined));
+    if (!handle) continue;
+    let isTaken = false;
     try {
-      if (lock && !lock(handle.fd)) throw busy(target);
-      if (await isOurs(handle, part)) return handle;
-    } catch (error) {
-      await handle.close();
-      throw error;
+      isTaken = await take(file, handle, options, made ? undefined : fits);
+      if (isTaken) return handle;
+    } finally {
+      if (!isTaken) await handle.close();
     }
-    await handle.close();
   }
 }
 
-/** Whether what was opened is the part file still, and nothing else besides. */
-async function isOurs(handle: FileHandle, part: string): Promise<boolean> {
+/** Locks an open file; false if it is another by now, or was removed as it does not fit. */
+async function take(
+  file: string,
+  handle: FileHandle,
+  { lock, target }: LockOptions,
+  fits: (found: BigIntStats) => boolean = () => true,
+): Promise<boolean> {
+  if (lock && !lock(handle.fd)) throw busy(target);
   const opened = await handle.stat({ bigint: true });
-  if (!opened.isFile()) throw new HoplineError('DISK_FAILED', `${part} is in the way: it is not a regular file`);
   // The writer before may have given the file its name, or removed it, between the open and the lock.
-  const named = await lstat(part, { bigint: true }).catch(() => undefined);
-  if (named?.ino !== opened.ino || named.dev !== opened.dev) return false;
-  if (opened.nlink <= 1n) return true;
-  // A writer died right after it had given the file its name: the content is no longer ours to change.
-  await unlink(part);
+  if (!(await isAt(file, opened))) return false;
+  if (fits(opened)) return true;
+  await unlink(file);
   return false;
+}
+
+/** Undefined if something of that name is there, be it a link to nowhere. */
+async function make(file: string, mode: number): Promise<FileHandle | undefined> {
+  try {
+    return await open(file, O_RDWR | O_CREAT | O_EXCL, mode);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') return undefined;
+    throw error;
+  }
+}
+
+/** Undefined if it is gone, or was removed for what it is. */
+async function openFound(file: string, target: string, mayRemove: boolean): Promise<FileHandle | undefined> {
+  const found = await lstat(file, { bigint: true }).catch(ignoreGone);
+  if (!found) return undefined;
+  if (found.isDirectory() || !(found.isFile() || mayRemove)) {
+    const name = path.basename(file);
+    throw new HoplineError('DISK_FAILED', `${name} is in the way of ${target}: it is not a regular file`);
+  }
+  try {
+    // Asked before it is opened: opening a device may have effects, and Windows would follow a link.
+    if (found.isFile()) return await open(file, foundFlags);
+  } catch (error) {
+    if (!mayRemove || isOwn(found)) return ignoreGone(error);
+  }
+  await unlink(file).catch(ignoreGone);
+  return undefined;
+}
+
+function ignoreGone(error: unknown): undefined {
+  if (systemCode(error) !== 'ENOENT') throw error;
 }
 
 function isOthers(pid: number): boolean {

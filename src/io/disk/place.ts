@@ -12,7 +12,7 @@ import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { diskError, exists, syncDirectory } from './names.ts';
 import type { Target } from './target.ts';
 
-export type PlaceOptions = Pick<FileTargetOptions, 'force' | 'resume' | 'calls'>;
+export type PlaceOptions = Pick<FileTargetOptions, 'force' | 'resume' | 'calls' | 'signal'>;
 
 /**
  * The place for a file called `name`: `output`, or `name` in it if it is a directory or ends like one, which is then made.

@@ -20,6 +20,7 @@ import {
   probeDistinctions,
   setAttributes,
 } from './attributes.ts';
+import type { TargetCalls } from './durable.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { diskError } from './names.ts';
 import type { Target } from './target.ts';
@@ -49,7 +50,7 @@ const fillMode = 0o700;
 export class TreeTarget {
   readonly path: string;
   readonly #options: TreeTargetOptions;
-  readonly #calls: NonNullable<FileTargetOptions['calls']>;
+  readonly #calls: Partial<TargetCalls>;
   /** The directories that were not there, so that nothing can be in them. */
   readonly #missing = new Set<string>();
   #directories: readonly TreeDirectory[] = [];
@@ -96,12 +97,12 @@ export class TreeTarget {
 
   /** The place for a file that is not the same. Throws `DISK_EXISTS` unless the tree takes it. */
   target(file: TreeFile, verdict: Verdict): Target {
-    const { force, resume = true } = this.#options;
+    const { force, resume = true, signal } = this.#options;
     const target = this.#place(file.path);
     if (verdict === 'directory') throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
     if (!this.takes(verdict)) throw new HoplineError('DISK_EXISTS', `${target} exists already, and is another file`);
     const replaces = verdict === 'differs';
-    const shared = { force, resume, calls: this.#calls, leavesDirectory: true };
+    const shared = { force, resume, signal, calls: this.#calls, leavesDirectory: true };
     return new FileTarget(target, { ...shared, replaces, attributes: file });
   }
 

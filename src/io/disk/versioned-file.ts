@@ -10,16 +10,23 @@ import { type BigIntStats, fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 
-/** The coarsest step in which file systems count modification times. */
-const mtimeStepMs = 2000;
+/** The coarsest step in which file systems count times. */
+const timeStepMs = 2000;
+
+/** What makes a file another version when it differs. */
+const versionFacts = ['dev', 'ino', 'size', 'mtimeNs', 'ctimeNs'] as const;
 
 export class VersionedFile {
   /** Bytes. */
   readonly size: number;
-  /** Changes whenever the file does: a hash of device, inode, size and modification time in nanoseconds. */
+  /**
+   * Changes whenever the file does: a hash of device, inode, size and two times in nanoseconds. That of modification anyone
+   * may set back who may write to the file; that of the last change of any kind the system sets.
+   */
   readonly version: string;
   readonly #handle: FileHandle;
-  readonly #opened: BigIntStats;
+  /** As the system said last. */
+  #opened: BigIntStats;
 
   /** Takes over an open regular file; `opened` is what the system said of it. */
   constructor(handle: FileHandle, opened: BigIntStats) {
@@ -31,10 +38,11 @@ export class VersionedFile {
 
   /**
    * Whether any change from now on will show in the version. A file that was modified a moment ago can be modified
-   * again within the same step of its time stamp.
+   * again within the same step of its time stamps.
    */
   get isSettled(): boolean {
-    return Date.now() - Number(this.#opened.mtimeMs) > mtimeStepMs;
+    const { mtimeMs, ctimeMs } = this.#opened;
+    return Date.now() - Math.max(Number(mtimeMs), Number(ctimeMs)) > timeStepMs;
   }
 
   /** When the file was last modified, in nanoseconds since 1970. */
@@ -73,9 +81,11 @@ export class VersionedFile {
    * Asks at once instead of through the thread pool, which takes ten times as long as the kernel's answer from memory.
    */
   check(): void {
-    const { dev, ino, size, mtimeNs } = fstatSync(this.#handle.fd, { bigint: true });
-    const opened = this.#opened;
-    if (size !== opened.size || mtimeNs !== opened.mtimeNs || ino !== opened.ino || dev !== opened.dev) throw changed();
+    const now = fstatSync(this.#handle.fd, { bigint: true });
+    // A file that loses a name, as when another is renamed over it, was not written to, though it has changed.
+    const opened = now.nlink < this.#opened.nlink ? { ...this.#opened, ctimeNs: now.ctimeNs } : this.#opened;
+    for (const fact of versionFacts) if (now[fact] !== opened[fact]) throw changed();
+    this.#opened = now;
   }
 
   close(): Promise<void> {
@@ -92,8 +102,9 @@ export function changed(): HoplineError {
   return new HoplineError('FILE_CHANGED', 'the file changed while it was read');
 }
 
-function versionOf({ dev, ino, size, mtimeNs }: BigIntStats): string {
-  return createHash('sha256').update([dev, ino, size, mtimeNs].join(':')).digest('hex').slice(0, 32);
+function versionOf(opened: BigIntStats): string {
+  const facts = versionFacts.map((fact) => opened[fact]);
+  return createHash('sha256').update(facts.join(':')).digest('hex').slice(0, 32);
 }
 
 export function unreadable(cause: unknown): HoplineError {

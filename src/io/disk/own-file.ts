@@ -1,0 +1,34 @@
+/**
+ * Whether a file is what it is taken for: one that a run of this user left, or the very one that is open.
+ *
+ * Anybody who may write to a directory can plant a file in it, under any name and in the place of any other.
+ */
+
+import type { BigIntStats } from 'node:fs';
+import { lstat } from 'node:fs/promises';
+import { systemCode } from '../../core/errors.ts';
+
+/** What lets others than its owner write to a file. */
+const othersWrite = 0o022;
+
+export function withoutOthers(mode: number): number {
+  return mode & ~othersWrite;
+}
+
+/** Regular, this user's, and written to by nobody else. Windows has neither owners nor modes to go by. */
+export function isOwn(found: BigIntStats): boolean {
+  const user = process.geteuid?.();
+  if (!found.isFile() || user === undefined) return found.isFile();
+  return found.uid === BigInt(user) && (Number(found.mode) & othersWrite) === 0;
+}
+
+/** Whether `path` names the file that the system said `opened` of; a link to it does not. Throws what the system says. */
+export async function isAt(path: string, opened: BigIntStats): Promise<boolean> {
+  try {
+    const named = await lstat(path, { bigint: true });
+    return named.ino === opened.ino && named.dev === opened.dev;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

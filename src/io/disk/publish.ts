@@ -1,0 +1,59 @@
+/**
+ * How a finished file gets its name: from the part file that was written, or not at all.
+ *
+ * Invariant: no success is told of another file than the open one, nor of one of another length.
+ */
+
+import { type FileHandle, lstat, unlink } from 'node:fs/promises';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import type { DurableCalls } from './durable.ts';
+import { exists } from './names.ts';
+import { isAt } from './own-file.ts';
+
+export interface Finished {
+  readonly handle: FileHandle;
+  /** Where it is, and where it shall be, for the system. */
+  readonly part: string;
+  readonly way: string;
+  /** The same for messages. */
+  readonly target: string;
+  /** Bytes that it must have. */
+  readonly size: number;
+}
+
+/** Gives what `handle` is open on its name. Throws `DISK_EXISTS`, `DISK_FAILED`, or what the system says. */
+export async function publish(
+  finished: Finished,
+  force: boolean,
+  calls: Pick<DurableCalls, 'link' | 'rename'>,
+): Promise<void> {
+  const { handle, part, way, target, size } = finished;
+  const written = await handle.stat({ bigint: true });
+  if (written.size !== BigInt(size)) throw disturbed(target, `has ${written.size} bytes in place of ${size}`);
+  if (!(await isAt(part, written))) throw disturbed(target, 'is not there any more');
+  await name(finished, force, calls);
+  // Whoever may write to the directory may also do it between the two.
+  if (!(await isAt(way, written))) throw disturbed(target, 'is not there any more');
+}
+
+/** Without `force` a link is made instead of a rename, since that fails if someone created the target meanwhile. */
+async function name(
+  { part, way, target }: Finished,
+  force: boolean,
+  { link, rename }: Pick<DurableCalls, 'link' | 'rename'>,
+): Promise<void> {
+  if (force) return rename(part, way);
+  try {
+    await link(part, way);
+  } catch (error) {
+    if (systemCode(error) === 'EEXIST') throw exists(target);
+    if (await lstat(way).catch(() => undefined)) throw exists(target);
+    return rename(part, way);
+  }
+  // One that stays is no harm: whoever opens it sees that it is a file already.
+  await unlink(part).catch(() => {});
+}
+
+function disturbed(target: string, how: string): HoplineError {
+  return new HoplineError('DISK_FAILED', `what was written for ${target} ${how}: another program changed it`);
+}

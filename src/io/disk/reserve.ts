@@ -1,0 +1,48 @@
+/** Space for a file before its first byte: the disk sets it aside if it can, and is asked whether it has it in any case. */
+
+import { type FileHandle, statfs } from 'node:fs/promises';
+import { constants as os } from 'node:os';
+import path from 'node:path';
+import { HoplineError } from '../../core/errors.ts';
+import type { DiskCalls } from '../kernel/libc.ts';
+import type { Reservation } from './target.ts';
+
+/** The file that it is for, and where that is for the system. */
+interface Place {
+  readonly target: string;
+  readonly way: string;
+}
+
+/** Gives an open file its length, and the space for it. Throws `DISK_FULL`, or what the system says. */
+export async function reserve(
+  handle: FileHandle,
+  size: number,
+  place: Place,
+  fallocate: DiskCalls['fallocate'],
+): Promise<Reservation> {
+  const { blocks = 0, size: length } = await handle.stat();
+  await checkSpace(size - blocks * 512, place);
+  // Space is reserved up to the end alone: what lies behind it would stay.
+  if (length > size) await handle.truncate(size);
+  if (size === 0) return 'none';
+  const errno = (await fallocate?.(handle.fd, size)) ?? os.errno.ENOSYS;
+  if (errno === os.errno.ENOSPC || errno === os.errno.EDQUOT) throw full(place, size);
+  if (errno === 0) return 'allocated';
+  await handle.truncate(size);
+  return 'sparse';
+}
+
+/** What is reserved already is not `needed` once more. */
+async function checkSpace(needed: number, place: Place): Promise<void> {
+  const disk = await statfs(path.dirname(place.way));
+  // A file system without a size of its own (ramfs, some network mounts) reports no blocks at all.
+  if (disk.blocks === 0) return;
+  const free = disk.bavail * disk.bsize;
+  if (free < needed) throw full(place, needed, free);
+}
+
+function full({ target }: Place, needed: number, free?: number): HoplineError {
+  const has = free === undefined ? 'it has not' : `it has ${free}`;
+  const message = `the disk of ${path.dirname(target)} needs ${needed} bytes free; ${has}`;
+  return new HoplineError('DISK_FULL', message, { reason: 'ENOSPC' });
+}

@@ -97,7 +97,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       reload: async (next, nextOptions) => {
         // Whoever renamed the log waits for a new one, whatever else is wrong.
         accessLog?.reopen();
-        checkReload(current, next);
+        checkReload({ ...current, kernel: options.kernel }, { ...next, kernel: nextOptions.kernel });
         const nextTls = await readTls(next.tls);
         const nextSites = await openSites(next, cache, nextOptions);
         try {
@@ -156,9 +156,12 @@ async function openSites(rules: GatewayRules, cache: HttpCache | undefined, opti
   }
 }
 
+type FixedRules = GatewayRules & Pick<HttpServiceOptions, 'kernel'>;
+
 /** Throws `CONFIG_INVALID`, with a line for each, if something has changed that a running gateway cannot change. */
-function checkReload(before: GatewayRules, after: GatewayRules): void {
-  const facts = ({ listen, trusted = [], tls, cache, accessLog }: GatewayRules) => ({
+function checkReload(before: FixedRules, after: FixedRules): void {
+  const facts = ({ kernel = true, listen, trusted = [], tls, cache, accessLog }: FixedRules) => ({
+    kernel,
     'gateway.listen': listen,
     'gateway.trusted': trusted,
     'gateway.tls': tls !== undefined,

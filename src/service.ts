@@ -80,8 +80,8 @@ function nodeOptions({ node }: Config, http: HttpService | undefined, log: Logge
   return { ...node, listen, log, ...(http ? { http: http.serving } : {}) };
 }
 
-function httpOptions({ node: { limits, pools } }: Config, log: Logger): HttpServiceOptions {
-  return { limits, pools, log };
+function httpOptions({ node: { limits, pools, kernel } }: Config, log: Logger): HttpServiceOptions {
+  return { limits, pools, kernel, log };
 }
 
 /** A part that was not started cannot be reloaded. */

@@ -78,3 +78,8 @@ export function bytesFlag(text: string): number {
 export function listFlag(text: string, earlier: readonly string[] = []): readonly string[] {
   return [...earlier, text];
 }
+
+/** Whether neither `--no-kernel` nor HOPLINE_KERNEL turns the kernel path off. */
+export function mayUseKernel(flags: { readonly kernel: boolean }): boolean {
+  return flags.kernel && process.env.HOPLINE_KERNEL !== 'off';
+}

@@ -16,7 +16,7 @@ import {
   parseSite,
   startHttpService,
 } from '../index.ts';
-import { bytesFlag, countFlag, listenFlag, listFlag, secondsFlag } from './flags.ts';
+import { bytesFlag, countFlag, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
 import { createLog } from './logging.ts';
 
 interface GatewayFlags {
@@ -34,6 +34,7 @@ interface GatewayFlags {
   readonly maskQuery?: readonly string[];
   readonly maxConnections?: number;
   readonly grace?: number;
+  readonly kernel: boolean;
   readonly logLevel: LogLevel;
   readonly json?: boolean;
 }
@@ -74,6 +75,7 @@ export function addGatewayCommand(program: Command): void {
       `let requests finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
       secondsFlag,
     )
+    .option('--no-kernel', 'read files into this process, never send them inside the kernel; also HOPLINE_KERNEL=off')
     .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr').choices(logLevels).default('info'))
     .option('--json', 'log as JSON lines')
     .addHelpText(
@@ -93,7 +95,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
   const { log } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
-  const options = { limits, log, kernel: process.env.HOPLINE_KERNEL !== 'off' };
+  const options = { limits, log, kernel: mayUseKernel(flags) };
   const service = await startHttpService(rules, options);
   const reload = () => {
     service.reload(rules, options).then(

@@ -17,6 +17,7 @@ import {
   readConfig,
   systemCode,
 } from '../index.ts';
+import { mayUseKernel } from './flags.ts';
 import { mergePools } from './own-pools.ts';
 import { isWorker } from './workers.ts';
 
@@ -54,7 +55,6 @@ export interface NodeFlags {
 export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
   const file: Config =
     flags.config === undefined ? { node: {}, log: { level: 'info', format: 'text' } } : await readConfig(flags.config);
-  const isKernelOff = !flags.kernel || process.env.HOPLINE_KERNEL === 'off';
   const registry = flags.registry ?? (process.env.HOPLINE_REGISTRY || file.node.registry);
   const node: NodeRules = {
     ...file.node,
@@ -71,7 +71,7 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
       registry,
       balance: flags.balance,
       server: serverOf(flags, file.node.server),
-      kernel: isKernelOff ? false : undefined,
+      kernel: mayUseKernel(flags) ? undefined : false,
     }),
     // Workers take no registrations, unless they share them: each would know other servers.
     ...(isWorker && registry === undefined ? { registerFrom: false } : {}),

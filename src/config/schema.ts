@@ -98,7 +98,10 @@ export const configSchema = mapping(
     'digest-cache': about('where digests outlive the node; outside the root. Needs a restart', directory),
     'limit-rate': about('bytes a second of each circuit, each way', rate),
     'limit-rate-total': about('bytes a second of all circuits together, each way', rate),
-    kernel: about('lets circuits pass inside the kernel where that is possible. Needs a restart', yesOrNo()),
+    kernel: about(
+      'lets circuits and files, those of sites too, pass inside the kernel where that is possible. Needs a restart',
+      yesOrNo(),
+    ),
     policy: about('makes the node a server of a policy', policy),
     balance: about('who is next in pools that name no algorithm', choice(algorithms)),
     registry: about(

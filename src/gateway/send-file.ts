@@ -39,13 +39,13 @@ export async function sendFileContent(
   const close = () => sender.close();
   response.once('close', close);
   try {
-    const { handle, offset, length } = range;
+    const { handle: file, offset, length } = range;
     const onSlice = (bytes: number) => {
       onSent(bytes);
       // Node sees nothing of what leaves, and would take the connection for a silent one.
       response.socket?.setTimeout(response.socket.timeout ?? 0);
     };
-    const sent = await sender.send({ fd: handle.fd, offset, length }, onSlice);
+    const sent = await sender.send({ file, offset, length }, onSlice);
     if (sent < length) throw cut();
   } finally {
     response.off('close', close);
@@ -62,9 +62,8 @@ async function openSender(response: ServerResponse, kernel: FileKernel) {
   const { socket } = response;
   if (!(socket instanceof Socket) || socket instanceof TLSSocket) return undefined;
   await settled(response, (done) => socket.write('', done));
-  const descriptor = descriptorOf(socket);
-  const own = descriptor === undefined ? -1 : kernel.duplicate(descriptor);
-  return own < 0 ? undefined : kernel.openSender(own, 'the client');
+  const own = kernel.duplicate(descriptorOf(socket));
+  return own && kernel.openSender(own, 'the client');
 }
 
 /** One block is read while the other one leaves. */

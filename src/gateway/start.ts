@@ -7,10 +7,10 @@
  */
 
 import { type Clock, systemClock } from '../core/clock.ts';
-import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
-import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
+import { openKernelEngine } from '../io/kernel/engine.ts';
 import { blockList, parseNetworks } from '../io/networks.ts';
 import { systemNameServers } from '../pool/resolved.ts';
 import { memberSources, type PoolMembers } from '../pool/sources.ts';
@@ -74,7 +74,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let current = openSites(options.sites, shared);
   const retired = new Set<Promise<void>>();
   const { listen, tls, onEnded, name } = options;
-  const kernel = options.kernel === false ? undefined : startEngine(log);
+  const kernel = (options.kernel ?? true) ? openKernelEngine(log, 'files pass through this process') : undefined;
   const serving = { listen, name, sites: current.sites, tls, onEnded, trusted, kernel, limits, log };
   const server = await serveHttp(serving).catch(async (error) => {
     kernel?.close();
@@ -96,16 +96,6 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       await Promise.all([current.close(), ...retired]);
     },
   };
-}
-
-/** The kernel path, or undefined after a line in the log that says why not. */
-function startEngine(log: Logger): KernelEngine | undefined {
-  try {
-    return startKernelEngine();
-  } catch (error) {
-    log.info({ reason: asHoplineError(error).message }, 'files pass through this process, not inside the kernel');
-    return undefined;
-  }
 }
 
 type Shared = Pick<ServersOptions, 'limits' | 'log' | 'clock'>;

@@ -58,18 +58,17 @@ async function joinInKernel(
     return undefined;
   }
   // From here to the splice nothing may wait: a byte that arrived in between would be read by nobody.
-  const descriptors = [near.descriptor, far.descriptor].map((fd) => (fd === undefined ? -1 : kernel.duplicate(fd)));
-  const [nearFd, farFd] = descriptors;
-  if (nearFd === undefined || farFd === undefined || nearFd < 0 || farFd < 0) {
-    for (const fd of descriptors) if (fd >= 0) kernel.discard(fd);
+  const [nearSocket, farSocket] = [near, far].map(({ descriptor }) => kernel.duplicate(descriptor));
+  if (!nearSocket || !farSocket) {
+    for (const socket of [nearSocket, farSocket]) socket?.close();
     if (!near.failure && !far.failure) onFallback?.('a connection has no descriptor of its own');
     return undefined;
   }
   const abort = (error: HoplineError) => splice.abort(error);
   const legs = [near.detach(abort), far.detach(abort)] as const;
   const splice = kernel.splice(
-    { fd: nearFd, peer: near.peer, head: takeHead(legs[0]) },
-    { fd: farFd, peer: far.peer, head: takeHead(legs[1]) },
+    { socket: nearSocket, peer: near.peer, head: takeHead(legs[0]) },
+    { socket: farSocket, peer: far.peer, head: takeHead(legs[1]) },
     { clock, idleMs, rates },
   );
   const result = await splice.done;

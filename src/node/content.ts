@@ -29,6 +29,7 @@ export class ContentWriter {
   readonly #kernel: KernelEngine | undefined;
   readonly #rate: RateLimit | undefined;
   #sender: FileSender | undefined;
+  #isClosed = false;
 
   /** `rate` is the one that the outbox writes at. */
   constructor(leg: Leg, outbox: Outbox, kernel: KernelEngine | undefined, rate: RateLimit | undefined) {
@@ -42,7 +43,7 @@ export class ContentWriter {
   async send(served: VersionedFile, range: ContentRange): Promise<void> {
     const sender = range.length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
-    const sent = await sender.send({ fd: served.descriptor, ...range }, () => this.#leg.touch());
+    const sent = await sender.send({ file: served.handle, ...range }, () => this.#leg.touch());
     if (sent < range.length) {
       await this.#sendZeros(range.length - sent);
       throw changed();
@@ -69,6 +70,7 @@ export class ContentWriter {
 
   /** Lets go of the descriptor; the leg stays as it is. */
   close(): void {
+    this.#isClosed = true;
     this.#sender?.close();
   }
 
@@ -76,10 +78,9 @@ export class ContentWriter {
   async #openSender(): Promise<FileSender | undefined> {
     if (!this.#kernel) return undefined;
     await this.#outbox.drain();
-    if (this.#sender) return this.#sender;
-    const { descriptor } = this.#leg;
-    const socket = descriptor === undefined ? -1 : this.#kernel.duplicate(descriptor);
-    if (socket < 0) return undefined;
+    if (this.#sender || this.#isClosed) return this.#sender;
+    const socket = this.#kernel.duplicate(this.#leg.descriptor);
+    if (!socket) return undefined;
     const sender = this.#kernel.openSender(socket, this.#leg.peer, this.#rate);
     void this.#leg.closed.then(() => sender.close());
     this.#sender = sender;

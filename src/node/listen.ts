@@ -11,10 +11,9 @@ import { realpath } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { systemClock } from '../core/clock.ts';
-import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
+import { HoplineError, systemCode } from '../core/errors.ts';
 import { Metrics, type NodeStats } from '../core/metrics.ts';
-import { type KernelEngine, startKernelEngine } from '../io/kernel/engine.ts';
+import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { Leg } from '../io/leg.ts';
 import { systemResolver } from '../io/resolve.ts';
@@ -55,7 +54,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   await listen(server, options.listen);
   const address = boundAddress(server);
   const isSelf = (host: string, port: number) => port === address.port && isOwnAddress(host, address.host);
-  const kernel = (options.kernel ?? true) ? startEngine(log) : undefined;
+  const kernel = (options.kernel ?? true) ? openKernelEngine(log, 'circuits pass through this process') : undefined;
 
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -117,16 +116,6 @@ function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {
 
 function peerOf(socket: net.Socket): string {
   return formatHop({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
-}
-
-/** The kernel path, or undefined after a line in the log that says why not. */
-function startEngine(log: Logger): KernelEngine | undefined {
-  try {
-    return startKernelEngine();
-  } catch (error) {
-    log.info({ reason: asHoplineError(error).message }, 'circuits pass through this process, not inside the kernel');
-    return undefined;
-  }
 }
 
 async function openDigestCache({

@@ -64,7 +64,7 @@ export interface NodeOptions extends RateOptions {
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
   readonly digestCache?: string;
   readonly limits?: Partial<Limits>;
-  /** Whether circuits may pass inside the kernel where that is possible. @default true */
+  /** Whether circuits, and files, may pass inside the kernel where that is possible. @default true */
   readonly kernel?: boolean;
   /** @default silent */
   readonly log?: Logger;

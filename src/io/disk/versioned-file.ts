@@ -59,10 +59,6 @@ export class VersionedFile {
     return this.#handle;
   }
 
-  get descriptor(): number {
-    return this.#handle.fd;
-  }
-
   /** Reads into `buffer` at `position`, all of it. Throws `FILE_CHANGED` if the file ends before, `FILE_UNREADABLE`. */
   async readFully(buffer: Buffer, position: number): Promise<void> {
     let filled = 0;

@@ -1,22 +1,25 @@
 /**
  * Moves the bytes of circuits inside the kernel, without one copy into this process.
  *
- * Owns the tunnels and their pipes, and a watch of the event loop on every
- * socket. The event loop is the scheduler: a socket that stays ready is
- * reported again after all others, so a fast circuit cannot starve a slow one.
+ * Owns the tunnels with their pipes, and the senders. The event loop is the
+ * scheduler: a socket that stays ready is reported again after all others, so
+ * a fast circuit cannot starve a slow one.
  * How it works, and what was measured: docs/kernel-path.md
  *
- * Invariant: an engine without tunnels does not keep the process alive; once closed, it holds no descriptor.
+ * Invariant: an engine without tunnels does not keep the process alive; once
+ * closed, it holds no descriptor and takes none.
  */
 
 import { getSystemErrorName } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
 import { idled, lost } from '../loss.ts';
 import type { RateLimit, Rates } from '../rate.ts';
 import { FileSender } from './file-sender.ts';
-import { type Libc, loadLibc, type PollEvents, type PollHandle } from './libc.ts';
+import { type Libc, loadLibc, type PollEvents } from './libc.ts';
 import { Pipes } from './pipes.ts';
+import { KernelSocket } from './socket.ts';
 import { type Breakage, type Side, Tunnel, type TunnelEnd } from './tunnel.ts';
 
 const both = ['near', 'far'] as const;
@@ -50,21 +53,29 @@ interface Splice {
 }
 
 export interface KernelEngine {
-  /** A second descriptor for an open socket, which outlives the first. Negative where that fails. */
-  duplicate(fd: number): number;
-  /** Closes a duplicate that is not needed after all. */
-  discard(fd: number): void;
+  /** A second descriptor for an open socket, if it has one; whoever gets it closes it or hands it on. */
+  duplicate(fd: number | undefined): KernelSocket | undefined;
   /** Joins two non-blocking sockets and closes them in the end. */
   splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice;
-  /** What sends files to the socket, by way of a duplicate of its descriptor, which it owns from now on. */
-  openSender(socket: number, peer: string, rate?: RateLimit): FileSender;
+  /** What sends files to the socket, which it owns from now on. */
+  openSender(socket: KernelSocket, peer: string, rate?: RateLimit): FileSender;
   /** Ends what still runs. */
   close(): void;
 }
 
+/** Starts an engine, or says why there is none, in one line of `log` that begins with `otherwise`. */
+export function openKernelEngine(log: Logger, otherwise: string): KernelEngine | undefined {
+  try {
+    return startKernelEngine();
+  } catch (error) {
+    log.info({ reason: asHoplineError(error).message }, `${otherwise}, not inside the kernel`);
+    return undefined;
+  }
+}
+
 /** Starts an engine. Throws, with the reason as its message, where the kernel path cannot be used. */
-export function startKernelEngine(): KernelEngine {
-  return new PollEngine(loadLibc());
+export function startKernelEngine(libc: Libc = loadLibc()): KernelEngine {
+  return new PollEngine(libc);
 }
 
 class PollEngine implements KernelEngine {
@@ -72,37 +83,37 @@ class PollEngine implements KernelEngine {
   readonly #pipes: Pipes;
   readonly #running = new Set<Splice>();
   readonly #senders = new Set<FileSender>();
+  #isClosed = false;
 
   constructor(libc: Libc) {
     this.#libc = libc;
     this.#pipes = new Pipes(libc);
   }
 
-  duplicate(fd: number): number {
-    return this.#libc.duplicate(fd);
-  }
-
-  discard(fd: number): void {
-    this.#libc.close(fd);
+  duplicate(fd = -1): KernelSocket | undefined {
+    return this.#isClosed ? undefined : KernelSocket.duplicate(this.#libc, fd);
   }
 
   splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice {
     const splice = new RunningSplice(this.#libc, this.#pipes, { near, far }, options);
     this.#running.add(splice);
     void splice.done.then(() => this.#running.delete(splice));
+    if (this.#isClosed) splice.abort(stopping());
     return splice;
   }
 
-  openSender(socket: number, peer: string, rate?: RateLimit): FileSender {
+  openSender(socket: KernelSocket, peer: string, rate?: RateLimit): FileSender {
     const onClose = () => this.#senders.delete(sender);
     const sender = new FileSender(this.#libc, { socket, peer, rate, onClose });
     this.#senders.add(sender);
+    if (this.#isClosed) sender.close();
     return sender;
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const sender of this.#senders) sender.close();
-    for (const splice of this.#running) splice.abort(new HoplineError('NODE_STOPPING', 'the node is stopping'));
+    for (const splice of this.#running) splice.abort(stopping());
     this.#pipes.close();
   }
 }
@@ -111,7 +122,7 @@ class RunningSplice implements Splice {
   readonly done: Promise<SpliceResult>;
   readonly #tunnel: Tunnel;
   readonly #peers: Readonly<Record<Side, string>>;
-  readonly #watches: Readonly<Record<Side, Watch>>;
+  readonly #wakes: Readonly<Record<Side, (events: PollEvents | undefined) => void>>;
   readonly #options: SpliceOptions;
   #settle = (_result: SpliceResult) => {};
   #cancelIdle = () => {};
@@ -127,10 +138,7 @@ class RunningSplice implements Splice {
     this.#peers = { near: ends.near.peer, far: ends.far.peer };
     this.#options = options;
     this.#movedAt = options.clock.now();
-    this.#watches = {
-      near: new Watch(libc, ends.near.fd, (events) => this.#wake('near', events)),
-      far: new Watch(libc, ends.far.fd, (events) => this.#wake('far', events)),
-    };
+    this.#wakes = { near: (events) => this.#wake('near', events), far: (events) => this.#wake('far', events) };
     this.#cancelIdle = options.clock.after(options.idleMs, () => this.#checkIdle());
     this.#turn(['near', 'far']);
   }
@@ -159,7 +167,7 @@ class RunningSplice implements Splice {
   #awaitMore(): void {
     const tunnel = this.#tunnel;
     try {
-      for (const side of both) this.#watches[side].await(tunnel.interest(side));
+      for (const side of both) tunnel.socket(side).await(tunnel.interest(side), this.#wakes[side]);
     } catch (error) {
       this.#finish(asHoplineError(error));
     }
@@ -179,8 +187,6 @@ class RunningSplice implements Splice {
     if (this.#isFinished) return;
     this.#isFinished = true;
     this.#cancelIdle();
-    // The watches go first: the number of a closed descriptor may be another's at once.
-    for (const side of both) this.#watches[side].close();
     this.#tunnel.close();
     const { bytesForward, bytesBack } = this.#tunnel;
     const broken = failure && this.#tunnel.breakage?.side;
@@ -190,40 +196,8 @@ class RunningSplice implements Splice {
   }
 }
 
-/** The event loop's watch on one socket, changed only when what is awaited changes. */
-class Watch {
-  readonly #libc: Libc;
-  readonly #fd: number;
-  readonly #wake: (events: PollEvents | undefined) => void;
-  #handle: PollHandle | undefined;
-  #awaited: PollEvents = { readable: false, writable: false };
-
-  constructor(libc: Libc, fd: number, wake: (events: PollEvents | undefined) => void) {
-    this.#libc = libc;
-    this.#fd = fd;
-    this.#wake = wake;
-  }
-
-  await(events: PollEvents): void {
-    const { readable, writable } = events;
-    if (readable === this.#awaited.readable && writable === this.#awaited.writable) return;
-    this.#awaited = events;
-    if (!readable && !writable) this.#handle?.stop();
-    else if (this.#handle) this.#handle.start(events, this.#call);
-    else this.#handle = this.#libc.poll(this.#fd, events, this.#call);
-  }
-
-  close(): void {
-    this.#handle?.close();
-    this.#handle = undefined;
-  }
-
-  /** The event loop stops a watch that it reports as broken. */
-  readonly #call = (status: number, events: PollEvents) => {
-    if (!this.#handle) return;
-    if (status < 0) this.#awaited = { readable: false, writable: false };
-    this.#wake(status < 0 ? undefined : events);
-  };
+function stopping(): HoplineError {
+  return new HoplineError('NODE_STOPPING', 'the node is stopping');
 }
 
 function failureOf({ side, errno, call }: Breakage, peers: Readonly<Record<Side, string>>): HoplineError {

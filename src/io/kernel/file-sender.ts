@@ -1,8 +1,8 @@
 /**
  * Sends ranges of files to one socket inside the kernel, by sendfile(2).
  *
- * Owns a duplicate of the socket's descriptor and the event loop's watch on
- * it. What else is written to the socket must have left before a range is begun.
+ * Owns the socket that it is given, a duplicate. What else is written to the
+ * connection must have left before a range is begun.
  * A range goes out in slices, one for each time the event loop comes round, so
  * that a file that is not in memory holds nobody up for longer than one slice.
  * Invariant: at most one range is being sent; closed, it holds no descriptor.
@@ -14,18 +14,21 @@ import { HoplineError } from '../../core/errors.ts';
 import { lost } from '../loss.ts';
 import type { RateLimit } from '../rate.ts';
 import { Allowance } from './allowance.ts';
-import type { Libc, PollHandle } from './libc.ts';
+import type { Libc, PollEvents } from './libc.ts';
+import type { KernelSocket } from './socket.ts';
 
 const sliceBytes = 512 * 1024;
+const room: PollEvents = { readable: false, writable: true };
 
 export interface FileRange {
-  readonly fd: number;
+  /** Whoever opened it says at each slice which descriptor it has; none once it is closed, as a FileHandle does. */
+  readonly file: { readonly fd: number };
   readonly offset: number;
   readonly length: number;
 }
 
 interface SenderOptions {
-  readonly socket: number;
+  readonly socket: KernelSocket;
   /** The address of the peer, for messages. */
   readonly peer: string;
   /** How fast bytes may leave. @default as fast as the peer takes them */
@@ -42,13 +45,11 @@ interface Sending {
 
 export class FileSender {
   readonly #libc: Libc;
-  readonly #socket: number;
+  readonly #socket: KernelSocket;
   readonly #peer: string;
   readonly #onClose: () => void;
   readonly #allowance: Allowance | undefined;
-  #watch: PollHandle | undefined;
   #sending: Sending | undefined;
-  #isClosed = false;
 
   constructor(libc: Libc, { socket, peer, rate, onClose }: SenderOptions) {
     this.#libc = libc;
@@ -61,7 +62,8 @@ export class FileSender {
   /**
    * Settles with how many bytes the kernel has taken: all of the range, or fewer if the file ended before
    * or could not be read.
-   * `onSlice` is called with how many whenever some have gone. Throws `PEER_LOST`.
+   * `onSlice` is called with how many whenever some have gone. Throws `PEER_LOST`, and `INTERNAL` where the file was
+   * closed meanwhile or another range is under way.
    */
   send(range: FileRange, onSlice: (bytes: number) => void): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -71,12 +73,13 @@ export class FileSender {
         sent: 0,
         settle: (failure) => {
           this.#sending = undefined;
-          this.#watch?.stop();
+          this.#socket.rest();
           // Behind a poll callback nobody looks after promises; behind this one somebody does.
           setImmediate(() => (failure ? reject(failure) : resolve(sending.sent)));
         },
       };
-      if (this.#isClosed) return sending.settle(lost(this.#peer));
+      if (!this.#socket.isOpen) return sending.settle(lost(this.#peer));
+      if (this.#sending) return reject(new HoplineError('INTERNAL', 'a range was begun before the end of another'));
       this.#sending = sending;
       this.#turn();
     });
@@ -84,11 +87,9 @@ export class FileSender {
 
   /** Ends a range that is under way; the socket itself stays as it is. */
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+    if (!this.#socket.isOpen) return;
     this.#allowance?.close();
-    this.#watch?.close();
-    this.#libc.close(this.#socket);
+    this.#socket.close();
     this.#sending?.settle(lost(this.#peer));
     this.#onClose();
   }
@@ -98,13 +99,19 @@ export class FileSender {
     const sending = this.#sending;
     if (!sending) return;
     const { range, sent } = sending;
+    const { fd } = range.file;
+    // The number that it had may be another file's by now.
+    if (fd < 0) {
+      sending.settle(new HoplineError('INTERNAL', 'the file was closed while it was sent'));
+      return;
+    }
     const wanted = Math.min(range.length - sent, sliceBytes);
     const slice = this.#allowance && wanted > 0 ? this.#allowance.take(wanted) : wanted;
     if (this.#allowance?.isWaiting) {
-      this.#watch?.stop();
+      this.#socket.rest();
       return;
     }
-    const result = slice === 0 ? 0 : this.#libc.sendFile(this.#socket, range.fd, range.offset + sent, slice);
+    const result = slice === 0 ? 0 : this.#libc.sendFile(this.#socket.fd, fd, range.offset + sent, slice);
     this.#allowance?.spend(result);
     if (result > 0) {
       sending.sent += result;
@@ -121,18 +128,17 @@ export class FileSender {
   }
 
   #awaitRoom(sending: Sending): void {
-    const events = { readable: false, writable: true };
-    const wake = (status: number) => {
-      if (status < 0) this.#sending?.settle(lost(this.#peer));
-      else this.#turn();
-    };
     try {
-      if (this.#watch) this.#watch.start(events, wake);
-      else this.#watch = this.#libc.poll(this.#socket, events, wake);
+      this.#socket.await(room, this.#wake);
     } catch (cause) {
       sending.settle(new HoplineError('INTERNAL', 'the kernel path cannot watch a socket', { cause }));
     }
   }
+
+  readonly #wake = (events: PollEvents | undefined) => {
+    if (events) this.#turn();
+    else this.#sending?.settle(lost(this.#peer));
+  };
 }
 
 function failureOf(peer: string, errno: number): HoplineError {

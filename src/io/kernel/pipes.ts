@@ -5,6 +5,7 @@
  * it, so a few serve many circuits. Large ones are what makes splicing cheap,
  * but the system grants a user only so many: past `maxLarge`, or where it
  * refuses, a pipe keeps the size that the system gave it.
+ * Invariant: a pipe is here, or one tunnel has it; once closed, none is here.
  */
 
 import type { Libc } from './libc.ts';
@@ -24,6 +25,7 @@ export class Pipes {
   readonly #libc: Libc;
   readonly #free: Pipe[] = [];
   #large = 0;
+  #isClosed = false;
 
   constructor(libc: Libc) {
     this.#libc = libc;
@@ -42,7 +44,7 @@ export class Pipes {
 
   /** Gives back an empty pipe. */
   give(pipe: Pipe): void {
-    if (pipe.isLarge && this.#free.length < maxFree) this.#free.push(pipe);
+    if (pipe.isLarge && this.#free.length < maxFree && !this.#isClosed) this.#free.push(pipe);
     else this.discard(pipe);
   }
 
@@ -54,6 +56,7 @@ export class Pipes {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const pipe of this.#free.splice(0)) this.discard(pipe);
   }
 }

@@ -1,12 +1,12 @@
 /**
  * One circuit between two sockets, as a machine that the engine turns: bytes pass through pipes inside the kernel.
  *
- * Owns the two sockets and the pipes that hold their bytes. Knows nothing of
- * the event loop: the engine says which socket is ready, and is told what to wait for.
+ * Owns the two sockets and the pipes that hold their bytes. Waits for nothing
+ * itself: the engine says which socket is ready, and is told what to wait for.
  *
  * A direction either fills an empty pipe or drains it, never both, so that
  * "try again" has one meaning: nothing to read, or no room to write.
- * Invariant: once closed, it holds neither socket nor pipe.
+ * Invariant: once closed, it holds neither socket nor pipe, and takes none.
  */
 
 import { constants } from 'node:os';
@@ -14,6 +14,7 @@ import type { RateLimit, Rates } from '../rate.ts';
 import { Allowance } from './allowance.ts';
 import type { Libc, PollEvents } from './libc.ts';
 import type { Pipe, Pipes } from './pipes.ts';
+import type { KernelSocket } from './socket.ts';
 
 /** Bytes that a direction may move before others have their turn. */
 const turnBytes = 1024 * 1024;
@@ -28,8 +29,8 @@ export interface Breakage {
 }
 
 export interface TunnelEnd {
-  /** A socket that does not block. */
-  readonly fd: number;
+  /** One that does not block. */
+  readonly socket: KernelSocket;
   /** Bytes that were read from this socket already, and go first. */
   readonly head: readonly Buffer[];
 }
@@ -37,10 +38,11 @@ export interface TunnelEnd {
 export class Tunnel {
   readonly #libc: Libc;
   readonly #pipes: Pipes;
-  readonly #fds: Readonly<Record<Side, number>>;
+  readonly #sockets: Readonly<Record<Side, KernelSocket>>;
   /** By the side that it reads from. */
   readonly #directions: Readonly<Record<Side, Direction>>;
   #breakage: Breakage | undefined;
+  #isClosed = false;
 
   /** With `rates`, `allowed` is called with the side whose direction had to wait for its limit and may turn again. */
   constructor(
@@ -52,13 +54,18 @@ export class Tunnel {
   ) {
     this.#libc = libc;
     this.#pipes = pipes;
-    this.#fds = { near: near.fd, far: far.fd };
+    this.#sockets = { near: near.socket, far: far.socket };
+    const ends = { near: { side: 'near', socket: near.socket }, far: { side: 'far', socket: far.socket } } as const;
     this.#directions = {
-      near: new Direction({ side: 'near', fd: near.fd }, { side: 'far', fd: far.fd }, near.head),
-      far: new Direction({ side: 'far', fd: far.fd }, { side: 'near', fd: near.fd }, far.head),
+      near: new Direction(ends.near, ends.far, near.head),
+      far: new Direction(ends.far, ends.near, far.head),
     };
     if (rates?.forward) this.#directions.near.limit(rates.forward, () => allowed('near'));
     if (rates?.back) this.#directions.far.limit(rates.back, () => allowed('far'));
+  }
+
+  socket(side: Side): KernelSocket {
+    return this.#sockets[side];
   }
 
   get bytesForward(): number {
@@ -76,7 +83,9 @@ export class Tunnel {
 
   /** Whether both directions have ended or one has broken, so that there is nothing left but to close. */
   get isOver(): boolean {
-    return this.#breakage !== undefined || (this.#directions.near.isDone && this.#directions.far.isDone);
+    return (
+      this.#isClosed || this.#breakage !== undefined || (this.#directions.near.isDone && this.#directions.far.isDone)
+    );
   }
 
   /** The side that a silent tunnel waits for: the one that does not take its bytes, else the one that should answer. */
@@ -103,28 +112,31 @@ export class Tunnel {
   /** The failure of a side on which the event loop saw one, though no read or write has told of it. */
   takeBreakage(side: Side): void {
     if (this.isOver) return;
-    const errno = this.#libc.takeError(this.#fds[side]) || constants.errno.ECONNRESET;
+    const errno = this.#libc.takeError(this.#sockets[side].fd) || constants.errno.ECONNRESET;
     this.#breakage = { side, errno, call: 'poll' };
   }
 
   /** Closes both sockets, with a reset unless both directions have ended. */
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     const { near, far } = this.#directions;
     const isClean = near.isDone && far.isDone && !this.#breakage;
-    if (!isClean) for (const fd of Object.values(this.#fds)) this.#libc.resetOnClose(fd);
+    const sockets = Object.values(this.#sockets);
+    if (!isClean) for (const { fd } of sockets) this.#libc.resetOnClose(fd);
     for (const direction of Object.values(this.#directions)) direction.close(this.#pipes);
-    for (const fd of Object.values(this.#fds)) this.#libc.close(fd);
+    for (const socket of sockets) socket.close();
   }
 }
 
-interface Socket {
+interface End {
   readonly side: Side;
-  readonly fd: number;
+  readonly socket: KernelSocket;
 }
 
 class Direction {
-  readonly #from: Socket;
-  readonly #to: Socket;
+  readonly #from: End;
+  readonly #to: End;
   readonly #head: Buffer[];
   #pipe: Pipe | undefined;
   #held = 0;
@@ -133,7 +145,7 @@ class Direction {
   #breakage: Breakage | undefined;
   #allowance: Allowance | undefined;
 
-  constructor(from: Socket, to: Socket, head: readonly Buffer[]) {
+  constructor(from: End, to: End, head: readonly Buffer[]) {
     this.#from = from;
     this.#to = to;
     this.#head = [...head];
@@ -178,10 +190,11 @@ class Direction {
   }
 
   letGo(pipes: Pipes): void {
-    if (!this.#pipe) return;
-    if (this.#held === 0) pipes.give(this.#pipe);
-    else pipes.discard(this.#pipe);
+    const pipe = this.#pipe;
     this.#pipe = undefined;
+    if (!pipe) return;
+    if (this.#held === 0) pipes.give(pipe);
+    else pipes.discard(pipe);
   }
 
   /** One call to the kernel; false when the direction has to wait, or is done. */
@@ -195,7 +208,7 @@ class Direction {
   }
 
   #sendHead(libc: Libc, head: Buffer, allowed: number): boolean {
-    const sent = libc.send(this.#to.fd, allowed < head.length ? head.subarray(0, allowed) : head);
+    const sent = libc.send(this.#to.socket.fd, allowed < head.length ? head.subarray(0, allowed) : head);
     this.#allowance?.spend(sent);
     if (sent < 0) return this.#retry(this.#to, sent, 'send');
     this.#bytes += sent;
@@ -211,19 +224,19 @@ class Direction {
       return false;
     }
     this.#pipe = pipe;
-    const taken = libc.splice(this.#from.fd, pipe.into, allowed);
+    const taken = libc.splice(this.#from.socket.fd, pipe.into, allowed);
     this.#allowance?.spend(taken);
     if (taken < 0) return this.#retry(this.#from, taken, 'splice');
     this.#held = taken;
     if (taken > 0) return true;
     this.#isDone = true;
     // A receiver that is gone already is told by the other direction, or does not matter any more.
-    libc.shutdownWrites(this.#to.fd);
+    libc.shutdownWrites(this.#to.socket.fd);
     return false;
   }
 
   #drain(libc: Libc, pipe: Pipe): boolean {
-    const given = libc.splice(pipe.out, this.#to.fd, this.#held);
+    const given = libc.splice(pipe.out, this.#to.socket.fd, this.#held);
     if (given < 0) return this.#retry(this.#to, given, 'splice');
     this.#held -= given;
     this.#bytes += given;
@@ -231,7 +244,7 @@ class Direction {
   }
 
   /** Whether to try again at once; any failure but "not now" breaks the direction. */
-  #retry({ side }: Socket, result: number, call: string): boolean {
+  #retry({ side }: End, result: number, call: string): boolean {
     if (result === -constants.errno.EINTR) return true;
     if (result !== -constants.errno.EAGAIN) this.#breakage = { side, errno: -result, call };
     return false;

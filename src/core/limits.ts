@@ -35,8 +35,12 @@ export interface Limits {
   readonly maxListDepth: number;
   /** Times a piece is asked for again after its digest was wrong. */
   readonly maxPieceRetries: number;
-  /** Circuits that upload to a node at once; one more is refused. */
+  /** Circuits that upload to a node at once; one more gets the place of one that brings too little, or is refused. */
   readonly maxUploads: number;
+  /** Of these, those of one peer. */
+  readonly maxPeerUploads: number;
+  /** Bytes a second that an upload brings, or it gives way where others wait. */
+  readonly minUploadRateBytes: number;
   /** Pieces in one upload. */
   readonly maxUploadPieces: number;
   /** Bytes in one read from a socket at most; a leg grows to it while it is busy. */
@@ -111,8 +115,13 @@ export interface Limits {
   readonly headMs: number;
   /** Milliseconds without a byte in either direction after which a leg is given up. */
   readonly idleMs: number;
-  /** Milliseconds that a client waits for a peer that owes an answer or content and sends no byte of it. */
+  /**
+   * Milliseconds that a client waits for a peer that owes an answer or content and sends no byte of it, and an origin for
+   * the next byte of an upload.
+   */
   readonly stallMs: number;
+  /** Milliseconds that an upload may be behind `minUploadRateBytes` before it gives way to another. */
+  readonly yieldMs: number;
   /** Milliseconds of waiting for content over which a circuit's speed is an average. */
   readonly minRateMs: number;
   /** Milliseconds without a request after which a client that is still receiving shows that it is there. */
@@ -168,6 +177,8 @@ export const defaultLimits: Limits = {
   maxListDepth: 64,
   maxPieceRetries: 2,
   maxUploads: 64,
+  maxPeerUploads: 48,
+  minUploadRateBytes: 64 * 1024,
   maxUploadPieces: 256 * 1024,
   maxBlockBytes: 256 * 1024,
   maxDigestCacheBytes: 64 * 1024 * 1024,
@@ -206,6 +217,7 @@ export const defaultLimits: Limits = {
   headMs: 10_000,
   idleMs: 60_000,
   stallMs: 15_000,
+  yieldMs: 400,
   minRateMs: 10_000,
   pulseMs: 10_000,
   quietMs: 250,

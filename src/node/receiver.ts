@@ -7,6 +7,7 @@
  * Specification: docs/protocol.md#uploads
  */
 
+import { ownerOf } from '../core/budget.ts';
 import { every } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { HeldChunks } from '../io/blocks.ts';
@@ -60,8 +61,9 @@ export class Receiver {
   async put(request: RequestOf<'put'>): Promise<void> {
     const { leg, node, send } = this.#options;
     await this.close();
-    const end = () => leg.destroy(new HoplineError('PEER_LOST', 'the client goes on over another circuit'));
-    this.#upload = await this.#working(() => Upload.begin(request, node, end, this.#gone.signal));
+    const owner = ownerOf(leg.address?.host ?? leg.peer);
+    const client = { owner, end: (reason: HoplineError) => this.#end(reason), gone: this.#gone.signal };
+    this.#upload = await this.#working(() => Upload.begin(request, node, client));
     const { ready } = this.#upload;
     const missing = ready.missing.reduce((sum, [, count]) => sum + count, 0);
     node.log.info({ ...this.#fields(), bytes: request.size, missing, pieces: this.#upload.pieces }, 'upload begun');
@@ -79,7 +81,8 @@ export class Receiver {
       for (let left = upload.lengthOf(index); left > 0; ) {
         const read = await leg.read(left, signal);
         if (read === null) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
-        const chunk = await holdBack(leg, read, rate, signal);
+        upload.slot.moved(read.bytes.length);
+        const chunk = await upload.slot.during(holdBack(leg, read, rate, signal));
         left -= chunk.bytes.length;
         hasher.update(chunk.bytes);
         held.add(chunk);
@@ -99,7 +102,7 @@ export class Receiver {
     const { node, send } = this.#options;
     const upload = this.#current('COMMIT');
     const { isFinished } = upload;
-    const { replaced } = await this.#working(() => upload.commit());
+    const { replaced } = await this.#working(() => upload.slot.during(upload.commit()));
     this.#upload = undefined;
     await upload.end();
     if (!isFinished) {
@@ -127,6 +130,12 @@ export class Receiver {
     return work().finally(stop);
   }
 
+  /** Ends the circuit: a client that goes on over another one does not listen any more, any other is told why. */
+  #end(reason: HoplineError): void {
+    if (reason.code === 'PEER_LOST') this.#options.leg.destroy(reason);
+    else this.#failed.abort(reason);
+  }
+
   #current(what: string): Upload {
     if (this.#upload) return this.#upload;
     throw new HoplineError('PEER_PROTOCOL', `a ${what} came without an upload`);
@@ -135,7 +144,7 @@ export class Receiver {
   async #store(upload: Upload, { index, digest, held }: StoredPiece): Promise<void> {
     const { node, send } = this.#options;
     try {
-      await upload.write(index, digest, held.take());
+      await upload.slot.during(upload.write(index, digest, held.take()));
       node.metrics.bytesUploaded += upload.lengthOf(index);
       await send({ type: 'stored', index });
     } catch (error) {

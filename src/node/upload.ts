@@ -17,9 +17,16 @@ import { type AnswerOf, maxMissingRanges, type RequestOf } from '../wire/message
 import type { NodeContext } from './context.ts';
 import { servedRoot } from './root.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
-import type { Claim, Finished } from './uploads.ts';
+import type { UploadSlot } from './upload-slots.ts';
+import type { Claim, Claimant, Finished } from './uploads.ts';
 
 type PutRequest = RequestOf<'put'>;
+
+/** Whoever sends a PUT. */
+interface UploadingClient extends Claimant {
+  /** Aborts when its circuit has ended. */
+  readonly gone: AbortSignal;
+}
 
 const minPieceBytes = 1024;
 
@@ -51,11 +58,10 @@ export class Upload {
   }
 
   /**
-   * Makes room for the file of a PUT, and reads what an earlier circuit left of it. `end` must end the circuit that it came
-   * over, and `signal` must abort when that has ended.
-   * Throws `UPLOAD_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_CONNECTIONS` and the codes of a target.
+   * Makes room for the file of a PUT, and reads what an earlier circuit left of it.
+   * Throws `UPLOAD_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_UPLOADS` and the codes of a target.
    */
-  static async begin(put: PutRequest, node: NodeContext, end: () => void, signal: AbortSignal): Promise<Upload> {
+  static async begin(put: PutRequest, node: NodeContext, client: UploadingClient): Promise<Upload> {
     const { uploads, limits } = node;
     if (!uploads.rules) throw new HoplineError('UPLOAD_DENIED', 'the node takes no uploads');
     if (put.size > (uploads.rules.maxBytes ?? Number.POSITIVE_INFINITY)) {
@@ -68,15 +74,8 @@ export class Upload {
     const place = await placeUpload(servedRoot(node), put.name, limits.maxNameBytes);
     let claim: Claim | undefined;
     try {
-      claim = await uploads.claim(place.path, put.upload, end);
-      const finished = uploads.finished(place.path, put.upload);
-      if (finished) return new Upload(put, algorithm, { place, claim, finished, left: [] });
-      const force = put.force === true && uploads.rules.force === true;
-      const replaces = await checkReplaces(place, force);
-      const { calls } = uploads;
-      const target = new FileTarget(place.path, { way: place.way, force, replaces, calls, signal });
-      const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
-      return new Upload(put, algorithm, { place, claim, target, left });
+      claim = await uploads.claim(place.path, put.upload, client);
+      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, gone: client.gone }));
     } catch (error) {
       claim?.release();
       await place.leave(false);
@@ -84,9 +83,25 @@ export class Upload {
     }
   }
 
+  static async #open(put: PutRequest, { uploads }: NodeContext, placed: Placed): Promise<Upload> {
+    const { algorithm, place, claim, gone: signal } = placed;
+    const finished = uploads.finished(place.path, put.upload);
+    if (finished) return new Upload(put, algorithm, { place, claim, finished, left: [] });
+    const force = put.force === true && uploads.rules?.force === true;
+    const replaces = await checkReplaces(place, force);
+    const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: uploads.calls, signal });
+    const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
+    return new Upload(put, algorithm, { place, claim, target, left });
+  }
+
   /** What a client needs to know to go on. */
   get ready(): AnswerOf<'ready'> {
     return { type: 'ready', digest: this.algorithm.name, missing: missingRanges(this.#has) };
+  }
+
+  /** What the upload has for as long as it moves bytes. */
+  get slot(): UploadSlot {
+    return this.#claim.slot;
   }
 
   /** Whether the file is at its place, since this circuit's COMMIT or an earlier one's. */
@@ -131,6 +146,13 @@ export class Upload {
     await this.#place.leave(this.#finished !== undefined || bytes > 0);
     return bytes;
   }
+}
+
+interface Placed {
+  readonly algorithm: DigestAlgorithm;
+  readonly place: UploadPlace;
+  readonly claim: Claim;
+  readonly gone: AbortSignal;
 }
 
 interface Begun {

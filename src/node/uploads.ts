@@ -1,9 +1,10 @@
 /**
- * The uploads that a node takes: whether it does, how many at once, and who writes which file.
+ * The uploads that a node takes: whether it does, and who writes which file.
  *
  * Owns the claims. A client whose circuit broke without the node's noticing
  * comes back under the same number and takes its file over; a second writer of
- * any other number has to wait. Knows nothing about pieces.
+ * any other number has to wait. Knows nothing about pieces; how many there may
+ * be at once is upload-slots.ts's affair.
  * Invariant: one writer a file; a claim ends with the circuit that made it.
  */
 
@@ -11,6 +12,7 @@ import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import { type DiskCalls, loadDiskCalls } from '../io/kernel/libc.ts';
+import { type EndUpload, type UploadSlot, UploadSlots } from './upload-slots.ts';
 
 /** Under what conditions files may be uploaded below the root. */
 export interface UploadRules {
@@ -20,8 +22,17 @@ export interface UploadRules {
   readonly maxBytes?: number | undefined;
 }
 
+/** Whose upload it is. */
+export interface Claimant {
+  /** Stands for the peer. */
+  readonly owner: string;
+  /** Ends the circuit that the claim is for. */
+  readonly end: EndUpload;
+}
+
 /** The right to write one file. */
 export interface Claim {
+  readonly slot: UploadSlot;
   /** Says that the file is complete; whoever asks again under the same number is told so. */
   finish(outcome: Finished): void;
   release(): void;
@@ -34,8 +45,7 @@ export interface Finished {
 
 interface Holder {
   readonly upload: string;
-  /** Ends the holder's circuit. */
-  readonly end: () => void;
+  readonly end: EndUpload;
   readonly released: Promise<void>;
 }
 
@@ -49,6 +59,7 @@ export class Uploads {
   readonly calls: DiskCalls;
   readonly #limits: Limits;
   readonly #clock: Clock;
+  readonly #slots: UploadSlots;
   readonly #holders: Map<string, Holder>;
   readonly #finished: Map<string, Finished>;
 
@@ -58,23 +69,21 @@ export class Uploads {
     this.calls = rules ? loadDiskCalls() : {};
     this.#limits = limits;
     this.#clock = clock;
+    this.#slots = earlier ? earlier.#slots : new UploadSlots(limits, clock);
+    this.#slots.limits = limits;
     this.#holders = earlier ? earlier.#holders : new Map();
     this.#finished = earlier ? earlier.#finished : new Map();
   }
 
   /**
-   * Claims `file`, a real path, for the upload numbered `upload`; `end` must end the circuit that the claim is for.
-   * Throws `DISK_BUSY`, `LIMIT_CONNECTIONS`.
+   * Claims `file`, a real path, for the upload numbered `upload`. Throws `DISK_BUSY`, `LIMIT_UPLOADS`.
    */
-  async claim(file: string, upload: string, end: () => void): Promise<Claim> {
+  async claim(file: string, upload: string, { owner, end }: Claimant): Promise<Claim> {
     const key = keyOf(file);
     for (let holder = this.#holders.get(key); holder; holder = this.#holders.get(key)) {
       if (holder.upload !== upload) throw busy(file);
-      holder.end();
+      holder.end(new HoplineError('PEER_LOST', 'the client goes on over another circuit'));
       await this.#released(file, holder);
-    }
-    if (this.#holders.size >= this.#limits.maxUploads) {
-      throw new HoplineError('LIMIT_CONNECTIONS', `the node takes its ${this.#limits.maxUploads} uploads already`);
     }
     let settle = () => {};
     const released = new Promise<void>((resolve) => {
@@ -82,11 +91,20 @@ export class Uploads {
     });
     const holder = { upload, end, released };
     this.#holders.set(key, holder);
+    const release = () => {
+      if (this.#holders.get(key) === holder) this.#holders.delete(key);
+      settle();
+    };
+    const slot = await this.#slots.take(owner, end).catch((error) => {
+      release();
+      throw error;
+    });
     return {
+      slot,
       finish: (outcome) => this.#remember(`${upload} ${key}`, outcome),
       release: () => {
-        if (this.#holders.get(key) === holder) this.#holders.delete(key);
-        settle();
+        slot.release();
+        release();
       },
     };
   }

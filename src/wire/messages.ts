@@ -20,6 +20,8 @@ const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
 const shortText = v.pipe(v.string(), v.maxLength(200));
 const hexDigest = v.pipe(v.string(), v.regex(/^[0-9a-f]{32,128}$/));
+/** What the system calls a failure, or the name of a limit. */
+const reasonPattern = /^[A-Z0-9_]{1,40}$/;
 
 const hop = parsedBy(parseHop);
 const address = parsedBy(parseAddress);
@@ -163,7 +165,7 @@ const answer = v.variant('type', [
     /** The place in the route of the node that refused, from 1. */
     hop: v.pipe(positive, v.maxValue(256)),
     /** The operating system's word for it, such as ECONNREFUSED. */
-    reason: v.optional(v.pipe(v.string(), v.regex(/^[A-Z0-9_]{1,40}$/))),
+    reason: v.optional(v.pipe(v.string(), v.regex(reasonPattern))),
   }),
 ]);
 
@@ -202,7 +204,9 @@ export function decodeAnswer(bytes: Buffer, maxHeaderBytes: number): Decoded<Ans
 /** The REFUSED that tells the client of `error`, sent by the node at place `hop`. */
 export function refusal(error: HoplineError, hop: number): Message {
   const code = wireCodes.find((known) => known === error.code) ?? 'INTERNAL';
-  return { type: 'refused', code, hop, ...(error.reason === undefined ? {} : { reason: error.reason }) };
+  // The name of a limit is written like any other reason there: maxUploads, MAX_UPLOADS.
+  const reason = error.reason?.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
+  return { type: 'refused', code, hop, ...(reason !== undefined && reasonPattern.test(reason) ? { reason } : {}) };
 }
 
 function decodeAs<Schema extends v.GenericSchema>(

@@ -244,6 +244,27 @@ test('a COMMIT is answered once more to whoever asks under the same number, and 
   assert.deepEqual((await elsewhere.receive('ready')).missing, [[0, 4]]);
 });
 
+test('uploads that send PINGs in the place of content give way to one that works, and end in any case', async (t) => {
+  const limits = { maxUploads: 8, maxPeerUploads: 8, yieldMs: 50, stallMs: 400 };
+  const { open, list, node } = await startOrigin(t, { limits: { ...short, idleMs: 60_000, ...limits } });
+  const silent = await Promise.all(
+    Array.from({ length: 8 }, async (_, index) => {
+      const circuit = await open([{ ...put, name: `made/silent${index}`, upload: String(index).padStart(32, '0') }]);
+      await circuit.receive('ready');
+      circuit.send([{ type: 'ping' }]);
+      await circuit.receive('pong');
+      return circuit;
+    }),
+  );
+  const working = await open([{ ...put, upload: 'f'.repeat(32) }]);
+  await working.receive('ready');
+  assert.equal((await finish(working)).type, 'committed');
+  for (const circuit of silent) await assert.rejects(circuit.receive('stored'), { code: 'TIMEOUT_IDLE', hop: 1 });
+  await Promise.all(silent.map((circuit) => circuit.close()));
+  await until(() => node.stats().open === 1);
+  assert.deepEqual(await list(), ['a.bin'], 'what was reserved and made for them is gone');
+});
+
 test('a second PUT on a circuit ends the first, whose pieces stay', async (t) => {
   const { open, list } = await startOrigin(t);
   const circuit = await open([put]);

@@ -432,15 +432,18 @@ test('two clients of the same name: one writes, the other is told so; of other n
   for (const name of ['new.bin', 'other.bin']) assert.deepEqual(await readFile(path.join(root.path, name)), content);
 });
 
-test('more uploads at once than a node takes are refused by name', async (t) => {
-  const { home, put } = await startWritable(t, 1, { limits: { maxUploads: 1 } });
+test('an upload waits for the place of one that works, and is refused by the name of the limit if that goes on', async (t) => {
+  const waits = await startWritable(t, 1, { limits: { maxUploads: 1, yieldMs: 20_000 } });
+  await waits.home.writeRandom('data.bin', 3 * mib);
+  await Promise.all([waits.put('new.bin'), waits.put('other.bin')]);
+  const { home, put } = await startWritable(t, 1, { limits: { maxUploads: 1, yieldMs: 1, minUploadRateBytes: 1 } });
   await home.writeRandom('data.bin', 30 * mib);
   let second: Promise<unknown> | undefined;
   const onEvent = (event: UploadEvent) => {
-    if (event.kind === 'progress') second ??= put('other.bin').catch(({ code }) => code);
+    if (event.kind === 'progress') second ??= put('other.bin').catch(({ code, reason }) => [code, reason]);
   };
   await put('new.bin', { onEvent });
-  assert.equal(await second, 'LIMIT_CONNECTIONS');
+  assert.deepEqual(await second, ['LIMIT_UPLOADS', 'MAX_UPLOADS']);
   await put('third.bin');
 });
 

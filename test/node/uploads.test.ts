@@ -11,16 +11,16 @@ test('an older circuit that does not let go in time keeps its claim', async () =
   const end = () => {
     ended += 1;
   };
-  const claim = await uploads.claim('/a', '1', end);
-  const pending = uploads.claim('/a', '1', () => {});
+  const claim = await uploads.claim('/a', '1', { owner: 'peer', end });
+  const pending = uploads.claim('/a', '1', { owner: 'peer', end: () => {} });
   clock.advance(defaultLimits.headMs);
   await assert.rejects(pending, { code: 'DISK_BUSY' });
   assert.equal(ended, 1);
   claim.release();
-  const next = await uploads.claim('/a', '1', () => {});
+  const next = await uploads.claim('/a', '1', { owner: 'peer', end: () => {} });
   claim.release();
   await assert.rejects(
-    uploads.claim('/a', '2', () => {}),
+    uploads.claim('/a', '2', { owner: 'peer', end: () => {} }),
     { code: 'DISK_BUSY' },
     'a late release frees nobody else',
   );
@@ -32,7 +32,7 @@ test('of several that take over at once, one gets the claim and the others wait 
   const uploads = new Uploads({}, defaultLimits, new FakeClock());
   const order: number[] = [];
   const takeOver = async (number: number) => {
-    const claim = await uploads.claim('/a', '1', () => queueMicrotask(() => claim.release()));
+    const claim = await uploads.claim('/a', '1', { owner: 'peer', end: () => setImmediate(() => claim.release()) });
     order.push(number);
     return claim;
   };
@@ -44,7 +44,7 @@ test('of several that take over at once, one gets the claim and the others wait 
 test('what was finished is remembered for its number and file, the oldest forgotten first', async () => {
   const uploads = new Uploads({}, defaultLimits, new FakeClock());
   for (let number = 0; number < 257; number += 1) {
-    const claim = await uploads.claim('/a', String(number), () => {});
+    const claim = await uploads.claim('/a', String(number), { owner: 'peer', end: () => {} });
     claim.finish({ replaced: number === 256 });
     claim.release();
   }

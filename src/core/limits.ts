@@ -51,7 +51,9 @@ export interface Limits {
   readonly maxDigestCacheFiles: number;
   /** Connections that a node holds at once; one more is refused. */
   readonly maxConnections: number;
-  /** Connections above that which are told so at once; one more is dropped without a word. */
+  /** Percent of them that one peer holds at most. */
+  readonly maxPeerPercent: number;
+  /** Connections beside those that are told why they have no place, or linger; with one more, the oldest is dropped. */
   readonly maxRefusals: number;
   /** Bytes of a message's payload, in UTF-8. */
   readonly maxPayloadBytes: number;
@@ -184,6 +186,7 @@ export const defaultLimits: Limits = {
   maxDigestCacheBytes: 64 * 1024 * 1024,
   maxDigestCacheFiles: 4096,
   maxConnections: 2048,
+  maxPeerPercent: 75,
   maxRefusals: 1024,
   maxPayloadBytes: 1024,
   maxPools: 256,

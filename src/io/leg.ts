@@ -168,9 +168,11 @@ export class Leg {
     }
   }
 
-  /** Makes the read that waits now, if there is one, throw `reason`; the leg can be read again. */
-  interrupt(reason: unknown): void {
-    this.#interrupt?.(reason);
+  /** Makes the read that waits now throw `reason`; the leg can be read again. False if none waits. */
+  interrupt(reason: unknown): boolean {
+    if (!this.#interrupt) return false;
+    this.#interrupt(reason);
+    return true;
   }
 
   /** What has arrived and was not read yet, without waiting for it; undefined if there is nothing. */

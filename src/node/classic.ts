@@ -138,6 +138,7 @@ async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, nod
  */
 async function finish(near: Leg, node: NodeContext): Promise<void> {
   const { lingerMs } = node.limits;
+  node.connections.leave(near, node.limits);
   const late = () => new HoplineError('TIMEOUT_IDLE', `${near.peer} did not end in time`);
   const deadline = startDeadline(node.clock, lingerMs, late, node.stopping);
   try {

@@ -11,6 +11,7 @@ import type { JoinOptions } from '../io/join.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
+import type { Connections } from './connections.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { NameRoom } from './name-room.ts';
 import type { HttpServing } from './options.ts';
@@ -28,6 +29,7 @@ export interface NodeContext {
   readonly log: Logger;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  readonly connections: Connections;
   readonly resolve: Resolver;
   readonly digests: readonly DigestAlgorithm[];
   /** The digests of pieces that were served before. */

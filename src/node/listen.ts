@@ -19,7 +19,7 @@ import { Leg } from '../io/leg.ts';
 import { systemResolver } from '../io/resolve.ts';
 import { boundAddress, isOwnAddress, listen } from '../io/server-socket.ts';
 import { formatHop } from '../wire/address.ts';
-import type { NodeContext } from './context.ts';
+import { Connections } from './connections.ts';
 import { DigestCache } from './digest-cache.ts';
 import { DigestStore } from './digest-store.ts';
 import { type NodeOptions, readSettings, type Settings } from './options.ts';
@@ -60,22 +60,30 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { signal } = stopping;
   // Every connection that waits for its head listens, and there may be thousands.
   setMaxListeners(0, signal);
-  const lasting = { address, clock, resolve, metrics, digestCache, kernel, setUserTimeout, isSelf, stopping: signal };
+  const connections = new Connections();
+  const lasting = {
+    address,
+    clock,
+    resolve,
+    metrics,
+    connections,
+    digestCache,
+    kernel,
+    setUserTimeout,
+    isSelf,
+    stopping: signal,
+  };
   const contexts = new Contexts(settings, lasting);
   const sessions = new Map<Leg, Promise<void>>();
   server.on('connection', (socket) => {
     const node = contexts.current;
-    if (sessions.size >= node.limits.maxConnections + node.limits.maxRefusals) {
-      metrics.countFailure('LIMIT_CONNECTIONS');
-      node.log.warn({ peer: peerOf(socket) }, 'connection dropped: far above the limit');
-      socket.resetAndDestroy();
-      return;
-    }
     const leg = Leg.accept(socket, { ...node.limits, setUserTimeout });
     metrics.accepted += 1;
     metrics.open += 1;
-    const session = admit(leg, sessions.size, node).finally(() => {
+    const turnedAway = connections.add(leg, node.limits);
+    const session = serveConnection(leg, node, turnedAway).finally(() => {
       metrics.open -= 1;
+      connections.remove(leg);
       sessions.delete(leg);
     });
     sessions.set(leg, session);
@@ -105,17 +113,6 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       contexts.current.log.info({ ...metrics.snapshot() }, 'node stopped');
     },
   };
-}
-
-function admit(leg: Leg, open: number, node: NodeContext): Promise<void> {
-  const { maxConnections } = node.limits;
-  if (open < maxConnections) return serveConnection(leg, node);
-  const error = new HoplineError('LIMIT_CONNECTIONS', `the node holds its ${maxConnections} connections already`);
-  return serveConnection(leg, node, error);
-}
-
-function peerOf(socket: net.Socket): string {
-  return formatHop({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
 }
 
 async function openDigestCache({

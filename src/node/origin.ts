@@ -39,8 +39,12 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
   const circuit = new OriginCircuit(leg, open, node);
   node.metrics.served += 1;
   try {
-    for (let due = await circuit.next(); due; due = await circuit.next()) await circuit.answer(due);
+    for (let due = await circuit.next(); due; due = await circuit.next()) {
+      node.connections.wake(leg);
+      await circuit.answer(due);
+    }
     await circuit.drain();
+    node.connections.leave(leg, node.limits);
     await leg.linger(node.limits.lingerMs);
     await leg.closed;
     // Pings come every second or two.
@@ -120,9 +124,14 @@ class OriginCircuit {
     }
     const due = this.#due.shift();
     if (due) return due;
-    const wait = { clock, ms: limits.idleMs, beforeWait: () => this.flush(), signal: this.#receiver.failure };
+    const wait = { clock, ms: limits.idleMs, beforeWait: () => this.#beforeWait(), signal: this.#receiver.failure };
     const request = await readHead(this.#leg, decode, wait);
     return request && this.#prepare(request);
+  }
+
+  #beforeWait(): void {
+    this.flush();
+    this.#node.connections.rest(this.#leg);
   }
 
   #prepare(request: Request): DueRequest {
@@ -349,7 +358,7 @@ class OriginCircuit {
 }
 
 /** What a node says of itself when it is asked whether it is there. */
-function describeNode({ root, server, metrics, limits }: NodeContext): Message {
+function describeNode({ root, server, connections, limits }: NodeContext): Message {
   const roles = ['relay', ...(root === undefined ? [] : ['origin']), ...(server ? ['server'] : [])];
-  return { type: 'pong', software, roles, load: { open: metrics.open, max: limits.maxConnections } };
+  return { type: 'pong', software, roles, load: { open: connections.held, max: limits.maxConnections } };
 }

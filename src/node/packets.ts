@@ -59,6 +59,7 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
   } finally {
     node.stopping.removeEventListener('abort', stop);
   }
+  node.connections.leave(leg, limits);
   await leg.linger(limits.lingerMs);
   await leg.closed;
   // Probes and setups come every second or two.
@@ -69,7 +70,10 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
 
 /** The next packet, or null once the peer has ended, or the node is stopping and nothing is due. */
 async function nextPacket(leg: Leg, decode: PacketDecoder, ms: number, node: NodeContext): Promise<Packet | null> {
-  const beforeWait = () => node.stopping.throwIfAborted();
+  const beforeWait = () => {
+    node.stopping.throwIfAborted();
+    node.connections.rest(leg);
+  };
   try {
     for (;;) {
       const packet = await readHead(leg, decode, { clock: node.clock, ms, beforeWait });
@@ -78,6 +82,8 @@ async function nextPacket(leg: Leg, decode: PacketDecoder, ms: number, node: Nod
   } catch (error) {
     if (error === node.stopping.reason) return null;
     throw error;
+  } finally {
+    node.connections.wake(leg);
   }
 }
 

@@ -2,7 +2,7 @@
  * A node as a relay: strips itself off the route, opens the next leg, and becomes a tunnel.
  *
  * Where the next hop is a pool, a member takes its place; who that is, the client is told before any byte from there.
- * Parses nothing behind OPEN; what the client sent behind it is passed on as it is.
+ * Parses nothing behind OPEN, but for another OPEN where a tunnel ends (nested-open.ts); all else is passed on as it is.
  * Where the next leg leads to no node, but to the address that a tunnel ends at,
  * it is the client that is told of it, and not the address.
  * Specification: docs/protocol.md#open
@@ -15,6 +15,7 @@ import { reachHop } from '../io/resolve.ts';
 import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../wire/address.ts';
 import { encodeMessage, type Open } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
+import { passNestedOpen } from './nested-open.ts';
 
 /** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
 export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeContext): Promise<void> {
@@ -112,8 +113,10 @@ function dialNext(next: Address, connectMs: number, signal: AbortSignal, node: N
 
 /** Sends OPEN on, from its receiver's place to the next, and passes bytes until both legs are closed. Never throws. */
 async function runTunnel(near: Leg, far: Leg, open: Open, node: NodeContext): Promise<JoinResult> {
-  if (open.tunnel && open.hops.length === 1) near.post(encodeMessage({ type: 'connected' }));
-  else far.post(encodeMessage({ ...open, hops: open.hops.map(formatHop), hop: open.hop + 1 }));
+  if (open.tunnel && open.hops.length === 1) {
+    near.post(encodeMessage({ type: 'connected' }));
+    await passNestedOpen(near, far, open, node);
+  } else far.post(encodeMessage({ ...open, hops: open.hops.map(formatHop), hop: open.hop + 1 }));
   node.metrics.relayed += 1;
   const result = await joinLegs(near, far, { ...node.join, rates: node.openRates() });
   const { bytesForward, bytesBack, failure } = result;

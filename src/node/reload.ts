@@ -17,6 +17,7 @@ import type { KernelEngine } from '../io/kernel/engine.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { SharedRegistry } from '../pool/shared.ts';
+import type { Connections } from './connections.ts';
 import type { NodeContext } from './context.ts';
 import type { DigestCache } from './digest-cache.ts';
 import { NameRoom } from './name-room.ts';
@@ -37,6 +38,7 @@ export interface Lasting {
   readonly clock: Clock;
   readonly resolve: Resolver;
   readonly metrics: Metrics;
+  readonly connections: Connections;
   readonly digestCache: DigestCache;
   readonly kernel: KernelEngine | undefined;
   readonly setUserTimeout: SetUserTimeout | undefined;

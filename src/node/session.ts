@@ -41,6 +41,7 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
     dialect = spoken;
     if (dialect === 'native') open = await readHead(leg, (bytes) => decodeOpen(bytes, limits.maxHeaderBytes), head);
     if (turnedAway) throw turnedAway;
+    if (dialect !== 'native') node.connections.wake(leg);
     if (dialect === 'classic') return await serveClassic(leg, node);
     if (dialect === 'packet') return await servePackets(leg, node, { mayRegister: true });
     if (dialect === node.http?.dialect) return await handOver(leg, node.http, node);
@@ -76,20 +77,23 @@ async function refuse(leg: Leg, cause: unknown, { node, dialect, hop, trace }: R
   log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, error.message);
   // A connection that broke is told by its end alone: no code stands for it on the wire, and INTERNAL would be another failure.
   if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(error, dialect, hop));
+  node.connections.leave(leg, node.limits);
   await leg.linger(node.limits.lingerMs);
   await leg.closed;
 }
 
 async function serveCircuit(leg: Leg, open: Open, node: NodeContext): Promise<void> {
-  if (open.hop + open.hops.length - 1 > node.limits.maxHops) {
+  if ((open.behind ?? 0) + open.hop + open.hops.length - 1 > node.limits.maxHops) {
     throw new HoplineError('LIMIT_HOPS', `the route has more than ${node.limits.maxHops} hops`);
   }
   if (node.traces.has(open.trace)) throw new HoplineError('ROUTE_LOOP', 'the circuit comes through this node twice');
   node.traces.add(open.trace);
   try {
     const [, next] = open.hops;
-    if (next) await relayCircuit(leg, open, next, node);
-    else if (open.tunnel) throw new HoplineError('PEER_PROTOCOL', 'a tunnel leads to an address behind this node');
+    if (next) {
+      node.connections.wake(leg);
+      await relayCircuit(leg, open, next, node);
+    } else if (open.tunnel) throw new HoplineError('PEER_PROTOCOL', 'a tunnel leads to an address behind this node');
     else if (await speaksPackets(leg, node)) await servePackets(leg, node, { mayRegister: false });
     else await serveOrigin(leg, open, node);
   } finally {

@@ -19,6 +19,12 @@ const prefixBytes = 12;
 /** The first byte of every frame, for telling dialects apart. */
 export const firstFrameByte = 0xff;
 
+/** Whether the bytes, as far as they are here, begin like a frame. */
+export function beginsFrame(bytes: Buffer): boolean {
+  const start = bytes.subarray(0, magic.length);
+  return start.equals(magic.subarray(0, start.length));
+}
+
 /** Encodes `header` as one frame. */
 export function encodeFrame(header: object): Buffer {
   const json = JSON.stringify(header);

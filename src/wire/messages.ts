@@ -13,7 +13,7 @@ import * as v from 'valibot';
 import type { HoplineError } from '../core/errors.ts';
 import { type Hop, type ParsedHop, parseAddress, parseHop } from './address.ts';
 import { bad, type Decoded, ok } from './decoded.ts';
-import { decodeFrame, encodeFrame } from './frame.ts';
+import { beginsFrame, decodeFrame, encodeFrame } from './frame.ts';
 import { wireCodes } from './refusal.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -40,6 +40,8 @@ const open = v.looseObject({
   trace: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
   /** Milliseconds that are left for the circuit to reach the origin. */
   deadlineMs: positive,
+  /** Hops before the first one of this route: those of the tunnel that it comes through. */
+  behind: v.optional(count),
   /** Whether the last of `hops` is no node but an address that the one before connects to. */
   tunnel: v.optional(v.boolean()),
   /** For a relay that picks a member of a pool: those that are taken only if there is no other. */
@@ -189,6 +191,11 @@ export function encodeMessage(message: Message): Buffer {
 /** Decodes the first frame of a circuit. Bad as `decodeFrame`, and `PEER_PROTOCOL` for anything but a valid OPEN. */
 export function decodeOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open> {
   return decodeAs(open, 'OPEN', bytes, maxHeaderBytes);
+}
+
+/** Decodes an OPEN at the beginning of something else; null, with nothing used, for what does not begin like a frame. */
+export function decodeNestedOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open | null> {
+  return beginsFrame(bytes) ? decodeOpen(bytes, maxHeaderBytes) : ok(null, 0);
 }
 
 /** Decodes a request to the origin. */

@@ -6,6 +6,7 @@ import { createProbes } from '../../src/node/probes.ts';
 import type { MemberLoad } from '../../src/pool/checks.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { connectRaw } from '../support/chain.ts';
+import { occupy } from '../support/circuits.ts';
 
 const probes = createProbes({
   limits: defaultLimits,
@@ -36,6 +37,6 @@ test('a node that is checked tells its load', async (t) => {
 
 test('a node that is full fails its check', async (t) => {
   const node = await start(t, 1);
-  await connectRaw(t, node);
+  await occupy(t, node);
   await assert.rejects(check(node), { code: 'LIMIT_CONNECTIONS' });
 });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { type NodeOptions, startNode } from '../../src/index.ts';
 import { connectRaw } from '../support/chain.ts';
-import { openCircuit } from '../support/circuits.ts';
+import { occupy, openCircuit } from '../support/circuits.ts';
 
 const start = async (t: TestContext, options: Partial<NodeOptions> = {}) => {
   const node = await startNode({ listen: { host: '127.0.0.1', port: 0 }, ...options });
@@ -25,7 +25,7 @@ for (const [options, roles] of [
 
 test('a node that is full refuses in place of its load', async (t) => {
   const node = await start(t, { limits: { maxConnections: 1 } });
-  await connectRaw(t, node);
+  await occupy(t, node);
   const circuit = await openCircuit(t, [node], [{ type: 'ping' }]);
   await assert.rejects(circuit.receive('pong'), { code: 'LIMIT_CONNECTIONS' });
 });

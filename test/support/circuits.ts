@@ -1,13 +1,13 @@
 /** A client's circuit for one test, spoken by hand: what is sent is up to the test, in whatever order. */
 
-import { createHash } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { Circuit } from '../../src/client/circuit.ts';
 import { defaultLimits, type Limits, type RunningNode, systemClock } from '../../src/index.ts';
 import { systemResolver } from '../../src/io/resolve.ts';
 import { parseHop } from '../../src/wire/address.ts';
-import type { Message } from '../../src/wire/messages.ts';
-import { addressOf } from './chain.ts';
+import { encodeMessage, type Message } from '../../src/wire/messages.ts';
+import { addressOf, connectRaw, startPeer } from './chain.ts';
 
 /** Opens a circuit over `nodes` with `requests` behind OPEN; closed when the test ends. */
 export async function openCircuit(
@@ -26,6 +26,17 @@ export async function openCircuit(
   const circuit = await Circuit.open(hops, requests, client);
   t.after(() => circuit.close());
   return circuit;
+}
+
+/** Has a relay hold a circuit, to a peer that says nothing, until the test ends. */
+export async function occupy(t: TestContext, relay: RunningNode): Promise<void> {
+  const peer = await startPeer(t, () => {});
+  const socket = await connectRaw(t, relay);
+  const hops = [addressOf(relay), peer.address];
+  socket.write(
+    encodeMessage({ type: 'open', hops, hop: 1, trace: randomBytes(16).toString('hex'), deadlineMs: 10_000 }),
+  );
+  await peer.connected;
 }
 
 export function sha256(bytes: Buffer): string {

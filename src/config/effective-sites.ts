@@ -38,6 +38,7 @@ function formatSite(site: SiteRules): unknown {
   const { cache } = site;
   return {
     ...formatBackend(site),
+    'max-body': site.maxBody && formatSize(site.maxBody),
     'request-fields': formatRules(site.requestFields),
     'answer-fields': formatRules(site.answerFields),
     cache: cache ? { ttl: formatSeconds(cache.ttlS), override: formatSeconds(cache.overrideS) } : cache !== false,

@@ -126,6 +126,7 @@ const site = mapping(
     ),
     host: about('what servers get as Host; without it, what the client sent', host),
     connect: about('lets CONNECT lead to one of the servers', yesOrNo()),
+    'max-body': about('bytes of the content of a request; more is 413. Without it, the limit', size),
     'request-fields': about('changes to what servers get', fieldRules('{remove: [X-Debug]}')),
     'answer-fields': about('changes to what clients get', fieldRules('{set: {X-Served-By: hopline}}')),
     cache: about(

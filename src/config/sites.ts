@@ -53,6 +53,7 @@ function toSite(name: string, keys: SiteKeys, at: (name: string) => string): Sit
     caFile: ca && at(ca),
     hostField: keys.host,
     connect: keys.connect,
+    maxBody: keys['max-body'],
     requestFields: keys['request-fields'],
     answerFields: keys['answer-fields'],
     cache: caching === true ? undefined : caching,

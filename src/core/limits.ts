@@ -148,6 +148,16 @@ export interface Limits {
   readonly maxHttpFields: number;
   /** Connections of HTTP clients at once; one more is refused. */
   readonly maxHttpConnections: number;
+  /** Bytes of the content of a request, where the site does not say. */
+  readonly maxHttpBodyBytes: number;
+  /** Bytes of the content of a request that are here before a server is taken for it, where it has as many. */
+  readonly maxHttpBodyAheadBytes: number;
+  /** Milliseconds without a byte of a request's content, while it is waited for. */
+  readonly httpBodyMs: number;
+  /** Bytes a second of a request's content, on average, while it is waited for longer than `httpBodyMs` in all. */
+  readonly minHttpBodyRate: number;
+  /** Milliseconds between two looks at whether a client that has ended its direction is still there. */
+  readonly httpHalfClosedMs: number;
   /** Milliseconds for a backend to begin its answer. */
   readonly httpAnswerMs: number;
   /** Milliseconds that an idle connection to a backend is kept. */
@@ -233,6 +243,11 @@ export const defaultLimits: Limits = {
   maxHttpHeadBytes: 32 * 1024,
   maxHttpFields: 200,
   maxHttpConnections: 16_384,
+  maxHttpBodyBytes: 1024 * 1024 * 1024,
+  maxHttpBodyAheadBytes: 64 * 1024,
+  httpBodyMs: 10_000,
+  minHttpBodyRate: 500,
+  httpHalfClosedMs: 1_000,
   httpAnswerMs: 60_000,
   httpKeepMs: 4_000,
   httpClientKeepMs: 60_000,

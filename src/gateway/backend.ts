@@ -16,6 +16,7 @@ import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
 import { endToEndFields, fieldValue, trailerFields } from './fields.ts';
 import { isFramed } from './framing.ts';
 import { KeptConnections, limitSilence } from './kept-connections.ts';
+import { sendContent } from './send-content.ts';
 
 /** Opens a connection to an address. Rejects with a HoplineError. */
 export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
@@ -146,7 +147,7 @@ export class Backend {
         upgraded: socket,
       });
     });
-    sendBody(sent, request, sending);
+    send(sent, request, sending);
   }
 }
 
@@ -181,33 +182,24 @@ const bodiless = /^(GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT)$/;
 function outgoingFields({ method, fields, authority, upgrade, body, length }: HttpRequest): string[] {
   const sent = [...fields];
   if (fieldValue(fields, 'host') === undefined) sent.unshift('Host', authority);
-  if (body && length === undefined) sent.push('Transfer-Encoding', 'chunked');
+  if (body)
+    sent.push(...(length === undefined ? ['Transfer-Encoding', 'chunked'] : ['Content-Length', String(length)]));
   // Node would send no content in chunks.
-  if (!body && !bodiless.test(method) && fieldValue(fields, 'content-length') === undefined)
-    sent.push('Content-Length', '0');
+  else if (!bodiless.test(method)) sent.push('Content-Length', '0');
   if (upgrade === undefined) sent.push('Connection', 'keep-alive');
   else sent.push('Connection', 'upgrade', 'Upgrade', upgrade);
   return sent;
 }
 
-function sendBody(sent: http.ClientRequest, request: HttpRequest, sending: (() => void) | undefined): void {
-  const { body } = request;
-  const begin = () => {
-    sending?.();
-    if (!body) return;
-    // A server that answers early stops reading; what is left is for whoever has the body to drop.
-    body.pipe(sent, { end: false });
-    body.once('end', () => {
-      const trailers = request.trailers?.() ?? [];
-      if (trailers.length > 0) sent.addTrailers(pairs(trailers));
-      sent.end();
-    });
-    body.once('error', (error) => sent.destroy(error));
-    body.once('close', () => body.readableEnded || sent.destroy());
-  };
-  if (!body) sent.end();
-  if (!body && !sending) return;
+/** `sending` is called once there is a connection, before the first byte. */
+function send(sent: http.ClientRequest, request: HttpRequest, sending: (() => void) | undefined): void {
+  if (!request.body) sendContent(sent, request);
+  if (!request.body && !sending) return;
   sent.once('socket', (socket) => {
+    const begin = () => {
+      sending?.();
+      if (request.body) sendContent(sent, request);
+    };
     if (socket.connecting) socket.once('connect', begin);
     else begin();
   });
@@ -229,12 +221,6 @@ function toAnswer(response: http.IncomingMessage, method: string): HttpAnswer {
 function upgradeFields(fields: RawFields): string[] {
   const upgrade = fieldValue(fields, 'upgrade') ?? '';
   return [...endToEndFields(fields), 'Connection', 'upgrade', 'Upgrade', upgrade];
-}
-
-function pairs(fields: RawFields): [string, string][] {
-  return fields.flatMap((name, index): [string, string][] =>
-    index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],
-  );
 }
 
 function asFailure(error: unknown, address: Address): HoplineError {

@@ -10,7 +10,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HoplineError } from '../core/errors.ts';
-import { OwnSignal, type Signal } from '../core/signal.ts';
+import { OwnSignal } from '../core/signal.ts';
 
 export class Connections {
   readonly #connections = new WeakMap<Duplex, Connection>();
@@ -56,7 +56,7 @@ export class Connection {
   }
 
   /** An answer is due from now on, until `response` has closed. The signal aborts if nobody takes it any more. */
-  add(request: IncomingMessage, response: ServerResponse): Signal {
+  add(request: IncomingMessage, response: ServerResponse): OwnSignal {
     const gone = new OwnSignal();
     this.#due.set(response, request);
     response.on('close', () => {

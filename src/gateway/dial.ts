@@ -2,6 +2,7 @@
 
 import net from 'node:net';
 import { HoplineError, systemCode } from '../core/errors.ts';
+import { readPastFailedWrites } from '../io/failed-writes.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 
 /** Opens a connection. Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `TIMEOUT_CONNECT`, or the signal's reason. */
@@ -24,7 +25,7 @@ export function dialDirect({ host, port }: Address, connectMs: number, signal?: 
     socket.once('connect', () => {
       socket.off('timeout', late).off('error', fail).setTimeout(0);
       signal?.removeEventListener('abort', abort);
-      resolve(socket);
+      resolve(readPastFailedWrites(socket));
     });
   });
 }

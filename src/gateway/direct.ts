@@ -17,6 +17,7 @@ import { type ConnectOptions, connect } from './connect.ts';
 import type { Exchange, HttpAnswer, HttpRequest } from './exchange.ts';
 import { endToEndFields, fieldValue } from './fields.ts';
 import { parseHttpUrl } from './http-url.ts';
+import { sendContent } from './send-content.ts';
 
 export interface DirectOptions extends ConnectOptions {
   /** For the answer's head, once the request has been sent. */
@@ -67,13 +68,13 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
       isOver = true;
       cancel();
       signal.removeEventListener('abort', abort);
-      body?.destroy();
     };
     signal.addEventListener('abort', abort, { once: true });
     outgoing.once('finish', () => {
       patience(openMs, () => new HoplineError('TIMEOUT_HEAD', `${peer} did not answer within ${openMs / 1000} s`));
     });
     outgoing.on('information', ({ statusCode, rawHeaders }) => request.inform?.(statusCode, rawHeaders));
+    outgoing.once('close', () => body?.destroy());
     outgoing.on('error', (cause) => {
       leave();
       reject(exchangeError(peer, cause));
@@ -84,10 +85,7 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
     });
     keepMoving();
     if (signal.aborted) abort();
-    else if (body) {
-      body.once('error', (error) => outgoing.destroy(error)).on('data', keepMoving);
-      body.pipe(outgoing);
-    } else outgoing.end();
+    else sendContent(outgoing, request, keepMoving);
   });
 }
 

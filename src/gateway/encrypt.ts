@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { untilAborted } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
+import { readPastFailedWrites } from '../io/failed-writes.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 
 export interface TlsToBackend {
@@ -40,7 +41,7 @@ export async function encrypt(
   });
   try {
     await untilAborted(once(secured, 'secureConnect'), signal);
-    return secured;
+    return readPastFailedWrites(secured);
   } catch (cause) {
     secured.on('error', () => {}).destroy();
     signal.throwIfAborted();

@@ -15,6 +15,8 @@ import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from
 import { applyRules, type FieldRules, fieldValue, isNamed, listMembers, trailerFields } from './fields.ts';
 import { isLoop, passedFields, pseudonym } from './forwarding.ts';
 import { checkFraming } from './framing.ts';
+import { answerItself } from './max-forwards.ts';
+import { RequestContent } from './request-content.ts';
 import type { Sites } from './sites.ts';
 import { parseAuthority, type Refused, readTarget, type Target } from './target.ts';
 
@@ -26,6 +28,8 @@ export interface Site {
   readonly answerFields?: FieldRules | undefined;
   /** What the backend gets as Host. @default what the client sent */
   readonly hostField?: string | undefined;
+  /** Bytes of the content of a request. @default the limit */
+  readonly maxBody?: number | undefined;
   /** Answers CONNECT; without it, CONNECT is refused. */
   readonly connect?: ((signal: AbortSignal) => Promise<NonNullable<HttpAnswer['upgraded']>>) | undefined;
 }
@@ -47,6 +51,10 @@ export interface Asking {
   /** Whether the parser has let go of the connection behind the head. */
   readonly isDetached?: boolean;
   readonly inform?: HttpRequest['inform'];
+  /** Whether the client sends no content before it is told to, by 100. */
+  readonly isHeldBack?: boolean;
+  /** Called when there is no use in going on for this client. Aborts the signal. */
+  readonly giveUp?: (failure: HoplineError) => void;
   /** Called at once when the request is refused, before anything behind it is looked at. */
   readonly refused?: () => void;
 }
@@ -60,6 +68,8 @@ export interface Handled {
   readonly client: string;
   readonly trace?: string | undefined;
   readonly failure?: HoplineError | undefined;
+  /** What may still come of the request, to be dropped behind the answer. */
+  readonly content?: RequestContent | undefined;
 }
 
 /** Answers a request. Whoever gets the answer sends it. */
@@ -125,33 +135,60 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
     name: context.name,
   });
   const { client, trace } = passed;
+  const announced = fieldValue(rawHeaders, 'content-length');
+  const length = announced === undefined ? undefined : Number(announced);
+  const content = hasContent(rawHeaders) ? openContent(request, length, found) : undefined;
+  const known = { notes, site: site.host, client, trace, content };
   const own = answerItself(method, target, rawHeaders);
-  if (own) return { answer: own, notes, site: site.host, client, trace };
-  const length = fieldValue(rawHeaders, 'content-length');
-  const hasBody = hasContent(rawHeaders);
+  if (own) return { ...known, answer: own };
   const upgrade = asking.isUpgrade ? fieldValue(rawHeaders, 'upgrade') : undefined;
   try {
+    // A client that is slow, or silent, takes no server from the others meanwhile.
+    if (content && !asking.isHeldBack) await content.ready();
+    if (content?.failure) throw content.failure;
     const answer = await site.exchange({
       method,
       scheme: target.scheme,
       authority: target.authority,
       target: target.target,
       fields: applyRules(requestFields(passed.fields, found), site.requestFields),
-      body: hasBody ? request : undefined,
-      length: hasBody && length !== undefined ? Number(length) : undefined,
+      body: content,
+      length: content && length,
       trailers: () => trailerFields(request.rawTrailers),
       client,
       signal: asking.signal,
       upgrade,
-      inform: asking.inform,
+      inform: (status, informed) => {
+        if (status === 100) content?.expect();
+        asking.inform?.(status, informed);
+      },
       notes,
     });
     const fields = answerFields(answer, site, context.name);
-    return { answer: { ...answer, fields }, notes, site: site.host, client, trace };
+    return { ...known, answer: { ...answer, fields } };
   } catch (cause) {
-    const failure = asHoplineError(cause);
-    return { answer: failureAnswer(cause), notes, site: site.host, client, trace, failure };
+    const failure = content?.failure ?? asHoplineError(cause);
+    if (failure !== content?.failure) return { ...known, answer: failureAnswer(cause), failure };
+    asking.refused?.();
+    return { ...known, answer: contentAnswer(failure), failure };
   }
+}
+
+function openContent(
+  request: http.IncomingMessage,
+  length: number | undefined,
+  { site, asking, context }: Found,
+): RequestContent {
+  const { limits } = context;
+  const maxBytes = site.maxBody ?? limits.maxHttpBodyBytes;
+  const { isHeldBack = false, giveUp } = asking;
+  return new RequestContent(request, { limits, maxBytes, length, isHeldBack, onFailed: giveUp });
+}
+
+/** What a client is told whose content was too long, or too slow to come. */
+function contentAnswer({ code }: HoplineError): HttpAnswer {
+  if (code === 'LIMIT_BODY') return textAnswer(413, 'the content of the request is too long', ['Connection', 'close']);
+  return textAnswer(408, 'the content of the request did not come in time', ['Connection', 'close']);
 }
 
 function hasContent(fields: RawFields): boolean {
@@ -165,29 +202,12 @@ function requestFields(fields: RawFields, { site, target, asking }: Found): RawF
   for (let index = 0; index < fields.length; index += 2) {
     const name = fields[index] as string;
     let value = fields[index + 1] as string;
-    if (isNamed(name, 'host') || (isNamed(name, 'expect') && !asking.inform)) continue;
+    if (isNamed(name, 'host') || isNamed(name, 'content-length') || (isNamed(name, 'expect') && !asking.inform))
+      continue;
     if (isNamed(name, 'max-forwards') && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
     sent.push(name, value);
   }
   return sent;
-}
-
-/** TRACE and OPTIONS go no further than Max-Forwards allows (RFC 9110, 7.6.2). */
-function answerItself(method: string, target: Target, fields: RawFields): HttpAnswer | undefined {
-  if ((method !== 'TRACE' && method !== 'OPTIONS') || fieldValue(fields, 'max-forwards')?.trim() !== '0')
-    return undefined;
-  if (method === 'OPTIONS') return { status: 204, reason: '', fields: [], body: undefined };
-  const secret = /^(authorization|cookie|proxy-authorization)$/i;
-  const lines = fields.flatMap((name, index) =>
-    index % 2 === 0 && !secret.test(name) ? [`${name}: ${fields[index + 1]}\r\n`] : [],
-  );
-  const body = Buffer.from(`TRACE ${target.target} HTTP/1.1\r\n${lines.join('')}\r\n`);
-  return {
-    status: 200,
-    reason: '',
-    fields: ['Content-Type', 'message/http', 'Content-Length', String(body.length)],
-    body,
-  };
 }
 
 function answerFields({ fields, status }: HttpAnswer, site: Site, name: string): RawFields {

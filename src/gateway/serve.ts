@@ -94,7 +94,9 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const startedMs = performance.now();
     if (isClosing) response.shouldKeepAlive = false;
     const inform = informer(request, response, waits);
-    const handled = await handleRequest(request, { signal, inform, refused }, { sites, trusted, limits, name });
+    const giveUp = (failure: HoplineError) => signal.abort(failure);
+    const asking = { signal, giveUp, inform, refused, isHeldBack: waits };
+    const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0 };
     let failure = handled.failure;
@@ -103,8 +105,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     } catch (error) {
       failure ??= asHoplineError(error);
     }
-    // A body that nobody reads any more would hold up the next request.
-    if (!request.complete) request.unpipe().resume();
+    handled.content?.forget();
     onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
   };
   const answerUpgrade = async (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {

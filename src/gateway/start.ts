@@ -34,6 +34,8 @@ export interface SiteOptions {
   readonly answerFields?: FieldRules | undefined;
   /** What the backend gets as Host. @default what the client sent */
   readonly hostField?: string | undefined;
+  /** Bytes of the content of a request; more is 413. @default the limit */
+  readonly maxBody?: number | undefined;
 }
 
 export interface HttpServers

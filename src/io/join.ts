@@ -4,7 +4,7 @@
  * Inside the kernel where an engine is given and both legs have a descriptor,
  * through this process otherwise; nobody can tell but by the cost.
  * Honours half-close each way. A leg that breaks or idles out ends the other at
- * once, with a reset, so that the far end never mistakes it for a clean end.
+ * once, with a reset, so that the far end never mistakes it for a clean end; what the leg had said before goes first.
  * Invariant: at most a few blocks a direction are held; a slow reader stops the fast writer.
  */
 
@@ -91,6 +91,7 @@ async function joinHere(near: Leg, far: Leg, rates: Rates | undefined): Promise<
     near.destroy(failure);
     far.destroy(failure);
   };
+  for (const leg of [near, far]) leg.readPastFailedWrites();
   // A pump that waits for one leg does not see the other one break.
   for (const leg of [near, far]) void leg.closed.then(() => leg.failure && breakOff(leg.failure, leg));
   const pump = async (from: Leg, to: Leg, direction: keyof typeof counts) => {

@@ -16,14 +16,16 @@ export class LegStream extends Duplex {
   /** Milliseconds without a byte after which `timeout` is emitted; 0 for never. */
   timeout = 0;
   #cancelTimeout = () => {};
+  #isReading = false;
 
   /** Takes the leg over. Without `allowHalfOpen` an end that comes ends the other direction too, as it does with a socket. */
   constructor(leg: Leg, clock: Clock, { allowHalfOpen = false } = {}) {
     super({ allowHalfOpen });
     this.#leg = leg;
     this.#clock = clock;
-    // A leg that breaks while nobody reads would not be noticed.
-    void leg.closed.then(() => leg.failure && this.destroy(leg.failure));
+    leg.readPastFailedWrites();
+    // A leg that breaks while nobody reads would not be noticed; whoever reads gets what it said before, and then the failure.
+    void leg.closed.then(() => leg.failure && !this.#isReading && !leg.hasUnread && this.destroy(leg.failure));
   }
 
   get remoteAddress(): string | undefined {
@@ -35,8 +37,10 @@ export class LegStream extends Duplex {
   }
 
   override _read(): void {
+    this.#isReading = true;
     this.#leg.read().then(
       (chunk) => {
+        this.#isReading = false;
         this.#touch();
         // The block goes back to the leg, so what is read later must be a copy.
         const bytes = chunk && Buffer.from(chunk.bytes);

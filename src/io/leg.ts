@@ -16,6 +16,7 @@ import { HoplineError, systemCode } from '../core/errors.ts';
 import { formatHop } from '../wire/address.ts';
 import { Blocks, type Chunk, splitChunk } from './blocks.ts';
 import { descriptorOf } from './descriptor.ts';
+import { readPastFailedWrites } from './failed-writes.ts';
 import type { SetUserTimeout } from './kernel/libc.ts';
 import { idled, lost } from './loss.ts';
 
@@ -258,6 +259,16 @@ export class Leg {
     this.#socket.pause();
     // An empty write completes after all that were made before it.
     if (this.#socket.writableLength > 0) await this.write(Buffer.alloc(0));
+  }
+
+  /** Whether something has arrived that was not read yet. */
+  get hasUnread(): boolean {
+    return this.#unread.length > 0;
+  }
+
+  /** From now on a write that fails waits until what has arrived was read: for whoever does not know what the peer will say. */
+  readPastFailedWrites(): void {
+    readPastFailedWrites(this.#socket);
   }
 
   /** From now on whoever uses the leg keeps watch over silence. */

@@ -33,15 +33,49 @@ test('a head that comes a byte at a time is 408 once its time is over, and other
   assert.equal(backend.requests.length, 1);
 });
 
-test('content that stops coming is given up, at the server as well', async (t) => {
-  const { backend, gateway } = await startBeforeRaw(t, undefined, {
-    connectMs: 100,
-    httpAnswerMs: 100,
-    idleMs: 100,
+test('content that stops coming is 408, and no server is taken for it', async (t) => {
+  const { backend, gateway } = await startBeforeRaw(t, undefined, { httpBodyMs: 100 });
+  for (const head of ['Content-Length: 10\r\n\r\nabc', 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n']) {
+    const text = await sendBytes(gateway.port, `POST / HTTP/1.1\r\nHost: a.test\r\n${head}`);
+    assert.deepEqual(statusesIn(text), [408]);
+    assert.match(text, /connection: close/i);
+  }
+  assert.equal(backend.connections(), 0);
+});
+
+test('content that stops coming when a server has a part of it is 408, and broken off there', async (t) => {
+  const { backend, gateway } = await startBeforeRaw(t, undefined, { httpBodyMs: 200, maxHttpBodyAheadBytes: 4 });
+  const text = await sendBytes(gateway.port, 'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nabcdef');
+  assert.deepEqual(statusesIn(text), [408]);
+  assert.match(backend.received(), /\r\n\r\nabcdef$/);
+  assert.equal((await ask(gateway.port)).status, 200);
+  assert.equal(backend.connections(), 2, 'the connection of the first was not used again');
+});
+
+test('content above what a site takes is 413, announced or not, and the largest one is passed on', async (t) => {
+  const backend = await startBackend(t, (request, response) => request.pipe(response));
+  const site = { host: '*', maxBody: 5, backend: { members: [backend.address] } };
+  const gateway = await startTestGateway(t, { sites: [site] });
+  const post = (rest: string) => sendBytes(gateway.port, `POST / HTTP/1.1\r\nHost: a.test\r\n${rest}`);
+  assert.deepEqual(statusesIn(await post('Content-Length: 6\r\n\r\n')), [413]);
+  assert.deepEqual(statusesIn(await post('Content-Length: 6\r\nExpect: 100-continue\r\n\r\n')), [413]);
+  assert.deepEqual(statusesIn(await post('Transfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n0\r\n\r\n')), [413]);
+  assert.equal(backend.requests.length, 0);
+  const whole = await post('Connection: close\r\nContent-Length: 5\r\n\r\nabcde');
+  assert.match(whole, /^HTTP\/1\.1 200 [\s\S]*abcde/);
+});
+
+test('clients whose content is slow hold no connection of a server that others need', async (t) => {
+  const { backend, gateway } = await startBeforeRaw(t);
+  const slow = Array.from({ length: 50 }, () => net.connect(gateway.port, '127.0.0.1'));
+  t.after(() => {
+    for (const socket of slow) socket.destroy();
   });
-  const text = await sendBytes(gateway.port, 'POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nabc');
-  assert.doesNotMatch(text, / 200 /);
-  assert.match(backend.received(), /\r\n\r\nabc$/);
+  for (const socket of slow)
+    socket.on('error', () => {}).write('POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 10\r\n\r\nabc');
+  for (const socket of slow) await new Promise<void>((resolve) => socket.write('d', () => resolve()));
+  assert.equal((await ask(gateway.port)).status, 200);
+  assert.equal(backend.connections(), 1);
 });
 
 test('content that comes slowly is passed on whole, however long it takes', async (t) => {
@@ -75,7 +109,7 @@ test('a client that does not read stops the server behind, and gets the rest onc
     produce();
   });
   const sites = [{ host: '*', backend: { members: [backend.address] } }];
-  const gateway = await startTestGateway(t, { sites, limits: { idleMs: 200 } });
+  const gateway = await startTestGateway(t, { sites, limits: { idleMs: 1000 } });
   const socket = net.connect(gateway.port, '127.0.0.1');
   socket.write('GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n');
   await once(socket, 'readable');
@@ -89,7 +123,7 @@ test('a client that does not read stops the server behind, and gets the rest onc
   // What has left is in the kernel's buffers; the gateway holds next to nothing of it.
   assert.ok(produced < 64 * 1024 * 1024, `${produced} bytes`);
   // Much longer than a server may keep silent.
-  await pause(800);
+  await pause(2500);
   let received = 0;
   socket.on('data', (bytes: Buffer) => {
     received += bytes.length;

@@ -106,14 +106,23 @@ export class Tunnel {
 
   /** Moves a bounded amount in one direction, named by the side that it reads from. */
   turn(from: Side): void {
-    if (!this.isOver) this.#breakage = this.#directions[from].turn(this.#libc, this.#pipes);
+    if (this.isOver) return;
+    const breakage = this.#directions[from].turn(this.#libc, this.#pipes);
+    if (breakage) this.#break(breakage);
   }
 
   /** The failure of a side on which the event loop saw one, though no read or write has told of it. */
   takeBreakage(side: Side): void {
     if (this.isOver) return;
     const errno = this.#libc.takeError(this.#sockets[side].fd) || constants.errno.ECONNRESET;
-    this.#breakage = { side, errno, call: 'poll' };
+    this.#break({ side, errno, call: 'poll' });
+  }
+
+  /** What a side said before it failed goes first: to a server that refuses an upload and closes, a write fails while its answer waits. */
+  #break(breakage: Breakage): void {
+    const said = breakage.side && this.#directions[breakage.side];
+    said?.passRest(this.#libc, this.#pipes);
+    this.#breakage = breakage;
   }
 
   /** Closes both sockets, with a reset unless both directions have ended. */
@@ -141,6 +150,7 @@ class Direction {
   #pipe: Pipe | undefined;
   #held = 0;
   #isDone = false;
+  #isBroken = false;
   #bytes = 0;
   #breakage: Breakage | undefined;
   #allowance: Allowance | undefined;
@@ -182,6 +192,15 @@ class Direction {
     // Only an empty pipe may serve another circuit.
     if (this.#held === 0) this.letGo(pipes);
     return this.#breakage;
+  }
+
+  /** Passes on what has arrived, as far as it is taken, and no end: the side that it reads from broke. */
+  passRest(libc: Libc, pipes: Pipes): void {
+    this.#isBroken = true;
+    for (let before = -1; this.#bytes > before; ) {
+      before = this.#bytes;
+      this.turn(libc, pipes);
+    }
   }
 
   close(pipes: Pipes): void {
@@ -231,7 +250,7 @@ class Direction {
     if (taken > 0) return true;
     this.#isDone = true;
     // A receiver that is gone already is told by the other direction, or does not matter any more.
-    libc.shutdownWrites(this.#to.socket.fd);
+    if (!this.#isBroken) libc.shutdownWrites(this.#to.socket.fd);
     return false;
   }
 

@@ -8,6 +8,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
+import { systemClock } from './core/clock.ts';
 import { HoplineError, systemCode } from './core/errors.ts';
 import { defaultLimits, type Limits } from './core/limits.ts';
 import type { Logger } from './core/log.ts';
@@ -16,6 +17,8 @@ import { type AccessLog, openAccessLog } from './gateway/access-log.ts';
 import { accessRecord } from './gateway/access-record.ts';
 import { createHttpCache, type HttpCache, type SiteCacheOptions } from './gateway/cache/cache.ts';
 import { type HttpServers, type RunningGateway, type SiteOptions, startGateway } from './gateway/start.ts';
+import { shareLookups } from './io/lookups.ts';
+import { createSystemResolver } from './io/system-resolver.ts';
 import type { HttpServing, NodeOptions } from './node/options.ts';
 import { type OpenBackend, openBackend } from './open-backend.ts';
 import type { SiteText } from './site-text.ts';
@@ -45,7 +48,7 @@ export interface GatewayRules {
     | undefined;
 }
 
-export interface HttpServiceOptions extends Pick<NodeOptions, 'pools'> {
+export interface HttpServiceOptions extends Pick<NodeOptions, 'pools' | 'resolve'> {
   readonly limits?: Partial<Limits> | undefined;
   /** Whether files leave inside the kernel where that can be. @default true */
   readonly kernel?: boolean | undefined;
@@ -70,6 +73,8 @@ export interface HttpService {
 export async function startHttpService(rules: GatewayRules, options: HttpServiceOptions): Promise<HttpService> {
   const limits = { ...defaultLimits, ...options.limits };
   const { log } = options;
+  // One for all sites: the threads that the system looks names up in are the process's.
+  const resolve = shareLookups(options.resolve ?? createSystemResolver(), { limits, clock: systemClock });
   const open: Closable[] = [];
   const closeAll = async () => {
     for (const one of open.splice(0).reverse()) await one.close();
@@ -78,7 +83,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
     const tls = await readTls(rules.tls);
     const accessLog = rules.accessLog && keep(open, await openLog(rules.accessLog, limits, log));
     const cache = rules.cache && keep(open, await createHttpCache({ ...rules.cache, limits, log }));
-    let sites = await openSites(rules, cache, options);
+    let sites = await openSites(rules, cache, { ...options, resolve });
     open.push({ close: () => sites.close() });
     const gateway = await startGateway({
       listen: rules.listen,
@@ -86,6 +91,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       trusted: rules.trusted ?? [],
       tls,
       kernel: options.kernel,
+      resolve,
       limits,
       log,
       onEnded: accessLog && ((ended) => accessLog.write(accessRecord(ended))),
@@ -99,7 +105,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
         accessLog?.reopen();
         checkReload({ ...current, kernel: options.kernel }, { ...next, kernel: nextOptions.kernel });
         const nextTls = await readTls(next.tls);
-        const nextSites = await openSites(next, cache, nextOptions);
+        const nextSites = await openSites(next, cache, { ...nextOptions, resolve });
         try {
           if (nextTls) gateway.setTls(nextTls);
         } catch (error) {
@@ -130,7 +136,7 @@ function keep<T extends Closable>(open: Closable[], one: T): T {
 }
 
 async function openSites(rules: GatewayRules, cache: HttpCache | undefined, options: HttpServiceOptions) {
-  const { limits, pools } = options;
+  const { limits, pools, resolve } = options;
   const opened: OpenBackend[] = [];
   const close = async () => {
     await Promise.all(opened.map((backend) => backend.close()));
@@ -140,7 +146,7 @@ async function openSites(rules: GatewayRules, cache: HttpCache | undefined, opti
     for (const { backend: text, servers, caFile, cache: caching, ...site } of rules.sites) {
       const ca = caFile && String(await readPem('authorities', caFile));
       const told = ca ? { ...servers, tls: { ...servers?.tls, ca } } : servers;
-      const backend = await openBackend(text, { limits, pools }, told);
+      const backend = await openBackend(text, { limits, pools, resolve }, told);
       opened.push(backend);
       // Files of this machine are no nearer in a cache.
       const isCached = cache && caching !== false && text.kind !== 'root';

@@ -11,6 +11,7 @@ import { effectiveConfig } from './config/effective.ts';
 import { HoplineError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
 import { type HttpService, type HttpServiceOptions, startHttpService } from './http-service.ts';
+import { createSystemResolver } from './io/system-resolver.ts';
 import { type RunningNode, startNode } from './node/listen.ts';
 import type { NodeOptions } from './node/options.ts';
 
@@ -33,19 +34,21 @@ export async function startService(config: Config, { log }: { readonly log: Logg
   let current = config;
   let reloading: Promise<unknown> = Promise.resolve();
   checkListens(config);
-  const http = config.gateway && (await startHttpService(config.gateway, httpOptions(config, log)));
-  const node = await startNodeOf(config, http, log).catch(async (error) => {
+  // One for both: the threads that the system looks names up in are the process's.
+  const shared = { log, resolve: createSystemResolver() };
+  const http = config.gateway && (await startHttpService(config.gateway, httpOptions(config, shared)));
+  const node = await startNodeOf(config, http, shared).catch(async (error) => {
     await http?.close({ graceMs: 0 });
     throw error;
   });
   const apply = async (next: Config) => {
     const changed = changedKeys(current, next);
     checkParts(current, next);
-    if (next.gateway) await http?.reload(next.gateway, httpOptions(next, log));
+    if (next.gateway) await http?.reload(next.gateway, httpOptions(next, shared));
     try {
-      await node?.reload(nodeOptions(next, http, log));
+      await node?.reload(nodeOptions(next, http, shared));
     } catch (error) {
-      if (current.gateway) await http?.reload(current.gateway, httpOptions(current, log));
+      if (current.gateway) await http?.reload(current.gateway, httpOptions(current, shared));
       throw error;
     }
     current = next;
@@ -71,17 +74,19 @@ function checkListens({ node, gateway }: Config): void {
   throw new HoplineError('CONFIG_INVALID', 'listen: read no key "listen", expected one; add listen: HOST:PORT');
 }
 
-function startNodeOf(config: Config, http: HttpService | undefined, log: Logger): Promise<RunningNode | undefined> {
-  return config.node.listen ? startNode(nodeOptions(config, http, log)) : Promise.resolve(undefined);
+type Shared = Required<Pick<NodeOptions, 'log' | 'resolve'>>;
+
+function startNodeOf(config: Config, http: HttpService | undefined, shared: Shared): Promise<RunningNode | undefined> {
+  return config.node.listen ? startNode(nodeOptions(config, http, shared)) : Promise.resolve(undefined);
 }
 
-function nodeOptions({ node }: Config, http: HttpService | undefined, log: Logger): NodeOptions {
+function nodeOptions({ node }: Config, http: HttpService | undefined, shared: Shared): NodeOptions {
   const { listen = { host: '127.0.0.1', port: 0 } } = node;
-  return { ...node, listen, log, ...(http ? { http: http.serving } : {}) };
+  return { ...node, listen, ...shared, ...(http ? { http: http.serving } : {}) };
 }
 
-function httpOptions({ node: { limits, pools, kernel } }: Config, log: Logger): HttpServiceOptions {
-  return { limits, pools, kernel, log };
+function httpOptions({ node: { limits, pools, kernel } }: Config, shared: Shared): HttpServiceOptions {
+  return { limits, pools, kernel, ...shared };
 }
 
 /** A part that was not started cannot be reloaded. */

@@ -17,7 +17,8 @@ import { createFileTarget } from '../io/disk/place.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { checkRate, RateLimit } from '../io/rate.ts';
-import { type Resolver, systemResolver } from '../io/resolve.ts';
+import type { Resolver } from '../io/resolve.ts';
+import { createSystemResolver } from '../io/system-resolver.ts';
 import type { PoolMembers } from '../pool/sources.ts';
 import type { Hop } from '../wire/address.ts';
 import { preferredRoute, type RoutePlan } from '../wire/route.ts';
@@ -148,7 +149,7 @@ export function startClient({
   signal,
   limits,
   clock = systemClock,
-  resolve = systemResolver,
+  resolve = createSystemResolver(),
   deadlineMs,
   limitRate,
   minRate,

@@ -12,7 +12,8 @@ import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
-import { type Resolver, systemResolver } from '../io/resolve.ts';
+import type { Resolver } from '../io/resolve.ts';
+import { createSystemResolver } from '../io/system-resolver.ts';
 import type { PoolMembers } from '../pool/sources.ts';
 import { type Address, formatHop, type Hop } from '../wire/address.ts';
 import { bad, type Decoded } from '../wire/decoded.ts';
@@ -61,7 +62,7 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
   const client: ClientContext = {
     limits: { ...defaultLimits, ...options.limits },
     clock: options.clock ?? systemClock,
-    resolve: options.resolve ?? systemResolver,
+    resolve: options.resolve ?? createSystemResolver(),
     signal: options.signal ?? new AbortController().signal,
   };
   const { leg, hops } = await reachEntry(asked, options.pools, client);

@@ -109,6 +109,14 @@ export interface Limits {
   readonly storePollMs: number;
   /** Milliseconds for its store to be connected to, and to answer. */
   readonly storeMs: number;
+  /** Names that a node looks up at once for one peer; the oldest lookup goes for another. */
+  readonly maxPeerLookups: number;
+  /** The same for all peers together. */
+  readonly maxLookups: number;
+  /** Milliseconds for one lookup. */
+  readonly lookupMs: number;
+  /** Milliseconds that a lookup which failed is not tried again. */
+  readonly lookupFailedMs: number;
   /** Milliseconds for one attempt to open a TCP connection. */
   readonly connectMs: number;
   /** Milliseconds from the first leg's opening to the origin's first answer. */
@@ -225,6 +233,10 @@ export const defaultLimits: Limits = {
   leaseMs: 5_000,
   storePollMs: 250,
   storeMs: 1_000,
+  maxPeerLookups: 64,
+  maxLookups: 256,
+  lookupMs: 5_000,
+  lookupFailedMs: 2_000,
   connectMs: 10_000,
   openMs: 30_000,
   headMs: 10_000,

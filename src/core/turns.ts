@@ -39,3 +39,30 @@ export class Turns {
     else this.#taken -= 1;
   }
 }
+
+/** Turns of which each owner has as many as any other, however often it asks. */
+export class OwnerTurns {
+  readonly #turns: Turns;
+  /** How many turns each owner has or waits for. */
+  readonly #asked = new Map<string, number>();
+
+  constructor(atOnce: number) {
+    this.#turns = new Turns(atOnce);
+  }
+
+  /** Settles once it is a turn of `owner`. Must be ended. Throws the signal's reason if it has aborted by then. */
+  async take(owner: string, signal: AbortSignal): Promise<EndTurn> {
+    const asked = this.#asked.get(owner) ?? 0;
+    this.#asked.set(owner, asked + 1);
+    const endTurn = await this.#turns.take(asked);
+    const end = () => {
+      endTurn();
+      const left = (this.#asked.get(owner) ?? 1) - 1;
+      if (left > 0) this.#asked.set(owner, left);
+      else this.#asked.delete(owner);
+    };
+    if (!signal.aborted) return end;
+    end();
+    throw signal.reason;
+  }
+}

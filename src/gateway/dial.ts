@@ -1,44 +1,34 @@
 /** Connections to backends, straight over TCP. */
 
 import net from 'node:net';
-import { HoplineError, systemCode } from '../core/errors.ts';
 import { readPastFailedWrites } from '../io/failed-writes.ts';
+import { unreachable } from '../io/loss.ts';
+import { reach, type WayOptions } from '../io/resolve.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 
-/** Opens a connection. Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `TIMEOUT_CONNECT`, or the signal's reason. */
-export function dialDirect({ host, port }: Address, connectMs: number, signal?: AbortSignal): Promise<net.Socket> {
-  const name = formatHop({ host, port });
+/**
+ * Opens a connection to one of the addresses of a server.
+ * Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `TIMEOUT_CONNECT`, or the signal's reason.
+ */
+export function dialDirect(to: Address, options: WayOptions): Promise<net.Socket> {
+  return reach(to, (address, signal) => connect(address, to.port, signal), options);
+}
+
+function connect(host: string, port: number, signal: AbortSignal): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
-    const late = () => {
-      socket.destroy(new HoplineError('TIMEOUT_CONNECT', `no connection to ${name} within ${connectMs / 1000} s`));
-    };
-    const abort = () => socket.destroy(signal?.reason);
+    const abort = () => socket.destroy(signal.reason);
     const fail = (error: Error) => {
-      signal?.removeEventListener('abort', abort);
-      reject(asFailure(error, name));
+      signal.removeEventListener('abort', abort);
+      reject(signal.aborted ? signal.reason : unreachable(formatHop({ host, port }), error));
     };
-    socket.setTimeout(connectMs, late);
     socket.once('error', fail);
-    signal?.addEventListener('abort', abort, { once: true });
-    if (signal?.aborted) abort();
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
     socket.once('connect', () => {
-      socket.off('timeout', late).off('error', fail).setTimeout(0);
-      signal?.removeEventListener('abort', abort);
+      socket.off('error', fail);
+      signal.removeEventListener('abort', abort);
       resolve(readPastFailedWrites(socket));
     });
   });
-}
-
-function asFailure(error: Error, name: string): HoplineError {
-  if (error instanceof HoplineError) return error;
-  // Of several addresses each has failed in its own way; the first is as good as any.
-  const first = error instanceof AggregateError ? (error.errors[0] ?? error) : error;
-  const reason = systemCode(first);
-  const details = { cause: error, ...(reason === undefined ? {} : { reason }) };
-  if (reason === 'ENOTFOUND' || reason === 'EAI_AGAIN') {
-    return new HoplineError('PEER_UNRESOLVED', `the name of ${name} does not resolve (${reason})`, details);
-  }
-  if (reason === 'ETIMEDOUT') return new HoplineError('TIMEOUT_CONNECT', `no connection to ${name}`, details);
-  return new HoplineError('PEER_UNREACHABLE', `cannot reach ${name} (${reason ?? error.message})`, details);
 }

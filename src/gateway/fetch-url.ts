@@ -14,6 +14,7 @@ import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts'
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { createFileTarget } from '../io/disk/place.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
+import { createSystemResolver } from '../io/system-resolver.ts';
 import { formatHop } from '../wire/address.ts';
 import { type Answered, Asker, passingStatuses, statusError } from './asker.ts';
 import { dropBody, readBody } from './body.ts';
@@ -285,7 +286,9 @@ class Fetch {
 
 function openExchange(options: FetchOptions, limits: Limits, clock: Clock): Exchange {
   const { proxy, ca, insecure, cache, fields = [] } = options;
-  const dial: Dial = options.dial ?? ((to, signal) => dialDirect(to, limits.connectMs, signal));
+  const resolve = createSystemResolver();
+  const dial: Dial =
+    options.dial ?? ((to, signal) => dialDirect(to, { clock, resolve, signal, connectMs: limits.connectMs }));
   const asked = proxy === undefined ? undefined : parseHttpUrl(proxy);
   if (asked?.scheme === 'https') {
     throw new HoplineError('USAGE_INVALID', 'a proxy is spoken to over http: expected HOST:PORT');

@@ -12,6 +12,8 @@ import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
+import type { Resolver } from '../io/resolve.ts';
+import { createSystemResolver } from '../io/system-resolver.ts';
 import type { Algorithm } from '../pool/balance.ts';
 import type { HealthRule } from '../pool/health.ts';
 import type { Member, MemberSource } from '../pool/member.ts';
@@ -45,6 +47,8 @@ export interface ServersOptions {
   readonly tls?: TlsToBackend | undefined;
   /** @default straight over TCP */
   readonly dial?: Dial | undefined;
+  /** Of names of servers. @default the system's */
+  readonly resolve?: Resolver | undefined;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: Logger;
@@ -61,8 +65,10 @@ export interface Servers {
 const cookieName = 'hopline-server';
 
 export function createServers(options: ServersOptions): Servers {
-  const { limits, clock, log, check } = options;
-  const dial = options.dial ?? ((address: Address, signal) => dialDirect(address, limits.connectMs, signal));
+  const { limits, clock, log, check, resolve = createSystemResolver() } = options;
+  const dial =
+    options.dial ??
+    ((address: Address, signal) => dialDirect(address, { clock, resolve, signal, connectMs: limits.connectMs }));
   const backend = new Backend({
     dial,
     tls: options.tls,

@@ -4,6 +4,9 @@
  * Invariant: a host that is not listed is nobody's.
  */
 
+import { isIPv4, isIPv6 } from 'node:net';
+import { isHostName } from '../wire/address.ts';
+
 export class Sites<Site extends { readonly host: string }> {
   readonly #exact = new Map<string, Site>();
   /** By what follows `*`, such as `.example.org`. */
@@ -33,5 +36,7 @@ export class Sites<Site extends { readonly host: string }> {
 
 /** Whether `text` can be the host of a site: a name, an address, `*.` and a name, or `*`. */
 export function isSiteHost(text: string): boolean {
-  return text === '*' || /^(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?$/i.test(text) || /^\[[0-9a-f:.]+\]$/i.test(text);
+  if (text === '*' || isIPv4(text)) return true;
+  const [, address = ''] = /^\[(.*)\]$/.exec(text) ?? [];
+  return isIPv6(address) || isHostName(text.replace(/^\*\./, ''));
 }

@@ -12,6 +12,8 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { blockList, parseNetworks } from '../io/networks.ts';
+import type { Resolver } from '../io/resolve.ts';
+import { createSystemResolver } from '../io/system-resolver.ts';
 import { systemNameServers } from '../pool/resolved.ts';
 import { memberSources, type PoolMembers } from '../pool/sources.ts';
 import type { Exchange } from './exchange.ts';
@@ -60,6 +62,8 @@ export interface GatewayOptions {
   /** @default silent */
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** Of names of servers. @default the system's */
+  readonly resolve?: Resolver | undefined;
 }
 
 export interface RunningGateway extends Omit<RunningServer, 'setSites'> {
@@ -71,7 +75,9 @@ export interface RunningGateway extends Omit<RunningServer, 'setSites'> {
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
   const limits = { ...defaultLimits, ...options.limits };
   const log = options.log ?? silentLogger;
-  const shared = { limits, log, clock: options.clock ?? systemClock };
+  const { clock = systemClock } = options;
+  const { resolve = createSystemResolver() } = options;
+  const shared = { limits, log, clock, resolve };
   const trusted = options.trusted && blockList(parseNetworks(options.trusted, '--trusted'));
   let current = openSites(options.sites, shared);
   const retired = new Set<Promise<void>>();
@@ -100,7 +106,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   };
 }
 
-type Shared = Pick<ServersOptions, 'limits' | 'log' | 'clock'>;
+type Shared = Pick<ServersOptions, 'limits' | 'log' | 'clock' | 'resolve'>;
 
 function openSites(options: readonly SiteOptions[], shared: Shared) {
   const wrong = options.find(({ host }) => !isSiteHost(host));

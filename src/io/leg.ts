@@ -12,13 +12,13 @@
  */
 
 import net from 'node:net';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import type { HoplineError } from '../core/errors.ts';
 import { formatHop } from '../wire/address.ts';
 import { Blocks, type Chunk, splitChunk } from './blocks.ts';
 import { descriptorOf } from './descriptor.ts';
 import { readPastFailedWrites } from './failed-writes.ts';
 import type { SetUserTimeout } from './kernel/libc.ts';
-import { idled, lost } from './loss.ts';
+import { idled, lost, unreachable } from './loss.ts';
 
 const blocksAhead = 2;
 const keepAliveDelayMs = 15_000;
@@ -349,12 +349,4 @@ export class Leg {
       else signal?.addEventListener('abort', abort);
     });
   }
-}
-
-function unreachable(peer: string, cause: Error): HoplineError {
-  const reason = systemCode(cause);
-  return new HoplineError('PEER_UNREACHABLE', `no connection to ${peer} (${reason ?? cause.message})`, {
-    cause,
-    ...(reason === undefined ? {} : { reason }),
-  });
 }

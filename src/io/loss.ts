@@ -12,6 +12,15 @@ export function lost(peer: string, cause?: unknown): HoplineError {
   });
 }
 
+/** No connection came to be. */
+export function unreachable(peer: string, cause: Error): HoplineError {
+  const reason = systemCode(cause);
+  return new HoplineError('PEER_UNREACHABLE', `no connection to ${peer} (${reason ?? cause.message})`, {
+    cause,
+    ...(reason === undefined ? {} : { reason }),
+  });
+}
+
 /** No byte moved for too long. */
 export function idled(peer: string, idleMs: number): HoplineError {
   return new HoplineError('TIMEOUT_IDLE', `no byte moved between here and ${peer} for ${idleMs / 1000} s`);

@@ -27,6 +27,16 @@ export function parseBits(base: string, prefix: string | undefined): number | un
   return bits > widest ? undefined : bits;
 }
 
+/** Whether it is one address alone. */
+export function isSingle([base, bits]: Subnet): boolean {
+  return bits === (isIPv6(base) ? 128 : 32);
+}
+
+/** As CIDR, or as the address that it is. */
+export function formatNetwork(network: Subnet): string {
+  return isSingle(network) ? network[0] : network.join('/');
+}
+
 export function blockList(subnets: readonly Subnet[]): BlockList {
   const list = new BlockList();
   for (const [base, bits] of subnets) list.addSubnet(base, bits, isIPv6(base) ? 'ipv6' : 'ipv4');

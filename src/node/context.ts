@@ -24,7 +24,8 @@ import type { Uploads } from './uploads.ts';
 export interface NodeContext {
   /** The real path of the directory that files are served from; undefined on a node that is no origin. */
   readonly root: string | undefined;
-  readonly mayDial: NextPolicy;
+  /** Where legs may be opened to. */
+  readonly next: NextPolicy;
   readonly limits: Limits;
   readonly log: Logger;
   readonly clock: Clock;

@@ -16,8 +16,8 @@ import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { Leg } from '../io/leg.ts';
-import { systemResolver } from '../io/resolve.ts';
 import { boundAddress, isOwnAddress, listen } from '../io/server-socket.ts';
+import { createSystemResolver } from '../io/system-resolver.ts';
 import { formatHop } from '../wire/address.ts';
 import { Connections } from './connections.ts';
 import { DigestCache } from './digest-cache.ts';
@@ -46,7 +46,7 @@ export interface RunningNode {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const settings = await readSettings(options);
   const { log, root } = settings;
-  const { clock = systemClock, resolve = systemResolver } = options;
+  const { clock = systemClock, resolve = createSystemResolver() } = options;
   const metrics = new Metrics();
   const setUserTimeout = loadSetUserTimeout();
   const digestCache = await openDigestCache(settings);

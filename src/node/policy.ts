@@ -2,37 +2,35 @@
  * Where a node may open legs to, and who may register with it: deny by default, decided for every leg on the address that is then dialled.
  *
  * Owns the rules of `--next`. A node that listens on loopback may go on to
- * loopback; any other node goes nowhere until a rule allows it. `any` leaves out
- * what no operator means by it: link-local (cloud metadata), unspecified and multicast addresses.
+ * loopback; any other node goes nowhere until a rule allows it. A name that no rule can
+ * allow is denied before anybody is asked for its addresses.
  * Rules: docs/protocol.md#policy
  */
 
 import { isIP } from 'node:net';
 import { HoplineError } from '../core/errors.ts';
-import { blockList, isInList, parseBits, type Subnet } from '../io/networks.ts';
-import { type Address, formatHop, parsePort } from '../wire/address.ts';
+import type { Logger } from '../core/log.ts';
+import { blockList, isInList, isSingle, parseBits, type Subnet } from '../io/networks.ts';
+import { type Address, formatHop, isHostName, parsePort } from '../wire/address.ts';
+import { isLoopback, isMeantByAny, specialWithin, withinAny } from './special-networks.ts';
 
-/** Throws `POLICY_DENIED` unless the node may dial `address` for `hop`. */
-export type NextPolicy = (hop: Address, address: string) => void;
-
-export interface NextRule {
-  matches(hop: Address, address: string): boolean;
+/** Both throw `POLICY_DENIED`. */
+export interface NextPolicy {
+  /** Before a hop that is a name is looked up: whether a rule could allow what that may bring. */
+  mayLookUp(hop: Address): void;
+  /** Before `address` is dialled for `hop`. */
+  mayDial(hop: Address, address: string): void;
 }
 
-const loopback = blockList([
-  ['127.0.0.0', 8],
-  ['::1', 128],
-]);
-
-const neverMeantByAny = blockList([
-  ['0.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['224.0.0.0', 4],
-  ['255.255.255.255', 32],
-  ['::', 128],
-  ['fe80::', 10],
-  ['ff00::', 8],
-]);
+export interface NextRule {
+  /** Whether a name is worth looking up for this rule; what comes of that is judged once more. */
+  names(hop: Address): boolean;
+  matches(hop: Address, address: string): boolean;
+  /** As it was written. */
+  readonly text: string;
+  /** Special networks that it allows, though it does not name them. */
+  readonly includes: readonly string[];
+}
 
 /** Parses rules as `--next` takes them. Throws `USAGE_INVALID` for one that is not a rule. */
 export function parseNextRules(rules: readonly string[]): readonly NextRule[] {
@@ -41,12 +39,28 @@ export function parseNextRules(rules: readonly string[]): readonly NextRule[] {
 
 /** The policy of a node that listens on `listenAddress`. */
 export function createNextPolicy(rules: readonly NextRule[], listenAddress: string): NextPolicy {
-  const stayLocal: NextRule = { matches: (_hop, address) => isInList(loopback, address) };
-  const allowed = isInList(loopback, listenAddress) ? [...rules, stayLocal] : rules;
-  return (hop, address) => {
-    if (allowed.some((rule) => rule.matches(hop, address))) return;
-    throw new HoplineError('POLICY_DENIED', `no --next rule allows ${formatHop({ host: address, port: hop.port })}`);
+  const stayLocal: Pick<NextRule, 'names' | 'matches'> = {
+    // Whoever names what is allowed has named it all.
+    names: ({ host }) => rules.length === 0 || /(^|\.)localhost\.?$/i.test(host),
+    matches: (_hop, address) => isLoopback(address),
   };
+  const allowed = isLoopback(listenAddress) ? [...rules, stayLocal] : rules;
+  const denied = (target: Address) => new HoplineError('POLICY_DENIED', `no --next rule allows ${formatHop(target)}`);
+  return {
+    mayLookUp: (hop) => {
+      if (!allowed.some((rule) => rule.names(hop))) throw denied(hop);
+    },
+    mayDial: (hop, address) => {
+      if (!allowed.some((rule) => rule.matches(hop, address))) throw denied({ ...hop, host: address });
+    },
+  };
+}
+
+/** Tells the operator of rules that allow more than they seem to. */
+export function tellBroadRules(rules: readonly NextRule[], log: Logger): void {
+  for (const { text, includes } of rules) {
+    if (includes.length > 0) log.warn({ rule: text, includes }, 'a --next rule allows special networks, too');
+  }
 }
 
 /** Whether a server may register, which comes from an address, maybe with a token. */
@@ -62,21 +76,27 @@ export function createRegisterPolicy(
   isToken: (token: string | undefined) => boolean,
 ): RegisterPolicy {
   const list = blockList(networks);
-  const isLocal = isInList(loopback, listenAddress);
-  return (address, token) => isInList(list, address) || (isLocal && isInList(loopback, address)) || isToken(token);
+  const isLocal = isLoopback(listenAddress);
+  return (address, token) => isInList(list, address) || (isLocal && isLoopback(address)) || isToken(token);
 }
 
 function parseRule(text: string): NextRule {
   const [target, portText] = splitRule(text);
   const ports = parsePorts(portText);
-  const inTarget = parseTarget(target);
-  if (!ports || !inTarget) {
+  const parsed = parseTarget(target);
+  if (!ports || !parsed) {
     throw new HoplineError(
       'USAGE_INVALID',
       `--next: read "${text}", expected any, a CIDR, an address or a host name, then maybe :PORT or :LOW-HIGH`,
     );
   }
-  return { matches: (hop, address) => hop.port >= ports[0] && hop.port <= ports[1] && inTarget(hop, address) };
+  const inPorts = ({ port }: Address) => port >= ports[0] && port <= ports[1];
+  return {
+    names: (hop) => inPorts(hop) && parsed.names(hop),
+    matches: (hop, address) => inPorts(hop) && parsed.matches(hop, address),
+    text,
+    includes: parsed.includes,
+  };
 }
 
 function splitRule(text: string): readonly [target: string, ports: string | undefined] {
@@ -93,19 +113,29 @@ function parsePorts(text: string | undefined): readonly [low: number, high: numb
   return low <= (high ?? low) ? [low, high ?? low] : undefined;
 }
 
-function parseTarget(target: string): NextRule['matches'] | undefined {
-  if (target === 'any') return (_hop, address) => !isInList(neverMeantByAny, address);
+/** A rule without its ports. */
+type TargetRule = Omit<NextRule, 'text'>;
+
+function parseTarget(target: string): TargetRule | undefined {
+  if (target === 'any') {
+    return { names: () => true, matches: (_hop, address) => isMeantByAny(address), includes: withinAny() };
+  }
   const [base, prefix, ...more] = target.split('/');
   if (base === undefined || more.length > 0) return undefined;
   if (isIP(base)) return parseSubnet(base, prefix);
-  // Digits and dots alone are an address that was mistyped, not a name.
-  if (prefix !== undefined || !/^[a-z0-9_][a-z0-9_.-]*$/i.test(base) || /^[\d.]+$/.test(base)) return undefined;
-  return (hop) => hop.host.toLowerCase() === base.toLowerCase();
+  if (prefix !== undefined || !isHostName(base)) return undefined;
+  const names = (hop: Address) => hop.host.toLowerCase() === base.toLowerCase();
+  return { names, matches: names, includes: [] };
 }
 
-function parseSubnet(base: string, prefix: string | undefined): NextRule['matches'] | undefined {
+function parseSubnet(base: string, prefix: string | undefined): TargetRule | undefined {
   const bits = parseBits(base, prefix);
   if (bits === undefined) return undefined;
   const list = blockList([[base, bits]]);
-  return (_hop, address) => isInList(list, address);
+  return {
+    // Which names lead into a network only a lookup tells; whoever allows one address alone would have named its name.
+    names: () => !isSingle([base, bits]),
+    matches: (_hop, address) => isInList(list, address),
+    includes: specialWithin([base, bits]),
+  };
 }

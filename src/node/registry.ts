@@ -7,7 +7,7 @@
 
 import { HoplineError } from '../core/errors.ts';
 import { nameMember } from '../pool/member.ts';
-import { nameStore, redisStore } from '../pool/redis.ts';
+import { nameStore, type RedisOptions, redisStore } from '../pool/redis.ts';
 import { SharedRegistry, type SharedRegistryOptions } from '../pool/shared.ts';
 import { type Address, parsePort } from '../wire/address.ts';
 import type { PolicyServer } from './policy-server.ts';
@@ -35,7 +35,7 @@ export function checkRegistry({ registry, listen, server }: RegistryRules): void
   }
 }
 
-export function openRegistry(url: string, options: SharedRegistryOptions): SharedRegistry {
+export function openRegistry(url: string, options: SharedRegistryOptions & RedisOptions): SharedRegistry {
   return new SharedRegistry(redisStore(url, options), options);
 }
 

@@ -33,7 +33,7 @@ export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeC
 export async function reachNext(near: Leg, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {
   const { signal, release } = watchNear(near, next, node);
   try {
-    return await dialNext(next, Math.min(node.limits.connectMs, deadlineMs), signal, node);
+    return await dialNext(near, next, Math.min(node.limits.connectMs, deadlineMs), signal, node);
   } finally {
     release();
   }
@@ -53,7 +53,7 @@ async function relayToMember(
   let isStanding = false;
   // The circuit is a part of the try, so that it counts as under way at its member for as long as it runs.
   const attempt = async ({ hop: member }: { readonly hop: Address }, commit: () => void) => {
-    const far = await dialNext(member, Math.min(node.limits.answerMs, leftMs()), signal, node);
+    const far = await dialNext(near, member, Math.min(node.limits.answerMs, leftMs()), signal, node);
     release();
     commit();
     isStanding = true;
@@ -95,7 +95,7 @@ function watchNear(near: Leg, next: Hop, node: NodeContext): { signal: AbortSign
   return { signal: gone.signal, release };
 }
 
-function dialNext(next: Address, connectMs: number, signal: AbortSignal, node: NodeContext): Promise<Leg> {
+function dialNext(near: Leg, next: Address, connectMs: number, signal: AbortSignal, node: NodeContext): Promise<Leg> {
   return reachHop(next, {
     clock: node.clock,
     resolve: node.resolve,
@@ -104,9 +104,11 @@ function dialNext(next: Address, connectMs: number, signal: AbortSignal, node: N
     maxBlockBytes: node.limits.maxBlockBytes,
     setUserTimeout: node.setUserTimeout,
     signal,
+    peer: hostOf(near),
+    checkName: () => node.next.mayLookUp(next),
     check: (address) => {
       if (node.isSelf(address, next.port)) throw new HoplineError('ROUTE_LOOP', 'the next hop is this node itself');
-      node.mayDial(next, address);
+      node.next.mayDial(next, address);
     },
   });
 }

@@ -15,15 +15,17 @@ import { availableDigests } from '../io/digest.ts';
 import type { JoinOptions } from '../io/join.ts';
 import type { KernelEngine } from '../io/kernel/engine.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
-import type { Resolver } from '../io/resolve.ts';
+import { shareLookups } from '../io/lookups.ts';
+import { asLookup, type Resolver } from '../io/resolve.ts';
 import type { SharedRegistry } from '../pool/shared.ts';
+import type { Address } from '../wire/address.ts';
 import type { Connections } from './connections.ts';
 import type { NodeContext } from './context.ts';
 import type { DigestCache } from './digest-cache.ts';
 import { NameRoom } from './name-room.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
 import { Policies } from './policies.ts';
-import { createNextPolicy, createRegisterPolicy } from './policy.ts';
+import { createNextPolicy, createRegisterPolicy, tellBroadRules } from './policy.ts';
 import { keepRegistered, type PolicyServer, type RegisterOptions } from './policy-server.ts';
 import { Pools } from './pools.ts';
 import { createProbes } from './probes.ts';
@@ -57,8 +59,9 @@ export class Contexts {
   readonly #ending = new Set<Promise<void>>();
 
   constructor(settings: Settings, lasting: Lasting) {
-    this.#lasting = lasting;
     this.#settings = settings;
+    this.#lasting = lasting;
+    this.#lasting = { ...lasting, resolve: shareLookups(lasting.resolve, this.#live()) };
     const { registry: url } = settings.options;
     this.#registry = url === undefined ? undefined : openRegistry(url, this.#live());
     const live = this.#live();
@@ -114,9 +117,14 @@ export class Contexts {
         return settings().options.registerToken;
       },
       mayRegister: (address: string, token: string | undefined) => this.#current.mayRegister(address, token),
+      next: {
+        mayLookUp: (hop: Address) => this.#current.next.mayLookUp(hop),
+        mayDial: (hop: Address, address: string) => this.#current.next.mayDial(hop, address),
+      },
       registry: this.#registry,
       clock,
       resolve,
+      lookup: asLookup(resolve),
       isSelf,
       setUserTimeout,
     };
@@ -132,7 +140,7 @@ export class Contexts {
       root,
       limits,
       log,
-      mayDial: createNextPolicy(nextRules, address.host),
+      next: createNextPolicy(nextRules, address.host),
       mayRegister: registerFrom
         ? createRegisterPolicy(registerFrom, address.host, createTokenCheck(options.registerToken))
         : () => false,
@@ -150,6 +158,7 @@ export class Contexts {
   }
 
   #putInEffect(): void {
+    tellBroadRules(this.#settings.nextRules, this.#settings.log);
     this.#pools.configure(this.#settings.options.pools ?? []);
     const { server } = this.#current;
     if (isDeepStrictEqual(server, this.#registering?.server)) return;

@@ -7,16 +7,20 @@
  * Documentation: docs/pools.md#a-shared-registry
  */
 
+import type { LookupFunction } from 'node:net';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
+import { isHost } from '../wire/address.ts';
 import { maxEntryBytes } from './entry.ts';
 import type { Store, StorePlace } from './shared.ts';
 
-/** Both are asked for whenever they are needed. */
+/** Limits and clock are asked for whenever they are needed. */
 export interface RedisOptions {
   readonly limits: Limits;
   readonly clock: Clock;
+  /** Of the store's name. @default the system's, which blocks a thread */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 const key = 'hopline:members';
@@ -49,7 +53,7 @@ export function redisStore(url: string, options: RedisOptions): StorePlace {
 /** The URL without who logs in there. Throws `USAGE_INVALID` for what is not such a URL. */
 export function nameStore(url: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const isStore = parsed && /^rediss?:$/.test(parsed.protocol) && parsed.hostname !== '';
+  const isStore = parsed && /^rediss?:$/.test(parsed.protocol) && isHost(parsed.hostname.replace(/^\[(.*)\]$/, '$1'));
   if (isStore && /^(\/\d{0,5})?$/.test(parsed.pathname) && parsed.search === '' && parsed.hash === '') {
     return `${parsed.protocol}//${parsed.host}${parsed.pathname}`;
   }
@@ -62,14 +66,17 @@ export function nameStore(url: string): string {
 async function connect(url: string, name: string, options: RedisOptions, outer: AbortSignal): Promise<Store> {
   // Only a node with a registry pays for loading the client.
   const { createClient } = await import('@redis/client');
-  const { storeMs: connectTimeout } = options.limits;
+  const {
+    lookup,
+    limits: { storeMs: connectTimeout },
+  } = options;
   const client = createClient({
     url,
     RESP: 2,
     disableClientInfo: true,
     disableOfflineQueue: true,
     maintNotifications: 'disabled',
-    socket: { connectTimeout, reconnectStrategy: false },
+    socket: { connectTimeout, reconnectStrategy: false, ...(lookup && { lookup }) },
   });
   // Whoever waits for an answer hears of it.
   client.on('error', () => {});

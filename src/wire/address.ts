@@ -6,7 +6,7 @@
  * Grammar: docs/route-file.md#hops
  */
 
-import { isIPv6 } from 'node:net';
+import { isIP } from 'node:net';
 
 declare const portBrand: unique symbol;
 /** A TCP port that can be dialled, 1 to 65535. */
@@ -33,7 +33,8 @@ export type ParsedHop<Kind extends Hop = Hop> =
   | { readonly kind: 'bad'; readonly expected: string };
 
 const poolName = /^[A-Za-z0-9_.-]{1,64}$/;
-const hostName = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
+const labels = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
+const endsInNumber = /(^|\.)(\d+|0x[\da-f]*)\.?$/i;
 
 /** Parses one hop; says what was expected where it is not one. */
 export function parseHop(text: string): ParsedHop {
@@ -57,12 +58,25 @@ export function parseAddress(text: string): ParsedHop<Address> {
   const parts = splitHostPort(text.trim());
   if (!parts) return { kind: 'bad', expected: 'a hop, HOST PORT or HOST:PORT, such as 127.0.0.1 7001' };
   const [host, portText] = parts;
-  if (!isIPv6(host) && !hostName.test(host)) {
+  if (!isHost(host)) {
     return { kind: 'bad', expected: 'a host name or an IP address (IPv6 with a port after a colon goes in brackets)' };
   }
   const port = parsePort(portText);
   if (port === undefined) return { kind: 'bad', expected: 'a port from 1 to 65535' };
   return { kind: 'ok', hop: { host, port } };
+}
+
+/** Whether `text` is an address, IPv6 without brackets, or a host name. */
+export function isHost(text: string): boolean {
+  return isIP(text) !== 0 || isHostName(text);
+}
+
+/**
+ * Whether `text` is a host name. What ends in a number is none (`127.1`, `0x7f.1`, `0177.1`, `2130706433`): systems read
+ * it as an address, each in its own way, past every rule that was made for the address.
+ */
+export function isHostName(text: string): boolean {
+  return labels.test(text) && !endsInNumber.test(text);
 }
 
 /** Parses where to listen: like a hop in the form HOST:PORT, and port 0 lets the system pick one. Undefined if it is neither. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Turns } from '../../src/core/turns.ts';
+import { OwnerTurns, Turns } from '../../src/core/turns.ts';
 
 test('of those that wait for a turn, the one that has had least is next, and the first to come of equals', async () => {
   const turns = new Turns(1);
@@ -15,4 +15,56 @@ test('of those that wait for a turn, the one that has had least is next, and the
   end();
   await Promise.all(all);
   assert.deepEqual(order, ['none', 'none either', 'little', 'much']);
+});
+
+const { signal } = new AbortController();
+
+/** Takes a place, and notes who had a turn; the function that is returned once it has one gives the place back. */
+function taker(turns: OwnerTurns, had: string[]) {
+  return async (owner: string) => {
+    const giveBack = await turns.take(owner, signal);
+    had.push(owner);
+    return giveBack;
+  };
+}
+
+test('gives out as many places as there are, and the next one when one is given back', async () => {
+  const turns = new OwnerTurns(2);
+  const had: string[] = [];
+  const take = taker(turns, had);
+  const first = await take('a');
+  await take('b');
+  const third = take('c');
+  assert.deepEqual(had, ['a', 'b']);
+  first();
+  (await third)();
+  await take('d');
+  assert.deepEqual(had, ['a', 'b', 'c', 'd']);
+});
+
+test('one that asks a thousand times has the same turns as one that asks once', async () => {
+  const turns = new OwnerTurns(1);
+  const had: string[] = [];
+  const take = taker(turns, had);
+  const first = await take('many');
+  const many = Array.from({ length: 1000 }, () => take('many').then((giveBack) => giveBack()));
+  const one = take('one').then((giveBack) => giveBack());
+  first();
+  await one;
+  assert.ok(had.indexOf('one') <= 2, String(had.indexOf('one')));
+  await Promise.all(many);
+});
+
+test('whoever leaves has no turn, and keeps nobody else from theirs', async () => {
+  const turns = new OwnerTurns(1);
+  const first = await turns.take('a', signal);
+  const leaving = new AbortController();
+  const left = turns.take('a', leaving.signal);
+  const next = turns.take('a', signal);
+  leaving.abort(new Error('left'));
+  first();
+  await assert.rejects(left, /left/);
+  (await next)();
+  await assert.rejects(turns.take('a', leaving.signal), /left/);
+  (await turns.take('b', signal))();
 });

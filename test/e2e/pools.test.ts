@@ -26,7 +26,7 @@ import {
   type UploadEvent,
   upload,
 } from '../../src/index.ts';
-import { systemResolver } from '../../src/io/resolve.ts';
+import { createSystemResolver } from '../../src/io/system-resolver.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { encodeMessage } from '../../src/wire/messages.ts';
 import { addressOf, connectRaw, startChain, startPeer, until } from '../support/chain.ts';
@@ -315,7 +315,7 @@ async function hold(t: TestContext, relay: RunningNode, avoid: readonly string[]
   const client = {
     limits: defaultLimits,
     clock: systemClock,
-    resolve: systemResolver,
+    resolve: createSystemResolver(),
     signal: new AbortController().signal,
   };
   const hops: Hop[] = [...membersOf([relay]), { pool: 'them' }];

@@ -17,7 +17,7 @@ import {
 } from '../../src/index.ts';
 import { createFileTarget } from '../../src/io/disk/place.ts';
 import type { Content, Piece, Target } from '../../src/io/disk/target.ts';
-import { systemResolver } from '../../src/io/resolve.ts';
+import { createSystemResolver } from '../../src/io/system-resolver.ts';
 import type { Message } from '../../src/wire/messages.ts';
 import { addressOf, startChain, until } from '../support/chain.ts';
 import { openCircuit } from '../support/circuits.ts';
@@ -155,7 +155,7 @@ test('pieces of two versions that were alike in the beginning do not make a file
   }
   const target = new TakingTurns();
   const { signal } = new AbortController();
-  const client = { limits: small, clock: systemClock, resolve: systemResolver, signal };
+  const client = { limits: small, clock: systemClock, resolve: createSystemResolver(), signal };
   const nobody = () => {};
   const sink = { onStarted: nobody, onBytes: nobody, onRetry: nobody, onPiece: nobody };
   const fetch = new FileFetch({ file: 'data.bin', target, client, parallel: 2, sink });

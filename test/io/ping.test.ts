@@ -5,13 +5,13 @@ import { systemClock } from '../../src/core/clock.ts';
 import { HoplineError } from '../../src/core/errors.ts';
 import { defaultLimits } from '../../src/core/limits.ts';
 import { pingNode } from '../../src/io/ping.ts';
-import { systemResolver } from '../../src/io/resolve.ts';
+import { createSystemResolver } from '../../src/io/system-resolver.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { encodeMessage, refusal } from '../../src/wire/messages.ts';
 import { startChain, startPeer } from '../support/chain.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-const base = { ...defaultLimits, clock: systemClock, resolve: systemResolver, connectMs: 500 };
+const base = { ...defaultLimits, clock: systemClock, resolve: createSystemResolver(), connectMs: 500 };
 const ping = (port: number) => pingNode({ host: '127.0.0.1', port: port as Port }, base);
 
 test('a node answers with what it runs', async (t) => {

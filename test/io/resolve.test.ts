@@ -2,14 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoplineError } from '../../src/core/errors.ts';
-import { type ReachOptions, reachHop, systemResolver } from '../../src/io/resolve.ts';
+import { type ReachOptions, reachHop } from '../../src/io/resolve.ts';
+import { createSystemResolver } from '../../src/io/system-resolver.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { startPeer } from '../support/chain.ts';
 import { FakeClock } from '../support/legs.ts';
 
 const base: ReachOptions = {
   clock: systemClock,
-  resolve: systemResolver,
+  resolve: createSystemResolver(),
   connectMs: 5000,
   idleMs: 5000,
   maxBlockBytes: 65536,
@@ -71,7 +72,7 @@ test('an abort ends a lookup with its reason', async () => {
   await assert.rejects(reached, /stopping/);
 });
 
-test('the system looks up no address that is one already', async () => {
-  assert.deepEqual(await systemResolver('::1'), ['::1']);
-  assert.ok((await systemResolver('localhost')).length > 0);
+test('what is an address already is not looked up', async () => {
+  const resolve = () => assert.fail('an address was looked up');
+  await assert.rejects(reachHop({ host: '::1', port: 1 as Port }, { ...base, resolve }), { code: 'PEER_UNREACHABLE' });
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { defaultLimits, type RunningNode, startNode, systemClock } from '../../src/index.ts';
-import { systemResolver } from '../../src/io/resolve.ts';
+import { defaultLimits, HoplineError, type RunningNode, startNode, systemClock } from '../../src/index.ts';
+import { createSystemResolver } from '../../src/io/system-resolver.ts';
+import type { NextPolicy } from '../../src/node/policy.ts';
 import { createProbes } from '../../src/node/probes.ts';
 import type { MemberLoad } from '../../src/pool/checks.ts';
 import type { Port } from '../../src/wire/address.ts';
@@ -11,8 +12,9 @@ import { occupy } from '../support/circuits.ts';
 const probes = createProbes({
   limits: defaultLimits,
   clock: systemClock,
-  resolve: systemResolver,
+  resolve: createSystemResolver(),
   setUserTimeout: undefined,
+  next: { mayLookUp: () => {}, mayDial: () => {} },
 });
 
 /** Checks a node as members of pools are; what it told. */
@@ -39,4 +41,31 @@ test('a node that is full fails its check', async (t) => {
   const node = await start(t, 1);
   await occupy(t, node);
   await assert.rejects(check(node), { code: 'LIMIT_CONNECTIONS' });
+});
+
+test('nobody is dialled for a check whom no rule allows, by name or by address', async () => {
+  const dialled: string[] = [];
+  const denied = new HoplineError('POLICY_DENIED', 'no');
+  const probesUnder = (next: NextPolicy) =>
+    createProbes({
+      limits: defaultLimits,
+      clock: systemClock,
+      resolve: async (host) => {
+        dialled.push(host);
+        return ['127.0.0.1'];
+      },
+      setUserTimeout: undefined,
+      next,
+    });
+  const deny = () => {
+    throw denied;
+  };
+  const member = { hop: { host: 'some.name', port: 1 as Port }, weight: 1, priority: 0 };
+  for (const kind of ['node', 'connect'] as const) {
+    const check = (next: NextPolicy) => probesUnder(next)[kind](member, new AbortController().signal, () => {});
+    await assert.rejects(check({ mayLookUp: deny, mayDial: () => {} }), denied);
+    assert.deepEqual(dialled.splice(0), []);
+    await assert.rejects(check({ mayLookUp: () => {}, mayDial: deny }), denied);
+    assert.deepEqual(dialled.splice(0), ['some.name']);
+  }
 });

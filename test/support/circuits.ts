@@ -4,7 +4,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
 import { Circuit } from '../../src/client/circuit.ts';
 import { defaultLimits, type Limits, type RunningNode, systemClock } from '../../src/index.ts';
-import { systemResolver } from '../../src/io/resolve.ts';
+import { createSystemResolver } from '../../src/io/system-resolver.ts';
 import { parseHop } from '../../src/wire/address.ts';
 import { encodeMessage, type Message } from '../../src/wire/messages.ts';
 import { addressOf, connectRaw, startPeer } from './chain.ts';
@@ -22,7 +22,12 @@ export async function openCircuit(
     return parsed.hop;
   });
   const { signal } = new AbortController();
-  const client = { limits: { ...defaultLimits, ...limits }, clock: systemClock, resolve: systemResolver, signal };
+  const client = {
+    limits: { ...defaultLimits, ...limits },
+    clock: systemClock,
+    resolve: createSystemResolver(),
+    signal,
+  };
   const circuit = await Circuit.open(hops, requests, client);
   t.after(() => circuit.close());
   return circuit;

@@ -21,6 +21,8 @@ const good: [text: string, host: string, port: number][] = [
   ['[::1] 7001', '::1', 7001],
   ['fe80::1%eth0 1', 'fe80::1%eth0', 1],
   ['my_host-1:1', 'my_host-1', 1],
+  ['1.2.3.example:1', '1.2.3.example', 1],
+  ['0x7f.x1:1', '0x7f.x1', 1],
 ];
 for (const [text, host, port] of good) {
   test(`${JSON.stringify(text)} is host ${host} and port ${port}, and stays so when it is written`, () => {
@@ -40,6 +42,19 @@ const wrong: [text: string, expected: RegExp][] = [
   ['a..b 1', /a host name or an IP address/],
   [`${'a'.repeat(64)} 1`, /a host name or an IP address/],
   ['hôte 1', /a host name or an IP address/],
+  ...[
+    '0x7f.1',
+    '0177.1',
+    '127.1',
+    '2130706433',
+    '0x7f000001',
+    '127.0.0.01',
+    '127.0.0.1.',
+    '256.0.0.1',
+    'a.1',
+    'a.0x',
+    '0X7F.0.0.0x1.',
+  ].map((host): [string, RegExp] => [`${host} 1`, /a host name or an IP address/]),
   ['host 0', /a port from 1 to 65535/],
   ['host 70000', /a port from 1 to 65535/],
   ['host:http', /a port from 1 to 65535/],

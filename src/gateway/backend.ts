@@ -51,7 +51,7 @@ export class Backend {
 
   constructor(options: BackendOptions) {
     this.#options = options;
-    const open = (address: Address) => openConnection(address, options);
+    const open = (address: Address, signal: AbortSignal) => openConnection(address, options, signal);
     this.#connections = new KeptConnections({ open, ...options });
   }
 
@@ -74,6 +74,11 @@ export class Backend {
 
   close(): void {
     this.#connections.destroy();
+  }
+
+  /** Breaks off whatever is under way, too. */
+  breakOff(): void {
+    this.#connections.breakOff();
   }
 
   #send(address: Address, request: HttpRequest, { sending, resolve, fail }: Course): void {
@@ -165,13 +170,13 @@ export function isRepeatable({ method, body }: HttpRequest): boolean {
   return body === undefined && /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE)$/.test(method);
 }
 
-async function openConnection(address: Address, options: BackendOptions): Promise<Duplex> {
+async function openConnection(address: Address, options: BackendOptions, signal: AbortSignal): Promise<Duplex> {
   const { dial, tls, clock, connectMs } = options;
-  const connection = await dial(address);
+  const connection = await dial(address, signal);
   if (!tls) return connection;
   const late = () =>
     new HoplineError('TIMEOUT_CONNECT', `no TLS with ${formatHop(address)} within ${connectMs / 1000} s`);
-  const deadline = startDeadline(clock, connectMs, late);
+  const deadline = startDeadline(clock, connectMs, late, signal);
   return await encrypt(connection, address, tls, deadline.signal).finally(deadline.clear);
 }
 

@@ -10,21 +10,24 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { HoplineError } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
 import { OwnSignal } from '../core/signal.ts';
+
+/** `lingerMs`: a connection that is ended with bytes unread is read on for so long, or its last answer would be cut off. */
+type ConnectionLimits = Pick<Limits, 'lingerMs' | 'httpHalfClosedMs'>;
 
 export class Connections {
   readonly #connections = new WeakMap<Duplex, Connection>();
-  readonly #lingerMs: number;
+  readonly #limits: ConnectionLimits;
 
-  /** `lingerMs`: a connection that is ended with bytes unread is read on for so long, or its last answer would be cut off. */
-  constructor(lingerMs: number) {
-    this.#lingerMs = lingerMs;
+  constructor(limits: ConnectionLimits) {
+    this.#limits = limits;
   }
 
   of(socket: Duplex): Connection {
     const known = this.#connections.get(socket);
     if (known) return known;
-    const connection = new Connection(socket, this.#lingerMs);
+    const connection = new Connection(socket, this.#limits);
     this.#connections.set(socket, connection);
     return connection;
   }
@@ -37,11 +40,12 @@ export class Connection {
   #isEnding = false;
   #isRefused = false;
 
-  constructor(socket: Duplex, lingerMs: number) {
+  constructor(socket: Duplex, { lingerMs, httpHalfClosedMs }: ConnectionLimits) {
     this.#socket = socket;
     socket.once('close', () => {
       for (const response of this.#due.keys()) abandon(response);
     });
+    socket.once('end', () => this.#lookAgain(httpHalfClosedMs));
     // Node calls this behind the last answer of a connection.
     const destroySoon = this.#socket.destroySoon?.bind(socket);
     this.#socket.destroySoon = () => {
@@ -84,6 +88,20 @@ export class Connection {
       if (!earlier.shouldKeepAlive) return false;
     }
     return !this.#isRefused && !response.destroyed;
+  }
+
+  /**
+   * A client that has ended its direction waits for its answer, or has left: which shows when something is sent to it. For
+   * HTTP/1.1 there is 100, which no client takes for its answer (RFC 9110, 15.2); content that leaves shows it as well.
+   */
+  #lookAgain(ms: number): void {
+    const timer = setInterval(() => {
+      const [due] = this.#due;
+      if (!due) return;
+      const [response, { httpVersion }] = due;
+      if (httpVersion === '1.1' && !response.headersSent && response.socket) response.writeContinue();
+    }, ms);
+    this.#socket.once('close', () => clearInterval(timer));
   }
 
   /** Takes nothing for a request from now on, because one was refused. */

@@ -10,6 +10,7 @@ import http from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
 import type { Address } from '../wire/address.ts';
 
 /** More than these are not kept for one server. */
@@ -17,7 +18,7 @@ const maxIdle = 256;
 
 export interface KeptConnectionsOptions {
   /** Opens a connection that is ready for requests. */
-  readonly open: (address: Address) => Promise<Duplex>;
+  readonly open: (address: Address, signal: AbortSignal) => Promise<Duplex>;
   /** Milliseconds that a connection is kept without a request. */
   readonly keepMs: number;
   /** Milliseconds of silence after which a request hears `timeout`, until it sets another limit. */
@@ -38,6 +39,9 @@ export class KeptConnections extends http.Agent {
   readonly #options: KeptConnectionsOptions;
   /** Those without a request, by server; whoever was used last comes last. */
   readonly #idle = new Map<string, Kept[]>();
+  /** All there are, busy ones too. */
+  readonly #sockets = new Set<Socket>();
+  readonly #breaking = new AbortController();
   #cancelSweep: (() => void) | undefined;
   #isClosed = false;
 
@@ -57,7 +61,7 @@ export class KeptConnections extends http.Agent {
       request.onSocket(kept.socket);
       return;
     }
-    this.#options.open({ host, port }).then(
+    this.#options.open({ host, port }, this.#breaking.signal).then(
       (connection) => request.onSocket(this.#join(server, connection as Socket, request)),
       (error: Error) => fail(request, error),
     );
@@ -78,6 +82,13 @@ export class KeptConnections extends http.Agent {
     this.#idle.clear();
   }
 
+  /** Closes all there are, whatever they are busy with, and gives up those that are being opened. */
+  breakOff(): void {
+    this.destroy();
+    this.#breaking.abort(new HoplineError('NODE_STOPPING', 'the gateway has stopped'));
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
   #takeIdle(server: string): Kept | undefined {
     const idle = this.#idle.get(server);
     for (let kept = idle?.pop(); kept; kept = idle?.pop()) {
@@ -89,6 +100,9 @@ export class KeptConnections extends http.Agent {
   }
 
   #join(server: string, socket: Socket, request: http.ClientRequest): Socket {
+    this.#sockets.add(socket);
+    socket.once('close', () => this.#sockets.delete(socket));
+    if (this.#breaking.signal.aborted) socket.destroy();
     const kept: Kept = { socket, server, request, idleSince: 0, bytesRead: 0 };
     socket.on('error', () => {});
     socket.on('timeout', () => kept.request?.emit('timeout'));

@@ -122,6 +122,7 @@ export class RequestContent extends Readable {
     const { socket } = this.#request;
     // Its answer has left already, so there is nothing to wait for.
     if (this.#isDropped) return void socket.destroy();
+    if (socket.destroyed) return;
     // Closing on unread bytes could cut off the answer that says so.
     this.#request.resume();
     const cancel = this.#clock.after(this.#options.limits.lingerMs, () => socket.destroy());

@@ -80,7 +80,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   const { limits, log, trusted, onEnded, kernel } = options;
   const server = createServer(options);
   const name = (options.name ?? `hopline-${randomBytes(4).toString('hex')}`).toLowerCase();
-  const connections = new Connections(limits.lingerMs);
+  const connections = new Connections(limits);
   const underWay = new UnderWay();
   let sites = new Sites(options.sites);
   let isClosing = false;
@@ -131,11 +131,18 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       response.shouldKeepAlive = false;
       response.assignSocket(socket as net.Socket);
       response.once('finish', () => socket.resume().end());
+      if (socket.destroyed) response.destroy();
       await sendAnswer(response, handled.answer, request.method ?? '', sent).catch(() => {});
     }
     onEnded?.({ ...handled, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
   };
 
+  // Node forgets those that have left HTTP, and does not know those that were handed over.
+  const sockets = new Set<Duplex>();
+  server.on('connection', (socket: Duplex) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
   server.on('request', (request, response) => underWay.add(answer(request, response, false)));
   server.on('checkContinue', (request, response) => underWay.add(answer(request, response, true)));
   server.on('checkExpectation', (request, response) => underWay.add(answer(request, response, false)));
@@ -159,10 +166,10 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       isClosing = true;
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeIdleConnections();
-      const timer = setTimeout(() => server.closeAllConnections(), graceMs);
-      await underWay.over();
-      clearTimeout(timer);
+      await underWay.overWithin(graceMs);
       server.closeAllConnections();
+      for (const socket of sockets) socket.destroy();
+      await underWay.overWithin(limits.lingerMs);
       if (options.listen) await closed;
     },
   };
@@ -192,7 +199,11 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
     requireHostHeader: false,
     noDelay: true,
   };
-  const server = tls ? https.createServer({ ...options, cert: tls.cert, key: tls.key }) : http.createServer(options);
+  const server = tls
+    ? https.createServer({ ...options, allowHalfOpen: true, cert: tls.cert, key: tls.key })
+    : http.createServer(options);
+  // A client may end its direction behind its request, and still wants its answer.
+  Object.assign(server, { httpAllowHalfOpen: true });
   // A head is counted and judged whole: with a limit here, the parser would drop fields without a word.
   server.maxHeadersCount = 0;
   server.maxConnections = limits.maxHttpConnections;

@@ -60,6 +60,8 @@ export interface Servers {
   connect(signal: AbortSignal): Promise<Duplex>;
   members(): readonly MemberStatus[];
   close(): Promise<void>;
+  /** As `close`, but breaks off what is under way, and settles within `lingerMs` whatever hangs. */
+  breakOff(): Promise<void>;
 }
 
 const cookieName = 'hopline-server';
@@ -103,6 +105,10 @@ export function createServers(options: ServersOptions): Servers {
     close: async () => {
       await Promise.all([pool.close(), underWay.over()]);
       backend.close();
+    },
+    breakOff: async () => {
+      backend.breakOff();
+      await Promise.all([pool.close(), underWay.overWithin(limits.lingerMs)]);
     },
   };
 }

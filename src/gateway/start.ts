@@ -80,7 +80,8 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const shared = { limits, log, clock, resolve };
   const trusted = options.trusted && blockList(parseNetworks(options.trusted, '--trusted'));
   let current = openSites(options.sites, shared);
-  const retired = new Set<Promise<void>>();
+  /** Replaced, with requests under way. */
+  const retired = new Set<OpenSites>();
   const { listen, tls, onEnded, name } = options;
   const kernel = (options.kernel ?? true) ? openKernelEngine(log, 'files pass through this process') : undefined;
   const serving = { listen, name, sites: current.sites, tls, onEnded, trusted, kernel, limits, log };
@@ -95,13 +96,13 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
       const old = current;
       current = openSites(next, shared);
       server.setSites(current.sites);
-      const closing = old.close().finally(() => retired.delete(closing));
-      retired.add(closing);
+      retired.add(old);
+      void old.close().finally(() => retired.delete(old));
     },
     close: async (how) => {
       await server.close(how);
       kernel?.close();
-      await Promise.all([current.close(), ...retired]);
+      await Promise.all([current, ...retired].map((each) => each.breakOff()));
     },
   };
 }
@@ -137,5 +138,10 @@ function openSites(options: readonly SiteOptions[], shared: Shared) {
   const close = async () => {
     await Promise.all(opened.map((servers) => servers.close()));
   };
-  return { sites, close };
+  const breakOff = async () => {
+    await Promise.all(opened.map((servers) => servers.breakOff()));
+  };
+  return { sites, close, breakOff };
 }
+
+type OpenSites = ReturnType<typeof openSites>;

@@ -12,6 +12,17 @@ export class UnderWay {
     });
   }
 
+  /** As `over`, but settles after `ms` milliseconds at the latest, whatever hangs. */
+  overWithin(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      void this.over().then(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+
   /** Settles once nothing is under way, not even what was added meanwhile. */
   over(): Promise<void> {
     if (this.#count === 0) return Promise.resolve();

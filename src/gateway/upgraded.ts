@@ -22,6 +22,8 @@ export async function joinUpgraded(client: Duplex, backend: Duplex, idleMs: numb
     bytes += chunk.length;
   };
   backend.on('data', count);
+  // Either side may end its direction, and still wants what the other one has to say.
+  for (const side of [client, backend]) side.allowHalfOpen = true;
   if ('setTimeout' in client && typeof client.setTimeout === 'function') {
     client.setTimeout(idleMs, () => client.destroy());
   }

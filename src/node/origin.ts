@@ -9,6 +9,7 @@
  * Specification: docs/protocol.md#requests
  */
 
+import { createBreaks } from '../core/breaks.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
@@ -38,10 +39,12 @@ import { servedRoot } from './root.ts';
 export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Promise<void> {
   const circuit = new OriginCircuit(leg, open, node);
   node.metrics.served += 1;
+  const takeBreak = createBreaks();
   try {
     for (let due = await circuit.next(); due; due = await circuit.next()) {
       node.connections.wake(leg);
       await circuit.answer(due);
+      await takeBreak();
     }
     await circuit.drain();
     node.connections.leave(leg, node.limits);

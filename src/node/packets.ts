@@ -6,6 +6,7 @@
  * Specification: docs/protocol.md#packets
  */
 
+import { createBreaks } from '../core/breaks.ts';
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
@@ -44,13 +45,14 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
     gone ??= abortsWhenClosed(leg);
     return gone;
   };
+  const takeBreak = createBreaks();
   const answeredBy = new Map<string, number>();
   // Once for the connection: to listen for each packet costs more the more connections wait.
   const stop = () => leg.interrupt(node.stopping.reason);
   node.stopping.addEventListener('abort', stop);
   try {
     for (let ms = limits.headMs; ; ms = limits.idleMs) {
-      const packet = await nextPacket(leg, decode, ms, node);
+      const packet = await nextPacket(leg, decode, ms, node, takeBreak);
       if (packet === null) break;
       const answer = await answerPacket(packet, leg, node, rights, whenGone);
       if (answer) await leg.write(answer.bytes);
@@ -69,7 +71,13 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
 }
 
 /** The next packet, or null once the peer has ended, or the node is stopping and nothing is due. */
-async function nextPacket(leg: Leg, decode: PacketDecoder, ms: number, node: NodeContext): Promise<Packet | null> {
+async function nextPacket(
+  leg: Leg,
+  decode: PacketDecoder,
+  ms: number,
+  node: NodeContext,
+  takeBreak: () => Promise<void> | undefined,
+): Promise<Packet | null> {
   const beforeWait = () => {
     node.stopping.throwIfAborted();
     node.connections.rest(leg);
@@ -77,6 +85,7 @@ async function nextPacket(leg: Leg, decode: PacketDecoder, ms: number, node: Nod
   try {
     for (;;) {
       const packet = await readHead(leg, decode, { clock: node.clock, ms, beforeWait });
+      await takeBreak();
       if (packet === null || packet.kind !== 'blank') return packet;
     }
   } catch (error) {

@@ -32,6 +32,7 @@ export type { Clock } from './core/clock.ts';
 export { systemClock } from './core/clock.ts';
 export type { ErrorCode } from './core/errors.ts';
 export { asHoplineError, errorCodes, HoplineError, systemCode } from './core/errors.ts';
+export { type FoldedLog, foldWarnings } from './core/folded-log.ts';
 export type { Limits } from './core/limits.ts';
 export { defaultLimits } from './core/limits.ts';
 export type { Logger } from './core/log.ts';

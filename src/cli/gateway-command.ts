@@ -94,7 +94,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
     ...(flags.maxConnections === undefined ? {} : { maxHttpConnections: flags.maxConnections }),
     ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
   };
-  const { log } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
+  const { log, end: endLog } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
   const options = { limits, log, kernel: mayUseKernel(flags) };
   const service = await startHttpService(rules, options);
   const reload = () => {
@@ -109,6 +109,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
   const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
   await Promise.race([service.close(), hurry]);
   process.off('SIGHUP', reload);
+  endLog();
 }
 
 function rulesOf(flags: GatewayFlags): GatewayRules {

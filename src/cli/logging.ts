@@ -1,14 +1,25 @@
 /** The program's log: pino, as JSON lines or as lines for people, always on stderr. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Logger, LogRules } from '../index.ts';
+import { type Clock, foldWarnings, type Logger, type LogRules, systemClock } from '../index.ts';
 
 export interface ProgramLog {
   /** For the library. */
   readonly log: Logger;
   /** From now on, other lines. */
   set(rules: LogRules): void;
+  /** Tells what was folded; must be called when the command ends. */
+  end(): void;
 }
+
+/** A count that is still to be told keeps no process alive. */
+const idleClock: Clock = {
+  now: systemClock.now,
+  after: (ms, action) => {
+    const timer = setTimeout(action, ms).unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 /** Makes the log of a command that runs for long. */
 export async function createLog(rules: LogRules): Promise<ProgramLog> {
@@ -25,13 +36,16 @@ export async function createLog(rules: LogRules): Promise<ProgramLog> {
     return pino(options, { write: writeLine });
   };
   let current = { rules, logger: open(rules) };
+  const lines: Logger = {
+    debug: (fields, message) => current.logger.debug(fields, message),
+    info: (fields, message) => current.logger.info(fields, message),
+    warn: (fields, message) => current.logger.warn(fields, message),
+    error: (fields, message) => current.logger.error(fields, message),
+  };
+  const log = foldWarnings(lines, idleClock);
   return {
-    log: {
-      debug: (fields, message) => current.logger.debug(fields, message),
-      info: (fields, message) => current.logger.info(fields, message),
-      warn: (fields, message) => current.logger.warn(fields, message),
-      error: (fields, message) => current.logger.error(fields, message),
-    },
+    log,
+    end: () => log.end(),
     set: (next) => {
       if (!isDeepStrictEqual(next, current.rules)) current = { rules: next, logger: open(next) };
     },

@@ -136,7 +136,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     ];
     return runWorkers(workers, settled, printStart, stopRequested, hangups);
   }
-  const { log, set: setLog } = await createLog(logRules);
+  const { log, set: setLog, end: endLog } = await createLog(logRules);
   const service = await startService({ node: rules, gateway, log: logRules }, { log }).finally(() => {
     // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
     process.channel?.unref();
@@ -164,6 +164,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
   const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
   await Promise.race([service.close(), hurry]);
   endReloads();
+  endLog();
 }
 
 /** A cache has one process, and what workers share is the node's port. */

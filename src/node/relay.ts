@@ -128,7 +128,9 @@ async function runTunnel(near: Leg, far: Leg, open: Open, node: NodeContext): Pr
     node.metrics.countFailure(failure.code);
     node.log.warn({ ...fields, code: failure.code, reason: failure.reason }, `circuit broke: ${failure.message}`);
   } else {
-    node.log.info(fields, 'circuit relayed');
+    // Where nothing was asked, it was looked whether the way is open: checks do so every second or two.
+    const tell = bytesForward === 0 ? node.log.debug : node.log.info;
+    tell.call(node.log, fields, 'circuit relayed');
   }
   return result;
 }

@@ -41,6 +41,18 @@ export interface Limits {
   readonly maxPeerUploads: number;
   /** Bytes a second that an upload brings, or it gives way where others wait. */
   readonly minUploadRateBytes: number;
+  /** Bytes of the disk that uploads set aside ahead of their content. */
+  readonly maxReservedBytes: number;
+  /** Of these, those of one peer. */
+  readonly maxPeerReservedBytes: number;
+  /** Unfinished uploads that are kept, for their clients to go on with. */
+  readonly maxLeftUploads: number;
+  /** Of these, those of one peer. */
+  readonly maxPeerLeftUploads: number;
+  /** Bytes on the disk of those that are kept. */
+  readonly maxLeftUploadBytes: number;
+  /** Of these, those of one peer. */
+  readonly maxPeerLeftUploadBytes: number;
   /** Pieces in one upload. */
   readonly maxUploadPieces: number;
   /** Bytes in one read from a socket at most; a leg grows to it while it is busy. */
@@ -132,6 +144,8 @@ export interface Limits {
   readonly stallMs: number;
   /** Milliseconds that an upload may be behind `minUploadRateBytes` before it gives way to another. */
   readonly yieldMs: number;
+  /** Milliseconds that an unfinished upload is kept after its last byte. */
+  readonly keepUploadMs: number;
   /** Milliseconds of waiting for content over which a circuit's speed is an average. */
   readonly minRateMs: number;
   /** Milliseconds without a request after which a client that is still receiving shows that it is there. */
@@ -180,6 +194,8 @@ export interface Limits {
   readonly graceMs: number;
 }
 
+const gib = 1024 ** 3;
+
 export const defaultLimits: Limits = {
   maxHops: 32,
   maxAlternates: 16,
@@ -199,6 +215,12 @@ export const defaultLimits: Limits = {
   maxUploads: 64,
   maxPeerUploads: 48,
   minUploadRateBytes: 64 * 1024,
+  maxReservedBytes: 64 * gib,
+  maxPeerReservedBytes: 48 * gib,
+  maxLeftUploads: 1024,
+  maxPeerLeftUploads: 768,
+  maxLeftUploadBytes: 256 * gib,
+  maxPeerLeftUploadBytes: 192 * gib,
   maxUploadPieces: 256 * 1024,
   maxBlockBytes: 256 * 1024,
   maxDigestCacheBytes: 64 * 1024 * 1024,
@@ -243,6 +265,7 @@ export const defaultLimits: Limits = {
   idleMs: 60_000,
   stallMs: 15_000,
   yieldMs: 400,
+  keepUploadMs: 7 * 24 * 3_600_000,
   minRateMs: 10_000,
   pulseMs: 10_000,
   quietMs: 250,

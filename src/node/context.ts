@@ -13,6 +13,7 @@ import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { Connections } from './connections.ts';
 import type { DigestCache } from './digest-cache.ts';
+import type { Leftovers } from './leftovers.ts';
 import type { NameRoom } from './name-room.ts';
 import type { HttpServing } from './options.ts';
 import type { Policies } from './policies.ts';
@@ -36,6 +37,8 @@ export interface NodeContext {
   /** The digests of pieces that were served before. */
   readonly digestCache: DigestCache;
   readonly uploads: Uploads;
+  /** What unfinished uploads have left. */
+  readonly leftovers: Leftovers;
   /** For listings of directories. */
   readonly names: NameRoom;
   /** How the two legs of a circuit are joined. */

@@ -14,7 +14,7 @@ import type { Metrics } from '../core/metrics.ts';
 import { availableDigests } from '../io/digest.ts';
 import type { JoinOptions } from '../io/join.ts';
 import type { KernelEngine } from '../io/kernel/engine.ts';
-import type { SetUserTimeout } from '../io/kernel/libc.ts';
+import { loadDiskCalls, type SetUserTimeout } from '../io/kernel/libc.ts';
 import { shareLookups } from '../io/lookups.ts';
 import { asLookup, type Resolver } from '../io/resolve.ts';
 import type { SharedRegistry } from '../pool/shared.ts';
@@ -22,6 +22,7 @@ import type { Address } from '../wire/address.ts';
 import type { Connections } from './connections.ts';
 import type { NodeContext } from './context.ts';
 import type { DigestCache } from './digest-cache.ts';
+import { Leftovers } from './leftovers.ts';
 import { NameRoom } from './name-room.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
 import { Policies } from './policies.ts';
@@ -53,6 +54,7 @@ export class Contexts {
   readonly #policies: Policies;
   readonly #pools: Pools;
   readonly #registry: SharedRegistry | undefined;
+  readonly #leftovers: Leftovers;
   #settings: Settings;
   #current: NodeContext;
   #registering: Registering | undefined;
@@ -68,6 +70,8 @@ export class Contexts {
     this.#policies = new Policies(live);
     const probes = createProbes(live);
     this.#pools = new Pools(live, probes);
+    const isClaimed = (file: string) => this.#current.uploads.isClaimed(file);
+    this.#leftovers = new Leftovers(live, { lock: loadDiskCalls().lock, isClaimed });
     this.#current = this.#create(settings);
     this.#putInEffect();
   }
@@ -95,7 +99,7 @@ export class Contexts {
   /** Settles when no pool, and no registration with a front, is left; the node must be stopping. */
   async close(): Promise<void> {
     const { done } = this.#registering ?? {};
-    const owned = [this.#pools.close(), this.#policies.close(), this.#registry?.close()];
+    const owned = [this.#pools.close(), this.#policies.close(), this.#registry?.close(), this.#leftovers.close()];
     await Promise.all([done, ...this.#ending, ...owned]);
   }
 
@@ -150,6 +154,7 @@ export class Contexts {
       openRates: (hasRates ? earlier?.openRates : undefined) ?? createRates(options, clock),
       names: earlier?.names ?? new NameRoom(),
       traces: earlier?.traces ?? new Set(),
+      leftovers: this.#leftovers,
       pools: this.#pools,
       policies: this.#policies,
       http: options.http,
@@ -160,6 +165,8 @@ export class Contexts {
   #putInEffect(): void {
     tellBroadRules(this.#settings.nextRules, this.#settings.log);
     this.#pools.configure(this.#settings.options.pools ?? []);
+    const { uploads, root } = this.#current;
+    if (uploads.rules && root !== undefined) void this.#leftovers.find(root);
     const { server } = this.#current;
     if (isDeepStrictEqual(server, this.#registering?.server)) return;
     if (this.#registering) {

@@ -22,8 +22,16 @@ export interface UploadPlace {
   readonly name: string;
   /** Throws `FILE_DENIED` if the directory was moved or exchanged since it was found. */
   check(): Promise<void>;
-  /** Lets go of the directory. Unless `isUsed`, those that were made for the place go, as far as they are empty. Never throws. */
-  leave(isUsed: boolean): Promise<void>;
+  /** Directories that were made for it, the first first. */
+  readonly made: readonly MadeDirectory[];
+  /** Lets go of the directory. Never throws. */
+  leave(): Promise<void>;
+}
+
+/** A directory, by the real path of the one that it is in. */
+export interface MadeDirectory {
+  readonly directory: string;
+  readonly segment: string;
 }
 
 /** Finds the place for `name` below `root`, which must be a real path. Throws `FILE_DENIED`, `DISK_FAILED`. */
@@ -46,7 +54,8 @@ export async function placeUpload(
     for (const segment of segments) await walk.enter(segment);
     return walk.placeFor(base, [...segments, base].join('/'));
   } catch (error) {
-    await walk.leave(false);
+    await walk.leave();
+    await removeDirectories(walk.made);
     throw error;
   }
 }
@@ -60,13 +69,23 @@ export async function checkReplaces(place: UploadPlace, mayReplace: boolean): Pr
   return existing !== undefined;
 }
 
+/** Removes directories that were made for nothing, as far as they are empty. Never throws. */
+export async function removeDirectories(made: readonly MadeDirectory[]): Promise<void> {
+  // The last first; one that is not empty, or not there any more, is in use or somebody's.
+  for (const { directory, segment } of made.toReversed()) {
+    const held = await hold(directory).catch(() => undefined);
+    if (held?.real === directory) await rmdir(held.way(segment)).catch(() => {});
+    await held?.close();
+  }
+}
+
 /** A way from the root down, one directory after the other. */
 class Walk {
   readonly #root: string;
   readonly #hold: Hold;
   #here: Held | undefined;
   /** Directories that were made on the way, the first first. */
-  readonly #made: { readonly directory: string; readonly segment: string }[] = [];
+  readonly made: MadeDirectory[] = [];
 
   constructor(root: string, by: Hold) {
     this.#root = root;
@@ -98,20 +117,14 @@ class Walk {
         const { ino, dev } = this.#current.stats;
         if (still?.real !== real || still.stats.ino !== ino || still.stats.dev !== dev) throw outside();
       },
-      leave: (isUsed) => this.leave(isUsed),
+      made: this.made,
+      leave: () => this.leave(),
     };
   }
 
-  async leave(isUsed: boolean): Promise<void> {
+  async leave(): Promise<void> {
     await this.#here?.close();
     this.#here = undefined;
-    if (isUsed) return;
-    // The last first; one that is not empty, or not there any more, is in use or somebody's.
-    for (const { directory, segment } of this.#made.reverse()) {
-      const held = await this.#hold(directory).catch(() => undefined);
-      if (held?.real === directory) await rmdir(held.way(segment)).catch(() => {});
-      await held?.close();
-    }
   }
 
   get #current(): Held {
@@ -143,7 +156,7 @@ class Walk {
     try {
       await from.check();
       await mkdir(from.way(segment));
-      this.#made.push({ directory: from.real, segment });
+      this.made.push({ directory: from.real, segment });
     } catch (error) {
       // Another upload may have been faster.
       if (systemCode(error) !== 'EEXIST') throw error;

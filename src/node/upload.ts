@@ -7,12 +7,14 @@
  * Rules: docs/protocol.md#uploads, docs/resume.md
  */
 
+import type { GiveBack } from '../core/budget.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Chunk } from '../io/blocks.ts';
 import { chooseDigest, type DigestAlgorithm } from '../io/digest.ts';
 import { FileTarget } from '../io/disk/file-target.ts';
 import type { Content } from '../io/disk/target.ts';
+import type { DiskCalls } from '../io/kernel/libc.ts';
 import { type AnswerOf, maxMissingRanges, type RequestOf } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
 import { servedRoot } from './root.ts';
@@ -36,21 +38,21 @@ export class Upload {
   readonly pieces: number;
   readonly size: number;
   readonly #put: PutRequest;
-  readonly #place: UploadPlace;
-  readonly #claim: Claim;
+  readonly #placed: Placed;
+  readonly #giveBack: GiveBack | undefined;
   readonly #target: FileTarget | undefined;
   readonly #has: Uint8Array;
   #missing: number;
   #finished: Finished | undefined;
 
-  private constructor(put: PutRequest, algorithm: DigestAlgorithm, { place, claim, target, left, finished }: Begun) {
-    this.algorithm = algorithm;
+  private constructor(put: PutRequest, placed: Placed, { target, giveBack, left, finished }: Begun) {
+    this.algorithm = placed.algorithm;
     this.size = put.size;
     this.pieces = countPieces(put);
     this.#put = put;
-    this.#place = place;
-    this.#claim = claim;
+    this.#placed = placed;
     this.#target = target;
+    this.#giveBack = giveBack;
     this.#finished = finished;
     this.#has = new Uint8Array(this.pieces).fill(finished ? 1 : 0);
     for (const index of left) this.#has[index] = 1;
@@ -71,14 +73,36 @@ export class Upload {
     checkCut(put, limits);
     const algorithm = chooseDigest(node.digests, put.digests);
     if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the client knows none of the digests that this node has');
+    try {
+      return await Upload.#place(put, node, client, algorithm);
+    } catch (error) {
+      // A directory that another upload had made for nothing may have gone from under this one's feet: once more.
+      if (!(error instanceof HoplineError && error.code === 'DISK_FAILED' && error.reason === 'ENOENT')) throw error;
+      return Upload.#place(put, node, client, algorithm);
+    }
+  }
+
+  static async #place(
+    put: PutRequest,
+    node: NodeContext,
+    { owner, end, gone }: UploadingClient,
+    algorithm: DigestAlgorithm,
+  ): Promise<Upload> {
+    const { uploads, leftovers, limits } = node;
     const place = await placeUpload(servedRoot(node), put.name, limits.maxNameBytes);
+    const made = [...place.made];
+    const leave = async (isFinished: boolean) => {
+      await place.leave();
+      if (!isFinished) await leftovers.add(place.path, owner, made);
+    };
     let claim: Claim | undefined;
     try {
-      claim = await uploads.claim(place.path, put.upload, client);
-      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, gone: client.gone }));
+      claim = await uploads.claim(place.path, put.upload, { owner, end });
+      made.unshift(...leftovers.take(place.path));
+      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, gone, leave }));
     } catch (error) {
       claim?.release();
-      await place.leave(false);
+      await leave(false);
       throw error;
     }
   }
@@ -86,12 +110,21 @@ export class Upload {
   static async #open(put: PutRequest, { uploads }: NodeContext, placed: Placed): Promise<Upload> {
     const { algorithm, place, claim, gone: signal } = placed;
     const finished = uploads.finished(place.path, put.upload);
-    if (finished) return new Upload(put, algorithm, { place, claim, finished, left: [] });
+    if (finished) return new Upload(put, placed, { finished, left: [] });
     const force = put.force === true && uploads.rules?.force === true;
     const replaces = await checkReplaces(place, force);
-    const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: uploads.calls, signal });
-    const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
-    return new Upload(put, algorithm, { place, claim, target, left });
+    // Without a share the disk's space is not set aside, but taken as content comes.
+    const giveBack = await uploads.reserve(claim.slot.owner, put.size, place.way);
+    const { calls } = uploads;
+    const disk = giveBack ? calls : withoutReserving(calls);
+    const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: disk, signal });
+    try {
+      const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
+      return new Upload(put, placed, { target, giveBack, left });
+    } catch (error) {
+      giveBack?.();
+      throw error;
+    }
   }
 
   /** What a client needs to know to go on. */
@@ -101,7 +134,7 @@ export class Upload {
 
   /** What the upload has for as long as it moves bytes. */
   get slot(): UploadSlot {
-    return this.#claim.slot;
+    return this.#placed.claim.slot;
   }
 
   /** Whether the file is at its place, since this circuit's COMMIT or an earlier one's. */
@@ -131,20 +164,32 @@ export class Upload {
   async commit(): Promise<Finished> {
     if (this.#missing > 0) throw new HoplineError('PEER_PROTOCOL', `a COMMIT came ${this.#missing} pieces early`);
     if (this.#target && !this.#finished) {
-      await this.#place.check();
+      await this.#placed.place.check();
       await this.#target.commit();
     }
     this.#finished ??= { replaced: this.#target?.replaces ?? false };
-    this.#claim.finish(this.#finished);
+    this.#placed.claim.finish(this.#finished);
     return this.#finished;
   }
 
   /** Lets go of the file; resolves to how many bytes of an unfinished one are kept for the next circuit. Never throws. */
   async end(): Promise<number> {
+    if (!this.#finished && this.#missing < this.pieces) await this.#target?.giveBack(this.#missingBytes());
     const bytes = this.#finished ? 0 : ((await this.#target?.keep()) ?? 0);
-    this.#claim.release();
-    await this.#place.leave(this.#finished !== undefined || bytes > 0);
+    this.#giveBack?.();
+    this.#placed.claim.release();
+    await this.#placed.leave(this.#finished !== undefined);
     return bytes;
+  }
+
+  *#missingBytes(): Generator<[position: number, bytes: number]> {
+    for (let first = this.#has.indexOf(0); first >= 0; ) {
+      const next = this.#has.indexOf(1, first);
+      const end = next < 0 ? this.pieces : next;
+      const position = first * this.#put.pieceBytes;
+      yield [position, Math.min(this.size, end * this.#put.pieceBytes) - position];
+      first = this.#has.indexOf(0, end);
+    }
   }
 }
 
@@ -153,15 +198,21 @@ interface Placed {
   readonly place: UploadPlace;
   readonly claim: Claim;
   readonly gone: AbortSignal;
+  /** Lets go of the place. Unless the file is finished, what is left of it is noted. Never throws. */
+  readonly leave: (isFinished: boolean) => Promise<void>;
 }
 
 interface Begun {
-  readonly place: UploadPlace;
-  readonly claim: Claim;
+  /** Ends the share of what is set aside. */
+  readonly giveBack?: GiveBack | undefined;
   /** Without one, the upload was completed over an earlier circuit. */
   readonly target?: FileTarget;
   readonly finished?: Finished;
   readonly left: Iterable<number>;
+}
+
+function withoutReserving({ fallocate: _, ...others }: DiskCalls): DiskCalls {
+  return others;
 }
 
 function checkCut(put: PutRequest, { maxReadBytes, maxUploadPieces }: Limits): void {

@@ -8,6 +8,9 @@
  * Invariant: one writer a file; a claim ends with the circuit that made it.
  */
 
+import { statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { Budget, type GiveBack } from '../core/budget.ts';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
@@ -60,6 +63,7 @@ export class Uploads {
   readonly #limits: Limits;
   readonly #clock: Clock;
   readonly #slots: UploadSlots;
+  readonly #reserved: Budget;
   readonly #holders: Map<string, Holder>;
   readonly #finished: Map<string, Finished>;
 
@@ -71,6 +75,7 @@ export class Uploads {
     this.#clock = clock;
     this.#slots = earlier ? earlier.#slots : new UploadSlots(limits, clock);
     this.#slots.limits = limits;
+    this.#reserved = earlier ? earlier.#reserved : createReserved(() => this.#slots.limits);
     this.#holders = earlier ? earlier.#holders : new Map();
     this.#finished = earlier ? earlier.#finished : new Map();
   }
@@ -109,6 +114,23 @@ export class Uploads {
     };
   }
 
+  /** Whether an upload to `file`, a real path, is under way. */
+  isClaimed(file: string): boolean {
+    return this.#holders.has(keyOf(file));
+  }
+
+  /**
+   * A share of what uploads may set aside of the disk ahead of their content, undefined if there is none: the limits
+   * apply, and half of what is free stays free.
+   */
+  async reserve(owner: string, bytes: number, way: string): Promise<GiveBack | undefined> {
+    const disk = await statfs(path.dirname(way)).catch(() => undefined);
+    const free = disk && disk.blocks > 0 ? disk.bavail * disk.bsize : Number.POSITIVE_INFINITY;
+    const { total } = this.#reserved;
+    const isShare = this.#reserved.has(owner, bytes) && total + bytes <= (total + free) / 2;
+    return isShare ? this.#reserved.take(owner, bytes) : undefined;
+  }
+
   /** How the upload of this number to `file` ended, if it was completed not long ago. */
   finished(file: string, upload: string): Finished | undefined {
     return this.#finished.get(`${upload} ${keyOf(file)}`);
@@ -130,6 +152,17 @@ export class Uploads {
       this.#finished.delete(oldest);
     }
   }
+}
+
+function createReserved(limits: () => Limits): Budget {
+  const limit = (name: 'maxPeerReservedBytes' | 'maxReservedBytes') => ({
+    get most() {
+      return limits()[name];
+    },
+    name,
+  });
+  const shares = { perOwner: limit('maxPeerReservedBytes'), inAll: limit('maxReservedBytes') };
+  return new Budget({ code: 'LIMIT_UPLOADS', what: 'reserved bytes', ...shares });
 }
 
 /** Names that differ in case alone are one file on most systems but Linux, where the lock on a file finds that out. */

@@ -5,6 +5,7 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ErrorCode, NodeOptions, RunningNode } from '../../src/index.ts';
+import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
 import type { Message } from '../../src/wire/messages.ts';
 import { startChain, until } from '../support/chain.ts';
 import { openCircuit, sha256 } from '../support/circuits.ts';
@@ -121,7 +122,7 @@ for (const [what, change, code] of wrong) {
 
 test('a PUT of more bytes than the disk has is refused before anything is reserved', async (t) => {
   const { refused, list } = await startOrigin(t, { limits: { ...short, maxUploadPieces: Number.MAX_SAFE_INTEGER } });
-  await refused({ ...put, size: 2 ** 52 }, 'DISK_FULL');
+  for (const name of ['a.bin', 'made/for/nothing']) await refused({ ...put, name, size: 2 ** 52 }, 'DISK_FULL');
   assert.deepEqual(await list(), []);
 });
 
@@ -263,6 +264,57 @@ test('uploads that send PINGs in the place of content give way to one that works
   await Promise.all(silent.map((circuit) => circuit.close()));
   await until(() => node.stats().open === 1);
   assert.deepEqual(await list(), ['a.bin'], 'what was reserved and made for them is gone');
+});
+
+test('uploads that bring one piece and go leave the disk all but that, and can be gone on with', {
+  skip: !loadDiskCalls().deallocate && 'nothing is set aside',
+}, async (t) => {
+  const mib = 1024 * 1024;
+  const { open, node, root } = await startOrigin(t, { limits: { ...short, idleMs: 20_000 } });
+  const large = randomBytes(16 * mib);
+  const part = (index: number) => large.subarray(index * mib, (index + 1) * mib);
+  const send = (circuit: Awaited<ReturnType<typeof open>>, index: number) =>
+    circuit.sendPiece({ type: 'write', index, digest: sha256(part(index)) }, part(index));
+  const request = { ...put, size: large.length, pieceBytes: mib };
+  const taken = async (name: string) => ((await lstat(path.join(root, `.${name}.part`))).blocks ?? 0) * 512;
+  const names = ['a', 'b', 'c', 'd'];
+  for (const name of names) {
+    const circuit = await open([{ ...request, name }]);
+    await circuit.receive('ready');
+    assert.ok((await taken(name)) >= large.length, 'the space is set aside while the circuit is there');
+    await send(circuit, 3);
+    await circuit.receive('stored');
+    await circuit.close();
+  }
+  await until(() => node.stats().open === 0);
+  for (const name of names) assert.ok((await taken(name)) < 2 * mib, `${await taken(name)} bytes are held`);
+  const circuit = await open([{ ...request, name: 'a' }]);
+  const { missing } = await circuit.receive('ready');
+  assert.deepEqual(missing, [
+    [0, 3],
+    [4, 12],
+  ]);
+  const indexes = Array.from(large.subarray(0, 16).keys()).filter((index) => index !== 3);
+  const sending = indexes.map((index) => send(circuit, index));
+  for (const index of indexes) assert.equal((await circuit.receive('stored')).index, index);
+  await Promise.all(sending);
+  circuit.send([{ type: 'commit' }]);
+  await circuit.receive('committed');
+  assert.ok((await readFile(path.join(root, 'a'))).equals(large));
+});
+
+test('an upload beyond the share of reserved bytes is taken without space set aside', async (t) => {
+  const size = 4 * 1024 * 1024;
+  const limits = { ...short, maxPeerReservedBytes: size, idleMs: 20_000 };
+  const { open, root } = await startOrigin(t, { limits });
+  const taken = async (name: string) => ((await lstat(path.join(root, `.${name}.part`))).blocks ?? 0) * 512;
+  const request = { ...put, size, pieceBytes: 1024 * 1024 };
+  for (const name of ['within', 'beyond']) {
+    const circuit = await open([{ ...request, name }]);
+    await circuit.receive('ready');
+  }
+  if (loadDiskCalls().fallocate) assert.ok((await taken('within')) >= size);
+  assert.ok((await taken('beyond')) < size);
 });
 
 test('a second PUT on a circuit ends the first, whose pieces stay', async (t) => {

@@ -132,6 +132,12 @@ export class FileTarget implements Target {
     }
   }
 
+  /** Gives the disk the space back that was set aside for bytes which have not come, where it can. Never throws. */
+  async giveBack(missing: Iterable<readonly [position: number, bytes: number]>): Promise<void> {
+    if (!this.#handle) return;
+    for (const [position, bytes] of missing) await this.#calls.deallocate?.(this.#handle.fd, position, bytes);
+  }
+
   async keep(): Promise<number> {
     if (!this.#handle) return 0;
     // What is being synced may still be lost.

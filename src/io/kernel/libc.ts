@@ -58,6 +58,8 @@ export interface Libc {
 export interface DiskCalls {
   /** Reserves the first `bytes` of the open file; resolves to 0 or to an errno. */
   readonly fallocate?: (fd: number, bytes: number) => Promise<number>;
+  /** Gives a range of the open file back to the disk, which then reads as zeros; resolves to 0 or to an errno. */
+  readonly deallocate?: (fd: number, position: number, bytes: number) => Promise<number>;
   /** Locks the open file until it is closed; false if someone else has it open and locked. */
   readonly lock?: (fd: number) => boolean;
   /** Sets the time of the last change, in nanoseconds since 1970; false if that failed. */
@@ -82,6 +84,8 @@ const SHUT_WR = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_LINGER = 13;
+const FALLOC_FL_KEEP_SIZE = 1;
+const FALLOC_FL_PUNCH_HOLE = 2;
 const LOCK_EX = 2;
 const LOCK_NB = 4;
 const UTIME_OMIT = 0x3ffffffen;
@@ -151,6 +155,12 @@ export function loadDiskCalls(): DiskCalls {
     const fallocate = libc.func('int fallocate(int fd, int mode, int64_t offset, int64_t length)');
     const flock = libc.func('int flock(int fd, int operation)');
     const futimens = libc.func('int futimens(int fd, void *times)');
+    const allocate = (...parameters: [fd: number, mode: number, position: number, bytes: number]) =>
+      new Promise<number>((resolve) => {
+        fallocate.async(...parameters, (error: unknown, result: number) => {
+          resolve(error || result !== 0 ? koffi.errno() || constants.errno.EIO : 0);
+        });
+      });
     const setModifiedNs = (fd: number, timeNs: bigint) => {
       const fraction = ((timeNs % secondNs) + secondNs) % secondNs;
       return futimens(fd, BigInt64Array.of(0n, UTIME_OMIT, (timeNs - fraction) / secondNs, fraction)) === 0;
@@ -158,12 +168,8 @@ export function loadDiskCalls(): DiskCalls {
     return {
       // Elsewhere the structure may have another shape.
       ...(knownMachines.includes(process.arch) ? { setModifiedNs } : {}),
-      fallocate: (fd, bytes) =>
-        new Promise((resolve) => {
-          fallocate.async(fd, 0, 0, bytes, (error: unknown, result: number) => {
-            resolve(error || result !== 0 ? koffi.errno() || constants.errno.EIO : 0);
-          });
-        }),
+      fallocate: (fd, bytes) => allocate(fd, 0, 0, bytes),
+      deallocate: (fd, position, bytes) => allocate(fd, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, position, bytes),
       // A file system without locks is no reason to refuse a transfer.
       lock: (fd) => flock(fd, LOCK_EX | LOCK_NB) === 0 || koffi.errno() !== constants.errno.EWOULDBLOCK,
     };

@@ -1,0 +1,106 @@
+/**
+ * What unfinished transfers have left in a directory: found, measured and removed.
+ *
+ * Counts as one only what its journal vouches for: a part file beside a journal of this user's that names it.
+ * Knows nothing about how long one is kept. Invariant: nothing else is removed, and nothing that a writer holds.
+ */
+
+import { lstat, opendir, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import type { DiskCalls } from '../kernel/libc.ts';
+import { type Held, hold } from './held.ts';
+import { contentOf, readBooks } from './journal.ts';
+import { journalPath, partName } from './names.ts';
+import { openPart } from './part.ts';
+
+export interface Leftover {
+  /** The real path of the directory that it is in, and the name of the file that it was to be. */
+  readonly directory: string;
+  readonly base: string;
+  /** On the disk. */
+  readonly bytes: number;
+  /** When it was written to last, in milliseconds since 1970. */
+  readonly writtenMs: number;
+}
+
+/** Deeper than any listing goes by default. */
+const maxDepth = 64;
+
+/** What is left of the file to be `base` in a directory; undefined if nothing is. Never throws. */
+export async function measureLeftover(directory: string, base: string): Promise<Leftover | undefined> {
+  const held = await hold(directory).catch(() => undefined);
+  try {
+    return held?.real === directory ? await lookAt(held, journalPath(partName(base))) : undefined;
+  } finally {
+    await held?.close();
+  }
+}
+
+/** All of them below the real path `directory`, links not followed; what cannot be read is left out. Never throws. */
+export async function* findLeftovers(directory: string, signal: AbortSignal, depth = 0): AsyncGenerator<Leftover> {
+  const held = await hold(directory).catch(() => undefined);
+  try {
+    if (held?.real !== directory || depth > maxDepth) return;
+    for await (const entry of await opendir(held.way())) {
+      if (signal.aborted) return;
+      if (entry.isDirectory()) yield* findLeftovers(path.join(directory, entry.name), signal, depth + 1);
+      else if (entry.name.endsWith('.part.journal')) {
+        const found = await lookAt(held, entry.name);
+        if (found) yield found;
+      }
+    }
+  } catch {
+    // Of a directory that cannot be read nothing is known, and so nothing is swept.
+  } finally {
+    await held?.close();
+  }
+}
+
+/**
+ * Removes one, unless it is in use or was written to within the last `unusedMs`. Resolves to whether it is gone. Never throws.
+ */
+export async function removeLeftover(
+  { directory, base }: Pick<Leftover, 'directory' | 'base'>,
+  unusedMs: number,
+  lock: DiskCalls['lock'],
+): Promise<boolean> {
+  const held = await hold(directory).catch(() => undefined);
+  try {
+    if (held?.real !== directory) return true;
+    const part = held.way(partName(base));
+    const found = await lookAt(held, journalPath(partName(base)));
+    if (!found || Date.now() - found.writtenMs < unusedMs) return !found;
+    const readOwner = async () => (await readBooks(journalPath(part)))?.owner ?? 0;
+    const handle = await openPart(part, { target: path.join(directory, base), lock, readOwner, mode: 0o600 });
+    try {
+      // The journal first: it must not speak of a part file that another writer makes.
+      await unlink(journalPath(part));
+      await unlink(part);
+    } finally {
+      await handle.close();
+    }
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await held?.close();
+  }
+}
+
+/** What the journal of this name in a directory speaks of; undefined if it is none of ours. */
+async function lookAt(directory: Held, journal: string): Promise<Leftover | undefined> {
+  const way = directory.way(journal);
+  const books = await readBooks(way);
+  const content = books && contentOf(books);
+  const base = content && path.posix.basename(content.file);
+  if (!base || journalPath(partName(base)) !== journal) return undefined;
+  const stats = await Promise.all(
+    [way, directory.way(partName(base))].map((file) => lstat(file).catch(() => undefined)),
+  );
+  return {
+    directory: directory.real,
+    base,
+    bytes: stats.reduce((sum, found) => sum + (found?.blocks ?? 0) * 512, 0),
+    writtenMs: Math.max(...stats.map((found) => found?.mtimeMs ?? 0)),
+  };
+}

@@ -49,12 +49,15 @@ export class UploadSlots {
   async take(owner: string, end: EndUpload): Promise<UploadSlot> {
     const { yieldMs } = this.limits;
     const untilMs = this.#clock.now() + 2 * yieldMs;
-    while (!this.#budget.has(owner) && this.#clock.now() < untilMs) {
+    while (!this.#budget.has(owner)) {
+      const now = this.#clock.now();
       const last = this.#lastOf(owner);
-      const waitMs = (last?.yieldsAtMs ?? untilMs) - this.#clock.now();
-      if (last && waitMs <= 0) {
+      if (last && last.yieldsAtMs <= now) {
         last.lose(`it brought too little for ${yieldMs} ms while others waited`);
-      } else await pause(this.#clock, Math.min(waitMs, untilMs - this.#clock.now()), this.#freed.signal);
+        continue;
+      }
+      if (now >= untilMs) break;
+      await pause(this.#clock, Math.min(last?.yieldsAtMs ?? untilMs, untilMs) - now, this.#freed.signal);
     }
     const giveBack = this.#budget.take(owner);
     const slot = new UploadSlot(owner, this.limits, this.#clock, end, () => {

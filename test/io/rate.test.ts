@@ -55,6 +55,51 @@ test('what is given back may pass again, and never makes more than the burst', (
   assert.equal(rate.grant(mib), granted);
 });
 
+/** A slow limit of one user under a quicker one for all, which has `left` bytes to give. */
+function makeShared(left: number) {
+  const clock = new FakeClock();
+  const all = new RateLimit(100 * kib, clock);
+  all.grant(all.burstBytes - left);
+  const own = new RateLimit(kib, clock, all);
+  return { clock, all, own };
+}
+
+test('what the limit for all does not let pass is not held against the user', () => {
+  const { own, all } = makeShared(3000);
+  assert.equal(own.grant(10_000), 3000);
+  all.giveBack(own.burstBytes);
+  assert.equal(own.grant(mib), own.burstBytes - 3000);
+});
+
+test('what is given back may pass again under the limit of the user and under that for all', () => {
+  const { own, all } = makeShared(8000);
+  assert.equal(own.grant(8000), 8000);
+  own.giveBack(5000);
+  assert.equal(all.grant(mib), 5000);
+  all.giveBack(mib);
+  assert.equal(own.grant(mib), own.burstBytes - 3000);
+});
+
+test('who waits for the limit for all gets back what that did not grant', () => {
+  const { clock, own, all } = makeShared(0);
+  const granted: number[] = [];
+  own.wait(10_000, (bytes) => granted.push(bytes));
+  clock.advance(30);
+  const [got = 0] = granted;
+  assert.ok(got > 0 && got < 10_000, `${got} of 10000`);
+  all.giveBack(mib);
+  // The time itself has brought the user's own limit 30 bytes.
+  assert.equal(own.grant(mib), own.burstBytes - got + 30);
+});
+
+test('who stops waiting for the limit for all has used nothing of the own one', () => {
+  const { own, all } = makeShared(0);
+  const cancel = own.wait(10_000, () => assert.fail('it was cancelled'));
+  cancel();
+  all.giveBack(mib);
+  assert.equal(own.grant(mib), own.burstBytes);
+});
+
 test('less than a segment is granted only to who wants no more', () => {
   const clock = new FakeClock();
   const rate = new RateLimit(100 * kib, clock);

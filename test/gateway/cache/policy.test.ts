@@ -10,14 +10,19 @@ interface Given {
   readonly status?: number;
   readonly request?: Readonly<Record<string, string>>;
   readonly rules?: Partial<CacheRules>;
+  /** Between the request and its answer. */
+  readonly delayMs?: number;
 }
 
-function judge(fields: Readonly<Record<string, string>>, { status = 200, request = {}, rules = {} }: Given = {}) {
+function judge(
+  fields: Readonly<Record<string, string>>,
+  { status = 200, request = {}, rules = {}, delayMs = 0 }: Given = {},
+) {
   return judgeArrival(
     {
       method: 'GET',
       requestFields: Object.entries(request).flat(),
-      requestedMs: arrivedMs,
+      requestedMs: arrivedMs - delayMs,
       status,
       fields: Object.entries({ Date: date, ...fields }).flat(),
       arrivedMs,
@@ -58,6 +63,21 @@ test('takes an Expires that is no date, or has passed, for no lifetime', () => {
   for (const Expires of ['0', '-1', 'tomorrow', new Date(arrivedMs - 1000).toUTCString()]) {
     assert.equal(lifetime({ Expires, ETag: '"a"' }), 0, Expires);
   }
+});
+
+test('an answer is as old as it says, and older by the time that it took to come', () => {
+  const age = (fields: Readonly<Record<string, string>>, delayMs: number) => {
+    const verdict = judge({ 'Cache-Control': 'max-age=60', ...fields }, { delayMs });
+    return verdict.kind === 'store' ? verdict.terms.ageS : verdict.reason;
+  };
+  assert.equal(age({}, 0), 0);
+  assert.equal(age({}, 3500), 3.5);
+  assert.equal(age({ Age: '10' }, 0), 10);
+  assert.equal(age({ Age: '10' }, 3500), 13.5);
+  // Its date may say that it is older still.
+  const earlier = { Date: new Date(arrivedMs - 20_000).toUTCString() };
+  assert.equal(age({ ...earlier, Age: '10' }, 3500), 20);
+  assert.equal(age({ ...earlier, Age: '30' }, 3500), 33.5);
 });
 
 test('gives an answer without a lifetime a tenth of its age, or the ttl of the site', () => {

@@ -6,6 +6,7 @@ import type { Fault } from './faults.ts';
 import type { Plan } from './plan.ts';
 
 const stepClock = pathToFileURL(path.resolve('chaos/step-clock.mjs')).href;
+const syncedCopies = pathToFileURL(path.resolve('chaos/synced-copies.mjs')).href;
 
 /** The route file of a plan; `addressOf` says where a node is reached. */
 export function routeText({ routes, files }: Plan, addressOf: (node: number) => string): string {
@@ -32,14 +33,33 @@ export function nodeFlags({ scenario, nodes }: Plan, node: number, digests: stri
   return scenario.command === 'put' && nodes[node]?.isOrigin ? [...cache, '--writable'] : cache;
 }
 
-/** The environment of a process whose clock will be stepped if there is a fault that says so. */
+export interface Surroundings {
+  /** For what it leaves for a moment. */
+  readonly temporary: string;
+  /** Whether a fault steps its clock. */
+  readonly isStepped: (fault: Fault) => boolean;
+  /** Milliseconds that its clock is ahead from the start. */
+  readonly aheadMs?: number;
+  /** Where copies go of what it has synced. */
+  readonly synced?: string | undefined;
+}
+
+/** The environment of a process, by what may be done to it. */
 export function environmentOf(
   { strikes }: Plan,
-  temporary: string,
-  isStep: (fault: Fault) => boolean,
+  { temporary, isStepped, aheadMs = 0, synced }: Surroundings,
 ): Readonly<Record<string, string>> {
-  const plain = { TMPDIR: temporary };
-  const step = strikes.find(({ fault }) => isStep(fault))?.fault;
-  if (step === undefined || !('ms' in step)) return plain;
-  return { ...plain, NODE_OPTIONS: `--import=${stepClock}`, CHAOS_STEP_MS: String(step.ms) };
+  const step = strikes.find(({ fault }) => isStepped(fault))?.fault;
+  const stepMs = step !== undefined && 'ms' in step ? step.ms : 0;
+  const imports = [
+    ...(stepMs !== 0 || aheadMs !== 0 ? [stepClock] : []),
+    ...(synced === undefined ? [] : [syncedCopies]),
+  ];
+  return {
+    TMPDIR: temporary,
+    CHAOS_STEP_MS: String(stepMs),
+    CHAOS_AHEAD_MS: String(aheadMs),
+    ...(synced === undefined ? {} : { CHAOS_SYNCED: synced }),
+    NODE_OPTIONS: imports.map((module) => `--import=${module}`).join(' '),
+  };
 }

@@ -14,6 +14,7 @@ export type Fault =
   | { readonly kind: 'stop-node'; readonly node: number; readonly ms: number }
   | { readonly kind: 'kill-client'; readonly client: number }
   | { readonly kind: 'stop-client'; readonly client: number; readonly ms: number }
+  | { readonly kind: 'cut-power'; readonly client: number; readonly afterEnd: boolean }
   | { readonly kind: 'reset' | 'cut' }
   | { readonly kind: 'swallow' | 'stall'; readonly ms: number | null }
   | { readonly kind: 'flip'; readonly bit: number }
@@ -80,6 +81,10 @@ export const faultKinds: Readonly<Record<FaultKind, FaultRow>> = {
     draw: (random, field) => ({ kind: 'stop-node', node: node(random, field), ms: pause(random) }),
   },
   'kill-client': { hits: 'client', draw: (random, field) => ({ kind: 'kill-client', client: client(random, field) }) },
+  'cut-power': {
+    hits: 'client',
+    draw: (random, field) => ({ kind: 'cut-power', client: client(random, field), afterEnd: random.chance(0.5) }),
+  },
   'stop-client': {
     hits: 'client',
     draw: (random, field) => ({ kind: 'stop-client', client: client(random, field), ms: pause(random) }),

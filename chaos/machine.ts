@@ -39,6 +39,10 @@ export function lookAround(): Machine {
     for (const kind of ['disk-client', 'disk-origin'] as const) absentFaults.add(kind);
     notices.push('faults disk-client and disk-origin are left out: there is no prlimit here');
   }
+  if (process.platform !== 'linux') {
+    absentFaults.add('cut-power');
+    notices.push('fault cut-power is left out: there is no /proc here');
+  }
   if (process.platform !== 'linux') notices.push('descriptors left open are not counted: there is no /proc here');
   const rules = { exits: documentedExits(), resumes: knows('get --no-resume'), pieceBytes: defaultLimits.pieceBytes };
   return { scenarios: possible, absentFaults, rules, notices };

@@ -57,7 +57,7 @@ const plain: Omit<Scenario, 'name'> = {
   digestCache: false,
   flags: [],
   streams: 1,
-  faults: [...harmless, ...losses, ...damage, ...changes, 'kill-client', 'disk-client'],
+  faults: [...harmless, ...losses, ...damage, ...changes, 'kill-client', 'cut-power', 'disk-client'],
   survives: harmless,
 };
 

@@ -11,9 +11,9 @@ import path from 'node:path';
 import type { Children } from '../harness/children.ts';
 import { type ClientEnd, ClientProcess } from './client-process.ts';
 import { clientArgs, environmentOf, nodeFlags, routeText } from './commands.ts';
-import type { Fault } from './faults.ts';
 import { NodeProcess } from './node-process.ts';
 import type { NodePlan, Plan } from './plan.ts';
+import { losePower } from './power.ts';
 import { type FileState, Source } from './source.ts';
 
 /** What a run of all clients came to. */
@@ -31,6 +31,9 @@ export interface Attempt {
   readonly leaks: readonly string[];
 }
 
+/** Nobody keeps digests of a file that has just been written, so that nodes live a while after their files were. */
+const aheadMs = 3_600_000;
+
 export class Scene {
   readonly source: Source;
   readonly #plan: Plan;
@@ -40,6 +43,7 @@ export class Scene {
   readonly #nodes: NodeProcess[] = [];
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #undoing = new Set<Promise<void>>();
+  readonly #afterClients: (() => void)[] = [];
   #clients: (ClientProcess | undefined)[] = [];
 
   private constructor(plan: Plan, children: Children, directory: string, pieceBytes: number) {
@@ -49,7 +53,10 @@ export class Scene {
     this.#pieceBytes = pieceBytes;
     const sources = plan.nodes.flatMap((node, index) => (node.isOrigin ? [this.#path(`root-${index}`)] : []));
     for (const index of plan.nodes.keys()) mkdirSync(this.#path(`root-${index}`), { recursive: true });
-    for (let client = 0; client < plan.clients; client += 1) mkdirSync(this.#path(`out-${client}`));
+    for (let client = 0; client < plan.clients; client += 1) {
+      mkdirSync(this.#path(`out-${client}`));
+      mkdirSync(this.#path(`synced-${client}`));
+    }
     for (const name of ['tmp', 'sent']) mkdirSync(this.#path(name));
     const gives = plan.scenario.command === 'get' ? sources : [this.#path('sent')];
     this.source = new Source(plan.files, gives, this.#path('spare'));
@@ -90,6 +97,21 @@ export class Scene {
     this.#timers.add(timer);
   }
 
+  /** Does something once the clients that run have ended. */
+  afterClients(action: () => void): void {
+    this.#afterClients.push(action);
+  }
+
+  /** The machine of a client loses its power: the client is no more, and what it had not synced is lost. */
+  cutPower(index: number): void {
+    const client = this.client(index);
+    client?.kill();
+    const lost = Promise.resolve(client?.ended)
+      .then(() => losePower(this.#path(`out-${index}`), this.#path(`synced-${index}`)))
+      .finally(() => this.#undoing.delete(lost));
+    this.#undoing.add(lost);
+  }
+
   /** Runs a client for everything that is not there yet, each for at most `limitMs`, and ends all faults behind it. */
   async attempt(limitMs: number): Promise<Attempt> {
     const before = this.#crossed();
@@ -97,6 +119,7 @@ export class Scene {
     this.#clients = states.map((files, client) => this.#startClient(client, files, limitMs));
     const clients = await Promise.all(this.#clients.flatMap((client) => client?.ended ?? []));
     this.#clients = [];
+    for (const action of this.#afterClients.splice(0)) action();
     const bytes = this.#crossed() - before;
     await this.#heal();
     return {
@@ -137,7 +160,11 @@ export class Scene {
       root: this.#path(`root-${index}`),
       bytesPerSecond: plan.isFirst ? this.#plan.bytesPerSecond : 0,
       flags: nodeFlags(this.#plan, index, this.#path(`digests-${index}`)),
-      env: this.#environment((fault) => fault.kind === 'step-node' && fault.node === index),
+      env: environmentOf(this.#plan, {
+        temporary: this.#path('tmp'),
+        isStepped: (fault) => fault.kind === 'step-node' && fault.node === index,
+        aheadMs,
+      }),
     });
   }
 
@@ -147,12 +174,13 @@ export class Scene {
     const names = due.map(({ name }) => name);
     const directory = this.#path(this.#plan.scenario.command === 'put' ? 'sent' : `out-${client}`);
     const args = clientArgs(this.#plan, names, this.#path('route.txt'), directory);
-    const env = this.#environment((fault) => fault.kind === 'step-client' && fault.client === client);
+    const isCut = this.#plan.strikes.some(({ fault }) => fault.kind === 'cut-power' && fault.client === client);
+    const env = environmentOf(this.#plan, {
+      temporary: this.#path('tmp'),
+      isStepped: (fault) => fault.kind === 'step-client' && fault.client === client,
+      synced: isCut ? this.#path(`synced-${client}`) : undefined,
+    });
     return new ClientProcess(this.#children, args, env, limitMs);
-  }
-
-  #environment(isStep: (fault: Fault) => boolean): Readonly<Record<string, string>> {
-    return environmentOf(this.#plan, this.#path('tmp'), isStep);
   }
 
   /** Ends all faults: whoever is dead lives again, and every leg is as it was. */

@@ -11,7 +11,6 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  utimesSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
@@ -23,7 +22,6 @@ import { contentOf } from './random.ts';
 export type FileState = 'right' | 'old' | 'absent' | 'wrong';
 
 const rewriteBytes = 512 * 1024;
-const pastMs = 3_600_000;
 
 export class Source {
   readonly #files: readonly FilePlan[];
@@ -38,13 +36,9 @@ export class Source {
     this.#spare = spare;
     this.#contents = files.map(({ name, bytes }) => [contentOf(name, bytes)]);
     mkdirSync(spare, { recursive: true });
-    const past = new Date(Date.now() - pastMs);
     for (const root of roots) {
       for (const [index, { name }] of files.entries()) {
-        const file = path.join(root, name);
-        writeFileSync(file, this.#now(index));
-        // Nobody keeps digests of a file that has just been written.
-        utimesSync(file, past, past);
+        writeFileSync(path.join(root, name), this.#now(index));
       }
     }
   }

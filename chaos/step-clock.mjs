@@ -1,9 +1,9 @@
-// Loaded into a process with --import: on SIGUSR2 the wall clock is CHAOS_STEP_MS ahead of what it was.
+// Loaded into a process with --import: the wall clock is CHAOS_AHEAD_MS ahead, and on SIGUSR2 CHAOS_STEP_MS more.
 // Only what the process itself reads moves. Timers and performance.now() stay, as they do when a real clock is
 // stepped; the times of files stay too, which with a real clock they would not.
 const stepMs = Number(process.env.CHAOS_STEP_MS);
 const plainNow = Date.now;
-let ahead = 0;
+let ahead = Number(process.env.CHAOS_AHEAD_MS);
 Date.now = () => plainNow() + ahead;
 globalThis.Date = class extends Date {
   constructor(...given) {

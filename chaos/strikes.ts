@@ -19,6 +19,13 @@ type Strike<F> = (fault: F, scene: Scene, passing: Passing) => Buffer | void | P
 /** Arms a fault for its moment; `struck` is called when it strikes. */
 export function armStrike({ fault, moment }: PlannedStrike, scene: Scene, struck: () => void): void {
   const strike = strikes[fault.kind] as Strike<Fault>;
+  if (fault.kind === 'cut-power' && fault.afterEnd) {
+    scene.afterClients(() => {
+      struck();
+      scene.cutPower(fault.client);
+    });
+    return;
+  }
   if ('ms' in moment) {
     // Faults that come by the clock are on processes, and look at nothing that passes.
     const nothing = {} as Passing;
@@ -53,6 +60,7 @@ const strikes: { readonly [Kind in FaultKind]: Strike<Extract<Fault, { kind: Kin
     scene.later(ms, () => scene.node(node).signal('SIGCONT'));
   },
   'kill-client': ({ client }, scene) => scene.client(client)?.kill(),
+  'cut-power': ({ client }, scene) => scene.cutPower(client),
   'stop-client': ({ client, ms }, scene) => {
     scene.client(client)?.signal('SIGSTOP');
     scene.later(ms, () => scene.client(client)?.signal('SIGCONT'));

@@ -258,11 +258,14 @@ test('an upload is gone on with though its origin needs minutes to read what it 
   const { held, go } = await holdDatasync(t);
   const pending = upload({ source, route, clock });
   await held;
-  for (let seconds = 1; seconds <= 120; seconds += 1) {
-    clock.advance(1000);
-    await until(() => said >= seconds);
+  try {
+    for (let seconds = 1; seconds <= 120; seconds += 1) {
+      clock.advance(1000);
+      await until(() => said >= seconds);
+    }
+  } finally {
+    go();
   }
-  go();
   const result = await pending;
   assert.ok(result.resumedBytes > 3 * mib);
   assert.equal(result.reroutes, 0);
@@ -290,11 +293,14 @@ test('a download is gone on with though its client needs minutes to read what it
   const { held, go } = await holdDatasync(t);
   const pending = download({ route, output: out.path, clock });
   await held;
-  for (let pings = 1; pings <= 12; pings += 1) {
-    clock.advance(defaultLimits.pulseMs);
-    await until(() => said >= pings);
+  try {
+    for (let pings = 1; pings <= 12; pings += 1) {
+      clock.advance(defaultLimits.pulseMs);
+      await until(() => said >= pings);
+    }
+  } finally {
+    go();
   }
-  go();
   const result = await pending;
   assert.ok(result.resumedBytes > 0);
   assert.equal(result.reroutes, 0);

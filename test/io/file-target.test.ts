@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { fstatSync } from 'node:fs';
 import { link, lstat, mkdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
-import { constants as os } from 'node:os';
+import { constants as os, tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { createFileTarget, type PlaceOptions } from '../../src/io/disk/place.ts';
@@ -100,6 +101,36 @@ test('discard and keep leave nothing where there is nothing to keep, at any poin
   await discarded.discard();
   assert.deepEqual(await list(), []);
 });
+
+for (const end of ['keep', 'discard'] as const) {
+  test(`${end} waits for a reservation that is under way, since the system has the number of the open file`, async (t) => {
+    let reserve = () => {};
+    const reserving = new Promise<void>((resolve) => {
+      reserve = resolve;
+    });
+    let isReserved = false;
+    const { create, list } = await makeTarget(t, {
+      calls: {
+        fallocate: async (fd) => {
+          const before = fstatSync(fd).ino;
+          reserve();
+          // Longer than whatever else goes through the thread pool.
+          for (let times = 0; times < 50; times += 1) await lstat(tmpdir());
+          assert.equal(fstatSync(fd).ino, before, 'the number was open all the time');
+          isReserved = true;
+          return 0;
+        },
+      },
+    });
+    const target = await create();
+    const begun = target.begin(whole);
+    await reserving;
+    await target[end]();
+    assert.ok(isReserved);
+    await begun;
+    assert.deepEqual(await list(), []);
+  });
+}
 
 test('what was kept is there for the next run, and only what is missing is asked for', async (t) => {
   const { create, list, at } = await makeTarget(t);

@@ -73,6 +73,8 @@ export class FileTarget implements Target {
   /** Another way into the same file, taken for whole blocks. */
   #direct: DirectFile | undefined;
   #journal: Journal | undefined;
+  /** What goes by the number of the open file, which must not be closed before it has ended. */
+  #beginning: Promise<unknown> = Promise.resolve();
   /** Pieces of an earlier run, until there is a journal that lists them. */
   #left = 0;
   /** Bytes that the file must have: as many as were promised, or came where nothing was. */
@@ -90,8 +92,10 @@ export class FileTarget implements Target {
   }
 
   async begin(content: Content, startOver = false): Promise<Begun> {
+    const begun = this.#begin(content, startOver);
+    this.#beginning = begun.catch(() => {});
     try {
-      return await this.#begin(content, startOver);
+      return await begun;
     } catch (error) {
       throw diskError(this.path, error);
     }
@@ -139,6 +143,7 @@ export class FileTarget implements Target {
   }
 
   async keep(): Promise<number> {
+    await this.#beginning;
     if (!this.#handle) return 0;
     // What is being synced may still be lost.
     await this.#syncs.settle();
@@ -154,6 +159,7 @@ export class FileTarget implements Target {
   }
 
   async discard(): Promise<void> {
+    await this.#beginning;
     if (!this.#handle) return;
     await this.#journal?.close();
     await unlink(journalPath(this.#part)).catch(() => {});

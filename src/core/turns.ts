@@ -22,11 +22,28 @@ export class Turns {
     this.#atOnce = atOnce;
   }
 
-  /** Settles once it is the turn of one that has `had` so much until now. Must be ended, once. */
-  async take(had: number): Promise<EndTurn> {
+  /** Settles once it is the turn of one that has `had` so much until now. Must be ended, once. Throws the signal's reason. */
+  async take(had: number, signal: AbortSignal): Promise<EndTurn> {
+    signal.throwIfAborted();
     if (this.#taken < this.#atOnce) this.#taken += 1;
-    else await new Promise<void>((begin) => this.#waiting.push({ had, begin }));
+    else await this.#wait(had, signal);
     return () => this.#end();
+  }
+
+  #wait(had: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = () => {
+        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        reject(signal.reason);
+      };
+      const begin = () => {
+        signal.removeEventListener('abort', leave);
+        resolve();
+      };
+      const waiting = { had, begin };
+      this.#waiting.push(waiting);
+      signal.addEventListener('abort', leave, { once: true });
+    });
   }
 
   #end(): void {
@@ -50,19 +67,24 @@ export class OwnerTurns {
     this.#turns = new Turns(atOnce);
   }
 
-  /** Settles once it is a turn of `owner`. Must be ended. Throws the signal's reason if it has aborted by then. */
+  /** Settles once it is a turn of `owner`. Must be ended. Throws the signal's reason once that aborts. */
   async take(owner: string, signal: AbortSignal): Promise<EndTurn> {
     const asked = this.#asked.get(owner) ?? 0;
     this.#asked.set(owner, asked + 1);
-    const endTurn = await this.#turns.take(asked);
-    const end = () => {
-      endTurn();
+    const leave = () => {
       const left = (this.#asked.get(owner) ?? 1) - 1;
       if (left > 0) this.#asked.set(owner, left);
       else this.#asked.delete(owner);
     };
-    if (!signal.aborted) return end;
-    end();
-    throw signal.reason;
+    try {
+      const endTurn = await this.#turns.take(asked, signal);
+      return () => {
+        endTurn();
+        leave();
+      };
+    } catch (error) {
+      leave();
+      throw error;
+    }
   }
 }

@@ -20,16 +20,16 @@ export class ListingDisk {
   readonly #turns: Turns;
   /** Names that were read, and entries that were looked at. */
   #work = 0;
-  #isAbandoned = false;
+  readonly #gone = new AbortController();
 
   constructor(hold: Hold, turns: Turns) {
     this.#hold = hold;
     this.#turns = turns;
   }
 
-  /** There is nobody to list for: what goes on throws `PEER_LOST` at its next turn. */
+  /** There is nobody to list for: what goes on throws `PEER_LOST`, at its next turn or while it waits for one. */
   abandon(): void {
-    this.#isAbandoned = true;
+    this.#gone.abort(new HoplineError('PEER_LOST', 'the client has left'));
   }
 
   /**
@@ -69,9 +69,8 @@ export class ListingDisk {
   }
 
   async #inTurn<Result>(amount: number, work: () => Promise<Result>): Promise<Result> {
-    const end = await this.#turns.take(this.#work);
+    const end = await this.#turns.take(this.#work, this.#gone.signal);
     try {
-      if (this.#isAbandoned) throw new HoplineError('PEER_LOST', 'the client has left');
       this.#work += amount;
       return await work();
     } finally {

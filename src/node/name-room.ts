@@ -18,10 +18,10 @@ export interface NameHolder {
 /** What each directory may hold, whether there is room or not: so that every listing comes to its end. */
 const leastBytes = 64 * 1024;
 /** What one directory holds at most: sorting more would keep everybody else waiting for too long. */
-const mostBytes = 4 * 1024 * 1024;
+const mostBytes = 2 * 1024 * 1024;
 const stepBytes = 64 * 1024;
 /** Listings that use the disk at once: the others wait, and so what else is read of the disk does not. */
-const turnsAtOnce = 4;
+const turnsAtOnce = 2;
 
 export class NameRoom {
   /** Each for a batch of names, or of entries that are looked at. */

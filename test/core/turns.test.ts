@@ -4,10 +4,11 @@ import { OwnerTurns, Turns } from '../../src/core/turns.ts';
 
 test('of those that wait for a turn, the one that has had least is next, and the first to come of equals', async () => {
   const turns = new Turns(1);
+  const { signal } = new AbortController();
   const order: string[] = [];
-  const end = await turns.take(0);
+  const end = await turns.take(0, signal);
   const wait = async (name: string, had: number) => {
-    const done = await turns.take(had);
+    const done = await turns.take(had, signal);
     order.push(name);
     done();
   };
@@ -67,4 +68,19 @@ test('whoever leaves has no turn, and keeps nobody else from theirs', async () =
   (await next)();
   await assert.rejects(turns.take('a', leaving.signal), /left/);
   (await turns.take('b', signal))();
+});
+
+test('who no longer wants a turn leaves the queue at once, and keeps nobody waiting', async () => {
+  const turns = new Turns(1);
+  const { signal } = new AbortController();
+  const gone = new AbortController();
+  const end = await turns.take(0, signal);
+  const left = turns.take(0, gone.signal);
+  const stays = turns.take(9, signal);
+  gone.abort(new Error('gone'));
+  await assert.rejects(left, /gone/);
+  end();
+  (await stays)();
+  await assert.rejects(turns.take(0, gone.signal), /gone/);
+  (await turns.take(0, signal))();
 });

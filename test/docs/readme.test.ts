@@ -1,0 +1,130 @@
+/** The README and the documents, as their readers use them: commands run, flags exist, links lead somewhere. */
+
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { mainFile, startProgram } from '../support/program.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+
+const run = promisify(execFile);
+const repository = fileURLToPath(new URL('../../', import.meta.url));
+const read = (name: string) => readFile(path.join(repository, name), 'utf8');
+
+/** The lines of the code blocks below a heading. */
+async function codeBelow(heading: string): Promise<string[]> {
+  const text = await read('README.md');
+  const section = text.split(/^## /m).find((part) => part.startsWith(`${heading}\n`));
+  assert.ok(section !== undefined, heading);
+  return [...section.matchAll(/^```\n([\s\S]*?)^```$/gm)].flatMap(([, block = '']) => block.trimEnd().split('\n'));
+}
+
+async function documents(): Promise<string[]> {
+  const docs = (await readdir(path.join(repository, 'docs'))).filter((name) => name.endsWith('.md'));
+  const above = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', 'chaos/README.md'];
+  return [...above, ...docs.map((name) => `docs/${name}`)];
+}
+
+/** Addresses of the README, and those of this machine that stand for them. */
+type Places = Map<string, string>;
+
+function here(text: string, places: Places): string {
+  const known = [...places].reduce(
+    (done, [address, place]) => done.replaceAll(address, place).replaceAll(address.replace(':', ' '), place),
+    text,
+  );
+  // What is written as an alternate is not there, each at an address of its own.
+  return known.replace(/10\.\d+\.(\d+\.\d+)[: ]\d+/g, '127.7.$1:1');
+}
+
+/** Starts a node as a line of the README says, but on a port of this machine's own choice. */
+async function startNodeOf(t: TestContext, line: string, places: Places, cwd: string, more: readonly string[]) {
+  const [, address = '', rest = ''] = /hopline node --listen (\S+) (.*)$/.exec(line) ?? [];
+  const args = here(rest, places).split(' ');
+  const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', ...args, ...more], { cwd });
+  const [, port] = /listening on .*:(\d+)\n/.exec(await node.saw(/listening on .*\n/)) ?? [];
+  places.set(address, `127.0.0.1:${port}`);
+}
+
+test('the commands of the README run as they stand there', { skip: process.platform === 'win32' }, async (t) => {
+  const [machine, client] = [await makeTempRoot(t), await makeTempRoot(t)];
+  const names = ['report.pdf', 'reports/may.pdf', 'reports/june.pdf', 'photos/2026/a.jpg', 'photos/2026/more/b.jpg'];
+  for (const name of names) {
+    await mkdir(path.dirname(path.join(machine.path, 'files', name)), { recursive: true });
+    await writeFile(path.join(machine.path, 'files', name), name.repeat(1000));
+  }
+  await writeFile(path.join(client.path, 'june.pdf'), 'another june');
+  const places: Places = new Map();
+  const [origin = '', relay = '', get = ''] = await codeBelow('Two machines and a relay');
+  await startNodeOf(t, origin, places, machine.path, ['--writable', '--force']);
+  await startNodeOf(t, relay, places, machine.path, []);
+  await writeFile(
+    path.join(client.path, 'route.txt'),
+    here(`${(await codeBelow('The route file')).join('\n')}\n`, places),
+  );
+  const lines = [get.replace(/^client\$ +/, ''), ...(await codeBelow('Every day'))];
+  const fetched = path.join(client.path, 'report.pdf');
+  for (const line of lines) {
+    assert.match(line, /^hopline (get|put) /);
+    if (line === 'hopline get route.txt') await run('rm', ['-f', fetched]);
+    const command = here(line, places).replace(/^hopline /, `"${process.execPath}" "${mainFile}" `);
+    const child = spawn('sh', ['-c', command], { cwd: client.path, stdio: ['ignore', 'ignore', 'pipe'] });
+    let said = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    const [code] = await once(child, 'close');
+    // Only the last of these exists at the origin already.
+    assert.equal(code, line.includes('put ') ? 8 : 0, `${line}\n${said}`);
+  }
+  const content = async (name: string) => (await readFile(path.join(client.path, name))).length;
+  assert.equal(await content('report.pdf'), 10_000);
+  assert.equal(await content('copy.pdf'), 10_000);
+  assert.deepEqual(await readdir(path.join(client.path, 'new')), ['june.pdf', 'may.pdf']);
+  assert.equal(await content('copies/2026/more/b.jpg'), 'photos/2026/more/b.jpg'.length * 1000);
+});
+
+test('docs/cli.md is what the commands say of themselves', async () => {
+  const { stdout } = await run(process.execPath, [path.join(repository, 'tools/cli-reference.mjs')]);
+  assert.equal(stdout, await read('docs/cli.md'), 'run `npm run reference`');
+});
+
+test('every flag that a document types exists', async () => {
+  const reference = await read('docs/cli.md');
+  const flags = new Map(
+    reference
+      .split(/^## /m)
+      .slice(1)
+      .map((section) => [section.split('\n', 1)[0] ?? '', new Set(section.match(/--[a-z][a-z-]*/g))]),
+  );
+  for (const name of await documents()) {
+    const blocks = (await read(name)).match(/^```\n[\s\S]*?^```$|^ {4}.*$/gm) ?? [];
+    for (const line of blocks.join('\n').match(/^ *(?:\S+\$ +)?hopline [a-z]+ .*$/gm) ?? []) {
+      const [, command = '', below = ''] = /hopline ([a-z]+)(?: ([a-z]+))?/.exec(line) ?? [];
+      const known = flags.get(`hopline ${command} ${below}`) ?? flags.get(`hopline ${command}`);
+      assert.ok(known, `${name}: ${line}`);
+      for (const flag of line.match(/(?<=\s)--[a-z][a-z-]*/g) ?? [])
+        assert.ok(known.has(flag), `${name}: ${line}: ${flag}`);
+    }
+  }
+});
+
+test('every link of a document that is packed leads to a file that is packed', async () => {
+  const { stdout } = await run('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], {
+    cwd: repository,
+    shell: process.platform === 'win32',
+  });
+  const [{ files }] = JSON.parse(stdout) as [{ files: { path: string }[] }];
+  const packed = new Set(files.map((file) => file.path));
+  for (const name of packed) {
+    if (!name.endsWith('.md')) continue;
+    for (const [, target = ''] of (await read(name)).matchAll(/\]\((?!https?:|#)([^)#\s]+)/g)) {
+      const file = path.posix.join(path.posix.dirname(name), target);
+      assert.ok(packed.has(file), `${name} links to ${target}, which is not packed`);
+    }
+  }
+});

@@ -39,6 +39,7 @@ export type { Logger } from './core/log.ts';
 export { silentLogger } from './core/log.ts';
 export type { NodeStats } from './core/metrics.ts';
 export { softwareVersion } from './core/software.ts';
+export { escapeText, safeText } from './core/text.ts';
 export type { AccessFormat, AccessRecord, MaskQuery } from './gateway/access-format.ts';
 export type { AccessLog, AccessLogOptions } from './gateway/access-log.ts';
 export { openAccessLog } from './gateway/access-log.ts';

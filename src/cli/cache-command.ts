@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { flushHttpCache, type ListedEntry, listHttpCache } from '../index.ts';
+import { print } from './lines.ts';
 import { formatBytes, formatDuration } from './units.ts';
 
 interface CacheFlags {
@@ -38,7 +39,7 @@ export function addCacheCommand(program: Command): void {
     .requiredOption(...cacheFlag)
     .action(async (target: string | undefined, flags: CacheFlags) => {
       const count = await flushHttpCache(flags.cache, target);
-      process.stdout.write(`${count} ${count === 1 ? 'answer' : 'answers'} removed\n`);
+      print(`${count} ${count === 1 ? 'answer' : 'answers'} removed`);
     });
 }
 
@@ -46,7 +47,7 @@ function printStat(entries: readonly ListedEntry[], json = false): void {
   const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
   const fresh = entries.filter(({ ttlS }) => ttlS > 0).length;
   const text = `${entries.length} answers, ${fresh} of them fresh, ${formatBytes(bytes)}`;
-  process.stdout.write(`${json ? JSON.stringify({ entries: entries.length, fresh, bytes }) : text}\n`);
+  print(json ? JSON.stringify({ entries: entries.length, fresh, bytes }) : text);
 }
 
 function printList(entries: readonly ListedEntry[], json = false): void {
@@ -54,6 +55,6 @@ function printList(entries: readonly ListedEntry[], json = false): void {
     const { status, bytes, ageS, ttlS, url } = entry;
     const left = ttlS > 0 ? formatDuration(ttlS) : 'stale';
     const text = `${status} ${formatBytes(bytes).padStart(9)} ${formatDuration(ageS).padStart(8)} ${left.padStart(8)} ${url}`;
-    process.stdout.write(`${json ? JSON.stringify(entry) : text}\n`);
+    print(json ? JSON.stringify(entry) : text);
   }
 }

@@ -2,6 +2,7 @@
 
 import type { Command } from 'commander';
 import { effectiveConfig, formatConfig, readConfig } from '../index.ts';
+import { say } from './lines.ts';
 import { ExitWith, reportFailure } from './report.ts';
 
 export function addCheckCommand(program: Command): void {
@@ -22,7 +23,7 @@ async function check(file: string, { json = false }: { readonly json?: boolean }
   try {
     const config = await readConfig(file);
     process.stdout.write(json ? `${JSON.stringify(effectiveConfig(config), null, 2)}\n` : await formatConfig(config));
-    process.stderr.write(`${file}: valid\n`);
+    say(`${file}: valid`);
   } catch (error) {
     throw json ? new ExitWith(reportFailure(error, process.stdout)) : error;
   }

@@ -10,6 +10,7 @@ import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
 import { formatHop, type Hop, HoplineError, parseRoute, preferredRoute, systemCode } from '../index.ts';
+import { say } from './lines.ts';
 import { ExitWith } from './report.ts';
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url));
@@ -49,7 +50,7 @@ async function runDemo(file: string, flags: DemoFlags): Promise<void> {
     for (const [index, hop] of route.hops.entries()) {
       if (interrupted) throw new HoplineError('INTERRUPTED', 'the demo was interrupted');
       children.push(await startChildNode(hop, route.hops[index + 1], flags.root, children));
-      process.stderr.write(`node ${children.length} listens on ${formatHop(hop)}\n`);
+      say(`node ${children.length} listens on ${formatHop(hop)}`);
     }
     const more = [...(flags.output === undefined ? [] : ['-o', flags.output]), ...(flags.force ? ['--force'] : [])];
     const client = spawn(process.execPath, [program, 'get', file, ...more], { stdio: 'inherit' });

@@ -8,6 +8,7 @@ import { openFetchLog } from './fetch-log.ts';
 import { createFetchReport } from './fetch-report.ts';
 import { listFlag, secondsFlag, timesFlag } from './flags.ts';
 import { startInterruption } from './interruption.ts';
+import { jsonLine, print } from './lines.ts';
 import { ExitWith, reportFailure } from './report.ts';
 
 interface FetchFlags {
@@ -94,8 +95,8 @@ async function reportFetch(url: string | undefined, flags: FetchFlags): Promise<
 
 async function flush(url: string | undefined, { quiet, json }: FetchFlags): Promise<void> {
   const count = await flushFetchCache(url);
-  if (json) process.stdout.write(`${JSON.stringify({ event: 'flushed', count })}\n`);
-  else if (!quiet) process.stdout.write(`${count} ${count === 1 ? 'answer' : 'answers'} removed\n`);
+  if (json) process.stdout.write(jsonLine({ event: 'flushed', count }));
+  else if (!quiet) print(`${count} ${count === 1 ? 'answer' : 'answers'} removed`);
 }
 
 async function runFetch(url: string, flags: FetchFlags): Promise<void> {

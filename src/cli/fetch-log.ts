@@ -5,7 +5,15 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { asHoplineError, type FetchEvent, type FetchHead, HoplineError, parseHttpUrl, systemCode } from '../index.ts';
+import {
+  asHoplineError,
+  escapeText,
+  type FetchEvent,
+  type FetchHead,
+  HoplineError,
+  parseHttpUrl,
+  systemCode,
+} from '../index.ts';
 
 export interface FetchLog {
   event(event: FetchEvent): void;
@@ -31,7 +39,8 @@ export async function openFetchLog(file: string, url: string): Promise<FetchLog>
     const [date, time = ''] = new Date().toISOString().split('T');
     const request = `"${head?.method ?? '-'} ${head?.url ?? href}"`;
     const size = head === undefined ? '-' : bytes;
-    lines.push(`${date} ${time.slice(0, 8)} ${request} ${status} ${typeOf(head)} ${size} ${written(name)}\n`);
+    const line = `${date} ${time.slice(0, 8)} ${request} ${status} ${typeOf(head)} ${size} ${written(name)}`;
+    lines.push(`${escapeText(line)}\n`);
   };
   return {
     event: (event) => {
@@ -69,7 +78,7 @@ function typeOf(head: FetchHead | undefined): string {
 /** A name in one piece, whatever is in it. */
 function written(name: string | null): string {
   if (name === null) return '-';
-  return /^[^\s"\\\p{C}]+$/u.test(name) ? name : JSON.stringify(name);
+  return /^[^\s"\\]+$/.test(name) ? name : JSON.stringify(name);
 }
 
 function logError(file: string, cause: unknown): HoplineError {

@@ -1,9 +1,10 @@
 /** What is shown of one fetch, besides its content: for people, for scripts, or nothing but errors. */
 
 import path from 'node:path';
-import { type FetchEvent, type FetchHead, type FetchResult, HoplineError } from '../index.ts';
+import { escapeText, type FetchEvent, type FetchHead, type FetchResult, HoplineError } from '../index.ts';
+import { formatRows, say } from './lines.ts';
 import { noProgress, type Progress, startByteProgress, startProgress } from './progress.ts';
-import { formatRows, sparseNotice, startJsonLines } from './show.ts';
+import { sparseNotice, startJsonLines } from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 interface ReportFlags {
@@ -85,7 +86,7 @@ function createTextReport({ output }: ReportFlags, look: Look): FetchReport {
         break;
       default:
         progress.stop();
-        process.stderr.write(`kept ${formatBytes(event.bytes)}; the same command goes on from there\n`);
+        say(`kept ${formatBytes(event.bytes)}; the same command goes on from there`);
     }
   };
   return {
@@ -100,16 +101,15 @@ function createTextReport({ output }: ReportFlags, look: Look): FetchReport {
 }
 
 function start({ size, leftBytes, reservation }: Extract<FetchEvent, { kind: 'started' }>): Progress {
-  if (reservation === 'sparse') process.stderr.write(sparseNotice);
-  if (leftBytes > 0) process.stderr.write(`going on: ${formatBytes(leftBytes)} are here\n`);
+  if (reservation === 'sparse') say(sparseNotice);
+  if (leftBytes > 0) say(`going on: ${formatBytes(leftBytes)} are here`);
   return size === undefined ? startByteProgress() : startProgress(size, 0, leftBytes);
 }
 
 function formatHead({ status, reason, fields }: FetchHead): string {
   const lines = [`HTTP/1.1 ${status} ${reason}`];
   for (let index = 0; index + 1 < fields.length; index += 2) lines.push(`${fields[index]}: ${fields[index + 1]}`);
-  // What another machine says must not move the cursor.
-  return `${lines.map((line) => line.replaceAll(/[^\t\x20-\x7e\xa0-\xff]/g, '?')).join('\n')}\n\n`;
+  return `${lines.map(escapeText).join('\n')}\n\n`;
 }
 
 /** A terminal would take binary content for commands. */
@@ -129,7 +129,7 @@ function formatResult(result: FetchResult, file: string, cache: string | undefin
     ['url', url],
     ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
-    ['type', type?.replaceAll(/[^\x20-\x7e]/g, '?') ?? 'not told'],
+    ['type', type ?? 'not told'],
     ...(cache === undefined ? [] : [['cache', cache] as const]),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
   ]);

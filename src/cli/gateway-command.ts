@@ -17,6 +17,7 @@ import {
   startHttpService,
 } from '../index.ts';
 import { bytesFlag, countFlag, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
+import { print } from './lines.ts';
 import { createLog } from './logging.ts';
 
 interface GatewayFlags {
@@ -104,7 +105,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
     );
   };
   process.on('SIGHUP', reload);
-  if (service.address) process.stdout.write(`listening on ${formatHop(service.address)}\n`);
+  if (service.address) print(`listening on ${formatHop(service.address)}`);
   await stopRequested();
   const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
   await Promise.race([service.close(), hurry]);

@@ -2,8 +2,9 @@
 
 import path from 'node:path';
 import { downloadFiles, type FileOutcome, HoplineError, type RoutePlan, type TransferOptions } from '../index.ts';
+import { formatRows } from './lines.ts';
 import { exitAsDue, type FilesTalk, printFilesEvent, startFilesTalk, tellFailures } from './outcomes.ts';
-import { describeRoutes, formatRows, jsonOfRoutes, startJsonLines } from './show.ts';
+import { describeRoutes, jsonOfRoutes, startJsonLines } from './show.ts';
 import { formatBytes, formatRate } from './units.ts';
 
 export interface GetFilesFlags {

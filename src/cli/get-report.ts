@@ -2,6 +2,7 @@
 
 import path from 'node:path';
 import { type DownloadEvent, type DownloadResult, describeHop, type RoutePlan } from '../index.ts';
+import { formatRows, say } from './lines.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
 import {
   describeHops,
@@ -9,7 +10,6 @@ import {
   describeRoutes,
   describeTaken,
   formatPart,
-  formatRows,
   jsonOf,
   jsonOfRoutes,
   perSecond,
@@ -53,10 +53,9 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
     switch (event.kind) {
       case 'started':
         progress.stop();
-        if (event.reservation === 'sparse') process.stderr.write(sparseNotice);
-        if (event.restarted) process.stderr.write('the file changed at the origin; starting over\n');
-        if (event.leftBytes > 0)
-          process.stderr.write(`going on: ${formatPart(event.leftBytes, event.size)} are here\n`);
+        if (event.reservation === 'sparse') say(sparseNotice);
+        if (event.restarted) say('the file changed at the origin; starting over');
+        if (event.leftBytes > 0) say(`going on: ${formatPart(event.leftBytes, event.size)} are here`);
         progress = startProgress(event.size, route.routes[0]?.length ?? 0, event.leftBytes);
         break;
       case 'progress':
@@ -72,7 +71,7 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
         break;
       default:
         progress.stop();
-        process.stderr.write(`kept ${formatPart(event.bytes, event.size)}; the same command goes on from there\n`);
+        say(`kept ${formatPart(event.bytes, event.size)}; the same command goes on from there`);
     }
   };
   return {

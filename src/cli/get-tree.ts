@@ -13,9 +13,10 @@ import {
 } from '../index.ts';
 import { exitCodeOf } from './exit.ts';
 import { describeReplaced, type GetFilesFlags, rowsOfContent } from './get-files.ts';
+import { formatRows, say } from './lines.ts';
 import { exitAsDue, type FilesTalk, jsonOfError, printFilesEvent, startFilesTalk, tellFailures } from './outcomes.ts';
 import { ExitWith, reportFailure } from './report.ts';
-import { describeRoutes, formatRows, startJsonLines, tellReroute } from './show.ts';
+import { describeRoutes, startJsonLines, tellReroute } from './show.ts';
 import { formatBytes } from './units.ts';
 
 /** Downloads the directory that is the file of `route`. Throws `USAGE_INVALID`, and `ExitWith` once failures have been told. */
@@ -85,7 +86,7 @@ function showText(routes: RoutePlan['routes']): Show {
 
 /** While there is no progress to show yet, another way may have to be taken. */
 function tellBeforeListing(event: FilesEvent): void {
-  if (event.kind === 'reroute') process.stderr.write(`${tellReroute(event)}\n`);
+  if (event.kind === 'reroute') say(tellReroute(event));
 }
 
 function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string {

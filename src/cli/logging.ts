@@ -1,7 +1,7 @@
 /** The program's log: pino, as JSON lines or as lines for people, always on stderr. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { type Clock, foldWarnings, type Logger, type LogRules, systemClock } from '../index.ts';
+import { type Clock, escapeText, foldWarnings, type Logger, type LogRules, safeText, systemClock } from '../index.ts';
 
 export interface ProgramLog {
   /** For the library. */
@@ -32,15 +32,14 @@ export async function createLog(rules: LogRules): Promise<ProgramLog> {
       timestamp: () => `,"time":"${new Date().toISOString()}"`,
       formatters: { level: (label: string) => ({ level: label }) },
     };
-    if (format === 'json') return pino(options, pino.destination({ dest: 2, sync: true }));
-    return pino(options, { write: writeLine });
+    return pino(options, { write: format === 'json' ? writeJson : writeLine });
   };
   let current = { rules, logger: open(rules) };
   const lines: Logger = {
-    debug: (fields, message) => current.logger.debug(fields, message),
-    info: (fields, message) => current.logger.info(fields, message),
-    warn: (fields, message) => current.logger.warn(fields, message),
-    error: (fields, message) => current.logger.error(fields, message),
+    debug: (fields, message) => current.logger.debug(cut(fields), safeText(message)),
+    info: (fields, message) => current.logger.info(cut(fields), safeText(message)),
+    warn: (fields, message) => current.logger.warn(cut(fields), safeText(message)),
+    error: (fields, message) => current.logger.error(cut(fields), safeText(message)),
   };
   const log = foldWarnings(lines, idleClock);
   return {
@@ -52,10 +51,20 @@ export async function createLog(rules: LogRules): Promise<ProgramLog> {
   };
 }
 
+/** No field is longer than a message. */
+function cut(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const entries = Object.entries(fields);
+  return Object.fromEntries(entries.map(([key, value]) => [key, typeof value === 'string' ? safeText(value) : value]));
+}
+
+function writeJson(line: string): void {
+  process.stderr.write(`${escapeText(line.trimEnd())}\n`);
+}
+
 function writeLine(line: string): void {
   const { time, level, msg, ...fields } = JSON.parse(line) as Record<string, unknown>;
   const shown = Object.entries(fields).map(([key, value]) => ` ${key}=${formatValue(value)}`);
-  process.stderr.write(`${String(time)} ${String(level).padEnd(5)} ${String(msg)}${shown.join('')}\n`);
+  process.stderr.write(`${escapeText(`${String(time)} ${String(level).padEnd(5)} ${String(msg)}${shown.join('')}`)}\n`);
 }
 
 function formatValue(value: unknown): string {

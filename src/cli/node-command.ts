@@ -7,6 +7,7 @@ import {
   asHoplineError,
   type Config,
   defaultLimits,
+  escapeText,
   formatHop,
   HoplineError,
   logLevels,
@@ -26,6 +27,7 @@ import {
   rateFlag,
   secondsFlag,
 } from './flags.ts';
+import { say } from './lines.ts';
 import { createLog } from './logging.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { openPrompts } from './prompt.ts';
@@ -184,7 +186,7 @@ async function isReloadable(read: () => Promise<Config>, listen: NodeRules['list
       'listen: read another value, expected the one from the start; needs a restart',
     );
   } catch (error) {
-    for (const problem of problemsOf(error)) process.stderr.write(`hopline: ${refused}: ${problem}\n`);
+    for (const problem of problemsOf(error)) say(`hopline: ${refused}: ${problem}`);
     return false;
   }
 }
@@ -207,7 +209,7 @@ function onReload(reload: () => void): () => void {
 
 /** What a node says of itself once it runs, in one go, since whoever reads the first line may want the others. */
 function startLines(addresses: readonly string[], node: RunningNode | undefined): string {
-  const serves = node && (node.root === undefined ? 'serves no files' : `serves ${node.root}`);
+  const serves = node && (node.root === undefined ? 'serves no files' : escapeText(`serves ${node.root}`));
   return [...addresses.map((address) => `listening on ${address}`), ...(serves ? [serves] : [])].join('\n');
 }
 

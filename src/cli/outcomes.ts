@@ -2,6 +2,7 @@
 
 import { describeHop, type FileOutcome, type FilesEvent, type HoplineError } from '../index.ts';
 import { exitCodeOf, hintFor } from './exit.ts';
+import { say } from './lines.ts';
 import { startFileProgress } from './progress.ts';
 import { ExitWith } from './report.ts';
 import { describeHops, jsonOf, sparseNotice, tellReroute } from './show.ts';
@@ -30,7 +31,7 @@ export function startFilesTalk(files: number, hops: number, size?: number): File
       if (event.kind === 'reroute') progress.say(tellReroute(event));
       if (event.kind === 'started' && event.reservation === 'sparse' && !warned) {
         warned = true;
-        process.stderr.write(sparseNotice);
+        say(sparseNotice);
       }
       progress.update(settled, bytes);
     },
@@ -60,12 +61,12 @@ export function tellFailures(outcomes: readonly FileOutcome[]): void {
   for (const { error } of outcomes) if (error) together.set(error, (together.get(error) ?? 0) + 1);
   for (const [error, files] of [...together].slice(0, maxFailureLines)) {
     const prefix = files === 1 ? '' : `${files} files were not fetched: `;
-    process.stderr.write(`hopline: ${prefix}${error.message}\n`);
+    say(`hopline: ${prefix}${error.message}`);
   }
   const untold = together.size - maxFailureLines;
-  if (untold > 0) process.stderr.write(`hopline: and ${untold} more like these; --json names them all\n`);
+  if (untold > 0) say(`hopline: and ${untold} more like these; --json names them all`);
   const codes = new Set([...together.keys()].map(({ code }) => code));
-  for (const code of codes) process.stderr.write(`  hint: ${hintFor(code)}\n`);
+  for (const code of codes) say(`  hint: ${hintFor(code)}`);
 }
 
 /** Throws `ExitWith` if a file failed: with the code of an interruption, or else of the first failure. */

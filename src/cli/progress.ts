@@ -3,6 +3,8 @@
  */
 
 import ProgressBar from 'progress';
+import { safeText } from '../index.ts';
+import { say } from './lines.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 
 const plainEveryMs = 5_000;
@@ -18,15 +20,11 @@ export interface Progress {
   stop(): void;
 }
 
-export const noProgress: Progress = { update: () => {}, say: sayPlainly, stop: () => {} };
+export const noProgress: Progress = { update: () => {}, say, stop: () => {} };
 
 /** Starts showing a download of `size` bytes over `hops` hops, 0 for a server itself, of which `leftBytes` are there already. */
 export function startProgress(size: number, hops: number, leftBytes = 0): Progress {
   return process.stderr.isTTY ? startBar(size, hops, leftBytes) : startLines(size, hops, leftBytes);
-}
-
-function sayPlainly(line: string): void {
-  process.stderr.write(`${line}\n`);
 }
 
 /** Starts showing how much of something has arrived whose size nobody knows. */
@@ -38,9 +36,9 @@ export function startByteProgress(): Progress {
       const now = performance.now();
       if (now < due) return;
       due = now + plainEveryMs;
-      process.stderr.write(`${formatBytes(bytes)}, ${formatRate(bytes, now - started)}\n`);
+      say(`${formatBytes(bytes)}, ${formatRate(bytes, now - started)}`);
     },
-    say: sayPlainly,
+    say,
     stop: () => {},
   };
 }
@@ -67,7 +65,7 @@ export function startFileProgress(
         due = now + barEveryMs;
         bar.update(settled / files, { text: text(settled, bytes) });
       },
-      say: (line) => (bar.complete ? sayPlainly(line) : bar.interrupt(line)),
+      say: (line) => (bar.complete ? say(line) : bar.interrupt(safeText(line))),
       stop: () => {
         if (!bar.complete) bar.terminate();
       },
@@ -79,9 +77,9 @@ export function startFileProgress(
       const now = performance.now();
       if (now < due) return;
       due = now + plainEveryMs;
-      process.stderr.write(`${text(settled, bytes)}\n`);
+      say(text(settled, bytes));
     },
-    say: sayPlainly,
+    say,
     stop: () => {},
   };
 }
@@ -104,7 +102,7 @@ function startBar(size: number, hops: number, leftBytes: number): Progress {
       bar.tick(bytes - last);
       last = bytes;
     },
-    say: (line) => (bar.complete ? sayPlainly(line) : bar.interrupt(line)),
+    say: (line) => (bar.complete ? say(line) : bar.interrupt(safeText(line))),
     stop: () => {
       if (!bar.complete) bar.terminate();
     },
@@ -135,9 +133,9 @@ function startLines(size: number, hops: number, leftBytes: number): Progress {
       due = now + plainEveryMs;
       const { shown, done, whole, speed, left, count } = describe(bytes, size, now - started, hops, leftBytes);
       const way = count === '' ? '' : `, ${count}`;
-      process.stderr.write(`${shown}% ${done} of ${whole}, ${speed}, ${left} left${way}\n`);
+      say(`${shown}% ${done} of ${whole}, ${speed}, ${left} left${way}`);
     },
-    say: sayPlainly,
+    say,
     stop: () => {},
   };
 }

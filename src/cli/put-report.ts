@@ -1,6 +1,7 @@
 /** What is shown of an upload: for people, for scripts, or nothing but errors. */
 
 import { describeHop, type RoutePlan, type UploadEvent, type UploadResult } from '../index.ts';
+import { formatRows, say } from './lines.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
 import {
   describeHops,
@@ -8,7 +9,6 @@ import {
   describeRoutes,
   describeTaken,
   formatPart,
-  formatRows,
   jsonOf,
   jsonOfRoutes,
   perSecond,
@@ -56,7 +56,7 @@ function createTextReport(source: string, route: RoutePlan): Report {
     switch (event.kind) {
       case 'started':
         if (event.leftBytes > 0) {
-          process.stderr.write(`going on: ${formatPart(event.leftBytes, event.size)} are there\n`);
+          say(`going on: ${formatPart(event.leftBytes, event.size)} are there`);
         }
         progress = startProgress(event.size, route.routes[0]?.length ?? 0, event.leftBytes);
         break;

@@ -2,6 +2,7 @@
 
 import { asHoplineError } from '../index.ts';
 import { exitCodeOf, hintFor } from './exit.ts';
+import { jsonLine, say } from './lines.ts';
 
 /** Thrown by a command whose exit code was decided by another process, which has said why. */
 export class ExitWith extends Error {
@@ -21,10 +22,10 @@ export function reportFailure(failure: unknown, json?: NodeJS.WritableStream): n
   if (json) {
     const { code, message, hop, reason, problems } = error;
     const fields = { event: 'error', code, message, hop, reason, problems, hint: hintFor(code), exitCode };
-    json.write(`${JSON.stringify(fields)}\n`);
+    json.write(jsonLine(fields));
   } else {
-    for (const line of error.problems ?? [error.message]) process.stderr.write(`hopline: ${line}\n`);
-    process.stderr.write(`  hint: ${hintFor(error.code)}\n`);
+    for (const line of error.problems ?? [error.message]) say(`hopline: ${line}`);
+    say(`  hint: ${hintFor(error.code)}`);
   }
   return exitCode;
 }

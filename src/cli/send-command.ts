@@ -18,11 +18,11 @@ import {
   systemCode,
 } from '../index.ts';
 import { addressFlag, countFlag, poolFlag, secondsFlag } from './flags.ts';
+import { formatRows, jsonLine } from './lines.ts';
 import { type PoolFlags, readOwnPools } from './own-pools.ts';
 import { openPrompts } from './prompt.ts';
 import { ExitWith, reportFailure } from './report.ts';
 import { sendMany, tellMany } from './send-many.ts';
-import { formatRows } from './show.ts';
 
 interface SendFlags extends PoolFlags {
   readonly to?: Address;
@@ -100,12 +100,12 @@ async function sendOne(message: MessagePacket, options: SenderOptions, flags: Se
       const { server, hash, elapsedMs } = await deliver(message, options);
       const { policy } = message;
       if (flags.json) {
-        process.stdout.write(`${JSON.stringify({ event: 'delivered', server, policy, hash, elapsedMs })}\n`);
+        process.stdout.write(jsonLine({ event: 'delivered', server, policy, hash, elapsedMs }));
         return;
       }
       const rows = [
-        ['server', printable(server)],
-        ['policy', printable(policy)],
+        ['server', server ?? 'unnamed'],
+        ['policy', policy],
         ['sha1', hash],
       ] as const;
       const words = ['Transmission successfully received by server', 'Hash of payload is correct'];
@@ -174,9 +174,4 @@ async function readPacket(file: string, id: string | undefined): Promise<Message
   } catch (cause) {
     throw new HoplineError('USAGE_INVALID', `the packet file ${file}: ${asHoplineError(cause).message}`, { cause });
   }
-}
-
-/** What others chose, for a terminal. */
-function printable(text = 'unnamed'): string {
-  return /^[\w .:@/-]*$/.test(text) ? text : JSON.stringify(text);
 }

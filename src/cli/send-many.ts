@@ -8,7 +8,7 @@ import {
   type Sender,
   type SenderOptions,
 } from '../index.ts';
-import { formatRows } from './show.ts';
+import { formatRows, jsonLine } from './lines.ts';
 
 export interface ManyOutcome {
   readonly delivered: number;
@@ -80,7 +80,7 @@ export function tellMany({ delivered, failed, servers, times, elapsedMs }: ManyO
       p50Ms: p50,
       p99Ms: p99,
     };
-    process.stdout.write(`${JSON.stringify(fields)}\n`);
+    process.stdout.write(jsonLine(fields));
     return;
   }
   const shares = [...servers].sort().map(([server, share]) => `${JSON.stringify(server)}: ${share}`);

@@ -12,18 +12,14 @@ import {
   type UploadEvent,
   type UploadResult,
 } from '../index.ts';
+import { jsonLine } from './lines.ts';
 import { hopCount } from './progress.ts';
 import { formatBytes } from './units.ts';
 
 const progressEveryMs = 500;
 
 /** Said once where space cannot be reserved. */
-export const sparseNotice = 'this disk cannot reserve space: it may still run full\n';
-
-/** Labels and texts as lines, the texts below each other. */
-export function formatRows(rows: readonly (readonly [label: string, text: string])[]): string {
-  return rows.map(([label, text]) => `${label.padEnd(9)} ${text}\n`).join('');
-}
+export const sparseNotice = 'this disk cannot reserve space: it may still run full';
 
 /** Prints events as JSON, an object a line; `progress` only now and then. */
 export function startJsonLines(stream: NodeJS.WritableStream): (event: string, fields: object) => void {
@@ -32,7 +28,7 @@ export function startJsonLines(stream: NodeJS.WritableStream): (event: string, f
     const now = performance.now();
     if (event === 'progress' && now < due) return;
     if (event === 'progress') due = now + progressEveryMs;
-    stream.write(`${JSON.stringify({ event, ...fields })}\n`);
+    stream.write(jsonLine({ event, ...fields }));
   };
 }
 

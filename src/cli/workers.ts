@@ -8,6 +8,7 @@
 
 import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
+import { say } from './lines.ts';
 import { ExitWith } from './report.ts';
 
 const stopMessage = 'stop';
@@ -37,11 +38,11 @@ export async function runWorkers(
   cluster.on('exit', (dead) => {
     // One that ended before it listened is not among them, and whoever started it knows.
     if (!workers.delete(dead) || isStopping) return;
-    process.stderr.write(`hopline: worker ${dead.process.pid} ended (${dead.process.exitCode}); starting another\n`);
+    say(`hopline: worker ${dead.process.pid} ended (${dead.process.exitCode}); starting another`);
     startWorker(workers).then(
       // It hears nothing before it listens, and by then the others may have been told to stop.
       () => isStopping && tellAll(workers, stopMessage),
-      () => process.stderr.write('hopline: the new worker did not start\n'),
+      () => say('hopline: the new worker did not start'),
     );
   });
   const passOn = () => void hangups?.isValid().then((valid) => valid && tellAll(workers, reloadMessage));

@@ -23,9 +23,10 @@ export async function locateFailure(
   client: ClientContext,
 ): Promise<HoplineError> {
   if (!brokenCodes.has(failure.code) || failure.hop !== undefined || client.signal.aborted) return failure;
-  const what = failure.code.startsWith('TIMEOUT') ? 'the circuit stalled' : 'the circuit broke';
   const blamed = await findBroken(hops, client);
   if (client.signal.aborted) return failure;
+  if (failure.code === 'PEER_PROTOCOL') return brokeProtocol(failure, blamed?.place, hops);
+  const what = failure.code.startsWith('TIMEOUT') ? 'the circuit stalled' : 'the circuit broke';
   if (!blamed) {
     const message = `${what}, though every hop answers now: ${failure.message}`;
     return new HoplineError(failure.code, message, { cause: failure });
@@ -35,6 +36,20 @@ export async function locateFailure(
   const { code, reason } = failure;
   const details = { hop: place - 1, cause: failure, ...(reason === undefined ? {} : { reason }) };
   return new HoplineError(code, `${what} at ${leg}: ${error.message}`, details);
+}
+
+/** What came says what is wrong; asking again only says who sent it, since a hop may well be silent by then. */
+function brokeProtocol(failure: HoplineError, place: number | undefined, hops: readonly Hop[]): HoplineError {
+  const { code, message, reason } = failure;
+  const details = { cause: failure, ...(reason === undefined ? {} : { reason }) };
+  if (place !== undefined) {
+    return new HoplineError(code, `${nameHop(place, hops)} broke the protocol: ${message}`, {
+      ...details,
+      hop: place - 1,
+    });
+  }
+  const who = hops.length === 1 ? nameHop(1, hops) : `${nameHop(1, hops)}, or one behind it,`;
+  return new HoplineError(code, `${who} broke the protocol, though every hop answers now: ${message}`, details);
 }
 
 /** The nearest hop that does not answer. All are asked at once, since whoever waits has a download to go on with. */

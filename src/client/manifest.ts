@@ -9,6 +9,7 @@
 
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
+import { safeText } from '../core/text.ts';
 import type { TreeDirectory, TreeFile } from '../io/disk/tree-target.ts';
 import type { AnswerOf, Listed } from '../wire/messages.ts';
 import { nameProblem } from '../wire/name.ts';
@@ -140,10 +141,8 @@ class CheckedManifest implements Manifest {
     return undefined;
   }
 
-  /** The path is quoted as JSON, so that no character in it can do anything to a terminal. */
   #refusal(path: string, problem: string): HoplineError {
-    const shown = JSON.stringify(path.slice(0, 200)).replace(/[\p{Cc}\p{Cf}\p{Cs}]/gu, '?');
-    const message = `the origin sent a listing that is refused, at ${shown}: ${problem}`;
+    const message = `the origin sent a listing that is refused, at "${safeText(path, 200)}": ${problem}`;
     return new HoplineError('PEER_PROTOCOL', message, { hop: this.#hop });
   }
 }

@@ -7,9 +7,11 @@
  * gateway to an HTTP status, cli/exit.ts to an exit code and a hint), each
  * typed so that a new code does not compile until it is mapped.
  *
- * Invariant: a native error becomes a HoplineError once, where it happened,
+ * Invariant: what an error says is safe to show, in a terminal too; a native error becomes a HoplineError once, where it happened,
  * with `cause` kept; nobody matches message text.
  */
+
+import { safeText } from './text.ts';
 
 /** Every code, grouped by who must act. Listed for users in docs/exit-codes.md. */
 export const errorCodes = [
@@ -87,7 +89,10 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
-/** What every failing function of hopline throws. `message` is one line for people, without a prefix or a full stop. */
+/**
+ * What every failing function of hopline throws. `message` is one line for people, without a prefix or a full stop; whatever
+ * it quotes, it is safe to show.
+ */
 export class HoplineError extends Error {
   override readonly name = 'HoplineError';
   readonly code: ErrorCode;
@@ -96,11 +101,11 @@ export class HoplineError extends Error {
   readonly problems?: readonly string[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
-    super(message, details.cause === undefined ? undefined : { cause: details.cause });
+    super(safeText(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     if (details.hop !== undefined) this.hop = details.hop;
-    if (details.reason !== undefined) this.reason = details.reason;
-    if (details.problems !== undefined) this.problems = details.problems;
+    if (details.reason !== undefined) this.reason = safeText(details.reason);
+    if (details.problems !== undefined) this.problems = details.problems.map((problem) => safeText(problem));
   }
 }
 

@@ -6,6 +6,8 @@
  * Documentation: docs/http.md#access-log
  */
 
+import { escapeText } from '../core/text.ts';
+
 export interface AccessRecord {
   /** When the request arrived, in milliseconds since 1970. */
   readonly time: number;
@@ -64,7 +66,7 @@ function jsonLine(record: AccessRecord, mask: Mask): string {
     firstByteMs: firstByteMs === undefined ? undefined : rounded(firstByteMs),
     totalMs: rounded(totalMs),
   };
-  return `${JSON.stringify(line)}\n`;
+  return `${escapeText(JSON.stringify(line))}\n`;
 }
 
 /** Microseconds are more than anyone reads. */

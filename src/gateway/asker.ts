@@ -8,6 +8,7 @@
 
 import type { Readable } from 'node:stream';
 import { HoplineError } from '../core/errors.ts';
+import { safeText } from '../core/text.ts';
 import { dropBody } from './body.ts';
 import type { Exchange, ExchangeNotes, HttpAnswer, RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
@@ -99,10 +100,5 @@ export function statusError(href: string, { status, reason, fields }: HttpAnswer
     return new HoplineError('HTTP_REDIRECT', message, details);
   }
   const code = status < 500 ? 'HTTP_CLIENT_ERROR' : 'HTTP_SERVER_ERROR';
-  return new HoplineError(code, `${href} answered ${status} ${printable(reason)}`.trimEnd(), details);
-}
-
-/** What another machine says, without what a terminal would obey. */
-function printable(text: string): string {
-  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
+  return new HoplineError(code, `${href} answered ${status} ${safeText(reason, 200)}`.trimEnd(), details);
 }

@@ -11,6 +11,7 @@
 
 import * as v from 'valibot';
 import type { HoplineError } from '../core/errors.ts';
+import { safeText } from '../core/text.ts';
 import { type Hop, type ParsedHop, parseAddress, parseHop } from './address.ts';
 import { bad, type Decoded, ok } from './decoded.ts';
 import { beginsFrame, decodeFrame, encodeFrame } from './frame.ts';
@@ -227,8 +228,14 @@ function decodeAs<Schema extends v.GenericSchema>(
   const parsed = v.safeParse(schema, frame.value, { abortEarly: true });
   if (parsed.success) return ok(parsed.output, frame.used);
   const [issue] = parsed.issues;
-  const path = v.getDotPath(issue) ?? 'header';
-  return bad('PEER_PROTOCOL', `the peer sent a malformed ${what}: ${path}: ${issue.message}`);
+  return bad('PEER_PROTOCOL', `the peer sent a malformed ${what}: ${describeIssue(issue)}`);
+}
+
+/** What was expected and where; never what came, which is a peer's. */
+export function describeIssue(issue: v.BaseIssue<unknown>): string {
+  const expected =
+    issue.expected ?? (issue.type === 'raw_transform' || issue.type === 'check' ? issue.message : 'other');
+  return `${v.getDotPath(issue) ?? 'header'}: ${expected.startsWith('expected') ? '' : 'expected '}${safeText(expected, 200)}`;
 }
 
 function parsedBy<Kind extends Hop>(parse: (text: string) => ParsedHop<Kind>) {

@@ -14,6 +14,7 @@ import { HoplineError } from '../core/errors.ts';
 import { type Port, parsePort } from './address.ts';
 import { bad, type Decoded, more, ok } from './decoded.ts';
 import { findMembers, ObjectScanner, type Span, skipSpace } from './json-object.ts';
+import { describeIssue } from './messages.ts';
 import { type WireCode, wireCodes } from './refusal.ts';
 
 /** How `type` is written, and with it what is answered. */
@@ -209,8 +210,7 @@ function parse(bytes: Buffer, used: number): Decoded<Packet> {
   const parsed = v.safeParse(schemas[kind], { ...texts, privPoliId: texts.privPoliId ?? texts.privPolyId });
   if (!parsed.success) {
     const [issue] = parsed.issues;
-    const message = `a malformed packet of type ${type}: ${v.getDotPath(issue)}: ${issue.message}`;
-    return bad('PEER_PROTOCOL', message);
+    return bad('PEER_PROTOCOL', `a malformed packet of type ${type}: ${describeIssue(issue)}`);
   }
   // The block that the bytes are in is read into again; a packet may be kept for another try.
   const received: Received = {

@@ -1,0 +1,33 @@
+/**
+ * Foreign text as text that is safe to show: in a terminal, in a log, in a line of JSON.
+ *
+ * Names, reasons and fields come from other machines, and a terminal obeys what
+ * it is given. Whatever cannot be seen is written out as JSON would write it:
+ * control characters, line ends, characters that turn the direction or have no
+ * width, halves of surrogate pairs.
+ * Invariant: what comes out is one line, and comes out the same a second time.
+ */
+
+/** Characters of one message or field: longer than any that we make, and no more than a screen. */
+export const maxTextLength = 2000;
+
+const unseen = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+const shortForms: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
+
+/** Text in one line with nothing unseen in it. JSON stays the same JSON. */
+export function escapeText(text: string): string {
+  return text.replace(unseen, (character) => shortForms[character] ?? [...units(character)].join(''));
+}
+
+/** The same, cut to `maxLength` characters. */
+export function safeText(text: string, maxLength: number = maxTextLength): string {
+  const escaped = escapeText(text.slice(0, maxLength));
+  if (escaped.length <= maxLength && text.length <= maxLength) return escaped;
+  return `${escaped.slice(0, maxLength - 1).replace(/[\ud800-\udbff]$/, '')}…`;
+}
+
+function* units(character: string): Generator<string> {
+  for (let index = 0; index < character.length; index += 1) {
+    yield `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`;
+  }
+}

@@ -57,6 +57,7 @@ export { startGateway } from './gateway/start.ts';
 export type { GatewayRules, HttpService, HttpServiceOptions, SiteRules } from './http-service.ts';
 export { startHttpService } from './http-service.ts';
 export type { DigestName } from './io/digest.ts';
+export { prepareLogFile } from './io/disk/log-file.ts';
 export type { Reservation } from './io/disk/target.ts';
 export type { Resolver } from './io/resolve.ts';
 export type { RunningNode } from './node/listen.ts';

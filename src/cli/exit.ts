@@ -83,7 +83,10 @@ const exits = {
   FILE_UNREADABLE: { exit: 'refused', hint: "look into the origin's log and disk" },
   UPLOAD_DENIED: { exit: 'refused', hint: 'on the origin, start the node with --writable, or a larger --max-upload' },
   HASH_MISMATCH: { exit: 'integrity', hint: 'a hop on the route alters bytes; try another route' },
-  DISK_EXISTS: { exit: 'disk', hint: 'use --force to replace it (for an upload on the node too), or another name' },
+  DISK_EXISTS: {
+    exit: 'disk',
+    hint: 'use another name; or --force, for an upload on the node too, which replaces files and nothing else',
+  },
   DISK_BUSY: { exit: 'disk', hint: 'wait for the other transfer, or use another name' },
   DISK_FULL: { exit: 'disk', hint: 'make room there, or use another place' },
   DISK_FAILED: { exit: 'disk', hint: 'check the place that is written to, or use another' },

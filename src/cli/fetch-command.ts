@@ -106,8 +106,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   }
   const { body, fields } = await readContent(flags);
   const ca = flags.cacert === undefined ? undefined : await readCertificates(flags.cacert);
-  const log = flags.log === undefined ? undefined : await openFetchLog(flags.log, url);
   const report = createFetchReport(flags, method === 'HEAD');
+  const log = flags.log === undefined ? undefined : await openFetchLog(flags.log, url, report.say);
   const { signal, end } = startInterruption();
   const limits: Partial<Limits> = {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),

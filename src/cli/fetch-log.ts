@@ -12,6 +12,7 @@ import {
   type FetchHead,
   HoplineError,
   parseHttpUrl,
+  prepareLogFile,
   systemCode,
 } from '../index.ts';
 
@@ -23,11 +24,13 @@ export interface FetchLog {
   close(): Promise<void>;
 }
 
-/** Opens the log before anything is asked. Throws `DISK_FAILED`, and `USAGE_INVALID` for what is no URL. */
-export async function openFetchLog(file: string, url: string): Promise<FetchLog> {
+/** Opens the log before anything is asked; `notice` is told if others may read it. Throws `DISK_FAILED`, and `USAGE_INVALID` for what is no URL. */
+export async function openFetchLog(file: string, url: string, notice: (line: string) => void): Promise<FetchLog> {
   const { href } = parseHttpUrl(url);
   let handle: FileHandle;
   try {
+    const complaint = await prepareLogFile(file);
+    if (complaint !== undefined) notice(complaint);
     handle = await open(file, 'a');
   } catch (error) {
     throw logError(file, error);
@@ -82,6 +85,7 @@ function written(name: string | null): string {
 }
 
 function logError(file: string, cause: unknown): HoplineError {
+  if (cause instanceof HoplineError) return cause;
   const reason = systemCode(cause) ?? 'unknown';
   return new HoplineError('DISK_FAILED', `cannot write the log ${file} (${reason})`, { cause, reason });
 }

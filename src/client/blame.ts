@@ -71,6 +71,7 @@ const reasons: Readonly<Record<string, string>> = {
   EIO: 'disk error',
   EFBIG: 'larger than it allows',
   EROFS: 'its disk is read-only',
+  NOT_A_FILE: 'something that no file replaces stands there',
   NO_ROOT: 'it serves no files, since it was started without --root',
   ENOTDIR: 'a part of the name is a file there',
 };

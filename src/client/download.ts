@@ -14,6 +14,7 @@ import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { DigestName } from '../io/digest.ts';
 import { createFileTarget } from '../io/disk/place.ts';
+import { StreamTarget } from '../io/disk/stream-target.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { checkRate, RateLimit } from '../io/rate.ts';
@@ -28,7 +29,6 @@ import { ClassicCircuit } from './classic.ts';
 import { type FetchSink, FileFetch } from './fetch-file.ts';
 import { enterPools } from './own-pools.ts';
 import { RouteChooser } from './route-chooser.ts';
-import { StreamTarget } from './stream-target.ts';
 
 /** What every kind of transfer takes. */
 export interface TransferOptions {
@@ -193,7 +193,14 @@ async function createTarget(options: DownloadOptions, { signal, limits }: Client
   const { route, output = '.', force = false, resume = true, classic = false } = options;
   if (typeof output !== 'string') return new StreamTarget(output, signal, limits.maxReadsAhead);
   // The name on disk is the last part of the name that was asked for, never one that the other side sent.
-  return createFileTarget(output, path.basename(route.file), { force, signal, resume: resume && !classic });
+  return createFileTarget(output, path.basename(route.file), {
+    force,
+    signal,
+    resume: resume && !classic,
+    stream: { signal, maxPiecesEarly: limits.maxReadsAhead },
+    // The classic dialect knows no directories.
+    mayBeDirectory: !classic,
+  });
 }
 
 async function fetchNative(

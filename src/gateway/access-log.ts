@@ -12,6 +12,7 @@ import { once } from 'node:events';
 import sonicBoom from 'sonic-boom';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { logFileMode, prepareLogFile } from '../io/disk/log-file.ts';
 import { type AccessFormat, type AccessRecord, createAccessFormat, type MaskQuery } from './access-format.ts';
 
 export interface AccessLogOptions {
@@ -44,9 +45,13 @@ const complainMs = 60_000;
 export async function openAccessLog(options: AccessLogOptions): Promise<AccessLog> {
   const { file, format = 'combined', maskQuery, maxBytes, log } = options;
   const formatted = createAccessFormat(format, maskQuery);
+  const complaint = file === '-' ? undefined : await prepare(file);
+  if (complaint !== undefined) log.warn({ file }, complaint);
   const stream = new sonicBoom.SonicBoom({
     dest: file === '-' ? 1 : file,
     append: true,
+    // For a file that is made anew, after a rotation.
+    mode: logFileMode,
     sync: false,
     maxLength: maxBytes,
   });
@@ -103,10 +108,23 @@ export async function openAccessLog(options: AccessLogOptions): Promise<AccessLo
   };
 }
 
+async function prepare(file: string): Promise<string | undefined> {
+  try {
+    return await prepareLogFile(file);
+  } catch (cause) {
+    throw failed(file, cause);
+  }
+}
+
 async function opened(stream: sonicBoom.SonicBoom, file: string): Promise<void> {
   try {
     await once(stream, 'ready');
   } catch (cause) {
-    throw new HoplineError('DISK_FAILED', `cannot write the access log ${file} (${systemCode(cause)})`, { cause });
+    throw failed(file, cause);
   }
+}
+
+function failed(file: string, cause: unknown): HoplineError {
+  if (cause instanceof HoplineError) return cause;
+  return new HoplineError('DISK_FAILED', `cannot write the access log ${file} (${systemCode(cause)})`, { cause });
 }

@@ -170,7 +170,10 @@ class Fetch {
   async run(): Promise<FetchResult> {
     const { path, force = false, retry = 0 } = this.#options;
     const { url, method } = this.#asked;
-    if (path !== undefined) this.#target = await createFileTarget(path, url.name, { force, signal: this.#signal });
+    if (path !== undefined) {
+      const stream = { signal: this.#signal, maxPiecesEarly: this.#limits.maxReadsAhead };
+      this.#target = await createFileTarget(path, url.name, { force, signal: this.#signal, stream });
+    }
     let { retryMinMs: waitMs } = this.#limits;
     for (let left = repeatable.includes(method) ? retry : 0; ; left -= 1) {
       try {
@@ -245,6 +248,8 @@ class Fetch {
       onBegun: (reservation) => this.#tell({ kind: 'started', leftBytes, reservation, size }),
       onBytes: (bytes) => {
         arrived = bytes;
+        // What a FIFO or a device was given cannot be taken back.
+        if (target.maxPiecesEarly !== undefined) this.#streamedBytes = bytes;
         this.#tell({ kind: 'progress', bytes });
       },
     });

@@ -29,7 +29,7 @@ export interface Left {
 
 /** What `target` holds of `href` already; undefined if that is nothing. Takes hold of the part file. */
 export async function findLeft(target: Target, href: string): Promise<Left | undefined> {
-  if (target.path === null) return undefined;
+  if (target.path === null || target.maxPiecesEarly !== undefined) return undefined;
   const part = path.join(path.dirname(target.path), partName(path.basename(target.path)));
   const books = await readBooks(journalPath(part));
   const content = books && contentOf(books);

@@ -12,6 +12,7 @@ import { HoplineError, systemCode } from '../core/errors.ts';
 import { isBelow, outside, pathBelow } from '../io/disk/below-root.ts';
 import { type Held, type Hold, hold } from '../io/disk/held.ts';
 import { syncDirectory } from '../io/disk/names.ts';
+import { checkReplaceable } from '../io/disk/occupant.ts';
 
 export interface UploadPlace {
   /** The real path, for people and to compare. */
@@ -60,9 +61,10 @@ export async function placeUpload(
   }
 }
 
-/** Whether there is something at the place. Throws `DISK_EXISTS` unless it may be replaced. */
+/** Whether there is something at the place. Throws `DISK_EXISTS` unless it may be replaced, `DISK_FAILED` if nothing may replace it. */
 export async function checkReplaces(place: UploadPlace, mayReplace: boolean): Promise<boolean> {
   const existing = await lstat(place.way).catch(() => undefined);
+  if (existing && !existing.isFile()) await checkReplaceable(place.way, place.path);
   if (existing && (!mayReplace || existing.isDirectory())) {
     throw new HoplineError('DISK_EXISTS', `${place.path} exists already`);
   }

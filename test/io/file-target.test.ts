@@ -303,10 +303,11 @@ test('an existing file is refused without force, and replaced with it', async (t
   assert.deepEqual(await list(), ['a']);
 });
 
-test('a directory is never replaced, and that is said once there is content for its name', async (t) => {
+test('a directory is never replaced; what may be one itself is told so once there is content for its name', async (t) => {
   const { create, at, list, path: root } = await makeTarget(t, { force: true });
   await mkdir(at('name'));
-  const target = await create(root);
+  await assert.rejects(create(root), { code: 'DISK_EXISTS', message: /is a directory$/ });
+  const target = await createFileTarget(root, 'name', { force: true, mayBeDirectory: true });
   await assert.rejects(target.begin(contentOf(randomBytes(10), 1024)), {
     code: 'DISK_EXISTS',
     message: /is a directory$/,
@@ -394,11 +395,11 @@ test('a file larger than the disk is refused before fallocate is tried', async (
   assert.deepEqual(await list(), []);
 });
 
-test('a folder that is not there, or that is a file, fails as the disk', async (t) => {
+test('a folder that is not there, or that is a file, fails as the disk before anything has begun', async (t) => {
   const { create, at } = await makeTarget(t);
-  await assert.rejects((await create(at('no/a'))).begin(whole), { code: 'DISK_FAILED', reason: 'ENOENT' });
+  await assert.rejects(create(at('no/a')), { code: 'DISK_FAILED', reason: 'ENOENT' });
   await writeFile(at('file'), '');
-  await assert.rejects((await create(at('file/a'))).begin(whole), { code: 'DISK_FAILED', reason: 'ENOTDIR' });
+  await assert.rejects(create(at('file/a')), { code: 'DISK_FAILED', reason: 'ENOTDIR' });
 });
 
 test('the longest name that a file system takes still has room for the names of its part and journal', async (t) => {

@@ -20,6 +20,7 @@ import { DirectFile } from './direct-file.ts';
 import { nodeCalls, type TargetCalls } from './durable.ts';
 import { Journal, readBooks } from './journal.ts';
 import { diskError, journalPath, partName } from './names.ts';
+import { checkReplaceable } from './occupant.ts';
 import { withoutOthers } from './own-file.ts';
 import { openPart } from './part.ts';
 import { PartSyncs } from './part-syncs.ts';
@@ -169,6 +170,7 @@ export class FileTarget implements Target {
 
   async #begin(content: Content, startOver: boolean): Promise<Begun> {
     if (this.#options.isTaken) throw new HoplineError('DISK_EXISTS', `${this.path} is a directory`);
+    await checkReplaceable(this.#way, this.path);
     await this.#syncs.settle();
     await this.#journal?.close();
     this.#journal = undefined;

@@ -4,30 +4,56 @@
  * Looks at what is there, and says no to what may not be replaced.
  */
 
-import { lstat, readdir, stat } from 'node:fs/promises';
+import { constants, type Dirent } from 'node:fs';
+import { access, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { loadDiskCalls } from '../kernel/libc.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { diskError, exists, syncDirectory } from './names.ts';
+import { checkCanMake, isSpecial, lookAtPlace, notReplaced, type Occupant } from './occupant.ts';
+import { SpecialTarget } from './special-target.ts';
 import type { Target } from './target.ts';
 
 export type PlaceOptions = Pick<FileTargetOptions, 'force' | 'resume' | 'calls' | 'signal'>;
 
+export interface FilePlaceOptions extends PlaceOptions {
+  /** For a FIFO or a device, which content is streamed into: what ends the waits, and how much may come early. @default refused */
+  readonly stream?: { readonly signal: AbortSignal; readonly maxPiecesEarly: number };
+  /** What is to come may turn out to be a directory too, so that one in its place is no mistake yet. @default false */
+  readonly mayBeDirectory?: boolean;
+}
+
 /**
  * The place for a file called `name`: `output`, or `name` in it if it is a directory or ends like one, which is then made.
- * Throws `DISK_EXISTS`; a directory of that name is in the way once the target begins.
+ * Throws `DISK_EXISTS`, and `DISK_FAILED` where no such file can be made; with `mayBeDirectory`, a directory of that name is
+ * in the way once the target begins.
  */
-export async function createFileTarget(output: string, name: string, options: PlaceOptions): Promise<Target> {
+export async function createFileTarget(output: string, name: string, options: FilePlaceOptions): Promise<Target> {
   const wanted = path.resolve(output);
   const isDirectory =
     endsLikeDirectory(output) || ((await stat(wanted).catch(() => undefined))?.isDirectory() ?? false);
   const target = isDirectory ? path.join(wanted, name) : wanted;
-  const existing = await lstat(target).catch(() => undefined);
-  // What the name is that of may be a directory too, and that can be told once the origin has been asked.
-  const isTaken = existing?.isDirectory() ?? false;
-  if (existing && !options.force && !isTaken) throw exists(target);
-  const replaces = existing !== undefined;
+  try {
+    return await placeAt(target, isDirectory, options);
+  } catch (error) {
+    throw diskError(target, error);
+  }
+}
+
+async function placeAt(target: string, isDirectory: boolean, given: FilePlaceOptions): Promise<Target> {
+  const { stream, mayBeDirectory = false, ...options } = given;
+  const occupant = await lookAtPlace(target);
+  // Only where the user named it: below a directory the name is that of the file that is asked for.
+  if (occupant.kind === 'stream' && stream && !isDirectory) {
+    return new SpecialTarget(target, stream.signal, stream.maxPiecesEarly);
+  }
+  if (isSpecial(occupant)) throw notReplaced(target, occupant);
+  const isTaken = occupant.kind === 'directory';
+  const replaces = occupant.kind !== 'nothing';
+  if (isTaken && !mayBeDirectory) throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
+  if (replaces && !options.force && !isTaken) throw exists(target);
+  await checkCanMake(target, isDirectory);
   return new FileTarget(target, { ...options, replaces, isTaken, makeDirectory: isDirectory });
 }
 
@@ -35,10 +61,10 @@ export async function createFileTarget(output: string, name: string, options: Pl
 export class TargetDirectory {
   readonly path: string;
   readonly #options: PlaceOptions;
-  /** What is there now; whether it is a directory. */
-  readonly #existing: ReadonlyMap<string, boolean>;
+  /** What is there now. */
+  readonly #existing: ReadonlyMap<string, Occupant>;
 
-  private constructor(directory: string, options: PlaceOptions, existing: ReadonlyMap<string, boolean>) {
+  private constructor(directory: string, options: PlaceOptions, existing: ReadonlyMap<string, Occupant>) {
     this.path = directory;
     this.#options = { calls: loadDiskCalls(), ...options };
     this.#existing = existing;
@@ -50,22 +76,25 @@ export class TargetDirectory {
     try {
       if (endsLikeDirectory(output)) await (await import('fs-extra/esm')).ensureDir(directory);
       const entries = await readdir(directory, { withFileTypes: true });
-      const existing = new Map(entries.map((entry) => [entry.name, entry.isDirectory()]));
+      await access(directory, constants.W_OK | constants.X_OK);
+      const existing = new Map<string, Occupant>();
+      for (const entry of entries) existing.set(entry.name, await occupantOf(entry, path.join(directory, entry.name)));
       return new TargetDirectory(directory, options, existing);
     } catch (cause) {
       const reason = systemCode(cause) ?? 'unknown';
-      const message = `several files need a directory to go into, and ${directory} is none (${reason})`;
+      const message = `several files need a directory to go into, and ${directory} is none that takes them (${reason})`;
       throw new HoplineError('DISK_FAILED', message, { cause, reason });
     }
   }
 
-  /** The place for the file called `name`. Throws `DISK_EXISTS`. */
+  /** The place for the file called `name`. Throws `DISK_EXISTS`, and `DISK_FAILED` where something else stands there. */
   target(name: string): Target {
     const target = path.join(this.path, name);
-    const isDirectory = this.#existing.get(name);
-    if (isDirectory !== undefined && !this.#options.force) throw exists(target);
-    if (isDirectory) throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
-    return new FileTarget(target, { ...this.#options, leavesDirectory: true, replaces: isDirectory !== undefined });
+    const occupant = this.#existing.get(name);
+    if (occupant && isSpecial(occupant)) throw notReplaced(target, occupant);
+    if (occupant && !this.#options.force) throw exists(target);
+    if (occupant?.kind === 'directory') throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
+    return new FileTarget(target, { ...this.#options, leavesDirectory: true, replaces: occupant !== undefined });
   }
 
   /** Makes the names of all committed files durable. Throws `DISK_FAILED`. */
@@ -76,6 +105,12 @@ export class TargetDirectory {
       throw diskError(this.path, error);
     }
   }
+}
+
+/** Most entries are files and directories, and tell it themselves. */
+async function occupantOf(entry: Dirent, place: string): Promise<Occupant> {
+  if (entry.isFile()) return { kind: 'file', what: 'a file' };
+  return entry.isDirectory() ? { kind: 'directory', what: 'a directory' } : lookAtPlace(place);
 }
 
 function endsLikeDirectory(output: string): boolean {

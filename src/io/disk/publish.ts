@@ -8,6 +8,7 @@ import { type FileHandle, lstat, unlink } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { DurableCalls } from './durable.ts';
 import { exists } from './names.ts';
+import { checkReplaceable } from './occupant.ts';
 import { isAt } from './own-file.ts';
 
 export interface Finished {
@@ -42,7 +43,10 @@ async function name(
   force: boolean,
   { link, rename }: Pick<DurableCalls, 'link' | 'rename'>,
 ): Promise<void> {
-  if (force) return rename(part, way);
+  if (force) {
+    await checkReplaceable(way, target);
+    return rename(part, way);
+  }
   try {
     await link(part, way);
   } catch (error) {

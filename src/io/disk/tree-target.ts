@@ -23,8 +23,10 @@ import {
 import type { TargetCalls } from './durable.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { diskError } from './names.ts';
+import { isSpecial, lookAtPlace, notReplaced } from './occupant.ts';
 import type { Target } from './target.ts';
 import { checkTreeNames } from './tree-names.ts';
+import { readUmask } from './umask.ts';
 
 export interface TreeDirectory extends Attributes {
   readonly path: string;
@@ -35,8 +37,8 @@ export interface TreeFile extends TreeDirectory {
   readonly size: number;
 }
 
-/** How a file on disk compares with the one of the tree. `directory`: there is one of that name. */
-export type Verdict = 'same' | 'missing' | 'differs' | 'directory';
+/** How a file on disk compares with the one of the tree. `directory`: there is one of that name; `special`: something that no file replaces. */
+export type Verdict = 'same' | 'missing' | 'differs' | 'directory' | 'special';
 
 export interface TreeTargetOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'calls'> {
   readonly signal: AbortSignal;
@@ -54,6 +56,8 @@ export class TreeTarget {
   /** The directories that were not there, so that nothing can be in them. */
   readonly #missing = new Set<string>();
   #directories: readonly TreeDirectory[] = [];
+  /** What the user does not grant to anybody, whatever the tree has. */
+  #umask = 0;
   #distinctions: Promise<Distinctions> | undefined;
 
   constructor(directory: string, options: TreeTargetOptions) {
@@ -69,9 +73,10 @@ export class TreeTarget {
   async begin(directories: readonly TreeDirectory[], files: readonly TreeFile[]): Promise<void> {
     try {
       await (await import('fs-extra/esm')).ensureDir(path.dirname(this.path));
+      this.#umask = readUmask();
       await checkTreeNames(pathsOf(directories, files), () => this.#ask());
       for (const directory of directories) await this.#look(directory);
-      this.#directories = directories;
+      this.#directories = directories.map((directory) => this.#masked(directory));
       for (const { path: relative, mode } of directories) {
         this.#options.signal.throwIfAborted();
         if (this.#missing.has(relative)) await mkdir(this.#place(relative), mode | fillMode);
@@ -95,15 +100,16 @@ export class TreeTarget {
     return verdict === 'missing' || (verdict === 'differs' && this.#options.force);
   }
 
-  /** The place for a file that is not the same. Throws `DISK_EXISTS` unless the tree takes it. */
+  /** The place for a file that is not the same. Throws `DISK_EXISTS`, `DISK_FAILED` unless the tree takes it. */
   target(file: TreeFile, verdict: Verdict): Target {
     const { force, resume = true, signal } = this.#options;
     const target = this.#place(file.path);
+    if (verdict === 'special') throw notReplaced(target, { what: 'no regular file' });
     if (verdict === 'directory') throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
     if (!this.takes(verdict)) throw new HoplineError('DISK_EXISTS', `${target} exists already, and is another file`);
     const replaces = verdict === 'differs';
     const shared = { force, resume, signal, calls: this.#calls, leavesDirectory: true };
-    return new FileTarget(target, { ...shared, replaces, attributes: file });
+    return new FileTarget(target, { ...shared, replaces, attributes: this.#masked(file) });
   }
 
   /** Gives the directories their permissions and times, and makes the names in them durable. Throws `DISK_FAILED`. */
@@ -143,10 +149,12 @@ export class TreeTarget {
     const existing = await lookAt(place);
     if (!existing) return 'missing';
     if (existing.isDirectory()) return 'directory';
+    if (!existing.isFile() && isSpecial(await lookAtPlace(place))) return 'special';
     if (!existing.isFile() || existing.size !== BigInt(file.size)) return 'differs';
     const stepNs = async () => (await this.#ask()).timeStepNs;
     if (!(await isSameTime(existing.mtimeNs, file.mtimeNs, stepNs))) return 'differs';
-    if (!isSameMode(Number(existing.mode), file.mode)) await chmod(place, file.mode);
+    const { mode } = this.#masked(file);
+    if (!isSameMode(Number(existing.mode), mode)) await chmod(place, mode);
     return 'same';
   }
 
@@ -165,6 +173,11 @@ export class TreeTarget {
     } finally {
       await handle?.close();
     }
+  }
+
+  /** With the permissions that it gets here. */
+  #masked<Entry extends Attributes>(entry: Entry): Entry {
+    return { ...entry, mode: entry.mode & 0o777 & ~this.#umask };
   }
 
   #place(relative: string): string {

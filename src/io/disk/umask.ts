@@ -7,8 +7,8 @@ export function newFileMode(): number {
   return 0o666 & ~readUmask();
 }
 
-/** Node can only ask by setting it for a moment, in which other threads make files that everybody may write to. */
-function readUmask(): number {
+/** What the user does not grant to anybody. Node can only ask by setting it for a moment, in which other threads make files that everybody may write to. */
+export function readUmask(): number {
   try {
     const mask = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1];
     if (mask !== undefined) return Number.parseInt(mask, 8);

@@ -5,9 +5,9 @@
  */
 
 import type { Writable } from 'node:stream';
-import { untilAborted } from '../core/clock.ts';
-import { HoplineError, systemCode } from '../core/errors.ts';
-import type { Begun, Piece, Target } from '../io/disk/target.ts';
+import { untilAborted } from '../../core/clock.ts';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import type { Begun, Piece, Target } from './target.ts';
 
 export class StreamTarget implements Target {
   readonly path = null;

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { StreamTarget } from '../../src/client/stream-target.ts';
+import { StreamTarget } from '../../src/io/disk/stream-target.ts';
 
 const never = new AbortController().signal;
 const vouched = { digest: '00', version: 'v' };

@@ -6,7 +6,7 @@ import type { Ended } from './serve.ts';
 
 /** Of a request that ended just now. */
 export function accessRecord(ended: Ended): AccessRecord {
-  const { request, answer, notes, site, client, trace, failure, bytes, firstMs, totalMs } = ended;
+  const { request, status, notes, site, client, trace, failure, bytes, firstMs, totalMs } = ended;
   return {
     time: Date.now() - totalMs,
     client,
@@ -15,7 +15,7 @@ export function accessRecord(ended: Ended): AccessRecord {
     method: request.method ?? '',
     target: request.url ?? '',
     version: request.httpVersion,
-    status: answer.status,
+    status,
     bytes,
     firstByteMs: firstMs,
     totalMs,

@@ -2,24 +2,28 @@
  * An answer on its way to the client: its head, its content as fast as the client takes it, and its trailers.
  *
  * Knows Node's ServerResponse, and nothing about where an answer comes from.
- * Invariant: however it ends, the body of the answer is used up or closed.
+ * Invariant: however it ends, the body of the answer is used up or closed, and the client has an answer or no connection.
  */
 
-import type { ServerResponse } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from './exchange.ts';
-import { fieldValue } from './fields.ts';
+import { fieldValue, without } from './fields.ts';
 import { pseudonym } from './forwarding.ts';
 import { type FileKernel, sendFileContent } from './send-file.ts';
 import { type HttpFailure, httpFailures } from './status.ts';
 
-/** Counts the bytes of content as they are given to the system to send. */
+/** What has left: bytes of content as they are given to the system to send, and the status before them. */
 export interface Sent {
   bytes: number;
+  status: number;
 }
 
-/** Sends an answer to its end, files inside the kernel where that can be. Throws `PEER_LOST` if the client leaves before, and what broke its content off. */
+/**
+ * Sends an answer to its end, files inside the kernel where that can be; 502 in place of one whose head cannot be written.
+ * Throws `PEER_LOST` if the client leaves before, `PEER_PROTOCOL` for such a head, and what broke its content off.
+ */
 export async function sendAnswer(
   response: ServerResponse,
   answer: HttpAnswer,
@@ -27,14 +31,24 @@ export async function sendAnswer(
   sent: Sent,
   kernel?: FileKernel,
 ): Promise<void> {
-  const { status, reason, body, fields } = answer;
+  const { status, body } = answer;
+  sent.status = status;
   if (response.destroyed) {
     dropBody(body);
     throw lostClient();
   }
-  // Node takes the flat form of rawHeaders, though its types do not say so.
-  response.writeHead(status, reason, fields as unknown as string[]);
-  if (body === undefined || method === 'HEAD' || status === 204 || status === 304) {
+  const hasContent = body !== undefined && method !== 'HEAD' && status !== 204 && status !== 304;
+  try {
+    const fields = sendableFields(response, answer, hasContent);
+    // Node takes the flat form of rawHeaders, though its types do not say so.
+    response.writeHead(status, answer.reason || STATUS_CODES[status], fields as unknown as string[]);
+  } catch (cause) {
+    dropBody(body);
+    sent.status = 502;
+    await sendStandIn(response);
+    throw new HoplineError('PEER_PROTOCOL', 'the head of an answer cannot be written', { cause });
+  }
+  if (!hasContent) {
     dropBody(body);
     return endResponse(response);
   }
@@ -52,11 +66,41 @@ export async function sendAnswer(
   }
 }
 
+/** Trailer where trailers can follow, and no length behind a status that has no content (RFC 9110, 6.6.2 and 8.6). */
+function sendableFields(
+  response: ServerResponse,
+  { status, fields, body }: HttpAnswer,
+  hasContent: boolean,
+): RawFields {
+  if (status === 204) return without(fields, 'trailer', 'content-length');
+  if (fieldValue(fields, 'trailer') === undefined) return fields;
+  const isChunked =
+    hasContent &&
+    body !== undefined &&
+    !Buffer.isBuffer(body) &&
+    response.req.httpVersion !== '1.0' &&
+    fieldValue(fields, 'content-length') === undefined;
+  return isChunked ? fields : without(fields, 'trailer');
+}
+
+/** What Node refused may have told it that no content follows, so there is none. */
+async function sendStandIn(response: ServerResponse): Promise<void> {
+  const { error } = httpFailures.PEER_PROTOCOL;
+  const fields = ['Content-Length', '0', 'Connection', 'close', 'Proxy-Status', `${pseudonym}; error=${error}`];
+  try {
+    response.writeHead(502, STATUS_CODES[502], fields as unknown as string[]);
+  } catch {
+    response.destroy();
+    return;
+  }
+  await endResponse(response);
+}
+
 /** A short answer of the gateway's own. */
 export function textAnswer(status: number, text: string, fields: RawFields = []): HttpAnswer {
   const body = Buffer.from(`hopline: ${text}\n`);
   const own = ['Content-Type', 'text/plain; charset=utf-8', 'Content-Length', String(body.length)];
-  return { status, reason: '', fields: [...own, 'Cache-Control', 'no-store', ...fields], body };
+  return { status, reason: STATUS_CODES[status] ?? '', fields: [...own, 'Cache-Control', 'no-store', ...fields], body };
 }
 
 /** What a client is told of a failure: a status and Proxy-Status (RFC 9209). Addresses behind the gateway are for its log. */

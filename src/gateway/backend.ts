@@ -13,8 +13,8 @@ import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import { type Address, formatHop } from '../wire/address.ts';
 import { encrypt, type TlsToBackend } from './encrypt.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from './exchange.ts';
-import { endToEndFields, fieldValue, trailerFields } from './fields.ts';
-import { isFramed } from './framing.ts';
+import { endToEndFields, fieldValue, reasonOf, trailerFields } from './fields.ts';
+import { answerFault } from './framing.ts';
 import { KeptConnections, limitSilence } from './kept-connections.ts';
 import { sendContent } from './send-content.ts';
 
@@ -124,12 +124,10 @@ export class Backend {
     sent.on('response', (response) => {
       // From here on, whoever has the content ends it.
       settled();
-      if (!isFramed(response.httpVersion, response.rawHeaders)) {
+      const fault = answerFault(response);
+      if (fault !== undefined) {
         sent.destroy();
-        return fail(
-          new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent an answer whose end is in doubt`),
-          false,
-        );
+        return fail(new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent ${fault}`), false);
       }
       answer = response;
       limitSilence(response.socket, idleMs);
@@ -146,7 +144,7 @@ export class Backend {
       if (head.length > 0) socket.unshift(head);
       resolve({
         status: 101,
-        reason: response.statusMessage ?? '',
+        reason: reasonOf(response),
         fields: upgradeFields(response.rawHeaders),
         body: undefined,
         upgraded: socket,
@@ -216,7 +214,7 @@ function toAnswer(response: http.IncomingMessage, method: string): HttpAnswer {
   if (isEmpty) response.resume();
   return {
     status,
-    reason: response.statusMessage ?? '',
+    reason: reasonOf(response),
     fields: endToEndFields(response.rawHeaders),
     body: isEmpty ? undefined : response,
     trailers: () => trailerFields(response.rawTrailers),

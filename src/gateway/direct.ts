@@ -15,7 +15,8 @@ import { idled, lost } from '../io/loss.ts';
 import { formatHop } from '../wire/address.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import type { Exchange, HttpAnswer, HttpRequest } from './exchange.ts';
-import { endToEndFields, fieldValue } from './fields.ts';
+import { endToEndFields, fieldValue, reasonOf } from './fields.ts';
+import { answerFault } from './framing.ts';
 import { parseHttpUrl } from './http-url.ts';
 import { sendContent } from './send-content.ts';
 
@@ -79,8 +80,18 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
       leave();
       reject(exchangeError(peer, cause));
     });
+    outgoing.once('upgrade', (_response, socket) => {
+      leave();
+      socket.destroy();
+      reject(new HoplineError('PEER_PROTOCOL', `${peer} goes on with a protocol unasked`));
+    });
     outgoing.once('response', (response) => {
       leave();
+      const fault = answerFault(response);
+      if (fault !== undefined) {
+        outgoing.destroy();
+        return reject(new HoplineError('PEER_PROTOCOL', `${peer} sent ${fault}`));
+      }
       resolve(takeAnswer(signal, response, readContent(response, connection, peer)));
     });
     keepMoving();
@@ -95,7 +106,7 @@ function takeAnswer(signal: AbortSignal, response: http.IncomingMessage, body: R
   body.once('close', () => signal.removeEventListener('abort', abort));
   return {
     status: response.statusCode ?? 0,
-    reason: response.statusMessage ?? '',
+    reason: reasonOf(response),
     fields: endToEndFields(response.rawHeaders),
     body,
     trailers: () => response.rawTrailers,

@@ -4,6 +4,7 @@
  * Knows lists of names and values, and nothing about what a value means.
  */
 
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { RawFields } from './exchange.ts';
 
 /** Names of fields, to look others up in. Most are told from all of them by their length, which is cheaper than a hash. */
@@ -76,9 +77,24 @@ export function fieldValue(fields: RawFields, name: string): string | undefined 
   return value;
 }
 
+/** The reason phrase of an answer. Nobody acts on it (RFC 9112, 4), so one with control characters gives way to the usual one. */
+export function reasonOf({ statusCode = 0, statusMessage = '' }: IncomingMessage): string {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(statusMessage) ? statusMessage : (STATUS_CODES[statusCode] ?? '');
+}
+
 /** Whether a field is called `name`, which is in lower case. */
 export function isNamed(field: string, name: string): boolean {
   return field.length === name.length && field.toLowerCase() === name;
+}
+
+/** Fields without those of these names, in lower case. */
+export function without(fields: RawFields, ...names: readonly string[]): RawFields {
+  const kept: string[] = [];
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    const name = fields[index] ?? '';
+    if (!names.includes(name.toLowerCase())) kept.push(name, fields[index + 1] ?? '');
+  }
+  return kept;
 }
 
 /** How many fields are called `name`, which is in lower case. */

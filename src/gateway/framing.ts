@@ -5,6 +5,7 @@
  * in another way (RFC 9112, 6.1 to 6.3).
  */
 
+import type { IncomingMessage } from 'node:http';
 import type { RawFields } from './exchange.ts';
 import { countFields, fieldValue } from './fields.ts';
 import type { Refused } from './target.ts';
@@ -15,7 +16,16 @@ interface Framed {
   readonly fields: RawFields;
 }
 
-/** Whether an answer leaves no doubt about where it ends; the parser has seen to its lengths, but takes HTTP/2.0 for a version it knows. */
+/**
+ * What makes the head of an answer none that can be passed on; undefined if nothing does. The parser takes any three digits
+ * for a status, and whoever writes the head again does not: a final status is 200 at least (RFC 9110, 15).
+ */
+export function answerFault({ statusCode = 0, httpVersion, rawHeaders }: IncomingMessage): string | undefined {
+  if (statusCode < 200) return `a status that ends no request (${statusCode})`;
+  return isFramed(httpVersion, rawHeaders) ? undefined : 'an answer whose end is in doubt';
+}
+
+/** The parser has seen to the lengths, but takes HTTP/2.0 for a version it knows. */
 export function isFramed(version: string, fields: RawFields): boolean {
   if (version !== '1.1' && version !== '1.0') return false;
   const coding = fieldValue(fields, 'transfer-encoding');

@@ -138,6 +138,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
   const announced = fieldValue(rawHeaders, 'content-length');
   const length = announced === undefined ? undefined : Number(announced);
   const content = hasContent(rawHeaders) ? openContent(request, length, found) : undefined;
+  const isChunked = content !== undefined && length === undefined;
   const known = { notes, site: site.host, client, trace, content };
   const own = answerItself(method, target, rawHeaders);
   if (own) return { ...known, answer: own };
@@ -151,7 +152,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       scheme: target.scheme,
       authority: target.authority,
       target: target.target,
-      fields: applyRules(requestFields(passed.fields, found), site.requestFields),
+      fields: applyRules(requestFields(passed.fields, found, isChunked), site.requestFields),
       body: content,
       length: content && length,
       trailers: () => trailerFields(request.rawTrailers),
@@ -196,7 +197,7 @@ function hasContent(fields: RawFields): boolean {
   return length === undefined ? fieldValue(fields, 'transfer-encoding') !== undefined : length !== '0';
 }
 
-function requestFields(fields: RawFields, { site, target, asking }: Found): RawFields {
+function requestFields(fields: RawFields, { site, target, asking }: Found, isChunked: boolean): RawFields {
   const host = site.hostField ?? target.authority;
   const sent = ['Host', host];
   for (let index = 0; index < fields.length; index += 2) {
@@ -204,6 +205,8 @@ function requestFields(fields: RawFields, { site, target, asking }: Found): RawF
     let value = fields[index + 1] as string;
     if (isNamed(name, 'host') || isNamed(name, 'content-length') || (isNamed(name, 'expect') && !asking.inform))
       continue;
+    // Trailers need chunks to follow (RFC 9110, 6.5.1).
+    if (isNamed(name, 'trailer') && !isChunked) continue;
     if (isNamed(name, 'max-forwards') && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
     sent.push(name, value);
   }

@@ -57,6 +57,8 @@ export interface Ended extends Handled {
   readonly request: http.IncomingMessage;
   /** Of content, that were given to the system to send. */
   readonly bytes: number;
+  /** That left. */
+  readonly status: number;
   /** Milliseconds until the answer began, and until it was over. */
   readonly firstMs: number;
   readonly totalMs: number;
@@ -98,7 +100,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const asking = { signal, giveUp, inform, refused, isHeldBack: waits };
     const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
-    const sent = { bytes: 0 };
+    const sent = { bytes: 0, status: handled.answer.status };
     let failure = handled.failure;
     try {
       await sendAnswer(response, handled.answer, request.method ?? '', sent, kernel);
@@ -107,6 +109,11 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     }
     handled.content?.forget();
     onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
+  };
+  /** Whatever goes wrong, nobody waits for an answer that does not come. */
+  const breaking = (socket: Duplex) => (cause: unknown) => {
+    socket.destroy();
+    log.error({ reason: systemCode(cause) }, `a request was given up: ${asHoplineError(cause).message}`);
   };
   const answerUpgrade = async (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {
     const startedMs = performance.now();
@@ -121,7 +128,8 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     socket.once('close', () => gone.abort(clientLeft()));
     const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
-    const sent = { bytes: 0 };
+    const sent = { bytes: 0, status: handled.answer.status };
+    let { failure } = handled;
     if (handled.answer.upgraded) {
       writeHead(socket, handled.answer.status, handled.answer.fields);
       sent.bytes = await joinUpgraded(socket, handled.answer.upgraded, limits.httpUpgradedMs);
@@ -132,9 +140,11 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       response.assignSocket(socket as net.Socket);
       response.once('finish', () => socket.resume().end());
       if (socket.destroyed) response.destroy();
-      await sendAnswer(response, handled.answer, request.method ?? '', sent).catch(() => {});
+      await sendAnswer(response, handled.answer, request.method ?? '', sent).catch((error) => {
+        failure ??= asHoplineError(error);
+      });
     }
-    onEnded?.({ ...handled, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
+    onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
   };
 
   // Node forgets those that have left HTTP, and does not know those that were handed over.
@@ -143,11 +153,19 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
   });
-  server.on('request', (request, response) => underWay.add(answer(request, response, false)));
-  server.on('checkContinue', (request, response) => underWay.add(answer(request, response, true)));
-  server.on('checkExpectation', (request, response) => underWay.add(answer(request, response, false)));
-  server.on('upgrade', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
-  server.on('connect', (request, socket, head) => underWay.add(answerUpgrade(request, socket, head)));
+  server.on('request', (request, response) => underWay.add(answer(request, response, false), breaking(request.socket)));
+  server.on('checkContinue', (request, response) =>
+    underWay.add(answer(request, response, true), breaking(request.socket)),
+  );
+  server.on('checkExpectation', (request, response) =>
+    underWay.add(answer(request, response, false), breaking(request.socket)),
+  );
+  server.on('upgrade', (request, socket, head) =>
+    underWay.add(answerUpgrade(request, socket, head), breaking(request.socket)),
+  );
+  server.on('connect', (request, socket, head) =>
+    underWay.add(answerUpgrade(request, socket, head), breaking(request.socket)),
+  );
   server.on('clientError', (error, socket) => underWay.add(refuseBytes(error, socket, connections.of(socket))));
   if (options.listen) await listen(server, options.listen);
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));

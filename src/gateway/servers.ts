@@ -89,6 +89,7 @@ export function createServers(options: ServersOptions): Servers {
     probe: ({ hop }, signal) => (check ? probeAnswer(backend, hop, check, signal) : probeConnection(dial, hop, signal)),
     maxMembers: limits.maxPoolMembers,
     maxTries: limits.maxPoolTries,
+    isOfMember,
     clock,
     log,
   });
@@ -111,6 +112,11 @@ export function createServers(options: ServersOptions): Servers {
       await Promise.all([pool.close(), underWay.overWithin(limits.lingerMs)]);
     },
   };
+}
+
+/** One answer with a long head, and content that was not as announced, say nothing of the server; others would fail alike. */
+function isOfMember({ code }: HoplineError): boolean {
+  return code !== 'LIMIT_HEAD' && code !== 'FILE_CHANGED' && code !== 'LIMIT_BODY';
 }
 
 interface Asked {
@@ -137,11 +143,12 @@ function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Ask
   return pool.run(attempt, { key: client, prefer: wanted, signal });
 }
 
-/** Settles when a stream is over. Throws what broke it. */
+/** Settles when a stream is over. Throws what broke it, if that was the server. */
 function ended(body: Readable): Promise<void> {
   return new Promise((resolve, reject) => {
     body.on('close', () => {
-      if (body.readableEnded) resolve();
+      // Whoever gave it up, be it the cache or a head that could not be written, was not the server.
+      if (body.readableEnded || !body.errored || body.errored instanceof HoplineError) resolve();
       else reject(new HoplineError('PEER_LOST', 'the answer broke off', { cause: body.errored }));
     });
   });

@@ -44,6 +44,8 @@ export interface PoolSetup {
   readonly maxTries: number;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Whether a failure is the member's, so that it counts against it and another one is tried. @default all are */
+  readonly isOfMember?: ((failure: HoplineError) => boolean) | undefined;
   /** At least 0 and below 1. @default Math.random */
   readonly random?: (() => number) | undefined;
 }
@@ -118,7 +120,7 @@ export class Pool {
    * Throws `POOL_EMPTY` if no member is up, the signal's reason, or what the last try threw.
    */
   async run<T>(attempt: Attempt<T>, options: RunOptions = {}): Promise<T> {
-    const { name, clock, log, maxTries } = this.#options;
+    const { name, clock, maxTries } = this.#options;
     const tried: Slot[] = [];
     let failure: unknown;
     for (let tries = 0; tries < maxTries; tries += 1) {
@@ -136,13 +138,9 @@ export class Pool {
         slot.health.served(clock.now(), options.isCheck ?? true);
         return result;
       } catch (error) {
-        // Whoever asked has gone: that is no fault of the member's.
-        if (options.signal?.aborted) throw options.signal.reason;
         failure = error;
-        const { code, message } = asHoplineError(error);
-        const ejected = slot.health.failed(began, clock.now());
-        log.warn({ pool: name, member: slot.name, code, ejected }, `a request failed: ${message}`);
-        if (isCommitted) break;
+        const isOfMember = this.#count(slot, error, began, options.signal);
+        if (!isOfMember || isCommitted) break;
       } finally {
         slot.inFlight -= 1;
       }
@@ -159,6 +157,22 @@ export class Pool {
   async close(): Promise<void> {
     this.#closing.abort(new HoplineError('NODE_STOPPING', 'the pool is closed'));
     await Promise.all([...this.#watches, this.#checks?.settled()]);
+  }
+
+  /** Counts a failure against its member, and says whether it is the member's. Throws the signal's reason. */
+  #count({ name: member, health }: Slot, error: unknown, began: number, signal: Signal | undefined): boolean {
+    // Whoever asked has gone: that is no fault of the member's.
+    if (signal?.aborted) throw signal.reason;
+    const { name: pool, clock, log, isOfMember = () => true } = this.#options;
+    const { code, message } = asHoplineError(error);
+    // An exception without a code of ours is a mistake in this process, and would come with any member.
+    if (!(error instanceof HoplineError) || !isOfMember(error)) {
+      log.warn({ pool, member, code }, `a request failed, not because of its member: ${message}`);
+      return false;
+    }
+    const ejected = health.failed(began, clock.now());
+    log.warn({ pool, member, code, ejected }, `a request failed: ${message}`);
+    return true;
   }
 
   #preferred(tried: readonly Slot[], name: string | undefined, now: number): Slot | undefined {

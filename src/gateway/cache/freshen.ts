@@ -5,8 +5,7 @@
  */
 
 import type { HttpRequest, RawFields } from '../exchange.ts';
-import { fieldValue } from '../fields.ts';
-import { without } from './serve.ts';
+import { fieldValue, without } from '../fields.ts';
 
 /** They describe the content, which stays what it was. */
 const contentFields = new Set([

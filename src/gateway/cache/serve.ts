@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { evaluateConditions, isRangeCurrent, parseDate, type Validators } from '../conditions.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../exchange.ts';
-import { fieldValue } from '../fields.ts';
+import { fieldValue, without } from '../fields.ts';
 import { type ByteRange, formatContentRange, frameMultipart, selectRanges } from '../ranges.ts';
 import type { Asked } from './asked.ts';
 import { type CacheStatus, withCacheStatus } from './cache-status.ts';
@@ -183,14 +183,4 @@ function validatorsOf(head: EntryHead): Validators {
 function strongValidators({ fields }: EntryHead): Validators {
   const modified = fieldValue(fields, 'last-modified');
   return { etag: fieldValue(fields, 'etag'), lastModified: modified === undefined ? undefined : parseDate(modified) };
-}
-
-/** Fields without those of these names, in lower case. */
-export function without(fields: RawFields, ...names: readonly string[]): RawFields {
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const name = fields[index] ?? '';
-    if (!names.includes(name.toLowerCase())) kept.push(name, fields[index + 1] ?? '');
-  }
-  return kept;
 }

@@ -1,0 +1,90 @@
+/** Answers that a server may send and that are hard to pass on, as bytes. */
+
+const status = (line: string) => `${line}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok`;
+const with200 = (fields: string, content = 'ok') => `HTTP/1.1 200 OK\r\n${fields}Connection: close\r\n\r\n${content}`;
+const chunked = (fields: string, behind = '') =>
+  with200(`${fields}Transfer-Encoding: chunked\r\n`, `2\r\nok\r\n0\r\n${behind}\r\n`);
+const cacheable = 'Cache-Control: max-age=60\r\n';
+
+/** By what is odd about them. */
+export const oddAnswers: Readonly<Record<string, string>> = {
+  ...Object.fromEntries(
+    ['000', '001', '042', '099', '101', '199', '299', '399', '499', '599', '600', '700', '999'].map((code) => [
+      `status ${code}`,
+      status(`HTTP/1.1 ${code} Odd`),
+    ]),
+  ),
+  'status 204 with content': 'HTTP/1.1 204 None\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok',
+  'status 205 with content': status('HTTP/1.1 205 Reset'),
+  'status 304 with content': status('HTTP/1.1 304 Same'),
+  'status 206 unasked': with200('Content-Range: bytes 0-1/9\r\nContent-Length: 2\r\n').replace('200 OK', '206 Part'),
+  'status 416 unasked': status('HTTP/1.1 416 No'),
+  'status of four digits': status('HTTP/1.1 2000 OK'),
+  'status of two digits': status('HTTP/1.1 20 OK'),
+  'status that is a word': status('HTTP/1.1 abc OK'),
+  'status that is negative': status('HTTP/1.1 -20 OK'),
+  'no status': status('HTTP/1.1'),
+  'no reason': status('HTTP/1.1 200'),
+  'an empty reason': status('HTTP/1.1 200 '),
+  ...Object.fromEntries(
+    ['\0', '\x01', '\x07', '\x08', '\t', '\x0b', '\x0c', '\x1b', '\x1f', '\x7f', '\x80', '\xff'].map((odd) => [
+      `0x${odd.charCodeAt(0).toString(16)} in the reason`,
+      status(`HTTP/1.1 200 O${odd}K`),
+    ]),
+  ),
+  'a reason of 8,000 bytes': status(`HTTP/1.1 200 ${'x'.repeat(8000)}`),
+  ...Object.fromEntries(
+    ['HTTP/0.9', 'HTTP/1.0', 'HTTP/1.2', 'HTTP/1.9', 'HTTP/2.0', 'HTTP/9.9', 'HTTP/1.10', 'http/1.1', 'ICY'].map(
+      (version) => [`version ${version}`, status(`${version} 200 OK`)],
+    ),
+  ),
+  'Trailer with a length': with200('Trailer: X-End\r\nContent-Length: 2\r\n'),
+  'Trailer with a length, to be stored': with200(`${cacheable}Trailer: X-End\r\nContent-Length: 2\r\n`),
+  'Trailer until the end': with200('Trailer: X-End\r\n'),
+  'Trailer in a 204': 'HTTP/1.1 204 None\r\nTrailer: X-End\r\nConnection: close\r\n\r\n',
+  'Trailer in a 304': 'HTTP/1.1 304 Same\r\nTrailer: X-End\r\nConnection: close\r\n\r\n',
+  'Trailer in a 404': with200('Trailer: X-End\r\nContent-Length: 2\r\n').replace('200 OK', '404 None'),
+  'Trailer with chunks': chunked('Trailer: X-End\r\n', 'X-End: 1\r\n'),
+  'Trailer with chunks, to be stored': chunked(`${cacheable}Trailer: X-End\r\n`, 'X-End: 1\r\n'),
+  'Trailer with chunks and none behind': chunked('Trailer: X-End\r\n'),
+  'Trailer that is empty': with200('Trailer:\r\nContent-Length: 2\r\n'),
+  'two Trailers': with200('Trailer: A\r\nTrailer: B\r\nContent-Length: 2\r\n'),
+  'trailers unannounced': chunked('', 'X-End: 1\r\n'),
+  'a trailer that frames': chunked('', 'Content-Length: 9\r\n'),
+  'a trailer with a control character': chunked('', 'X-End: \x01\r\n'),
+  'a name with a blank': with200('X Odd: 1\r\nContent-Length: 2\r\n'),
+  'a name with a blank behind': with200('X-Odd : 1\r\nContent-Length: 2\r\n'),
+  'a name with parentheses': with200('X(Odd): 1\r\nContent-Length: 2\r\n'),
+  'a name of Latin letters': with200('X-\xe4: 1\r\nContent-Length: 2\r\n'),
+  'a name that is empty': with200(': 1\r\nContent-Length: 2\r\n'),
+  'a line without a colon': with200('Odd\r\nContent-Length: 2\r\n'),
+  'a line that is folded': with200('X-Odd: 1\r\n 2\r\nContent-Length: 2\r\n'),
+  'a field of Latin letters': with200('X-Odd: \xe4\xff\r\nContent-Length: 2\r\n'),
+  'a field with 0x00': with200('X-Odd: a\0b\r\nContent-Length: 2\r\n'),
+  'a field with 0x01': with200('X-Odd: a\x01b\r\nContent-Length: 2\r\n'),
+  'a field with 0x7f': with200('X-Odd: a\x7fb\r\nContent-Length: 2\r\n'),
+  'a field with a bare CR': with200('X-Odd: a\rb\r\nContent-Length: 2\r\n'),
+  'lines that end in LF': 'HTTP/1.1 200 OK\nContent-Length: 2\nConnection: close\n\nok',
+  'a head above the bound': with200(`X-Odd: ${'x'.repeat(70_000)}\r\nContent-Length: 2\r\n`),
+  'fields by the thousand': with200(`${'X-Odd: 1\r\n'.repeat(1000)}Content-Length: 2\r\n`),
+  'two lengths': with200('Content-Length: 2\r\nContent-Length: 2\r\n'),
+  'two lengths that differ': with200('Content-Length: 2\r\nContent-Length: 3\r\n'),
+  'a length and chunks': chunked('Content-Length: 2\r\n'),
+  'a length that is negative': with200('Content-Length: -2\r\n'),
+  'a length that is a word': with200('Content-Length: two\r\n'),
+  'a length that is too long': with200('Content-Length: 5\r\n'),
+  'a length that is too short': with200('Content-Length: 1\r\n'),
+  'a coding of no known name': with200('Transfer-Encoding: odd\r\n'),
+  'chunks in HTTP/1.0': chunked('').replace('HTTP/1.1', 'HTTP/1.0'),
+  'chunks that break off': with200('Transfer-Encoding: chunked\r\n', '5\r\nok'),
+  'chunks of no size': with200('Transfer-Encoding: chunked\r\n', 'xyz\r\nok\r\n0\r\n\r\n'),
+  'an upgrade unasked': 'HTTP/1.1 101 Go\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n',
+  'early hints, and no more': 'HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n',
+  'early hints, and an answer': `HTTP/1.1 103 Hints\r\nLink: </a>\r\n\r\n${with200('Content-Length: 2\r\n')}`,
+  '100, and an answer': `HTTP/1.1 100 Continue\r\n\r\n${with200('Content-Length: 2\r\n')}`,
+  'a date that is none': with200('Date: odd\r\nContent-Length: 2\r\n'),
+  'a half of a head': 'HTTP/1.1 200 OK\r\nContent-Le',
+  'bytes of another protocol': '\x16\x03\x01\x02\0\x01\0',
+  'no bytes': '',
+  'two answers': `${status('HTTP/1.1 200 OK')}${status('HTTP/1.1 200 OK')}`,
+};

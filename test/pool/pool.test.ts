@@ -150,7 +150,7 @@ test('a member that failed a request stays out for its back-off, though checks f
   await pool.run(async (member) => {
     if (failing && numberOf(member) === 1) {
       failing = false;
-      throw new Error('hung');
+      throw new HoplineError('TIMEOUT_IDLE', 'hung');
     }
   });
   const picked = async () => new Set([await send(), await send(), await send(), await send()]);
@@ -159,6 +159,21 @@ test('a member that failed a request stays out for its back-off, though checks f
   assert.deepEqual(await picked(), new Set([3, 2]));
   await pass(1);
   assert.deepEqual(await picked(), new Set([3, 1, 2]));
+});
+
+test('what is no failure of a member counts against none, and is tried on no other', async (t) => {
+  const { pool } = makePool(t, three);
+  let tries = 0;
+  const mistaken = pool.run(async () => {
+    tries += 1;
+    throw new TypeError('a mistake of this process');
+  });
+  await assert.rejects(mistaken, TypeError);
+  assert.equal(tries, 1);
+  assert.deepEqual(
+    pool.members().map(({ ejected }) => ejected),
+    [false, false, false],
+  );
 });
 
 test('when all are ejected they are used all the same, and only checks take the last one out', async (t) => {

@@ -107,6 +107,8 @@ export interface Limits {
   readonly cacheSlowMs: number;
   /** Bytes that may be left of content nobody waits for, to be stored all the same. */
   readonly maxCacheAbandonedBytes: number;
+  /** Answers at once that are gathered from their parts. */
+  readonly maxCacheGathered: number;
   /** Milliseconds that an answer may be stale to stand in for an origin that cannot be reached. */
   readonly maxCacheStaleMs: number;
   /** Milliseconds for which requests do not wait together for what turned out to be for one of them alone. */
@@ -239,15 +241,16 @@ export const defaultLimits: Limits = {
   keepMs: 1_000,
   registerMs: 2_000,
   forgetMs: 600_000,
-  maxCacheBytes: 1024 * 1024 * 1024,
+  maxCacheBytes: 4 * 1024 * 1024 * 1024,
   maxCacheEntries: 100_000,
   maxCacheVariants: 32,
-  maxCacheEntryBytes: 512 * 1024 * 1024,
+  maxCacheEntryBytes: 2 * 1024 * 1024 * 1024,
   maxCacheSmallBytes: 64 * 1024,
   maxCacheMemoryBytes: 64 * 1024 * 1024,
   maxCachePutUs: 1000,
   cacheSlowMs: 1000,
   maxCacheAbandonedBytes: 16 * 1024 * 1024,
+  maxCacheGathered: 16,
   maxCacheStaleMs: 3_600_000,
   cacheUnsharedMs: 10_000,
   maxCacheUnshared: 4096,

@@ -4,7 +4,9 @@
  * Pure. Invariant: what the origin forbids is never allowed by a request.
  */
 
-import type { RawFields } from '../exchange.ts';
+import type { HttpRequest, RawFields } from '../exchange.ts';
+import { fieldValue } from '../fields.ts';
+import { firstBytes } from '../ranges.ts';
 import { type Directives, parseDirectives, readSeconds, secondsOf } from './directives.ts';
 import type { Terms } from './policy.ts';
 
@@ -62,6 +64,20 @@ export function readAsked(fields: RawFields): Asked {
   // Pragma is Cache-Control's predecessor and counts without it alone (RFC 9111, 5.4).
   const directives = parseDirectives(control ?? (/\bno-cache\b/i.test(pragma ?? '') ? 'no-cache' : undefined));
   return { directives, range, isConditional, isForOrigin };
+}
+
+/** So much comes in a moment. */
+const nearBytes = 64 * 1024;
+
+/**
+ * Whether a range begins where the whole does, or so near that nobody waits for what is before it: players and resumed
+ * copies ask so. The whole answers such a request as well.
+ */
+export function beginsWhole({ method, fields }: HttpRequest, { range }: Asked): boolean {
+  if (method !== 'GET' || range === undefined || range.includes(',')) return false;
+  if (['if-none-match', 'if-modified-since'].some((name) => fieldValue(fields, name) !== undefined)) return false;
+  const first = firstBytes(range);
+  return first !== undefined && first.offset <= nearBytes;
 }
 
 /** `ageS` is how old the answer is now. */

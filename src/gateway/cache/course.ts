@@ -7,8 +7,9 @@
  * Rules: docs/http.md#cache
  */
 
-import type { Exchange, HttpAnswer, HttpRequest } from '../exchange.ts';
-import { assess, readAsked, type Use } from './asked.ts';
+import { dropBody, type Exchange, type HttpAnswer, type HttpRequest } from '../exchange.ts';
+import { without } from '../fields.ts';
+import { assess, beginsWhole, readAsked, type Use } from './asked.ts';
 import { type CacheStatus, withCacheStatus } from './cache-status.ts';
 import { ageOf, type Fetcher, type Outcome, type Plan } from './fetching.ts';
 import type { Flights } from './flights.ts';
@@ -111,10 +112,12 @@ export class Courses {
     if (asked.directives.has('only-if-cached')) return notCached(course);
     this.#misses += 1;
     if (request.method === 'HEAD') return this.#passHead(course);
-    const isForOne = !entry && (asked.range !== undefined || asked.isConditional) && !this.#sources.flights.has(key);
+    const isWhole = this.#asksForWhole(course, key);
+    const isForOne = this.#isForOne(course, key) && !isWhole;
     const isReused = !entry || (entry.record.head.terms.lifetimeS > 0 && !entry.record.head.terms.noCache);
     if (isForOne || !isReused || fwd === 'request' || asked.directives.has('no-cache')) return this.#fetchAlone(course);
-    const joined = await this.#sources.flights.join(course, key);
+    const joined = await this.#sources.flights.join(isWhole ? forWhole(course) : course, key);
+    if (isWhole && isUnstored(joined.outcome)) return this.#fetchRange(course, key, joined);
     if (joined.isFirst) return this.#deliver(course, joined.outcome);
     const shared = await this.#share(course, joined.outcome);
     if (shared) return shared;
@@ -122,8 +125,30 @@ export class Courses {
     return this.#fetchAlone({ ...course, entry: undefined });
   }
 
+  /** Whether the whole is fetched in place of a range that begins as it does. */
+  #asksForWhole(course: Course, key: string): boolean {
+    return (
+      course.entry === undefined && beginsWhole(course.request, course.asked) && this.#sources.flights.isShared(key)
+    );
+  }
+
+  #isForOne({ entry, asked }: Course, key: string): boolean {
+    return !entry && (asked.range !== undefined || asked.isConditional) && !this.#sources.flights.has(key);
+  }
+
   async #fetchAlone(course: Course): Promise<HttpAnswer> {
-    return this.#deliver(course, await this.#sources.fetcher.fetch(course));
+    const outcome = await this.#sources.fetcher.fetch(course);
+    if (outcome.kind === 'own' && outcome.isOfSmall) {
+      this.#sources.flights.refresh(forWhole(course), this.#flightKey(course));
+    }
+    return this.#deliver(course, outcome);
+  }
+
+  /** The whole was asked for in place of its beginning, and is not for the cache. */
+  async #fetchRange(course: Course, key: string, { outcome, isFirst }: Joined): Promise<HttpAnswer> {
+    if (isFirst && outcome.kind === 'own') dropBody(outcome.answer.body);
+    this.#sources.flights.doNotShare(key);
+    return this.#fetchAlone(course);
   }
 
   /** To whom it was fetched for. */
@@ -215,6 +240,17 @@ export class Courses {
     const newest = this.#sources.store.variants(key).at(-1);
     return newest ? `${key}\n${selectionKey(selectBy(newest.record.head.fields, request.fields))}` : key;
   }
+}
+
+type Joined = Awaited<ReturnType<Flights['join']>>;
+
+function forWhole(course: Course): Course {
+  const { request } = course;
+  return { ...course, request: { ...request, fields: without(request.fields, 'range', 'if-range') } };
+}
+
+function isUnstored(outcome: Outcome): boolean {
+  return outcome.kind === 'own' && outcome.answer.status === 200;
 }
 
 function notCached({ request, fwd }: Course): HttpAnswer {

@@ -10,6 +10,7 @@
 import { closeSync, constants, openSync, unlinkSync, writeSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
+import { HoplineError } from '../../core/errors.ts';
 import type { DigestAlgorithm } from '../../io/digest.ts';
 import {
   decodeRecord,
@@ -65,6 +66,22 @@ export class EntryWriter {
     await writeAll(this.#handle, bytes, this.#written);
     this.#hash(bytes);
     this.#written += bytes.length;
+  }
+
+  /** Writes anywhere, for `measure` to be called in the end. */
+  async writeAt(position: number, bytes: Buffer): Promise<void> {
+    await writeAll(this.#handle, bytes, position);
+  }
+
+  /** Takes the `length` bytes that `writeAt` has written for what was appended. */
+  async measure(length: number): Promise<void> {
+    while (this.#written < length) {
+      const bytes = await readSome(this.#handle, this.#written, Math.min(blockBytes, length - this.#written));
+      if (bytes.length === 0)
+        throw new HoplineError('DISK_FAILED', 'a file of the cache is shorter than it was written');
+      this.#hash(bytes);
+      this.#written += bytes.length;
+    }
   }
 
   /** At most `length` bytes of what has been written. */

@@ -13,6 +13,7 @@ import { type Asked, allowsStaleOnError } from './asked.ts';
 import type { EntryHead } from './entry.ts';
 import { confirms, mergeFields, validationFields } from './freshen.ts';
 import { contentBytes, Intake, type Ticket } from './intake.ts';
+import { partOf, wholeFields } from './parts.ts';
 import { type Arrival, type CacheRules, judgeArrival, type Terms } from './policy.ts';
 import type { Arriving } from './serve.ts';
 import type { CacheStore, Entry } from './store.ts';
@@ -32,7 +33,13 @@ export interface Plan {
 /** What came of a request to the origin. */
 export type Outcome =
   /** For whoever asked alone. */
-  | { readonly kind: 'own'; readonly answer: HttpAnswer; readonly reason: string }
+  | {
+      readonly kind: 'own';
+      readonly answer: HttpAnswer;
+      readonly reason: string;
+      /** Whether it is a part of what is small enough to be fetched whole. */
+      readonly isOfSmall?: boolean;
+    }
   /** For the cache. */
   | NewOutcome
   /** Stored before; confirmed, or the best there is if `failure` says so. */
@@ -150,23 +157,32 @@ export class Fetcher {
   }
 
   #take(plan: Plan, answer: HttpAnswer, requestedMs: number, ticket: Ticket): Outcome {
-    const arrival = arrivalOf(plan, answer, requestedMs, this.#options.now());
+    const came = arrivalOf(plan, answer, requestedMs, this.#options.now());
+    const part = plan.mayStore ? partOf(answer.status, answer.fields) : undefined;
+    // A part is judged as the whole that it is of.
+    const arrival = part ? { ...came, status: 200, fields: wholeFields(answer.fields, part.total) } : came;
     const verdict = judgeArrival(arrival, plan.rules);
     if (verdict.kind === 'skip') return { kind: 'own', answer, reason: verdict.reason };
-    const { status, reason, fields } = answer;
+    const { reason, fields } = answer;
     // A file has no need of a second one.
     if (!plan.mayStore || isFile(answer.body)) return { kind: 'own', answer, reason: 'not-stored' };
-    const isTooLarge = (contentBytes(answer) ?? 0) > this.#options.limits.maxCacheEntryBytes;
+    const isTooLarge = (part?.total ?? contentBytes(answer) ?? 0) > this.#options.limits.maxCacheEntryBytes;
     if (isTooLarge) return { kind: 'own', answer, reason: 'too-large' };
     const head: EntryHead = {
       key: plan.key,
       selection: selectBy(fields, plan.request.fields),
-      status,
-      reason,
+      status: arrival.status,
+      reason: part ? 'OK' : reason,
       fields: verdict.fields,
       terms: verdict.terms,
       arrivedMs: arrival.arrivedMs,
     };
+    if (part) {
+      // Less than anyone may leave behind is quicker fetched whole.
+      const isSmall = part.total <= this.#options.limits.maxCacheAbandonedBytes;
+      const kept = isSmall ? answer : this.#intake.takePart(head, part, answer, ticket);
+      return { kind: 'own', answer: kept, reason: 'part', isOfSmall: isSmall };
+    }
     return { kind: 'new', head, fields, content: this.#intake.take(head, answer, ticket) };
   }
 }

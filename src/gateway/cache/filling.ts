@@ -26,6 +26,8 @@ export interface FillingOptions {
   readonly create: () => Promise<EntryWriter>;
   /** Takes the complete content, in its file. */
   readonly publish: (writer: EntryWriter) => Promise<void>;
+  /** Takes what there is of content that broke off, if that may be of use; false if not. */
+  readonly keep: (writer: EntryWriter) => boolean;
   /** Takes the complete content, if it is small. */
   readonly put: (content: Buffer) => Promise<void> | void;
   readonly onUnstored: (error: unknown) => undefined;
@@ -48,6 +50,8 @@ export class Filling {
   #writer: EntryWriter | undefined;
   #isWriterDone = false;
   #isClosed = false;
+  #isPublished = false;
+  #isAbandoned = false;
   /** Bytes that are in memory or in the file. */
   #stored = 0;
   /** The chunk behind them that is passed on. */
@@ -70,7 +74,7 @@ export class Filling {
 
   /** Whether a reader can still begin at the first byte. */
   get isJoinable(): boolean {
-    return !this.#isPassing && !this.#isClosed && this.#error === undefined;
+    return !this.#isPassing && !this.#isClosed && !this.#isAbandoned && this.#error === undefined;
   }
 
   /** A reader of `length` bytes from `offset` on, or of all there will be. */
@@ -110,7 +114,6 @@ export class Filling {
     this.#isEnded = true;
     this.#wake();
     if (!this.#error && !this.#isPassing) await this.#publish();
-    else await this.#writer?.discard();
     this.#isWriterDone = true;
     await this.#closeUnused();
   }
@@ -160,10 +163,10 @@ export class Filling {
     const { publish, put, onUnstored } = this.#options;
     try {
       if (this.#writer) await publish(this.#writer);
-      else await put(Buffer.concat(this.#memory));
+      this.#isPublished = true;
+      if (!this.#writer) await put(Buffer.concat(this.#memory));
     } catch (error) {
       onUnstored(error);
-      await this.#writer?.discard();
     }
   }
 
@@ -216,6 +219,7 @@ export class Filling {
   }
 
   #abandon(): void {
+    this.#isAbandoned = true;
     this.#options.source.destroy(new HoplineError('INTERRUPTED', 'nobody waits for the content any more'));
   }
 
@@ -225,7 +229,11 @@ export class Filling {
     const writer = this.#writer;
     this.#writer = undefined;
     this.#memory = [];
-    await writer?.close();
+    if (!writer) return;
+    const isBroken = !this.#isPublished && !this.#isPassing && this.#error !== undefined;
+    if (isBroken && this.#options.keep(writer)) return;
+    if (!this.#isPublished) await writer.discard();
+    await writer.close();
   }
 
   #change(): Promise<void> {

@@ -42,8 +42,7 @@ export class Flights {
 
   /** Waits for the answer that others wait for, or fetches it. Rejects as the exchange does, or with the request's signal. */
   async join(plan: Plan, key: string): Promise<{ readonly outcome: Outcome; readonly isFirst: boolean }> {
-    if ((this.#unshared.get(key) ?? 0) > this.#now())
-      return { outcome: await this.#fetcher.fetch(plan), isFirst: true };
+    if (!this.isShared(key)) return { outcome: await this.#fetcher.fetch(plan), isFirst: true };
     const known = this.#flights.get(key);
     const flight = known ?? this.#start(plan, key);
     try {
@@ -59,6 +58,11 @@ export class Flights {
   completing(key: string): Promise<void> | undefined {
     const filling = this.#flights.get(key)?.filling;
     return filling?.isComplete ? filling.settled : undefined;
+  }
+
+  /** Whether what is found by a key may be for all who ask. */
+  isShared(key: string): boolean {
+    return (this.#unshared.get(key) ?? 0) <= this.#now();
   }
 
   has(key: string): boolean {

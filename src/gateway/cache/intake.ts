@@ -14,6 +14,7 @@ import type { HttpAnswer } from '../exchange.ts';
 import { fieldValue } from '../fields.ts';
 import type { EntryHead } from './entry.ts';
 import { Filling } from './filling.ts';
+import { type Part, Parts, validatorIn } from './parts.ts';
 import type { Arriving } from './serve.ts';
 import type { CacheStore } from './store.ts';
 
@@ -34,10 +35,12 @@ export class Intake {
   readonly #options: IntakeOptions;
   readonly #tickets = new Set<Ticket>();
   readonly #fillings = new Set<Promise<void>>();
+  readonly #parts: Parts;
   #isFull = false;
 
   constructor(options: IntakeOptions) {
     this.#options = options;
+    this.#parts = new Parts(options.store, options.limits, (error) => this.#reportUnstored(error));
   }
 
   open(key: string): Ticket {
@@ -54,6 +57,7 @@ export class Intake {
   /** Keeps what is on its way to a key out of the store. */
   outdate(isMeant: (key: string) => boolean): void {
     for (const ticket of this.#tickets) if (isMeant(ticket.key)) ticket.isOutdated = true;
+    this.#parts.outdate(isMeant);
   }
 
   /** Takes an answer's content, which must not be a file; what is returned is all there is of it from then on. */
@@ -68,9 +72,16 @@ export class Intake {
     return small;
   }
 
+  /** Keeps a part of what `head` is about on its way to whoever gets the answer that is returned. */
+  takePart(head: EntryHead, part: Part, answer: HttpAnswer, ticket: Ticket): HttpAnswer {
+    if (ticket.isOutdated || !(answer.body instanceof Readable)) return answer;
+    return { ...answer, body: this.#parts.pass(head, part, answer.body) };
+  }
+
   /** Waits for what is being stored. */
   async settle(): Promise<void> {
     await Promise.all(this.#fillings);
+    await this.#parts.close();
   }
 
   /** A small content that is all here, as most are when their head is. */
@@ -100,6 +111,12 @@ export class Intake {
         if (ticket.isOutdated) return writer.discard();
         await store.publish(writer, measured(head, writer.written), () => !ticket.isOutdated);
         this.#isFull = false;
+      },
+      keep: (writer) => {
+        if (ticket.isOutdated || bytes === undefined || validatorIn(head.fields) === undefined) return false;
+        if (head.status !== 200) return false;
+        this.#parts.adopt(head, bytes, writer);
+        return true;
       },
       put: (content) => (store.isQuick ? this.#put(head, content, ticket) : this.#putAside(head, content, ticket)),
       onUnstored: (error) => this.#reportUnstored(error),

@@ -339,7 +339,7 @@ test('RFC 9111, 3.3: a part is passed on and not stored, and neither is one that
   for (let times = 0; times < 2; times += 1) {
     const part = await setup.ask({ fields: { Range: 'bytes=4-9' } });
     assert.equal(part.status, 206);
-    assert.match(part.verdict ?? '', /fwd=uri-miss; detail=status/);
+    assert.match(part.verdict ?? '', /fwd=uri-miss; detail=part/);
   }
   assert.equal(setup.cache.stat().entries, 0);
 });

@@ -14,7 +14,12 @@ const { maxHeaderBytes, maxClassicBytes, maxPayloadBytes } = defaultLimits;
 const folder = new URL('../fixtures/wire/', import.meta.url);
 
 const decoders: Record<string, (bytes: Buffer) => Decoded<unknown>> = {
-  open: (bytes) => decodeOpen(bytes, maxHeaderBytes),
+  open: (bytes) => {
+    const decoded = decodeOpen(bytes, maxHeaderBytes);
+    if (decoded.kind !== 'ok') return decoded;
+    const { header: _header, ...value } = decoded.value;
+    return { ...decoded, value };
+  },
   request: (bytes) => decodeRequest(bytes, maxHeaderBytes),
   answer: (bytes) => decodeAnswer(bytes, maxHeaderBytes),
   'classic-request': (bytes) => {

@@ -135,7 +135,9 @@ class CheckedManifest implements Manifest {
     const problem = nameProblem(`${this.#name}/${path}`, maxNameBytes);
     if (problem !== undefined) return problem;
     parts.pop();
-    if (parts.length >= maxListDepth) return `it lies more than ${maxListDepth} directories deep`;
+    // The directory that is listed is the first of those in each other, and one that is listed in it is another.
+    const depth = parts.length + (kind === 'directory' ? 2 : 1);
+    if (depth > maxListDepth) return `it lies more than ${maxListDepth} directories deep`;
     if (this.#seen.has(path)) return 'it was listed before';
     if (!this.#parents.has(parts.join('/'))) return 'it lies in no directory that was listed';
     return undefined;

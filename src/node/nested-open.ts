@@ -10,8 +10,7 @@
 import { asHoplineError } from '../core/errors.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
-import { formatHop } from '../wire/address.ts';
-import { decodeNestedOpen, encodeMessage, type Open } from '../wire/messages.ts';
+import { decodeNestedOpen, type Open, passOpenOn } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
 
 /** Settles once the two legs of a tunnel, to which `open` led, may be joined. Never throws: what broke a leg is found there. */
@@ -23,7 +22,7 @@ export async function passNestedOpen(near: Leg, far: Leg, open: Open, node: Node
     const nested = await readHead(near, decode, { clock, ms: limits.headMs });
     if (!nested) return;
     const behind = (open.behind ?? 0) + open.hop;
-    far.post(encodeMessage({ ...nested, hops: nested.hops.map(formatHop), trace: open.trace, behind }));
+    far.post(passOpenOn(nested, { trace: open.trace, behind }));
   } catch (error) {
     near.destroy(asHoplineError(error));
   }

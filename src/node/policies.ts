@@ -10,7 +10,8 @@ import { HoplineError } from '../core/errors.ts';
 import { type Member, nameMember } from '../pool/member.ts';
 import type { SharedRegistry } from '../pool/shared.ts';
 import { type Address, formatHop } from '../wire/address.ts';
-import { answerInForm, type Form, type MessagePacket, messageInForm, type SetupPacket } from '../wire/packet.ts';
+import { answerInForm, type MessagePacket, messageInForm, type SetupPacket } from '../wire/packet.ts';
+import type { Form } from '../wire/packet-fields.ts';
 import type { Pools } from './pools.ts';
 import { ServerConnections, type ServerConnectionsOptions } from './server-connections.ts';
 

@@ -13,7 +13,7 @@ import { type JoinResult, joinLegs } from '../io/join.ts';
 import type { Leg } from '../io/leg.ts';
 import { reachHop } from '../io/resolve.ts';
 import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../wire/address.ts';
-import { encodeMessage, type Open } from '../wire/messages.ts';
+import { encodeMessage, type Open, passOpenOn } from '../wire/messages.ts';
 import type { NodeContext } from './context.ts';
 import { passNestedOpen } from './nested-open.ts';
 
@@ -118,7 +118,7 @@ async function runTunnel(near: Leg, far: Leg, open: Open, node: NodeContext): Pr
   if (open.tunnel && open.hops.length === 1) {
     near.post(encodeMessage({ type: 'connected' }));
     await passNestedOpen(near, far, open, node);
-  } else far.post(encodeMessage({ ...open, hops: open.hops.map(formatHop), hop: open.hop + 1 }));
+  } else far.post(passOpenOn(open, { hops: open.hops.map(formatHop), hop: open.hop + 1, deadlineMs: open.deadlineMs }));
   node.metrics.relayed += 1;
   const result = await joinLegs(near, far, { ...node.join, rates: node.openRates() });
   const { bytesForward, bytesBack, failure } = result;

@@ -19,21 +19,25 @@ const prefixBytes = 12;
 /** The first byte of every frame, for telling dialects apart. */
 export const firstFrameByte = 0xff;
 
+/** The JSON of a frame that was decoded from `bytes` and used so many of them. */
+export function headerOf(bytes: Buffer, used: number): Buffer {
+  return bytes.subarray(prefixBytes, used);
+}
+
 /** Whether the bytes, as far as they are here, begin like a frame. */
 export function beginsFrame(bytes: Buffer): boolean {
   const start = bytes.subarray(0, magic.length);
   return start.equals(magic.subarray(0, start.length));
 }
 
-/** Encodes `header` as one frame. */
-export function encodeFrame(header: object): Buffer {
-  const json = JSON.stringify(header);
-  const length = Buffer.byteLength(json);
-  const frame = Buffer.allocUnsafe(prefixBytes + length);
+/** Encodes `header`, an object or its JSON, as one frame. */
+export function encodeFrame(header: object | Buffer): Buffer {
+  const json = Buffer.isBuffer(header) ? header : Buffer.from(JSON.stringify(header));
+  const frame = Buffer.allocUnsafe(prefixBytes + json.length);
   magic.copy(frame);
   frame[magic.length] = version;
-  frame.writeUInt32BE(length, lengthAt);
-  frame.write(json, prefixBytes);
+  frame.writeUInt32BE(json.length, lengthAt);
+  json.copy(frame, prefixBytes);
   frame.writeUInt32BE(crc32(frame.subarray(prefixBytes)), checksumAt);
   return frame;
 }

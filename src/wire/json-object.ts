@@ -86,6 +86,32 @@ export function findMembers(object: Buffer): Map<string, Span> {
   return members;
 }
 
+/** A whole object in JSON, and where the values of its members stand in it. */
+export interface MembersOf {
+  readonly bytes: Buffer;
+  readonly members: ReadonlyMap<string, Span>;
+}
+
+/**
+ * An object with other values, in JSON, for some members, and with those that it has not got; every other byte is as it
+ * came. The object must have a member.
+ */
+export function replaceMembers({ bytes, members }: MembersOf, values: Readonly<Record<string, string>>): Buffer {
+  const edits = Object.entries(values).map(([name, value]) => {
+    const span = members.get(name);
+    if (span) return { ...span, value };
+    const end = bytes.lastIndexOf(closeBrace);
+    return { start: end, end, value: `,${JSON.stringify(name)}:${value}` };
+  });
+  const parts: Buffer[] = [];
+  let done = 0;
+  for (const { start, end, value } of edits.sort((a, b) => a.start - b.start)) {
+    parts.push(bytes.subarray(done, start), Buffer.from(value));
+    done = end;
+  }
+  return Buffer.concat([...parts, bytes.subarray(done)]);
+}
+
 /** Behind the brace that opens an object is a name, or nothing at all. */
 function canBegin(bytes: Buffer, start: number): boolean {
   const first = bytes[skipSpace(bytes, start + 1)];

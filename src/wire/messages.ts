@@ -14,7 +14,8 @@ import type { HoplineError } from '../core/errors.ts';
 import { safeText } from '../core/text.ts';
 import { type Hop, type ParsedHop, parseAddress, parseHop } from './address.ts';
 import { bad, type Decoded, ok } from './decoded.ts';
-import { beginsFrame, decodeFrame, encodeFrame } from './frame.ts';
+import { beginsFrame, decodeFrame, encodeFrame, headerOf } from './frame.ts';
+import { findMembers, replaceMembers } from './json-object.ts';
 import { wireCodes } from './refusal.ts';
 
 const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -30,8 +31,7 @@ const address = parsedBy(parseAddress);
 /** Members in one OPEN that are to be avoided. */
 export const maxAvoided = 16;
 
-// Loose, so that a relay passes on the fields of a later version that it does not know.
-const open = v.looseObject({
+const open = v.object({
   type: v.literal('open'),
   /** The hops that are left, the receiver first. */
   hops: v.pipe(v.array(hop), v.minLength(1), v.maxLength(256)),
@@ -172,7 +172,10 @@ const answer = v.variant('type', [
   }),
 ]);
 
-export type Open = v.InferOutput<typeof open>;
+export type Open = v.InferOutput<typeof open> & {
+  /** The header as it came, for a relay to pass on: it may hold what a later version knows. */
+  readonly header: Buffer;
+};
 export type Request = v.InferOutput<typeof request>;
 export type Answer = v.InferOutput<typeof answer>;
 /** What is sent; hops travel as text. */
@@ -191,7 +194,20 @@ export function encodeMessage(message: Message): Buffer {
 
 /** Decodes the first frame of a circuit. Bad as `decodeFrame`, and `PEER_PROTOCOL` for anything but a valid OPEN. */
 export function decodeOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open> {
-  return decodeAs(open, 'OPEN', bytes, maxHeaderBytes);
+  const decoded = decodeAs(open, 'OPEN', bytes, maxHeaderBytes);
+  if (decoded.kind !== 'ok') return decoded;
+  // The block that the bytes are in is read into again.
+  const header = Buffer.from(headerOf(bytes, decoded.used));
+  return ok({ ...decoded.value, header }, decoded.used);
+}
+
+/** What a relay changes in an OPEN that it passes on. */
+export type OpenChanges = Partial<Pick<v.InferInput<typeof open>, 'hops' | 'hop' | 'deadlineMs' | 'trace' | 'behind'>>;
+
+/** An OPEN as it came but for `changes`: every other byte of its header goes on untouched. */
+export function passOpenOn({ header }: Open, changes: OpenChanges): Buffer {
+  const values = Object.entries(changes).map(([name, value]) => [name, JSON.stringify(value)]);
+  return encodeFrame(replaceMembers({ bytes: header, members: findMembers(header) }, Object.fromEntries(values)));
 }
 
 /** Decodes an OPEN at the beginning of something else; null, with nothing used, for what does not begin like a frame. */

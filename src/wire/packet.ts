@@ -13,14 +13,13 @@ import * as v from 'valibot';
 import { HoplineError } from '../core/errors.ts';
 import { type Port, parsePort } from './address.ts';
 import { bad, type Decoded, more, ok } from './decoded.ts';
-import { findMembers, ObjectScanner, type Span, skipSpace } from './json-object.ts';
+import { findMembers, type MembersOf, ObjectScanner, replaceMembers, type Span, skipSpace } from './json-object.ts';
 import { describeIssue } from './messages.ts';
+import { encode, type Form, formOf, inForm, textOf, token } from './packet-fields.ts';
 import { type WireCode, wireCodes } from './refusal.ts';
 
-/** How `type` is written, and with it what is answered. */
-export type Form = 'number' | 'string';
-
 interface Received {
+  /** How `type` is written, and with it what is answered. */
   readonly form: Form;
   readonly bytes: Buffer;
   /** Where the value of each field stands in `bytes`. */
@@ -130,7 +129,9 @@ export function parseMessage(text: string, id?: string): MessagePacket {
   }
   const message = decoded.value;
   if (id === undefined) return message;
-  return parseMessage(change(message, { srcid: inForm(id, formOf(message, 'srcid') ?? message.form) }).toString());
+  return parseMessage(
+    replaceMembers(message, { srcid: inForm(id, formOf(message, 'srcid') ?? message.form) }).toString(),
+  );
 }
 
 /** A message as client `id` sends it. Throws `USAGE_INVALID` for a policy that is too long. */
@@ -183,7 +184,7 @@ export function messageInForm(message: MessagePacket, form: Form): Buffer {
   if (message.form !== form) changes.type = inForm('0', form);
   if (form === 'string' && formOf(message, 'srcid') === undefined) changes.srcid = '""';
   if (form === 'string' && formOf(message, 'payload') === 'number') changes.payload = JSON.stringify(message.payload);
-  return Object.keys(changes).length === 0 ? message.bytes : change(message, changes);
+  return Object.keys(changes).length === 0 ? message.bytes : replaceMembers(message, changes);
 }
 
 /** What a server answered, in the form of the question. */
@@ -197,7 +198,7 @@ export function answerInForm(answer: AnswerPacket | RefusalPacket, message: Mess
     const value = textOf(answer, name);
     if (value !== undefined) changes[name] = inForm(value, form);
   }
-  return Object.keys(changes).length === 0 ? answer.bytes : change(answer, changes);
+  return Object.keys(changes).length === 0 ? answer.bytes : replaceMembers(answer, changes);
 }
 
 function parse(bytes: Buffer, used: number): Decoded<Packet> {
@@ -223,7 +224,7 @@ function parse(bytes: Buffer, used: number): Decoded<Packet> {
 
 const fieldNames = ['srcid', 'destid', 'privPoliId', 'privPolyId', 'id', 'listenport', 'token', 'payload', 'code'];
 
-function readTexts(received: Pick<Received, 'bytes' | 'members'>): Record<string, string | null> {
+function readTexts(received: MembersOf): Record<string, string | null> {
   return Object.fromEntries(
     fieldNames.flatMap((name) => (received.members.has(name) ? [[name, textOf(received, name) ?? null]] : [])),
   );
@@ -268,56 +269,4 @@ function isObject(bytes: Buffer): boolean {
 
 function tooLong(maxBytes: number): Decoded<never> {
   return bad('LIMIT_PAYLOAD', `a packet of more than ${maxBytes} bytes`);
-}
-
-type Read = Pick<Received, 'bytes' | 'members'>;
-
-/** The value of a field as it is written in JSON; undefined if there is none. */
-function token({ bytes, members }: Read, name: string): string | undefined {
-  const span = members.get(name);
-  return span && bytes.toString('utf8', span.start, span.end);
-}
-
-/** How a field is written; undefined if it is neither a number nor a string. */
-function formOf({ bytes, members }: Read, name: string): Form | undefined {
-  const span = members.get(name);
-  const first = span && bytes.toString('latin1', span.start, span.start + 1);
-  if (first === '"') return 'string';
-  return first !== undefined && /[-\d]/.test(first) ? 'number' : undefined;
-}
-
-/** The text of a field that is a string or a number. */
-function textOf(read: Read, name: string): string | undefined {
-  const form = formOf(read, name);
-  const written = form && token(read, name);
-  return written !== undefined && form === 'string' ? JSON.parse(written) : written;
-}
-
-/** Text in JSON: as a number if it is one in plain digits and numbers are asked for, and as a string otherwise. */
-function inForm(value: string, form: Form): string {
-  return form === 'number' && /^(0|-?[1-9]\d*)$/.test(value) ? value : JSON.stringify(value);
-}
-
-/** A packet with other values, in JSON, for some fields; every other byte is as it came. */
-function change({ bytes, members }: Read, values: Readonly<Record<string, string>>): Buffer {
-  const edits = Object.entries(values).map(([name, value]) => {
-    const span = members.get(name);
-    if (span) return { ...span, value };
-    // Every packet has a type, so there is a field before it.
-    const end = bytes.lastIndexOf('}');
-    return { start: end, end, value: `,${JSON.stringify(name)}:${value}` };
-  });
-  const parts: Buffer[] = [];
-  let done = 0;
-  for (const { start, end, value } of edits.sort((a, b) => a.start - b.start)) {
-    parts.push(bytes.subarray(done, start), Buffer.from(value));
-    done = end;
-  }
-  return Buffer.concat([...parts, bytes.subarray(done)]);
-}
-
-/** An object of values that are in JSON already. */
-function encode(fields: Readonly<Record<string, string>>): Buffer {
-  const members = Object.entries(fields).map(([name, value]) => `${JSON.stringify(name)}:${value}`);
-  return Buffer.from(`{${members.join(',')}}`);
 }

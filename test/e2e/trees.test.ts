@@ -318,7 +318,7 @@ const hostile: [what: string, entries: object[], message: RegExp][] = [
   ['a mode out of range', [top, inside('a', { mode: 0o4755 })], /malformed answer: entries\.0\.mode/],
   ['a time out of range', [top, inside('a', { mtimeNs: '9'.repeat(19) })], /malformed answer: entries\.0\.mtimeNs/],
   ['a size out of range', [top, inside('a', { size: 2 ** 53 })], /malformed answer: entries\.0\.size/],
-  ['directories too deep', [top, ...deepFolders(65)], /more than 64 directories deep/],
+  ['65 directories in each other', [top, ...deepFolders(64)], /more than 64 directories deep/],
 ];
 
 function deepFolders(depth: number): object[] {

@@ -2,12 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { HoplineError } from '../../src/core/errors.ts';
+import { headerOf } from '../../src/wire/frame.ts';
 import {
   decodeAnswer,
   decodeOpen,
   decodeRequest,
   encodeMessage,
   type Message,
+  passOpenOn,
   refusal,
 } from '../../src/wire/messages.ts';
 import { wireCodes } from '../../src/wire/refusal.ts';
@@ -37,7 +39,9 @@ test('an OPEN is decoded with its hops as hosts and ports', () => {
     { host: '127.0.0.1', port: 7001 },
     { host: '::1', port: 7002 },
   ];
-  assert.deepEqual(decodeEveryWay(asOpen, encodeMessage(open)), { ...open, hops });
+  const { header, ...value } = decodeEveryWay(asOpen, encodeMessage(open));
+  assert.deepEqual(value, { ...open, hops });
+  assert.equal(header.toString(), JSON.stringify(open));
 });
 
 const put: Message & { type: 'put' } = {
@@ -125,11 +129,24 @@ test('arbitrary bytes and arbitrary JSON never throw', () => {
   }
 });
 
-test('unknown fields of OPEN are kept for the next node, __proto__ is not, and those of a request are left out', () => {
-  const json = JSON.stringify(open).replace('{', '{"__proto__":{"hop":9},"later":[1,{"x":null}],');
+test('what an OPEN holds and nobody knows goes on byte for byte, and counts for nothing', () => {
+  const unknown = `"later": [9007199254740993, 1e400, -0, 1.0, {"x":null}], "__proto__": {"hop":9}, "d":${'['.repeat(20_000)}${']'.repeat(20_000)}`;
+  const json = JSON.stringify(open).replace('{', `{ ${unknown} ,`);
   const value = decodeEveryWay(asOpen, rawFrame(json));
-  assert.deepEqual(new Set(Object.keys(value)), new Set([...Object.keys(open), 'later']));
+  assert.deepEqual(new Set(Object.keys(value)), new Set([...Object.keys(open), 'header']));
   assert.equal(Object.getPrototypeOf(value), Object.prototype);
+  const passed = passOpenOn(value, { hops: ['b:2'], hop: 2, deadlineMs: 7, behind: 3 });
+  const hops = JSON.stringify(open.hops);
+  const expected = json
+    .replace(`"hops":${hops}`, '"hops":["b:2"]')
+    .replace(`"hop":${open.hop},`, '"hop":2,')
+    .replace(`"deadlineMs":${open.deadlineMs}`, '"deadlineMs":7')
+    .replace(/\}$/, ',"behind":3}');
+  assert.equal(headerOf(passed, passed.length).toString(), expected);
+  assert.equal(asOpen(passed).kind, 'ok');
+});
+
+test('fields of a request that nobody knows are left out', () => {
   const request = asRequest(rawFrame('{"type":"ping","later":1}'));
   assert.deepEqual(request.kind === 'ok' && request.value, { type: 'ping' });
 });

@@ -99,8 +99,17 @@ function forbids({ method, status, fields }: Arrival, directives: Directives, ru
     if (!understood.has(status)) return 'must-understand';
   } else if (directives.has('no-store')) return 'no-store';
   if (rules.shared && directives.has('private') && namedFields(directives, 'private').length === 0) return 'private';
+  if (rules.shared && keepsCookie(fields, directives) && !directives.has('public') && rules.overrideS === undefined) {
+    return 'set-cookie';
+  }
   if (/(^|,)\s*\*\s*(,|$)/.test(fieldValue(fields, 'vary') ?? '')) return 'vary';
   return undefined;
+}
+
+/** A cookie belongs to whoever asked first, unless it is no part of what is stored. */
+function keepsCookie(fields: RawFields, directives: Directives): boolean {
+  if (fieldValue(fields, 'set-cookie') === undefined) return false;
+  return !['private', 'no-cache'].some((name) => namedFields(directives, name).includes('set-cookie'));
 }
 
 /** The library's judgement, on fields in the one form that it reads as the RFC means them. */
@@ -156,8 +165,6 @@ function lifetimeOf({ fields, status }: Arrival, directives: Directives, rules: 
   const names = rules.shared ? ['max-age', 's-maxage'] : ['max-age'];
   const isNamed = names.some((name) => directives.has(name)) || fieldValue(fields, 'expires') !== undefined;
   if (isNamed) return libraryS;
-  // A cookie belongs to whoever asked first: only an answer that names a lifetime means to give it to others.
-  if (rules.shared && fieldValue(fields, 'set-cookie') !== undefined) return 0;
   return rules.ttlS !== undefined && storedByDefault.has(status) ? rules.ttlS : libraryS;
 }
 

@@ -90,8 +90,8 @@ interface Plan {
 /** `bytes` is undefined where ranges are out of the question. */
 function planAnswer(serving: Serving, bytes: number | undefined): Plan {
   const { request, head, asked } = serving;
-  const isSuccess = head.status >= 200 && head.status < 300;
-  if (asked.isConditional && isSuccess) {
+  // Of what is stored, conditions are about a 200 (RFC 9111, 4.3.2): a 204 has no content that a client could have already.
+  if (asked.isConditional && head.status === 200) {
     const verdict = evaluateConditions(request.method, request.fields, validatorsOf(head));
     if (verdict === 'not-modified') return { head: notModified(serving), ranges: [] };
   }

@@ -343,3 +343,13 @@ test('RFC 9111, 3.3: a part is passed on and not stored, and neither is one that
   }
   assert.equal(setup.cache.stat().entries, 0);
 });
+
+test('RFC 9111, 4.3.2: a stored 204 stays one, whatever a client has already', async (t) => {
+  const setup = await makeCache(t);
+  setup.script = () => ({ status: 204, fields: { ...fresh, ETag: '"one"' } });
+  for (let times = 0; times < 2; times += 1) assert.equal((await setup.ask()).status, 204);
+  const later = { 'If-Modified-Since': new Date(Date.UTC(2026, 0, 2)).toUTCString() };
+  assert.equal((await setup.ask({ fields: later })).status, 204);
+  assert.equal((await setup.ask({ fields: { 'If-None-Match': '"one"' } })).status, 204);
+  assert.equal(setup.reached.length, 1);
+});

@@ -119,11 +119,15 @@ test('stores the answer to a request with credentials only if it says so', () =>
   }
 });
 
-test('gives a cookie to others only if the answer names a lifetime', () => {
+test('gives a cookie to others only if the answer says public, or its site has a lifetime for all', () => {
   const modified = { 'Last-Modified': new Date(arrivedMs - 1_000_000).toUTCString() };
-  assert.equal(lifetime({ 'Set-Cookie': 'a=b', ...modified }), 0);
-  assert.equal(lifetime({ 'Set-Cookie': 'a=b' }, { rules: { ttlS: 60 } }), 'no-lifetime');
-  assert.equal(lifetime({ 'Set-Cookie': 'a=b', 'Cache-Control': 'max-age=5' }), 5);
+  const cookie = { 'Set-Cookie': 'a=b' };
+  assert.equal(lifetime({ ...cookie, ...modified }), 'set-cookie');
+  assert.equal(lifetime(cookie, { rules: { ttlS: 60 } }), 'set-cookie');
+  assert.equal(lifetime({ ...cookie, 'Cache-Control': 'max-age=5' }), 'set-cookie');
+  assert.equal(lifetime({ ...cookie, 'Cache-Control': 'public, max-age=5' }), 5);
+  assert.equal(lifetime({ ...cookie, 'Cache-Control': 'max-age=5' }, { rules: { overrideS: 7 } }), 7);
+  assert.equal(lifetime({ ...cookie, 'Cache-Control': 'max-age=5' }, { rules: { shared: false } }), 5);
 });
 
 test('obeys the field for shared caches alone in place of Cache-Control and Expires', () => {

@@ -137,7 +137,7 @@ function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Ask
     notes.backend = name;
     const answer = await backend.ask(hop, request, isRepeatable(request) ? undefined : commit);
     commit();
-    onAnswer(sticky && wanted !== name ? withCookie(answer, name) : answer);
+    onAnswer(sticky && wanted !== name ? withCookie(answer, name, request) : answer);
     if (answer.body && isStream(answer.body)) await ended(answer.body);
   };
   return pool.run(attempt, { key: client, prefer: wanted, signal });
@@ -161,8 +161,10 @@ function stickyMember(pool: Pool, { fields }: HttpRequest): string | undefined {
   return ours === undefined ? undefined : pool.members().find(({ name }) => nameInCookie(name) === ours)?.name;
 }
 
-function withCookie(answer: HttpAnswer, member: string): HttpAnswer {
-  const cookie = `${cookieName}=${nameInCookie(member)}; Path=/; HttpOnly; SameSite=Lax`;
+/** One that came over TLS never goes without it. */
+function withCookie(answer: HttpAnswer, member: string, { scheme }: HttpRequest): HttpAnswer {
+  const secure = scheme === 'https' ? '; Secure' : '';
+  const cookie = `${cookieName}=${nameInCookie(member)}; Path=/; HttpOnly; SameSite=Lax${secure}`;
   return { ...answer, fields: [...answer.fields, 'Set-Cookie', cookie] };
 }
 

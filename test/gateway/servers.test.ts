@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import test from 'node:test';
 import { ask, hopAt, startBackend, startTestGateway } from '../support/http.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+import { makeCertificate } from '../support/web-server.ts';
 
 test('divides requests evenly, and no client notices a server that goes and comes back', async (t) => {
   const backends = await Promise.all(
@@ -113,6 +116,19 @@ test('keeps a client at its server by a cookie, for as long as that is up', asyn
   const moved = await ask(gateway.port, { headers });
   assert.notEqual(moved.body, first.body);
   assert.equal(moved.headers['set-cookie']?.length, 1);
+});
+
+test('keeps the cookie of a client that came over TLS off connections without it', async (t) => {
+  const { path: directory } = await makeTempRoot(t);
+  const tls = makeCertificate(directory, 'localhost');
+  if (!tls) return t.skip('there is no openssl command');
+  const { address } = await startBackend(t);
+  const sites = [{ host: '*', backend: { members: [address], sticky: true } }];
+  const { port } = await startTestGateway(t, { sites, tls });
+  const request = https.get({ host: '127.0.0.1', port, ca: tls.cert, servername: 'localhost', agent: false });
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+  response.resume();
+  assert.match(response.headers['set-cookie']?.[0] ?? '', /; SameSite=Lax; Secure$/);
 });
 
 test('asks for a path to find out who is well', async (t) => {

@@ -85,7 +85,7 @@ const exits = {
   HASH_MISMATCH: { exit: 'integrity', hint: 'a hop on the route alters bytes; try another route' },
   DISK_EXISTS: {
     exit: 'disk',
-    hint: 'use another name; or --force, for an upload on the node too, which replaces files and nothing else',
+    hint: 'use --force to replace a file (for an upload on the node too), or another name',
   },
   DISK_BUSY: { exit: 'disk', hint: 'wait for the other transfer, or use another name' },
   DISK_FULL: { exit: 'disk', hint: 'make room there, or use another place' },

@@ -53,7 +53,8 @@ async function placeAt(target: string, isDirectory: boolean, given: FilePlaceOpt
   const replaces = occupant.kind !== 'nothing';
   if (isTaken && !mayBeDirectory) throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
   if (replaces && !options.force && !isTaken) throw exists(target);
-  await checkCanMake(target, isDirectory);
+  // Directories to a directory are made as well.
+  await checkCanMake(target, isDirectory || mayBeDirectory);
   return new FileTarget(target, { ...options, replaces, isTaken, makeDirectory: isDirectory });
 }
 

@@ -87,8 +87,14 @@ export interface Limits {
   readonly keepMs: number;
   /** Milliseconds after which a server registers again. */
   readonly registerMs: number;
+  /** Servers that one address registers at a node. */
+  readonly maxPeerRegistered: number;
+  /** Servers that are registered at a node, in all its pools. */
+  readonly maxRegistered: number;
   /** Milliseconds after which a registered server that is down is forgotten. */
   readonly forgetMs: number;
+  /** Milliseconds after which one is forgotten that never answered. */
+  readonly forgetNewMs: number;
   /** Bytes that a cache of HTTP answers takes on disk. */
   readonly maxCacheBytes: number;
   /** Answers in it. */
@@ -240,7 +246,10 @@ export const defaultLimits: Limits = {
   keepCircuitMs: 5_000,
   keepMs: 1_000,
   registerMs: 2_000,
+  maxPeerRegistered: 1024,
+  maxRegistered: 4096,
   forgetMs: 600_000,
+  forgetNewMs: 10_000,
   maxCacheBytes: 4 * 1024 * 1024 * 1024,
   maxCacheEntries: 100_000,
   maxCacheVariants: 32,

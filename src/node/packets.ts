@@ -34,6 +34,7 @@ const refusesOne: ReadonlySet<ErrorCode> = new Set([
   'POOL_EMPTY',
   'LIMIT_PAYLOAD',
   'REGISTER_DENIED',
+  'LIMIT_MEMBERS',
 ]);
 
 /** Serves one connection, or one circuit, until the peer ends it. Throws for what is not a packet, and for a broken leg. */

@@ -36,8 +36,8 @@ export class Policies {
   constructor(options: PoliciesOptions) {
     this.#connections = new ServerConnections(options);
     this.#registry = options.registry;
-    const { maxPools, maxPoolMembers } = options.limits;
-    this.#maxForms = maxPools * maxPoolMembers;
+    const { maxRegistered } = options.limits;
+    this.#maxForms = maxRegistered;
   }
 
   /**

@@ -2,7 +2,7 @@
  * The named pools of a node: those that are configured, and those that come to be when a server registers, here or at
  * another node.
  *
- * Owns who may register, and until when a server that is down is waited for. How
+ * Owns who may register; how many may, and for how long, is the affair of registrations.ts. How
  * members are checked is a function for each way of checking, which is passed in;
  * what is sent to them is the affair of relay.ts and policies.ts.
  * Invariant: once `close()` has settled, nothing of any pool is left.
@@ -14,6 +14,7 @@ import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
+import { OwnerTurns } from '../core/turns.ts';
 import type { Algorithm } from '../pool/balance.ts';
 import type { Probe } from '../pool/checks.ts';
 import type { HealthRule } from '../pool/health.ts';
@@ -26,6 +27,7 @@ import type { SharedRegistry } from '../pool/shared.ts';
 import { memberSources, type PoolMembers, toMembers } from '../pool/sources.ts';
 import type { Address } from '../wire/address.ts';
 import type { RegisterPolicy } from './policy.ts';
+import { type Registration, Registrations } from './registrations.ts';
 
 /** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
 export const poolChecks = ['node', 'packet', 'connect'] as const;
@@ -87,16 +89,24 @@ export function checkPools(configured: readonly PoolOptions[]): void {
   }
 }
 
+/** Checks of servers that never answered, at once: enough to find one that is there soon. */
+const checksOfUnproven = 8;
+
 export class Pools {
   readonly #options: PoolsOptions;
   readonly #probes: Readonly<Record<PoolCheck, Probe>>;
   readonly #pools = new Map<string, OwnPool>();
   /** Pools that have been given up, until nothing of them is left. */
   readonly #closing = new Set<Promise<void>>();
+  #configured: ReadonlySet<string> = new Set();
+  readonly #registrations: Registrations;
+  /** Of all pools: whoever registers chooses how many there are. */
+  readonly #turns = new OwnerTurns(checksOfUnproven);
 
   constructor(options: PoolsOptions, probes: Readonly<Record<PoolCheck, Probe>>) {
     this.#options = options;
     this.#probes = probes;
+    this.#registrations = new Registrations(options, (registration) => this.#forgotten(registration));
   }
 
   /**
@@ -105,6 +115,7 @@ export class Pools {
    */
   configure(configured: readonly PoolOptions[]): void {
     const names = new Set(configured.map(({ name }) => name));
+    this.#configured = names;
     for (const [name, { registered }] of [...this.#pools]) {
       if (names.has(name)) continue;
       if (registered.size > 0 || this.#options.registry?.has(name)) this.#set(unconfigured(name));
@@ -121,26 +132,25 @@ export class Pools {
     return this.#set(unconfigured(name));
   }
 
-  /** Takes a server that asks to be a member of a pool, and says what it is called there. Throws `REGISTER_DENIED`. */
+  /**
+   * Takes a server that asks to be a member of a pool, and says what it is called there.
+   * Throws `REGISTER_DENIED`, `LIMIT_MEMBERS`.
+   */
   register(name: string, server: Address, { id, form, token }: Applicant): string {
-    const { isSelf, mayRegister, registry, limits, log } = this.#options;
+    const { isSelf, mayRegister, log } = this.#options;
     if (!mayRegister(server.host, token)) {
       throw denied(`neither a --register-from rule nor a token lets ${server.host} register`);
     }
     if (isSelf(server.host, server.port)) throw denied('a node does not register with itself');
-    this.#forget();
-    const { pool, registered } = this.#pools.get(name) ?? this.#create(name);
     const member = nameMember(server);
-    const isKnown = pool.members().some((status) => status.name === member);
-    if (!isKnown && registered.size >= limits.maxPoolMembers) {
-      throw denied(`the pool has its ${limits.maxPoolMembers} members already`);
-    }
+    this.#makeRoom(name, member);
     const entered = { hop: server, weight: 1, priority: 0 };
+    this.#registrations.enter({ pool: name, name: member, member: entered, form });
+    const { pool, registered } = this.#pools.get(name) ?? this.#set(unconfigured(name));
     const isNew = registered.add(entered);
     if (isNew) log.info({ pool: name, member, id }, 'server registered');
     else pool.recheck(member);
-    const isUp = () => this.#isUp(name, member);
-    registry?.register({ pool: name, member: entered, note: form }, isUp);
+    if (pool.isProven(member)) this.#prove(name, member);
     return member;
   }
 
@@ -149,15 +159,38 @@ export class Pools {
     await Promise.all(this.#closing);
   }
 
-  #isUp(name: string, member: string): boolean {
+  /** So that a server can be a member of a pool. Throws `REGISTER_DENIED`. */
+  #makeRoom(name: string, member: string): void {
+    const { maxPools, maxPoolMembers } = this.#options.limits;
     const known = this.#pools.get(name);
-    return known?.pool.members().some((status) => status.name === member && status.up) ?? false;
+    if (known?.pool.has(member)) return;
+    if (known && known.registered.size >= maxPoolMembers) {
+      const isRoom = this.#registrations.makeRoom(({ pool }) => pool === name);
+      if (!isRoom) throw denied(`the pool has its ${maxPoolMembers} members already`);
+    } else if (!known && this.#pools.size >= maxPools) {
+      const isAlone = (pool: string) => !this.#configured.has(pool) && this.#pools.get(pool)?.registered.size === 1;
+      const isRoom = this.#registrations.makeRoom(({ pool }) => isAlone(pool));
+      if (!isRoom || this.#pools.size >= maxPools) throw denied(`the node has its ${maxPools} pools already`);
+    }
   }
 
-  #create(name: string): NamedPool {
-    const { maxPools } = this.#options.limits;
-    if (this.#pools.size >= maxPools) throw denied(`the node has its ${maxPools} pools already`);
-    return this.#set(unconfigured(name));
+  /** A server has been shown to be there: from now on others are told of it. */
+  #prove(name: string, server: string): void {
+    this.#registrations.prove(name, server);
+    const registration = this.#registrations.find(name, server);
+    if (!registration) return;
+    const isUp = () => this.#pools.get(name)?.pool.isUp(server) ?? false;
+    this.#options.registry?.register({ pool: name, member: registration.member, note: registration.form }, isUp);
+  }
+
+  #forgotten({ pool: name, name: member }: Registration): void {
+    const { registry, log } = this.#options;
+    const known = this.#pools.get(name);
+    known?.registered.remove(member);
+    registry?.leave(name, member);
+    log.info({ pool: name, member }, 'server forgotten');
+    const isNeeded = this.#configured.has(name) || registry?.has(name) || known?.registered.size !== 0;
+    if (!isNeeded) this.#retire(name);
   }
 
   #set({ algorithm = this.#options.algorithm, ...given }: PoolOptions): NamedPool {
@@ -166,7 +199,7 @@ export class Pools {
     const { maxPoolMembers: maxMembers, maxPoolTries: maxTries } = this.#options.limits;
     const known = this.#pools.get(name);
     const listed = known?.listed ?? new ListedMembers();
-    const registered = known?.registered ?? new RegisteredMembers();
+    const registered = known?.registered ?? new RegisteredMembers({ isHearsay: true });
     listed.set(toMembers(options.members ?? []));
     const isSame = isDeepStrictEqual({ ...known?.options, members: 0 }, { ...options, members: 0 });
     if (known && isSame && known.maxMembers === maxMembers && known.maxTries === maxTries) return known;
@@ -196,23 +229,13 @@ export class Pools {
       algorithm,
       health: { ...defaultHealth(check), ...health },
       probe: this.#probes[check],
+      probation: { turns: this.#turns, onProven: (member) => this.#prove(name, member) },
+      onDown: (member, downMs) => this.#registrations.fail(name, member, downMs),
       maxMembers: limits.maxPoolMembers,
       maxTries: limits.maxPoolTries,
       clock,
       log,
     });
-  }
-
-  /** Servers that have been down for long are not waited for any more. */
-  #forget(): void {
-    const { registry, limits, log } = this.#options;
-    for (const [name, { pool, registered }] of this.#pools) {
-      for (const { name: member, downMs } of pool.members()) {
-        if (downMs < limits.forgetMs || !registered.remove(member)) continue;
-        registry?.leave(name, member);
-        log.info({ pool: name, member }, 'server forgotten');
-      }
-    }
   }
 }
 

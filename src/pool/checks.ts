@@ -9,6 +9,7 @@
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import type { OwnerTurns } from '../core/turns.ts';
 import type { Health, HealthRule } from './health.ts';
 import type { Member } from './member.ts';
 
@@ -30,6 +31,18 @@ export interface Checked {
   readonly health: Health;
   /** What it told at its last check, if it did. */
   load: MemberLoad | undefined;
+  /** Whether it is known by more than its own word: it was named by others, or has passed a check. */
+  isProven: boolean;
+  /** Checks that it failed in a row. */
+  failures: number;
+}
+
+/** How members that have not passed a check yet are checked, and whoever wants to know of them. */
+export interface Probation {
+  /** So many of these checks are under way at once, in turn by host. */
+  readonly turns: OwnerTurns;
+  /** One has passed its first check. */
+  readonly onProven: (name: string) => void;
 }
 
 export interface ChecksOptions {
@@ -39,9 +52,15 @@ export interface ChecksOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly random: () => number;
+  readonly probation?: Probation | undefined;
+  /** Told of each check that a member failed while it was down, its first one included. */
+  readonly onDown?: ((name: string, downMs: number) => void) | undefined;
   /** Ends all checks. */
   readonly signal: AbortSignal;
 }
+
+/** One that was never well is checked every 16 intervals in the end. */
+const maxDoublings = 4;
 
 export class Checks {
   readonly #options: ChecksOptions;
@@ -57,10 +76,10 @@ export class Checks {
     options.signal.addEventListener('abort', stopAll, { once: true });
   }
 
-  /** Begins with the first interval: whoever has just come counts as well. */
+  /** Whoever has just come counts as well, and is checked after an interval; at once if only it says that it is there. */
   start(checked: Checked): void {
     this.#timers.set(checked, undefined);
-    this.#schedule(checked, this.#interval());
+    this.#schedule(checked, checked.isProven ? this.#interval() : 0);
   }
 
   stop(checked: Checked): void {
@@ -68,10 +87,10 @@ export class Checks {
     this.#timers.delete(checked);
   }
 
-  /** Checks now, unless a check is under way. */
+  /** Checks now, unless a check is under way. One that was never well must wait: it may ask for this as often as it likes. */
   hurry(checked: Checked): void {
     const cancel = this.#timers.get(checked);
-    if (!cancel) return;
+    if (!cancel || !checked.isProven) return;
     cancel();
     this.#run(checked);
   }
@@ -92,8 +111,8 @@ export class Checks {
     const due = () => {
       // An answer was as good as a check; the next is due one interval after it.
       const sinceServed = clock.now() - checked.health.lastServed;
-      const isUp = checked.health.downSince === undefined;
-      if (isUp && sinceServed < this.#interval()) this.#schedule(checked, rule.intervalMs - sinceServed);
+      const isWell = checked.isProven && checked.health.downSince === undefined;
+      if (isWell && sinceServed < this.#interval()) this.#schedule(checked, rule.intervalMs - sinceServed);
       else this.#run(checked);
     };
     this.#timers.set(checked, clock.after(ms, due));
@@ -101,12 +120,24 @@ export class Checks {
 
   #run(checked: Checked): void {
     this.#timers.set(checked, undefined);
-    const running = this.#check(checked).finally(() => this.#running.delete(running));
+    const running = this.#takeTurn(checked).finally(() => this.#running.delete(running));
     this.#running.add(running);
   }
 
+  /** Members that only say so themselves may be thousands that are not there. */
+  async #takeTurn(checked: Checked): Promise<void> {
+    const { probation, signal } = this.#options;
+    if (checked.isProven || !probation) return this.#check(checked);
+    const endTurn = await probation.turns.take(checked.member.hop.host, signal).catch(() => undefined);
+    try {
+      if (endTurn && this.#timers.has(checked)) await this.#check(checked);
+    } finally {
+      endTurn?.();
+    }
+  }
+
   async #check(checked: Checked): Promise<void> {
-    const { clock, log, pool, probe, rule, signal } = this.#options;
+    const { clock, log, pool, probe, rule, signal, probation, onDown } = this.#options;
     const late = () => new HoplineError('TIMEOUT_CONNECT', `no answer to a check within ${rule.timeoutMs / 1000} s`);
     const deadline = startDeadline(clock, rule.timeoutMs, late, signal);
     let failure: HoplineError | undefined;
@@ -124,9 +155,15 @@ export class Checks {
     if (!this.#timers.has(checked)) return;
     checked.load = told;
     const hasChanged = checked.health.checked(failure === undefined, clock.now());
+    const isFirst = failure === undefined && !checked.isProven;
     const fields = { pool, member: checked.name };
     if (hasChanged && failure) log.warn({ ...fields, code: failure.code }, `member is down: ${failure.message}`);
     else if (hasChanged) log.info(fields, 'member is back');
-    this.#schedule(checked, this.#interval());
+    checked.isProven ||= isFirst;
+    checked.failures = failure ? checked.failures + 1 : 0;
+    this.#schedule(checked, this.#interval() * (checked.isProven ? 1 : 2 ** Math.min(checked.failures, maxDoublings)));
+    if (isFirst) probation?.onProven(checked.name);
+    const { downSince } = checked.health;
+    if (downSince !== undefined) onDown?.(checked.name, clock.now() - downSince);
   }
 }

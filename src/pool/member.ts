@@ -17,6 +17,8 @@ export interface Member {
 
 /** Where members come from. Every implementation passes test/pool/source.contract.ts. */
 export interface MemberSource {
+  /** Whether its members say themselves that they are there: until a check has shown it, others go first. */
+  readonly isHearsay?: boolean;
   /**
    * Reports all members, in their order, as soon as they are known and again when they change, until `signal` aborts.
    * Never throws and never rejects: a source that cannot tell reports nothing and tries again. Settles when nothing

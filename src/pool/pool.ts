@@ -7,25 +7,21 @@
  * Documentation: docs/pools.md
  */
 
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Signal } from '../core/signal.ts';
-import { type Algorithm, type Balancer, type Candidate, createBalancer } from './balance.ts';
-import { Checks, type MemberLoad, type Probe } from './checks.ts';
+import { type Algorithm, type Balancer, createBalancer } from './balance.ts';
+import { Checks, type ChecksOptions, type MemberLoad, type Probation, type Probe } from './checks.ts';
 import { defaultHealthRule, Health, type HealthRule } from './health.ts';
 import { type Member, type MemberSource, nameMember } from './member.ts';
+import { pickSlot, type Slot, type Wishes } from './pick.ts';
 
 /** One try of a request. After `commit()` it cannot be repeated, since a part of the answer is on its way. `name` is the member's. */
 export type Attempt<T> = (member: Member, commit: () => void, name: string) => Promise<T>;
 
-export interface RunOptions {
-  /** For consistent hashing. */
-  readonly key?: string | undefined;
-  /** The name of a member that comes first if it is well. */
-  readonly prefer?: string | undefined;
-  /** Names of members that are picked only if there is no other. */
-  readonly avoid?: readonly string[] | undefined;
+export interface RunOptions extends Wishes {
   /** Whether a success is as good as a check that passed. @default true */
   readonly isCheck?: boolean | undefined;
   readonly signal?: Signal | undefined;
@@ -39,6 +35,10 @@ export interface PoolSetup {
   readonly health?: Partial<HealthRule> | undefined;
   /** Without it, members are not checked. */
   readonly probe?: Probe | undefined;
+  /** For members that only say themselves that they are there. Without it they are checked like any other. */
+  readonly probation?: Probation | undefined;
+  /** Told of each check that a member failed while it was down, and for how many milliseconds it has been. */
+  readonly onDown?: ChecksOptions['onDown'];
   readonly maxMembers: number;
   /** Members that one request is tried on. */
   readonly maxTries: number;
@@ -62,14 +62,9 @@ export interface MemberStatus {
   readonly load?: MemberLoad | undefined;
 }
 
-interface Slot extends Candidate {
-  member: Member;
-  weight: number;
-  inFlight: number;
-  readonly health: Health;
-  load: MemberLoad | undefined;
-  /** Parts of a turn that it has saved up during its slow start. */
-  credit: number;
+interface Listed {
+  readonly member: Member;
+  readonly isHearsay: boolean;
 }
 
 export class Pool {
@@ -89,9 +84,12 @@ export class Pool {
     this.#rule = { ...defaultHealthRule, ...options.health };
     this.#random = options.random ?? Math.random;
     this.#balance = createBalancer(options.algorithm ?? 'round-robin', this.#random);
-    const { name: pool, probe, clock, log } = options;
+    const { name: pool, probe, clock, log, probation, onDown } = options;
     const { signal } = this.#closing;
-    this.#checks = probe && new Checks({ pool, probe, rule: this.#rule, clock, log, random: this.#random, signal });
+    // Every check listens.
+    setMaxListeners(0, signal);
+    const checks = { pool, rule: this.#rule, clock, log, random: this.#random, probation, onDown, signal };
+    this.#checks = probe && new Checks({ ...checks, probe });
     this.#listed = options.sources.map(() => []);
     this.#watches = options.sources.map((source, index) => {
       const report = (members: readonly Member[]) => {
@@ -125,7 +123,7 @@ export class Pool {
     let failure: unknown;
     for (let tries = 0; tries < maxTries; tries += 1) {
       const began = clock.now();
-      const slot = this.#preferred(tried, options.prefer, began) ?? this.#pick(tried, options, began);
+      const slot = pickSlot(this.#slots, tried, options, { now: began, balance: this.#balance });
       if (!slot) break;
       tried.push(slot);
       let isCommitted = false;
@@ -146,6 +144,20 @@ export class Pool {
       }
     }
     throw failure ?? new HoplineError('POOL_EMPTY', `no member of ${name} is up`);
+  }
+
+  has(name: string): boolean {
+    return this.#slots.has(name);
+  }
+
+  isUp(name: string): boolean {
+    const slot = this.#slots.get(name);
+    return slot !== undefined && slot.health.downSince === undefined;
+  }
+
+  /** Whether it has been shown to be there, by a check or by others than itself. */
+  isProven(name: string): boolean {
+    return this.#slots.get(name)?.isProven ?? false;
   }
 
   /** Checks a member now if it is down, since there is reason to think that it is back. */
@@ -175,61 +187,41 @@ export class Pool {
     return true;
   }
 
-  #preferred(tried: readonly Slot[], name: string | undefined, now: number): Slot | undefined {
-    const slot = name === undefined ? undefined : this.#slots.get(name);
-    if (!slot || tried.includes(slot) || slot.health.downSince !== undefined) return undefined;
-    return slot.health.isEjected(now) ? undefined : slot;
-  }
-
-  #pick(tried: readonly Slot[], { key, avoid }: RunOptions, now: number): Slot | undefined {
-    let candidates = this.#best(tried, avoid, now);
-    while (isSome(candidates)) {
-      const slot = this.#balance(candidates, key);
-      if (candidates.length === 1 || takesTurn(slot, now)) return slot;
-      candidates = candidates.filter((candidate) => candidate !== slot);
-    }
-    return undefined;
-  }
-
-  /** Those that are up and second to none: not to be avoided, not ejected, and of the lowest priority, in this order. */
-  #best(tried: readonly Slot[], avoid: readonly string[] | undefined, now: number): readonly Slot[] {
-    let best: Slot[] = [];
-    let least = 0;
-    for (const slot of this.#slots.values()) {
-      if (slot.health.downSince !== undefined || tried.includes(slot)) continue;
-      const demerits = (avoid?.includes(slot.name) ? 2 : 0) + (slot.health.isEjected(now) ? 1 : 0);
-      const [first] = best;
-      const order = first ? demerits - least || slot.member.priority - first.member.priority : -1;
-      if (order > 0) continue;
-      if (order < 0) best = [];
-      best.push(slot);
-      least = demerits;
-    }
-    return best;
-  }
-
   /** Brings the slots in line with what the sources have listed. */
   #update(): void {
     const { name, maxMembers, log } = this.#options;
-    const listed = new Map<string, Member>();
-    for (const member of this.#listed.flat()) {
-      const known = nameMember(member.hop);
-      if (!listed.has(known)) listed.set(known, member);
-    }
+    const listed = this.#gather();
     for (const [gone, slot] of this.#slots) {
       if (listed.has(gone)) continue;
       this.#checks?.stop(slot);
       this.#slots.delete(gone);
     }
-    for (const [known, member] of listed) {
+    for (const [known, entry] of listed) {
       const slot = this.#slots.get(known);
-      if (slot) Object.assign(slot, { member, weight: member.weight });
-      else if (this.#slots.size < maxMembers) this.#join(known, member);
+      if (slot) this.#renew(slot, entry);
+      else if (this.#slots.size < maxMembers) this.#join(known, entry);
       else log.warn({ pool: name, member: known }, `the pool has its ${maxMembers} members already`);
     }
   }
 
-  #join(name: string, member: Member): void {
+  /** All that the sources list; of two with one name the first counts. */
+  #gather(): ReadonlyMap<string, Listed> {
+    const listed = new Map<string, Listed>();
+    for (const [index, members] of this.#listed.entries()) {
+      const isHearsay = this.#options.sources[index]?.isHearsay ?? false;
+      for (const member of members) {
+        const known = nameMember(member.hop);
+        if (!listed.has(known)) listed.set(known, { member, isHearsay });
+      }
+    }
+    return listed;
+  }
+
+  #renew(slot: Slot, { member, isHearsay }: Listed): void {
+    Object.assign(slot, { member, weight: member.weight, isProven: slot.isProven || !isHearsay });
+  }
+
+  #join(name: string, { member, isHearsay }: Listed): void {
     const slot: Slot = {
       name,
       member,
@@ -238,22 +230,12 @@ export class Pool {
       inFlight: 0,
       health: new Health(this.#rule),
       load: undefined,
+      isProven: !isHearsay,
+      failures: 0,
       credit: 0,
     };
     this.#nextOrdinal += 1;
     this.#slots.set(name, slot);
     this.#checks?.start(slot);
   }
-}
-
-function isSome(slots: readonly Slot[]): slots is readonly [Slot, ...Slot[]] {
-  return slots.length > 0;
-}
-
-/** During its slow start a member lets turns pass, so that it has its share of them. */
-function takesTurn(slot: Slot, now: number): boolean {
-  slot.credit += slot.health.share(now);
-  if (slot.credit < 1) return false;
-  slot.credit = Math.min(1, slot.credit - 1);
-  return true;
 }

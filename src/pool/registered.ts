@@ -7,8 +7,13 @@
 import { type Member, type MemberSource, nameMember } from './member.ts';
 
 export class RegisteredMembers implements MemberSource {
+  readonly isHearsay: boolean;
   readonly #members = new Map<string, Member>();
   readonly #watchers = new Set<(members: readonly Member[]) => void>();
+
+  constructor({ isHearsay = false }: { readonly isHearsay?: boolean } = {}) {
+    this.isHearsay = isHearsay;
+  }
 
   get size(): number {
     return this.#members.size;

@@ -598,12 +598,16 @@ test('a hash that is wrong is told with both, and nothing else of the peer’s',
 
 test('a client that leaves in the middle takes its message along, and blames nobody', async (t) => {
   const front = await start(t, { limits: { answerMs: 60_000 } });
-  const mute = await startPeer(t, (socket) => socket.resume());
+  let isAsked = false;
+  const mute = await startPeer(t, (socket) => {
+    socket.on('data', () => {
+      isAsked = true;
+    });
+  });
   const socket = await connectRaw(t, front);
   await exchange(socket, setup.replace('9001', String(mute.port)));
-  const connected = mute.connected;
   socket.write('{"type":0,"privPoliId":"PP_1","payload":"x"}');
-  await connected;
+  await until(() => isAsked);
   socket.resetAndDestroy();
   await until(() => front.stats().open === 0);
 });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
 import { silentLogger } from '../../src/core/log.ts';
+import { OwnerTurns } from '../../src/core/turns.ts';
 import { ListedMembers } from '../../src/pool/listed.ts';
 import type { Member } from '../../src/pool/member.ts';
 import { Pool, type PoolSetup } from '../../src/pool/pool.ts';
@@ -303,6 +304,72 @@ test('recheck looks at once at a member that is down, and at no other', async (t
   await pass(0);
   assert.deepEqual(checks, [1]);
   assert.equal(pool.members()[0]?.up, true);
+});
+
+/** A pool whose members say themselves that they are there. */
+function makeHearsay(t: TestContext, count: number, options: Partial<PoolSetup> = {}) {
+  const registered = new RegisteredMembers({ isHearsay: true });
+  for (let number = 1; number <= count; number += 1) registered.add(makeMember(number));
+  const [proven, down]: [string[], string[]] = [[], []];
+  const setup = makePool(t, [], {
+    sources: [registered],
+    probation: { turns: new OwnerTurns(2), onProven: (name) => proven.push(name) },
+    onDown: (name) => down.push(name),
+    maxMembers: 64,
+    ...options,
+  });
+  return { ...setup, registered, proven, down };
+}
+
+test('a member that says itself that it is there is checked at once, and until then others go first', async (t) => {
+  const { pool, send, pass, registered, proven } = makeHearsay(t, 1);
+  assert.equal(await send(), 1);
+  await pass(0);
+  assert.deepEqual(proven, ['10.0.0.1:80']);
+  registered.add(makeMember(2));
+  assert.deepEqual([await send(), await send(), pool.isProven('10.0.0.2:80')], [1, 1, false]);
+  await pass(0);
+  assert.deepEqual(new Set([await send(), await send()]), new Set([1, 2]));
+});
+
+test('one that never answers is checked less and less, also when it registers again and again', async (t) => {
+  const { pool, dead, checks, pass, down } = makeHearsay(t, 1);
+  dead.add(1);
+  const at: number[] = [];
+  for (let ms = 0; ms <= 40_000; ms += 500) {
+    pool.recheck('10.0.0.1:80');
+    await pass(ms === 0 ? 0 : 500);
+    while (at.length < checks.length) at.push(ms);
+  }
+  assert.deepEqual(at, [0, 2000, 6000, 14_000, 30_000]);
+  assert.equal(down.length, 5);
+  dead.delete(1);
+  await pass(16_000);
+  await pass(1000);
+  assert.deepEqual([checks.length, pool.isUp('10.0.0.1:80')], [7, true]);
+});
+
+test('of thousands that say so themselves, a few are checked at once', async (t) => {
+  let underWay = 0;
+  let most = 0;
+  const ends: (() => void)[] = [];
+  const probe = () => {
+    underWay += 1;
+    most = Math.max(most, underWay);
+    return new Promise<void>((resolve) => {
+      ends.push(() => {
+        underWay -= 1;
+        resolve();
+      });
+    });
+  };
+  const { pass, proven } = makeHearsay(t, 20, { probe });
+  await pass(0);
+  for (let ended = 0; ended < 20; ended += 1) {
+    ends[ended]?.();
+    await pass(0);
+  }
+  assert.deepEqual([most, proven.length], [2, 20]);
 });
 
 test('what is under way is counted', async (t) => {

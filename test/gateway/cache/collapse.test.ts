@@ -38,12 +38,13 @@ test('sends what has arrived to all who wait, while the rest is under way', asyn
   const first = await setup.start();
   body.write('beginning');
   const second = await setup.start();
-  for (const answer of [first, second]) {
+  const readers = [first, second].map((answer) => {
     assert.ok(answer.body instanceof Readable);
-    const { value } = await answer.body[Symbol.asyncIterator]().next();
-    assert.equal(String(value), 'beginning');
-  }
+    return answer.body[Symbol.asyncIterator]();
+  });
+  for (const reader of readers) assert.equal(String((await reader.next()).value), 'beginning');
   body.end();
+  for (const reader of readers) assert.equal((await reader.next()).done, true);
 });
 
 test('does not let a reader who does not read hold up the others', async (t) => {

@@ -33,6 +33,7 @@ export interface Service {
 export async function startService(config: Config, { log }: { readonly log: Logger }): Promise<Service> {
   let current = config;
   let reloading: Promise<unknown> = Promise.resolve();
+  let isStopping = false;
   checkListens(config);
   // One for both: the threads that the system looks names up in are the process's.
   const shared = { log, resolve: createSystemResolver() };
@@ -42,6 +43,7 @@ export async function startService(config: Config, { log }: { readonly log: Logg
     throw error;
   });
   const apply = async (next: Config) => {
+    if (isStopping) throw new HoplineError('NODE_STOPPING', 'the node is stopping');
     const changed = changedKeys(current, next);
     checkParts(current, next);
     if (next.gateway) await http?.reload(next.gateway, httpOptions(next, shared));
@@ -63,6 +65,7 @@ export async function startService(config: Config, { log }: { readonly log: Logg
       return applied;
     },
     close: async (options) => {
+      isStopping = true;
       // Kept connections of HTTP clients would hold the node up.
       await Promise.all([http?.close(options), node?.close(options)]);
     },

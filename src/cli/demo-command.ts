@@ -12,6 +12,7 @@ import type { Command } from 'commander';
 import { formatHop, type Hop, HoplineError, parseRoute, preferredRoute, systemCode } from '../index.ts';
 import { say } from './lines.ts';
 import { ExitWith } from './report.ts';
+import { takeDemands } from './signals.ts';
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url));
 
@@ -45,7 +46,7 @@ async function runDemo(file: string, flags: DemoFlags): Promise<void> {
     interrupted = true;
     for (const child of children) child.kill('SIGTERM');
   };
-  process.on('SIGINT', stop).on('SIGTERM', stop);
+  const release = takeDemands(stop);
   try {
     for (const [index, hop] of route.hops.entries()) {
       if (interrupted) throw new HoplineError('INTERRUPTED', 'the demo was interrupted');
@@ -59,7 +60,7 @@ async function runDemo(file: string, flags: DemoFlags): Promise<void> {
     throw new ExitWith(code ?? 130);
   } finally {
     await Promise.all(children.map(endChild));
-    process.off('SIGINT', stop).off('SIGTERM', stop);
+    release();
   }
 }
 

@@ -19,6 +19,7 @@ import {
 import { bytesFlag, countFlag, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
 import { print } from './lines.ts';
 import { createLog } from './logging.ts';
+import { runUntilStopped } from './until-stopped.ts';
 
 interface GatewayFlags {
   readonly listen: { readonly host: string; readonly port: number };
@@ -97,19 +98,24 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
   };
   const { log, end: endLog } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
   const options = { limits, log, kernel: mayUseKernel(flags) };
-  const service = await startHttpService(rules, options);
-  const reload = () => {
-    service.reload(rules, options).then(
-      () => log.info({}, 'access log opened again, certificate read again'),
-      (error) => log.error({}, `all stays as it is: ${asHoplineError(error).message}`),
-    );
+  const starting = startHttpService(rules, options);
+  const started = starting.then(({ address }) => {
+    if (address) print(`listening on ${formatHop(address)}`);
+  });
+  const reload = async () => {
+    try {
+      await (await starting).reload(rules, options);
+      log.info({}, 'access log opened again, certificate read again');
+    } catch (error) {
+      log.error({}, `all stays as it is: ${asHoplineError(error).message}`);
+    }
   };
-  process.on('SIGHUP', reload);
-  if (service.address) print(`listening on ${formatHop(service.address)}`);
-  await stopRequested();
-  const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
-  await Promise.race([service.close(), hurry]);
-  process.off('SIGHUP', reload);
+  const close = async (how?: { readonly graceMs: number }) => {
+    const service = await starting.catch(() => undefined);
+    await service?.close(how);
+  };
+  const graceMs = () => flags.grace ?? defaultLimits.graceMs;
+  await runUntilStopped({ started, reload: () => void reload(), graceMs, close });
   endLog();
 }
 
@@ -131,15 +137,4 @@ function rulesOf(flags: GatewayFlags): GatewayRules {
 
 function ttlOf({ cacheTtl }: GatewayFlags): number | undefined {
   return cacheTtl === undefined ? undefined : cacheTtl / 1000;
-}
-
-/** Settles at the next SIGINT or SIGTERM. */
-function stopRequested(): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = () => {
-      process.off('SIGINT', settle).off('SIGTERM', settle);
-      resolve();
-    };
-    process.on('SIGINT', settle).on('SIGTERM', settle);
-  });
 }

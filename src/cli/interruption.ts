@@ -1,4 +1,8 @@
-/** Ctrl-C and SIGTERM as a signal for the library; a second Ctrl-C ends the program at once. */
+/** Ctrl-C, SIGTERM and a closed terminal as a signal for the library; a second Ctrl-C ends the program at once. */
+
+import { exitCodes } from './exit.ts';
+import { leave } from './leave.ts';
+import { takeDemands } from './signals.ts';
 
 export interface Interruption {
   readonly signal: AbortSignal;
@@ -6,17 +10,13 @@ export interface Interruption {
   end(): void;
 }
 
-export function startInterruption(): Interruption {
+/** `reason`: what the signal aborts with. */
+export function startInterruption(reason?: Error): Interruption {
   const stop = new AbortController();
-  const interrupt = () => {
-    process.once('SIGINT', () => process.exit(130));
-    stop.abort();
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
-  return {
-    signal: stop.signal,
-    end: () => {
-      process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
-    },
-  };
+  const end = takeDemands((demand) => {
+    // A terminal that closes sends a hangup behind other signals, which is no sign of impatience.
+    if (stop.signal.aborted && demand === 'stop') leave(exitCodes.interrupted.code);
+    stop.abort(reason);
+  });
+  return { signal: stop.signal, end };
 }

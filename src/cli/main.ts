@@ -1,54 +1,14 @@
 #!/usr/bin/env node
 /**
- * The program: commands, and the one place that sets the exit code.
+ * Where the program begins: its signals are listened for before all else is loaded, which takes a while.
  *
- * stdout carries results, stderr carries talk.
+ * Invariant: imports nothing by a declaration but what listens for signals.
  */
 
-import { Command, CommanderError } from 'commander';
-import { softwareVersion } from '../index.ts';
-import { addCacheCommand } from './cache-command.ts';
-import { addCheckCommand } from './check-command.ts';
-import { addDemoCommand } from './demo-command.ts';
-import { exitCodes, exitHelp } from './exit.ts';
-import { addFetchCommand } from './fetch-command.ts';
-import { addGatewayCommand } from './gateway-command.ts';
-import { addGetCommand } from './get-command.ts';
-import { addNodeCommand } from './node-command.ts';
-import { addPutCommand } from './put-command.ts';
-import { reportFailure } from './report.ts';
-import { addSendCommand } from './send-command.ts';
+import { listenForSignals } from './signals.ts';
 
-// A reader that went away (`| head`) is no reason to fail: the work goes on without it.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
-
+listenForSignals();
+const { run } = await import('./program.ts');
 process.exitCode = await run(process.argv);
-
-async function run(argv: readonly string[]): Promise<number> {
-  const program = new Command('hopline')
-    .description('Moves files through a chain of machines that cannot all see each other.')
-    .version(softwareVersion)
-    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100), minWidthToWrap: 20 })
-    .showHelpAfterError('  hint: see --help')
-    .exitOverride();
-  addGetCommand(program);
-  addPutCommand(program);
-  addNodeCommand(program);
-  addGatewayCommand(program);
-  addSendCommand(program);
-  addCacheCommand(program);
-  addFetchCommand(program);
-  addCheckCommand(program);
-  addDemoCommand(program);
-  program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
-  for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
-    command.addHelpText('after', exitHelp()).exitOverride().showHelpAfterError('  hint: see --help');
-  }
-  try {
-    await program.parseAsync(argv);
-    return exitCodes.ok.code;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
-    return reportFailure(error);
-  }
-}
+// Whoever started this process may hold a channel to it; hearing that close must not keep it alive.
+process.channel?.unref();

@@ -31,7 +31,9 @@ import { say } from './lines.ts';
 import { createLog } from './logging.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { openPrompts } from './prompt.ts';
-import { isReloadMessage, isStopMessage, isWorker, reportListening, runWorkers } from './workers.ts';
+import { isWorker } from './signals.ts';
+import { runUntilStopped } from './until-stopped.ts';
+import { reportListening, startWorkers } from './workers.ts';
 
 export function addNodeCommand(program: Command): void {
   program
@@ -119,34 +121,32 @@ export function addNodeCommand(program: Command): void {
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
-  const { node, gateway, log: logRules } = await readNodeConfig(flags);
-  const asked = node.listen || gateway?.listen ? undefined : await askListen();
-  const read = async () => {
-    const next = await readNodeConfig(flags);
-    return { ...next, node: { ...asked, ...next.node } };
-  };
-  const rules: NodeRules = { ...asked, ...node };
-  const { listen } = rules;
+  const first = await readNodeConfig(flags);
+  const asked = first.node.listen || first.gateway?.listen ? undefined : await askListen();
+  const withAnswers = (one: Config) => ({ ...one, node: { ...asked, ...one.node } });
+  const read = async () => withAnswers(await readNodeConfig(flags));
+  let config = withAnswers(first);
+  const { listen, root } = config.node;
+  const graceMs = () => config.node.limits?.graceMs ?? defaultLimits.graceMs;
   const workers = flags.workers ?? 1;
   if (workers > 1 && !isWorker) {
-    checkWorkers(listen, gateway);
-    const hangups = flags.config === undefined ? undefined : { isValid: () => isReloadable(read, listen) };
-    const settled = [
-      '--listen',
-      formatHop(listen),
-      ...(asked && node.root === undefined ? ['--root', asked.root] : []),
-    ];
-    return runWorkers(workers, settled, printStart, stopRequested, hangups);
+    checkWorkers(listen, config.gateway);
+    const isValid = async () => {
+      const next = await readReloadable(read, listen);
+      if (next) config = next;
+      return next !== undefined;
+    };
+    const more = ['--listen', formatHop(listen), ...(asked && root !== undefined ? ['--root', root] : [])];
+    const options = { count: workers, more, announce: printStart, graceMs };
+    return runUntilStopped(startWorkers({ ...options, isValid: flags.config === undefined ? undefined : isValid }));
   }
-  const { log, set: setLog, end: endLog } = await createLog(logRules);
-  const service = await startService({ node: rules, gateway, log: logRules }, { log }).finally(() => {
-    // A process that started this one holds a channel to it; hearing it close must not keep a stopped node alive.
-    process.channel?.unref();
-  });
+  const { log, set: setLog, end: endLog } = await createLog(config.log);
+  const starting = startService(config, { log });
   const reload = async () => {
     try {
       const next = await read();
-      const changed = await service.reload(next);
+      const changed = await (await starting).reload(next);
+      config = next;
       setLog(next.log);
       log.info(
         { changed },
@@ -156,16 +156,18 @@ async function runNode(flags: NodeFlags): Promise<void> {
       for (const problem of problemsOf(error)) log.error({}, `${refused}: ${problem}`);
     }
   };
-  const endReloads = flags.config === undefined ? () => {} : onReload(() => void reload());
   const announce = isWorker ? reportListening : printStart;
-  const addresses = [service.node?.address, service.gateway].flatMap((address) =>
-    address ? [formatHop(address)] : [],
-  );
-  announce(startLines(addresses, service.node));
-  await stopRequested();
-  const hurry = stopRequested().then(() => service.close({ graceMs: 0 }));
-  await Promise.race([service.close(), hurry]);
-  endReloads();
+  const started = starting.then(({ node, gateway }) => {
+    const addresses = [node?.address, gateway].flatMap((address) => (address ? [formatHop(address)] : []));
+    announce(startLines(addresses, node));
+  });
+  const close = async (how?: { readonly graceMs: number }) => {
+    const service = await starting.catch(() => undefined);
+    await service?.close(how);
+  };
+  // A worker is told to reload only if there is something to read again.
+  const hasFile = flags.config !== undefined;
+  await runUntilStopped({ started, reload: hasFile ? () => void reload() : undefined, graceMs, close });
   endLog();
 }
 
@@ -176,18 +178,21 @@ function checkWorkers(listen: NodeRules['listen'], gateway: Config['gateway']): 
   throw new HoplineError('USAGE_INVALID', `--workers goes ${listen ? 'without' : 'with'} ${key} in the configuration`);
 }
 
-/** Whether workers can take the configuration; says why, if not. They cannot tell another `listen`: theirs is this process's. */
-async function isReloadable(read: () => Promise<Config>, listen: NodeRules['listen']): Promise<boolean> {
+/** The configuration, if workers can take it; says why, if not. They cannot tell another `listen`: theirs is this process's. */
+async function readReloadable<T extends Config>(
+  read: () => Promise<T>,
+  listen: NodeRules['listen'],
+): Promise<T | undefined> {
   try {
-    const { node } = await read();
-    if (isDeepStrictEqual(node.listen, listen)) return true;
+    const config = await read();
+    if (isDeepStrictEqual(config.node.listen, listen)) return config;
     throw new HoplineError(
       'CONFIG_INVALID',
       'listen: read another value, expected the one from the start; needs a restart',
     );
   } catch (error) {
     for (const problem of problemsOf(error)) say(`hopline: ${refused}: ${problem}`);
-    return false;
+    return undefined;
   }
 }
 
@@ -196,15 +201,6 @@ const refused = 'configuration refused, the old one goes on';
 function problemsOf(error: unknown): readonly string[] {
   const { message, problems = [message] } = asHoplineError(error);
   return problems;
-}
-
-/** Calls `reload` at each SIGHUP; in a worker, whenever the process that started it says so. The function returned ends that. */
-function onReload(reload: () => void): () => void {
-  // A worker leaves SIGHUP, which the whole group may get, to the process that started it.
-  const hangup = () => isWorker || reload();
-  const hear = (message: unknown) => isReloadMessage(message) && reload();
-  process.on('SIGHUP', hangup).on('message', hear);
-  return () => process.off('SIGHUP', hangup).off('message', hear);
 }
 
 /** What a node says of itself once it runs, in one go, since whoever reads the first line may want the others. */
@@ -232,18 +228,4 @@ async function askListen(): Promise<{ readonly listen: NonNullable<NodeRules['li
   } finally {
     prompts.close();
   }
-}
-
-/** Settles at the next SIGINT or SIGTERM, or when the process that started this one says so or goes away. */
-function stopRequested(): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = () => {
-      process.off('SIGINT', interrupt).off('SIGTERM', settle).off('disconnect', settle).off('message', hear);
-      resolve();
-    };
-    // A worker leaves Ctrl-C, which the whole group gets, to the process that started it.
-    const interrupt = () => isWorker || settle();
-    const hear = (message: unknown) => isStopMessage(message) && settle();
-    process.on('SIGINT', interrupt).on('SIGTERM', settle).on('disconnect', settle).on('message', hear);
-  });
 }

@@ -19,7 +19,7 @@ import {
 } from '../index.ts';
 import { mayUseKernel } from './flags.ts';
 import { mergePools } from './own-pools.ts';
-import { isWorker } from './workers.ts';
+import { isWorker } from './signals.ts';
 
 export interface NodeFlags {
   readonly config?: string;

@@ -18,6 +18,7 @@ import {
   systemCode,
 } from '../index.ts';
 import { addressFlag, countFlag, poolFlag, secondsFlag } from './flags.ts';
+import { startInterruption } from './interruption.ts';
 import { formatRows, jsonLine } from './lines.ts';
 import { type PoolFlags, readOwnPools } from './own-pools.ts';
 import { openPrompts } from './prompt.ts';
@@ -75,21 +76,17 @@ export function addSendCommand(program: Command): void {
 }
 
 async function runSend(file: string | undefined, flags: SendFlags): Promise<void> {
-  const stop = new AbortController();
-  const options = { ...senderOptions(flags, stop.signal), pools: await readOwnPools(flags) };
+  const options = { ...senderOptions(flags), pools: await readOwnPools(flags) };
   const message = file === undefined ? await askMessage(flags.id) : await readPacket(file, flags.id);
-  const interrupt = () => {
-    process.once('SIGINT', () => process.exit(130));
-    stop.abort(new HoplineError('INTERRUPTED', 'interrupted'));
-  };
-  process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
+  const { signal, end } = startInterruption(new HoplineError('INTERRUPTED', 'interrupted'));
   try {
-    if (flags.count === undefined) return await sendOne(message, options, flags);
-    const outcome = await sendMany(message, options, { count: flags.count, concurrency: flags.concurrency });
+    const stoppable = { ...options, signal };
+    if (flags.count === undefined) return await sendOne(message, stoppable, flags);
+    const outcome = await sendMany(message, stoppable, { count: flags.count, concurrency: flags.concurrency });
     tellMany(outcome, flags.json ?? false);
     if (outcome.failure) throw outcome.failure;
   } finally {
-    process.off('SIGINT', interrupt).off('SIGTERM', interrupt);
+    end();
   }
 }
 
@@ -138,12 +135,12 @@ async function wantsAnother(error: unknown): Promise<boolean> {
   }
 }
 
-function senderOptions({ to, via, connectTimeout }: SendFlags, signal: AbortSignal): SenderOptions {
+function senderOptions({ to, via, connectTimeout }: SendFlags): SenderOptions {
   if ((to === undefined) === (via === undefined)) {
     throw new HoplineError('USAGE_INVALID', 'send needs --to or --via, and not both');
   }
   const limits: Partial<Limits> = connectTimeout === undefined ? {} : { connectMs: connectTimeout };
-  return { to, via: via?.split(',').map(parseViaHop), signal, limits };
+  return { to, via: via?.split(',').map(parseViaHop), limits };
 }
 
 function parseViaHop(text: string, index: number): Hop {

@@ -1,68 +1,81 @@
 /**
  * `hopline node --workers N`: the same node in several processes that share one listening socket.
  *
- * Owns the worker processes: starts them, replaces one that dies, tells them to stop.
+ * Owns the worker processes: has N of them at any time, tells them to stop, and kills one that does not.
  * A worker is the program itself, run as it would be alone; it hears the end
  * through its channel, so that a Ctrl-C for the whole group does not count twice.
+ * Invariant: until it is told to stop, each of the N places has a worker, or one is about to start there.
  */
 
 import cluster, { type Worker } from 'node:cluster';
-import { once } from 'node:events';
+import { setTimeout as pause } from 'node:timers/promises';
 import { say } from './lines.ts';
 import { ExitWith } from './report.ts';
+import { reloadMessage, stopMessage } from './signals.ts';
+import type { Running } from './until-stopped.ts';
 
-const stopMessage = 'stop';
-const reloadMessage = 'reload';
+/** Before another worker is started where one ended before it listened: at first, and at most. */
+const restartMs = { first: 250, most: 2000 } as const;
+/** A worker that does not listen by then hangs. */
+const startMs = 60_000;
+/** After the grace. A worker that does not hang has left by itself before that. */
+const killMs = 3000;
 
-/** Whether this process is one of several. */
-export const isWorker = cluster.isWorker;
+interface WorkersOptions {
+  readonly count: number;
+  /** Flags for each worker beside this process's own, where to listen among them. */
+  readonly more: readonly string[];
+  /** Called once, with what the first worker says of its start. */
+  readonly announce: (lines: string) => void;
+  readonly graceMs: () => number;
+  /** Whether a hangup is passed on, if it means anything to workers: not while the configuration is not valid. */
+  readonly isValid?: (() => Promise<boolean>) | undefined;
+}
 
 /**
- * Runs `count` workers with this process's own arguments and `more`, where to listen among them, until `stopRequested` settles; a second
- * time hurries them. `announce` is called once, with what the first worker says of its start. With `hangups`, each
- * SIGHUP is passed on, unless the configuration is not valid by then.
+ * Runs workers with this process's own arguments and `more`. The start fails with the exit code of a first
+ * worker that fails; from then on a worker that ends is replaced.
  */
-export async function runWorkers(
-  count: number,
-  more: readonly string[],
-  announce: (lines: string) => void,
-  stopRequested: () => Promise<void>,
-  hangups?: { readonly isValid: () => Promise<boolean> },
-): Promise<void> {
+export function startWorkers({ count, more, announce, graceMs, isValid }: WorkersOptions): Running {
   // Port 0 is picked once: the socket is this process's, and the workers share it.
   // They accept from it themselves: a connection that is handed to a worker while that begins to listen can be lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   cluster.setupPrimary({ args: [...process.argv.slice(2), ...more] });
-  const workers = new Set<Worker>();
-  let isStopping = false;
-  cluster.on('exit', (dead) => {
-    // One that ended before it listened is not among them, and whoever started it knows.
-    if (!workers.delete(dead) || isStopping) return;
-    say(`hopline: worker ${dead.process.pid} ended (${dead.process.exitCode}); starting another`);
-    startWorker(workers).then(
-      // It hears nothing before it listens, and by then the others may have been told to stop.
-      () => isStopping && tellAll(workers, stopMessage),
-      () => say('hopline: the new worker did not start'),
-    );
+  const alive = new Set<Worker>();
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const tellAll = (message: string) => {
+    for (const worker of alive) if (worker.isConnected()) worker.send(message);
+  };
+  let listened: (lines: string) => void = () => {};
+  const first = new Promise<string>((resolve) => {
+    listened = resolve;
   });
-  const passOn = () => void hangups?.isValid().then((valid) => valid && tellAll(workers, reloadMessage));
-  // From the first moment on: a worker that starts later reads what is in the file by then.
-  if (hangups) process.on('SIGHUP', passOn);
-  announce(await startWorker(workers));
-  try {
-    for (let index = 1; index < count; index += 1) await startWorker(workers);
-  } catch (error) {
-    isStopping = true;
-    tellAll(workers, stopMessage);
-    throw error;
-  }
-  await stopRequested();
-  process.off('SIGHUP', passOn);
-  isStopping = true;
-  const ended = Promise.all([...workers].map((worker) => once(worker, 'exit')));
-  tellAll(workers, stopMessage);
-  void stopRequested().then(() => tellAll(workers, stopMessage));
-  await ended;
+  const places = [keepWorker(alive, signal, listened, true)];
+  const started = Promise.race([first, ...places]).then((lines) => {
+    if (lines === undefined) return;
+    announce(lines);
+    while (places.length < count) places.push(keepWorker(alive, signal, listened, false));
+  });
+  return {
+    started,
+    reload: isValid && (() => void isValid().then((valid) => valid && tellAll(reloadMessage))),
+    graceMs,
+    close: async ({ graceMs: ms } = { graceMs: graceMs() }) => {
+      stopping.abort();
+      tellAll(stopMessage);
+      const kill = setTimeout(() => {
+        for (const { process: one } of alive) {
+          say(`hopline: worker ${one.pid} did not end in time and is killed`);
+          one.kill('SIGKILL');
+        }
+      }, ms + killMs);
+      // What it throws has been told: the start has failed with it.
+      await Promise.allSettled(places);
+      clearTimeout(kill);
+    },
+    lateMs: killMs + 1000,
+  };
 }
 
 /** Tells the process that started this worker that it listens, and what it says of that. */
@@ -71,31 +84,70 @@ export function reportListening(lines: string): void {
   process.send?.({ listening: lines }, undefined, undefined, () => {});
 }
 
-/** Whether a message from the process that started this worker asks it to stop. */
-export function isStopMessage(message: unknown): boolean {
-  return message === stopMessage;
-}
-
-/** Whether it asks it to read its configuration again. */
-export function isReloadMessage(message: unknown): boolean {
-  return message === reloadMessage;
-}
-
-/** Starts one worker; resolves to what it says of its start. Throws with its exit code if it ends before it listens. */
-async function startWorker(workers: Set<Worker>): Promise<string> {
-  const worker = cluster.fork();
-  const listening = new Promise<string>((resolve) => {
-    worker.on('message', (message: { readonly listening?: string }) => {
-      if (message.listening !== undefined) resolve(message.listening);
+/**
+ * Has one worker after the other in one place until `stop` aborts and the last has ended. Throws, with its exit code, if
+ * `isFirst` and it fails before any has listened.
+ */
+async function keepWorker(
+  alive: Set<Worker>,
+  stop: AbortSignal,
+  listened: (lines: string) => void,
+  isFirst: boolean,
+): Promise<undefined> {
+  let failures = 0;
+  let hasListened = !isFirst;
+  while (!stop.aborted) {
+    let isListening = false;
+    const ended = await runWorker(alive, (lines) => {
+      isListening = true;
+      listened(lines);
     });
-  });
-  const ended = once(worker, 'exit').then(([code]) => ({ code: Number(code ?? 1) }));
-  const started = await Promise.race([listening, ended]);
-  if (typeof started !== 'string') throw new ExitWith(started.code);
-  workers.add(worker);
-  return started;
+    if (stop.aborted) return;
+    hasListened ||= isListening;
+    // It has said why.
+    if (!hasListened && ended.code) throw new ExitWith(ended.code);
+    failures = isListening ? 0 : failures + 1;
+    const ms = isListening ? 0 : Math.min(restartMs.most, restartMs.first * 2 ** (failures - 1));
+    const when = isListening ? '' : ` while it started`;
+    const next = isListening ? 'starting another' : `starting another in ${ms} ms`;
+    say(`hopline: worker ${ended.pid ?? '(none)'} ended${when} (${ended.reason}); ${next}`);
+    await pause(ms, undefined, { signal: stop }).catch(() => {});
+  }
 }
 
-function tellAll(workers: ReadonlySet<Worker>, message: string): void {
-  for (const worker of workers) if (worker.isConnected()) worker.send(message);
+interface Ended {
+  readonly pid: number | undefined;
+  readonly reason: string;
+  /** Undefined if a signal ended it, or it never was. */
+  readonly code?: number | undefined;
+}
+
+/** Runs one worker to its end. */
+function runWorker(alive: Set<Worker>, listening: (lines: string) => void): Promise<Ended> {
+  return new Promise((resolve) => {
+    let worker: Worker;
+    try {
+      worker = cluster.fork();
+    } catch (error) {
+      return resolve({ pid: undefined, reason: String(error) });
+    }
+    const { pid } = worker.process;
+    alive.add(worker);
+    const late = setTimeout(() => worker.process.kill('SIGKILL'), startMs);
+    const settle = (ended: Ended) => {
+      clearTimeout(late);
+      alive.delete(worker);
+      resolve(ended);
+    };
+    worker.on('message', (message: { readonly listening?: string }) => {
+      if (message.listening === undefined) return;
+      clearTimeout(late);
+      listening(message.listening);
+    });
+    worker.on('exit', (code: number | null, signal: string | null) =>
+      settle({ pid, reason: signal ?? `exit code ${code}`, code: code ?? undefined }),
+    );
+    // A message that did not reach it is no matter: it has ended. One that was never there does not end.
+    worker.on('error', (error) => pid === undefined && settle({ pid, reason: error.message }));
+  });
 }

@@ -8,7 +8,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { systemClock } from './core/clock.ts';
+import { pause, systemClock } from './core/clock.ts';
 import { HoplineError, systemCode } from './core/errors.ts';
 import { defaultLimits, type Limits } from './core/limits.ts';
 import type { Logger } from './core/log.ts';
@@ -16,6 +16,7 @@ import type { AccessFormat, MaskQuery } from './gateway/access-format.ts';
 import { type AccessLog, openAccessLog } from './gateway/access-log.ts';
 import { accessRecord } from './gateway/access-record.ts';
 import { createHttpCache, type HttpCache, type SiteCacheOptions } from './gateway/cache/cache.ts';
+import { judgeTime, readCertificate, watchTime } from './gateway/certificate.ts';
 import { type HttpServers, type RunningGateway, type SiteOptions, startGateway } from './gateway/start.ts';
 import { shareLookups } from './io/lookups.ts';
 import { createSystemResolver } from './io/system-resolver.ts';
@@ -81,6 +82,9 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
   };
   try {
     const tls = await readTls(rules.tls);
+    const time = { log, clock: systemClock };
+    let endTime = tls && watchTime(readCertificate(tls), time);
+    open.push({ close: async () => endTime?.() });
     const accessLog = rules.accessLog && keep(open, await openLog(rules.accessLog, limits, log));
     const cache = rules.cache && keep(open, await createHttpCache({ ...rules.cache, limits, log }));
     let sites = await openSites(rules, cache, { ...options, resolve });
@@ -97,35 +101,54 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       onEnded: accessLog && ((ended) => accessLog.write(accessRecord(ended))),
     });
     let current = rules;
+    let isClosing = false;
+    const reloading = new Set<Promise<void>>();
+    const reload = async (next: GatewayRules, nextOptions: HttpServiceOptions) => {
+      // Whoever renamed the log waits for a new one, whatever else is wrong.
+      accessLog?.reopen();
+      checkReload({ ...current, kernel: options.kernel }, { ...next, kernel: nextOptions.kernel });
+      const nextTls = await readTls(next.tls);
+      const certificate = nextTls && readCertificate(nextTls);
+      const nextSites = await openSites(next, cache, { ...nextOptions, resolve });
+      if (isClosing) {
+        await nextSites.close();
+        throw new HoplineError('NODE_STOPPING', 'the gateway is stopping');
+      }
+      if (nextTls) gateway.setTls(nextTls);
+      endTime?.();
+      endTime = certificate && watchTime(certificate, time);
+      gateway.setSites(nextSites.sites);
+      const old = sites;
+      [sites, current] = [nextSites, next];
+      await old.close();
+    };
     return {
       address: gateway.address,
       serving: { dialect: tls ? 'tls' : 'http', accept: gateway.accept },
       reload: async (next, nextOptions) => {
-        // Whoever renamed the log waits for a new one, whatever else is wrong.
-        accessLog?.reopen();
-        checkReload({ ...current, kernel: options.kernel }, { ...next, kernel: nextOptions.kernel });
-        const nextTls = await readTls(next.tls);
-        const nextSites = await openSites(next, cache, { ...nextOptions, resolve });
-        try {
-          if (nextTls) gateway.setTls(nextTls);
-        } catch (error) {
-          await nextSites.close();
-          throw error;
-        }
-        gateway.setSites(nextSites.sites);
-        const old = sites;
-        [sites, current] = [nextSites, next];
-        await old.close();
+        const under = reload(next, nextOptions).finally(() => reloading.delete(under));
+        reloading.add(under);
+        await under;
       },
       close: async (how) => {
+        isClosing = true;
         await gateway.close(how);
         await closeAll();
+        // One that is under way closes what it opens, but whether a read ever ends is not known.
+        await settledWithin(limits.lingerMs, reloading);
       },
     };
   } catch (error) {
     await closeAll();
     throw error;
   }
+}
+
+/** Settles when all `work` has, whichever way, and after `ms` at the latest. */
+async function settledWithin(ms: number, work: Iterable<Promise<unknown>>): Promise<void> {
+  const over = new AbortController();
+  void Promise.allSettled(work).then(() => over.abort());
+  await pause(systemClock, ms, over.signal);
 }
 
 type Closable = Pick<OpenBackend, 'close'>;
@@ -160,6 +183,12 @@ async function openSites(rules: GatewayRules, cache: HttpCache | undefined, opti
     await close();
     throw error;
   }
+}
+
+/** Reads a certificate and its key; resolves to what is wrong with its time, if anything. Throws `USAGE_INVALID` as the start does. */
+export async function checkCertificate(files: NonNullable<GatewayRules['tls']>): Promise<string | undefined> {
+  const tls = await readTls(files);
+  return tls && judgeTime(readCertificate(tls), Date.now());
 }
 
 type FixedRules = GatewayRules & Pick<HttpServiceOptions, 'kernel'>;

@@ -55,7 +55,7 @@ export { parseHttpUrl } from './gateway/http-url.ts';
 export type { GatewayOptions, HttpServers, RunningGateway, SiteOptions } from './gateway/start.ts';
 export { startGateway } from './gateway/start.ts';
 export type { GatewayRules, HttpService, HttpServiceOptions, SiteRules } from './http-service.ts';
-export { startHttpService } from './http-service.ts';
+export { checkCertificate, startHttpService } from './http-service.ts';
 export type { DigestName } from './io/digest.ts';
 export { prepareLogFile } from './io/disk/log-file.ts';
 export type { Reservation } from './io/disk/target.ts';

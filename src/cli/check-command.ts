@@ -1,7 +1,7 @@
 /** `hopline check`: says what is wrong with a configuration file, or what is in effect by it. */
 
 import type { Command } from 'commander';
-import { effectiveConfig, formatConfig, readConfig } from '../index.ts';
+import { asHoplineError, checkCertificate, effectiveConfig, formatConfig, HoplineError, readConfig } from '../index.ts';
 import { say } from './lines.ts';
 import { ExitWith, reportFailure } from './report.ts';
 
@@ -22,9 +22,17 @@ export function addCheckCommand(program: Command): void {
 async function check(file: string, { json = false }: { readonly json?: boolean }): Promise<void> {
   try {
     const config = await readConfig(file);
+    const tls = config.gateway?.tls;
+    const warning = tls && (await checkCertificate(tls).catch((cause) => refuseTls(file, cause)));
     process.stdout.write(json ? `${JSON.stringify(effectiveConfig(config), null, 2)}\n` : await formatConfig(config));
+    if (warning !== undefined) say(`${file}: warning: ${warning}`);
     say(`${file}: valid`);
   } catch (error) {
     throw json ? new ExitWith(reportFailure(error, process.stdout)) : error;
   }
+}
+
+function refuseTls(file: string, cause: unknown): never {
+  const message = `${file}: gateway.tls: ${asHoplineError(cause).message}`;
+  throw new HoplineError('CONFIG_INVALID', message, { cause, problems: [message] });
 }

@@ -12,13 +12,13 @@ import https from 'node:https';
 import type net from 'node:net';
 import type { BlockList } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { createSecureContext } from 'node:tls';
 import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
 import { boundAddress, listen } from '../io/server-socket.ts';
 import { sendAnswer } from './answer.ts';
+import { readCertificate, type ServerTls } from './certificate.ts';
 import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
 import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
@@ -44,12 +44,6 @@ export interface ServeOptions {
   readonly kernel?: FileKernel | undefined;
   readonly limits: Limits;
   readonly log: Logger;
-}
-
-/** PEM. */
-export interface ServerTls {
-  readonly cert: string | Buffer;
-  readonly key: string | Buffer;
 }
 
 /** A request that is over, one way or another. */
@@ -177,7 +171,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       sites = new Sites(next);
     },
     setTls: (tls) => {
-      checkTls(tls);
+      readCertificate(tls);
       if (server instanceof https.Server) server.setSecureContext(tls);
     },
     close: async ({ graceMs = limits.graceMs } = {}) => {
@@ -193,18 +187,8 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   };
 }
 
-/** Throws `USAGE_INVALID` unless certificate and key are ones, and belong together. */
-function checkTls({ cert, key }: ServerTls): void {
-  try {
-    createSecureContext({ cert, key });
-  } catch (cause) {
-    const reason = systemCode(cause) ?? 'not in PEM';
-    throw new HoplineError('USAGE_INVALID', `the certificate and its key cannot be used (${reason})`, { cause });
-  }
-}
-
 function createServer({ limits, tls }: ServeOptions): http.Server {
-  if (tls) checkTls(tls);
+  if (tls) readCertificate(tls);
   const options: http.ServerOptions = {
     insecureHTTPParser: false,
     maxHeaderSize: limits.maxHttpHeadBytes,
@@ -217,9 +201,9 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
     requireHostHeader: false,
     noDelay: true,
   };
-  const server = tls
-    ? https.createServer({ ...options, allowHalfOpen: true, cert: tls.cert, key: tls.key })
-    : http.createServer(options);
+  // From the handshake's first byte to its last, a head not included.
+  const secure = tls && { cert: tls.cert, key: tls.key, handshakeTimeout: limits.headMs, allowHalfOpen: true };
+  const server = secure ? https.createServer({ ...options, ...secure }) : http.createServer(options);
   // A client may end its direction behind its request, and still wants its answer.
   Object.assign(server, { httpAllowHalfOpen: true });
   // A head is counted and judged whole: with a limit here, the parser would drop fields without a word.

@@ -16,10 +16,11 @@ import type { Resolver } from '../io/resolve.ts';
 import { createSystemResolver } from '../io/system-resolver.ts';
 import { systemNameServers } from '../pool/resolved.ts';
 import { memberSources, type PoolMembers } from '../pool/sources.ts';
+import type { ServerTls } from './certificate.ts';
 import type { Exchange } from './exchange.ts';
 import { type FieldRules, forbiddenName } from './fields.ts';
 import type { Site } from './handle.ts';
-import { type Ended, type RunningServer, type ServerTls, serveHttp } from './serve.ts';
+import { type Ended, type RunningServer, serveHttp } from './serve.ts';
 import { createServers, type Servers, type ServersOptions } from './servers.ts';
 import { isSiteHost } from './sites.ts';
 

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { readFile } from 'node:fs/promises';
+import { copyFile, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { download, parseVia } from '../../src/index.ts';
+import { makeCertificate, noCertificates } from '../support/certificate.ts';
 import { makeConfigFile } from '../support/config-file.ts';
 import { runProgram, type Started, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -22,6 +23,24 @@ test('check prints what is in effect, and that the file is valid', async (t) => 
   assert.match(stdout, /\n {2}idle: 1m\n/);
   const json = await runProgram(t, ['check', '--json', file.path]);
   assert.equal(JSON.parse(json.stdout).root, path.join(file.directory, 'files'));
+});
+
+test('check warns of a certificate that ends soon, and refuses one beside a key of another kind', {
+  skip: noCertificates,
+}, async (t) => {
+  const text =
+    'sites: { "*": { root: . } }\ngateway: { listen: "127.0.0.1:0", tls: { cert: a.test.pem, key: a.test.key } }\n';
+  const file = await makeConfigFile(t, text);
+  await makeCertificate(file.directory, 'a.test');
+  const good = await runProgram(t, ['check', file.path]);
+  assert.equal(good.code, 0);
+  assert.match(good.stderr, /: warning: the certificate expires on \d{4}-\d\d-\d\d\n.*: valid\n$/);
+  const { certFile } = await makeCertificate(file.directory, 'rsa.test', 'rsa');
+  await copyFile(certFile, path.join(file.directory, 'a.test.pem'));
+  const { code, stdout, stderr } = await runProgram(t, ['check', file.path]);
+  assert.equal(code, 13);
+  assert.equal(stdout, '');
+  assert.match(stderr, /^hopline: .*: gateway\.tls: the certificate and its key do not belong together\n/);
 });
 
 test('check tells every mistake, a line each, and has an exit code of its own', async (t) => {

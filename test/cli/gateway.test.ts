@@ -184,7 +184,11 @@ test('SIGHUP brings a new certificate into use, and one that is none leaves the 
   await writeFile(cert, 'nothing');
   gateway.child.kill('SIGHUP');
   await gateway.saw(/all stays as it is/);
+  await copyFile((await makeCertificate(root.path, 'rsa.test', 'rsa')).certFile, cert);
+  gateway.child.kill('SIGHUP');
+  await gateway.saw(/all stays as it is: the certificate and its key do not belong together/);
   assert.deepEqual(await askOverTls(port, 'b.test', second.cert), { name: 'b.test', status: '200' });
+  assert.equal((await gateway.saw(/expires on/)).match(/the certificate expires on/g)?.length, 2);
 });
 
 /** The name in the certificate that the gateway shows, and the status of an answer. */

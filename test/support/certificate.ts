@@ -20,12 +20,17 @@ export interface Certificate {
   readonly key: string;
 }
 
-/** Makes a certificate for `name` in `directory`. */
-export async function makeCertificate(directory: string, name: string): Promise<Certificate> {
+/** Makes a certificate for `name` in `directory`, for two days. */
+export async function makeCertificate(
+  directory: string,
+  name: string,
+  kind: 'ec' | 'rsa' = 'ec',
+): Promise<Certificate> {
   const certFile = path.join(directory, `${name}.pem`);
   const keyFile = path.join(directory, `${name}.key`);
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'];
+  const algorithm = kind === 'ec' ? ['ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'] : ['rsa:2048'];
+  const made = ['-newkey', ...algorithm, '-nodes', '-days', '2'];
   const names = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=DNS:${name}`];
-  await run('openssl', ['req', '-x509', ...curve, ...names, '-keyout', keyFile, '-out', certFile]);
+  await run('openssl', ['req', '-x509', ...made, ...names, '-keyout', keyFile, '-out', certFile]);
   return { certFile, keyFile, cert: await readFile(certFile, 'utf8'), key: await readFile(keyFile, 'utf8') };
 }

@@ -135,10 +135,11 @@ test('SIGHUP is passed on to workers, unless the file is bad', withSignals, asyn
   assert.equal(stderr.match(/configuration reloaded/g)?.length, 2);
 });
 
-test('a node without a file ends at SIGHUP, as ever', withSignals, async (t) => {
+test('a node without a file stops at SIGHUP, as it does at SIGTERM', withSignals, async (t) => {
   const node = startProgram(t, ['node', '--listen', '127.0.0.1:0']);
   await addressOf(node);
   node.child.kill('SIGHUP');
-  await node.finished;
-  assert.equal(node.child.signalCode, 'SIGHUP');
+  const { code, stderr } = await node.finished;
+  assert.equal(code, 0);
+  assert.match(stderr, /node stopped/);
 });

@@ -68,13 +68,6 @@ test('SIGHUP before a node listens has it read its file again once it does', lin
   assert.equal((await node.finished).code, 0);
 });
 
-test('SIGHUP without a file to read again stops a node as SIGTERM does', linuxOnly, async (t) => {
-  const node = startProgram(t, ['node', '--listen', '127.0.0.1:0']);
-  await node.saw(/listening on/);
-  node.child.kill('SIGHUP');
-  assert.equal((await node.finished).code, 0);
-});
-
 test('SIGTERM ends a node with sites that is reading its file again', linuxOnly, async (t) => {
   const root = await makeTempRoot(t);
   const config = path.join(root.path, 'hopline.yaml');

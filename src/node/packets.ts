@@ -6,6 +6,7 @@
  * Specification: docs/protocol.md#packets
  */
 
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { createBreaks } from '../core/breaks.ts';
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { readHead } from '../io/head.ts';
@@ -57,6 +58,8 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
       if (packet === null) break;
       const answer = await answerPacket(packet, leg, node, rights, whenGone);
       if (answer) await leg.write(answer.bytes);
+      // A registration is work for checks and pools too: of a thousand in one go, others have their turn after each.
+      if (packet.kind === 'setup') await nextTurn();
       if (answer?.server !== undefined) answeredBy.set(answer.server, (answeredBy.get(answer.server) ?? 0) + 1);
     }
   } finally {

@@ -4,12 +4,17 @@
 import { toJsonSchema } from '@valibot/to-json-schema';
 import { configSchema } from '../src/config/schema.ts';
 
-const schema = toJsonSchema(configSchema, {
-  typeMode: 'input',
-  errorMode: 'ignore',
-  overrideSchema: ({ valibotSchema, jsonSchema }) => {
-    // The converter has no shorter way to say that there are no other keys.
-    return valibotSchema.type === 'object_with_rest' ? { ...jsonSchema, additionalProperties: false } : undefined;
-  },
-});
-console.log(JSON.stringify({ ...schema, title: 'hopline.yaml' }, null, 2));
+console.log(JSON.stringify({ ...convert(configSchema), title: 'hopline.yaml' }, null, 2));
+
+function convert(schema) {
+  return toJsonSchema(schema, { typeMode: 'input', errorMode: 'ignore', overrideSchema: complete });
+}
+
+/** What the converter leaves out: that a mapping has no other keys, and what stands behind a key that must be there. */
+function complete({ valibotSchema, jsonSchema }) {
+  const own = valibotSchema.pipe?.[0] ?? valibotSchema;
+  if (own.type === 'object_with_rest') return { ...jsonSchema, additionalProperties: false };
+  if (own.type !== 'non_optional') return undefined;
+  const { $schema: _, ...wrapped } = convert(own.wrapped);
+  return { ...wrapped, ...jsonSchema };
+}

@@ -4,8 +4,9 @@
  * Each check gets the file as it was written, since only that has places to point at.
  */
 
-import { stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { isMap, isScalar } from 'yaml';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { defaultHealthRule } from '../pool/health.ts';
 import { formatHop } from '../wire/address.ts';
@@ -24,7 +25,10 @@ export function checkKeys(file: ConfigFile, source: Source): Problem[] {
     ...checkLimits(file.limits ?? {}, source),
     ...pools.flatMap(([name, { members = [] }]) => checkMembers(name, members, source)),
     ...pools.flatMap(([name, { health = {} }]) => checkHealth(name, health, source)),
-    ...Object.entries(file.sites ?? {}).flatMap(([host, site]) => checkSite(host, site, source)),
+    ...Object.entries(file.sites ?? {}).flatMap(([host, site]) => [
+      ...checkSite(host, site, source),
+      ...checkFirstPools(host, site, new Set(pools.map(([name]) => name)), source),
+    ]),
     ...checkGateway(file, source),
   ];
 }
@@ -43,7 +47,28 @@ export async function checkDisk(base: string, source: Source): Promise<Problem[]
   if (digestCache !== undefined && isBelow(digestCache, root ?? process.cwd())) {
     problems.push(valueProblem(['digest-cache'], 'a directory outside the root; write another path', source));
   }
-  return problems;
+  return [...problems, ...(await checkAuthorities(base, source))];
+}
+
+/** The authorities that sites believe are read when the gateway starts, and a file that is missing would end it. */
+async function checkAuthorities(base: string, source: Source): Promise<Problem[]> {
+  const sites: unknown = source.document.getIn(['sites']);
+  const hosts = isMap(sites) ? sites.items.map(({ key }) => String(isScalar(key) ? key.value : key)) : [];
+  const problems = hosts.map(async (host) => {
+    const place = ['sites', host, 'https', 'ca'];
+    const file: unknown = source.document.getIn(place);
+    if (typeof file !== 'string' || file === '') return [];
+    const full = path.resolve(base, file);
+    return (await isReadable(full)) ? [] : [valueProblem(place, `a file that can be read; look at ${full}`, source)];
+  });
+  return (await Promise.all(problems)).flat();
+}
+
+async function isReadable(file: string): Promise<boolean> {
+  return access(file, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
 }
 
 function checkLimits(given: NonNullable<ConfigFile['limits']>, source: Source): Problem[] {
@@ -97,6 +122,23 @@ function checkSite(host: string, site: NonNullable<ConfigFile['sites']>[string],
   return serverKeys
     .filter((key) => site[key] !== undefined)
     .map((key) => valueProblem(['sites', host, key], `no such key beside ${given[0]}; remove it`, source));
+}
+
+/** A pool at the first place of a route is this node's own; at any other it is that of the node before it. */
+function checkFirstPools(
+  host: string,
+  site: NonNullable<ConfigFile['sites']>[string],
+  pools: ReadonlySet<string>,
+  source: Source,
+): Problem[] {
+  return (['route', 'via'] as const).flatMap((key) => {
+    const names = site[key]?.[0]?.match(/(?<=@)[\w.-]+/g) ?? [];
+    return names
+      .filter((name) => !pools.has(name))
+      .map((name) =>
+        valueProblem(['sites', host, key, 0], `a pool of this file; add ${name} to pools, or write a hop`, source),
+      );
+  });
 }
 
 /** A gateway without sites serves nobody, and sites without a port are served nowhere. */

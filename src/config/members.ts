@@ -11,9 +11,14 @@ import { type Address, formatHop, parseAddress } from '../wire/address.ts';
 import { formatDuration } from '../wire/quantity.ts';
 import { about, duration, longDuration, mapping, required, text, whole } from './values.ts';
 
+/** For editors: what all addresses with a port look like, and all networks. */
+export const hostAndPort = /^(\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:[\]]+):\d{1,5}$/;
+export const cidr = /^[0-9A-Fa-f:.]+(%\w+)?(\/\d{1,3})?$/;
+
 export const query = text(parseQuery, {
   expected: 'HOST:PORT to look up, or the name of a service',
   example: 'files.example.org:7001 or _hopline._tcp.example.org',
+  pattern: /^(_[\w-]+\._([Tt][Cc]|[Uu][Dd])[Pp]\.[\w.-]+|\[[0-9A-Fa-f:.]+\]:\d{1,5}|[^\s:[\]]+:\d{1,5})$/,
 });
 
 export const health = mapping(

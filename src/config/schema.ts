@@ -16,34 +16,51 @@ import { isPoolName, parseListen } from '../wire/address.ts';
 import { parseRate } from '../wire/quantity.ts';
 import { logFormats, logLevels } from './config.ts';
 import { limitsMapping } from './limits.ts';
-import { health, memberOf, parseHopText, query } from './members.ts';
+import { cidr, health, hostAndPort, memberOf, parseHopText, query } from './members.ts';
 import { gateway, sites } from './sites-schema.ts';
 import { about, amount, choice, list, mapping, named, required, size, text, yesOrNo } from './values.ts';
 
-const listen = text(parseListen, { expected: 'HOST:PORT to listen on', example: '127.0.0.1:7001' });
-const hop = text(parseHopText, { expected: 'a hop, HOST:PORT', example: '127.0.0.1:7001' });
-const directory = text((path) => path || undefined, { expected: 'the path of a directory', example: './files' });
+const listen = text(parseListen, {
+  expected: 'HOST:PORT to listen on',
+  example: '127.0.0.1:7001',
+  pattern: hostAndPort,
+});
+const hop = text(parseHopText, { expected: 'a hop, HOST:PORT', example: '127.0.0.1:7001', pattern: hostAndPort });
+const directory = text((path) => path || undefined, {
+  expected: 'the path of a directory',
+  example: './files',
+  pattern: /./,
+});
 const rule = text((rule) => (accepts(() => parseNextRules([rule])) ? rule : undefined), {
   expected: 'any, a CIDR, an address or a host name, then maybe :PORT or :LOW-HIGH',
   example: '10.0.0.0/8:7001-7010',
+  pattern: /^(any|\[[0-9A-Fa-f:.]+(\/\d{1,3})?\]|[\w.:-]+(\/\d{1,3})?)(:\d{1,5}(-\d{1,5})?)?$/,
 });
 const network = text((network) => (accepts(() => parseNetworks([network], 'register-from')) ? network : undefined), {
   expected: 'a CIDR or an address',
   example: '10.0.0.0/8',
+  pattern: cidr,
 });
-const rate = amount(parseRate, { expected: 'bytes a second, at least 1K', example: '10M' });
+const rate = amount(parseRate, {
+  expected: 'bytes a second, at least 1K',
+  example: '10M',
+  pattern: /^\d{1,15}(\.\d+)?[KMGTkmgt]?$/,
+});
 const registry = text((url) => (accepts(() => nameStore(url)) && nameStore(url) === url ? url : undefined), {
   expected:
     'redis://HOST:PORT, maybe with /DATABASE, or rediss:, without a user and a password, which go into HOPLINE_REGISTRY',
   example: 'redis://10.0.0.1:6379',
+  pattern: /^rediss?:\/\/[^@\s]+$/,
 });
 const label = amount((label) => (label === '' || label.length > 200 ? undefined : label), {
   expected: '1 to 200 characters',
   example: 'PP_1',
+  pattern: /^[\s\S]{1,200}$/,
 });
 const poolName = text((name) => (isPoolName(name) ? name : undefined), {
   expected: 'a name of 1 to 64 letters, digits, "_", "." and "-"',
   example: 'eu-files',
+  pattern: /^[A-Za-z0-9_.-]{1,64}$/,
 });
 
 const uploadRules = mapping(

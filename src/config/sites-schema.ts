@@ -13,7 +13,7 @@ import { algorithms } from '../pool/balance.ts';
 import { parseHttpServer } from '../site-text.ts';
 import { parseListen } from '../wire/address.ts';
 import { parseVia } from '../wire/route.ts';
-import { health, query } from './members.ts';
+import { cidr, health, hostAndPort, query } from './members.ts';
 import {
   about,
   choice,
@@ -29,32 +29,46 @@ import {
   yesOrNo,
 } from './values.ts';
 
-const file = text((name) => name || undefined, { expected: 'the path of a file', example: './site.pem' });
-const directory = text((name) => name || undefined, { expected: 'the path of a directory', example: './public' });
+const file = text((name) => name || undefined, {
+  expected: 'the path of a file',
+  example: './site.pem',
+  pattern: /./,
+});
+const directory = text((name) => name || undefined, {
+  expected: 'the path of a directory',
+  example: './public',
+  pattern: /./,
+});
 const fieldName = text((name) => (/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) && isChangeable(name) ? name : undefined), {
   expected: 'the name of a field that is not the gateway’s own, as Content-Length and Connection are',
   example: 'X-Served-By',
+  pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/,
 });
 const fieldText = text((value) => (/[\r\n\0]/.test(value) ? undefined : value), {
   expected: 'text in one line',
   example: 'hopline',
+  pattern: /^[^\r\n\0]*$/,
 });
 /** Ports are told apart from hosts alone later, when it is known whether the site speaks TLS with its servers. */
 const server = text((name) => (parseHttpServer(name, 80) ? name : undefined), {
   expected: 'a server, HOST or HOST:PORT',
   example: '10.0.0.5:80',
+  pattern: /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]+)(:\d{1,5})?$/,
 });
-const place = text((hops) => (accepts(() => parseVia(hops, 'any')) ? hops : undefined), {
+const place = text((hops) => (!hops.includes(',') && accepts(() => parseVia(hops, 'any')) ? hops : undefined), {
   expected: 'a hop, HOST:PORT or @POOL, with "|" between alternates',
   example: '10.0.0.2:7001',
+  pattern: /^\s*(@[\w.-]+|[^\s|,]+[:\s]+\d{1,5})(\s*\|\s*(@[\w.-]+|[^\s|,]+[:\s]+\d{1,5}))*\s*$/,
 });
 const network = text((name) => (accepts(() => parseNetworks([name], 'trusted')) ? name : undefined), {
   expected: 'a CIDR or an address',
   example: '10.0.0.0/8',
+  pattern: cidr,
 });
 const host = text((name) => (isSiteHost(name) ? name : undefined), {
   expected: 'a host name, "*." and one, or "*" for all others',
   example: 'www.example.org',
+  pattern: /^(\*|(\*\.)?[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])$/,
 });
 
 const servers = v.union(
@@ -84,7 +98,7 @@ function fieldRules(example: string) {
   );
 }
 
-const site = mapping(
+const siteKeys = mapping(
   {
     servers: about('HTTP servers that stand in for one another', list(servers, '[10.0.0.5:80, 10.0.0.6:80]')),
     dns: about('names and services whose addresses are servers', list(query, '[www.example.org:80]')),
@@ -98,7 +112,11 @@ const site = mapping(
         {
           path: required(
             'the path of a GET',
-            text((target) => (/^\/\S*$/.test(target) ? target : undefined), { expected: 'a path', example: '/health' }),
+            text((target) => (/^\/\S*$/.test(target) ? target : undefined), {
+              expected: 'a path',
+              example: '/health',
+              pattern: /^\/\S*$/,
+            }),
           ),
           status: about('the status of a server that is well; without it, any from 200 to 399', whole(100, 599, 200)),
         },
@@ -149,6 +167,20 @@ const site = mapping(
   '{servers: [10.0.0.5:80]}',
 );
 
+const has = (...keys: readonly string[]) => ({ anyOf: keys.map((key) => ({ required: [key] })) });
+const only = (own: readonly string[], others: readonly string[]) => ({ allOf: [has(...own), { not: has(...others) }] });
+/** Which of the keys that say where answers come from go together: what the checks say, for editors. */
+const site = v.pipe(
+  siteKeys,
+  v.metadata({
+    oneOf: [
+      only(['servers', 'dns'], ['route', 'root']),
+      only(['route'], ['servers', 'dns', 'root']),
+      only(['root'], ['servers', 'dns', 'route']),
+    ],
+  }),
+);
+
 export const sites = named(host, site, {
   expected: 'sites by their hosts',
   example: '{www.example.org: {servers: [10.0.0.5:80]}}',
@@ -158,7 +190,7 @@ export const gateway = mapping(
   {
     listen: about(
       'where the sites are served; without it, on the port of the node. Needs a restart',
-      text(parseListen, { expected: 'HOST:PORT to listen on', example: '127.0.0.1:8080' }),
+      text(parseListen, { expected: 'HOST:PORT to listen on', example: '127.0.0.1:8080', pattern: hostAndPort }),
     ),
     trusted: about('proxies whose word on their clients counts. Needs a restart', list(network, '[10.0.0.0/8]')),
     tls: about(
@@ -191,7 +223,7 @@ export const gateway = mapping(
           'mask-query': about(
             'query parameters whose values are not logged; "*" for all',
             list(
-              text((name) => name || undefined, { expected: 'a name', example: 'token' }),
+              text((name) => name || undefined, { expected: 'a name', example: 'token', pattern: /./ }),
               '[token]',
             ),
           ),

@@ -12,12 +12,21 @@ import { parseDuration, parseSize } from '../wire/quantity.ts';
 interface Expected {
   readonly expected: string;
   readonly example: string;
+  /** What all such text matches, for editors: it takes whatever the check takes, and may take more. */
+  readonly pattern?: RegExp;
+  /** Of plain numbers, those up to this one are none. */
+  readonly above?: number;
 }
 
 /** Text that `parse` understands; undefined from it means that it does not. */
 export function text<T>(parse: (text: string) => T | undefined, expected: Expected) {
   const message = sentence(expected);
-  return v.pipe(v.string(message), v.examples([expected.example]), parsed(parse, message));
+  return v.pipe(
+    v.string(message),
+    v.examples([expected.example]),
+    v.metadata(forEditors(expected)),
+    parsed(parse, message),
+  );
 }
 
 /** As `text`, where plain numbers are written as well. */
@@ -26,6 +35,7 @@ export function amount<T>(parse: (text: string) => T | undefined, expected: Expe
   return v.pipe(
     v.union([v.string(message), v.number(message)], message),
     v.examples([expected.example]),
+    v.metadata(forEditors(expected)),
     v.transform(String),
     parsed(parse, message),
   );
@@ -76,16 +86,24 @@ export function required<S extends v.GenericSchema>(meaning: string, schema: S) 
   return v.pipe(v.nonOptional(schema), v.description(meaning));
 }
 
-export const size = amount((text) => parseSize(text) || undefined, { expected: 'bytes above 0', example: '10G' });
+export const size = amount((text) => parseSize(text) || undefined, {
+  expected: 'bytes above 0',
+  example: '10G',
+  pattern: /^(?=.*[1-9])\d{1,15}[KMGTkmgt]?([iI]?[bB])?$/,
+  above: 0,
+});
 
 export const duration = amount(parseDuration, {
   expected: 'a duration of at most 24 days',
   example: '500ms, 5s or 2m',
+  pattern: /^(\d+(\.\d+)?|\.\d+)(ms|s|m|h)?$/,
 });
 
 export const longDuration = amount((text) => parseDuration(text) || undefined, {
   expected: 'a duration above 0 and of at most 24 days',
   example: '500ms, 5s or 2m',
+  pattern: /^(?=.*[1-9])(\d+(\.\d+)?|\.\d+)(ms|s|m|h)?$/,
+  above: 0,
 });
 
 /** A mapping of names that the file makes up. */
@@ -103,6 +121,13 @@ function notList<S extends v.GenericSchema>(schema: S): S {
     return schema['~run'](Array.isArray(dataset.value) ? { ...dataset, value: null } : dataset, config);
   };
   return { ...schema, '~run': run };
+}
+
+function forEditors({ pattern, above }: Expected) {
+  return {
+    ...(pattern ? { pattern: pattern.source } : {}),
+    ...(above === undefined ? {} : { exclusiveMinimum: above }),
+  };
 }
 
 function parsed<T>(parse: (text: string) => T | undefined, message: string) {

@@ -48,6 +48,22 @@ const mistakes: readonly (readonly [name: string, text: string, problem: RegExp]
     'sites:\n  a.test: {servers: [a], root: .}\n',
     /:2:\d+: sites\["a\.test"\]: .*leave only one/,
   ],
+  [
+    'authorities that are not there',
+    'sites:\n  a.test: {servers: [a], https: {ca: gone.pem}}\n',
+    /https\.ca: read "gone\.pem", expected a file that can be read; look at .*gone\.pem/,
+  ],
+  [
+    'a pool that is not in the file',
+    'sites:\n  a.test: {route: ["@eu", "a:1"]}\n',
+    /route\[0\]: .*expected a pool of this file; add eu to pools/,
+  ],
+  [
+    'a pool for a tunnel that is not in the file',
+    'sites:\n  a.test: {servers: [a], via: ["a:1|@eu"]}\n',
+    /via\[0\]: .*add eu to pools/,
+  ],
+  ['several hops in one place', 'sites:\n  a.test: {route: ["a:1,b:2"]}\n', /route\[0\]: .*expected a hop/],
   ['what is no host', 'sites:\n  "a b": {servers: [a]}\n', /:2:\d+: .*a host name/],
   ['what is no server', 'sites:\n  a.test: {servers: ["a:0"]}\n', /servers\[0\]: .*a server, HOST or HOST:PORT/],
   ['what is no hop', 'sites:\n  a.test: {route: [nowhere]}\n', /route\[0\]: read "nowhere", expected a hop/],

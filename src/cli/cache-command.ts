@@ -1,7 +1,8 @@
 /** `hopline cache`: what a gateway has stored, and how to be rid of it. */
 
 import type { Command } from 'commander';
-import { flushHttpCache, type ListedEntry, listHttpCache } from '../index.ts';
+import { flushHttpCache, listHttpCache } from '../gateway/cache/inspect.ts';
+import type { ListedEntry } from '../gateway/cache/listed.ts';
 import { print } from './lines.ts';
 import { formatBytes, formatDuration } from './units.ts';
 

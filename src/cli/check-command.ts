@@ -1,7 +1,10 @@
 /** `hopline check`: says what is wrong with a configuration file, or what is in effect by it. */
 
 import type { Command } from 'commander';
-import { asHoplineError, checkCertificate, effectiveConfig, formatConfig, HoplineError, readConfig } from '../index.ts';
+import { effectiveConfig } from '../config/effective.ts';
+import { formatConfig, readConfig } from '../config.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { checkCertificate } from '../http-service.ts';
 import { say } from './lines.ts';
 import { ExitWith, reportFailure } from './report.ts';
 

@@ -4,7 +4,7 @@
  * Users read the table in docs/exit-codes.md and in `--help`; a test holds them together.
  */
 
-import type { ErrorCode } from '../index.ts';
+import type { ErrorCode } from '../core/errors.ts';
 
 export const exitCodes = {
   ok: { code: 0, meaning: 'fine' },

@@ -7,15 +7,12 @@
 import { existsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import path from 'node:path';
-import {
-  asHoplineError,
-  createHttpCache,
-  defaultLimits,
-  flushHttpCache,
-  type HttpCache,
-  parseHttpUrl,
-  silentLogger,
-} from '../index.ts';
+import { asHoplineError } from '../core/errors.ts';
+import { defaultLimits } from '../core/limits.ts';
+import { silentLogger } from '../core/log.ts';
+import { createHttpCache, type HttpCache } from '../gateway/cache/cache.ts';
+import { flushHttpCache } from '../gateway/cache/inspect.ts';
+import { parseHttpUrl } from '../gateway/http-url.ts';
 
 /** Opens the cache; undefined if another fetch has it open, or, with a word to the user, if that fails. */
 export async function openFetchCache(say: (line: string) => void): Promise<HttpCache | undefined> {

@@ -1,7 +1,11 @@
 /** `hopline fetch`: fetches a URL. */
 
 import type { Command } from 'commander';
-import { defaultLimits, type FetchOptions, fetchUrl, HoplineError, type Limits, parseVia, Tunnels } from '../index.ts';
+import { Tunnels } from '../client/tunnels.ts';
+import { HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { type FetchOptions, fetchUrl } from '../gateway/fetch-url.ts';
+import { parseVia } from '../wire/route.ts';
 import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
 import { fieldFlag, methodFlag, readCertificates, readContent } from './fetch-content.ts';
 import { openFetchLog } from './fetch-log.ts';

@@ -4,7 +4,8 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { InvalidArgumentError } from 'commander';
-import { type FetchOptions, HoplineError, systemCode } from '../index.ts';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import type { FetchOptions } from '../gateway/fetch-url.ts';
 
 interface ContentFlags {
   readonly data?: string;

@@ -5,16 +5,11 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises';
-import {
-  asHoplineError,
-  escapeText,
-  type FetchEvent,
-  type FetchHead,
-  HoplineError,
-  parseHttpUrl,
-  prepareLogFile,
-  systemCode,
-} from '../index.ts';
+import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
+import { escapeText } from '../core/text.ts';
+import type { FetchEvent, FetchHead } from '../gateway/fetch-url.ts';
+import { parseHttpUrl } from '../gateway/http-url.ts';
+import { prepareLogFile } from '../io/disk/log-file.ts';
 
 export interface FetchLog {
   event(event: FetchEvent): void;

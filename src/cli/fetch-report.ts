@@ -1,7 +1,9 @@
 /** What is shown of one fetch, besides its content: for people, for scripts, or nothing but errors. */
 
 import path from 'node:path';
-import { escapeText, type FetchEvent, type FetchHead, type FetchResult, HoplineError } from '../index.ts';
+import { HoplineError } from '../core/errors.ts';
+import { escapeText } from '../core/text.ts';
+import type { FetchEvent, FetchHead, FetchResult } from '../gateway/fetch-url.ts';
 import { formatRows, say } from './lines.ts';
 import { noProgress, type Progress, startByteProgress, startProgress } from './progress.ts';
 import { sparseNotice, startJsonLines } from './show.ts';

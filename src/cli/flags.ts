@@ -1,16 +1,9 @@
 /** How the values of flags are written, with one sentence for each that is not. */
 
 import { InvalidArgumentError } from 'commander';
-import {
-  type Address,
-  isPoolName,
-  type PoolMembers,
-  parseAddress,
-  parseDuration,
-  parseListen,
-  parseRate,
-  parseSize,
-} from '../index.ts';
+import type { PoolMembers } from '../pool/sources.ts';
+import { type Address, isPoolName, parseAddress, parseListen } from '../wire/address.ts';
+import { parseDuration, parseRate, parseSize } from '../wire/quantity.ts';
 
 /** HOST:PORT to listen on; port 0 picks one. */
 export function listenFlag(text: string): { readonly host: string; readonly port: number } {

@@ -1,21 +1,14 @@
 /** `hopline gateway`: runs an HTTP gateway until it is told to stop. */
 
 import { type Command, Option } from 'commander';
-import {
-  type AccessFormat,
-  type Algorithm,
-  algorithms,
-  asHoplineError,
-  defaultLimits,
-  formatHop,
-  type GatewayRules,
-  HoplineError,
-  type Limits,
-  type LogLevel,
-  logLevels,
-  parseSite,
-  startHttpService,
-} from '../index.ts';
+import { type LogLevel, logLevels } from '../config/config.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import type { AccessFormat } from '../gateway/access-format.ts';
+import { type GatewayRules, startHttpService } from '../http-service.ts';
+import { type Algorithm, algorithms } from '../pool/balance.ts';
+import { parseSite } from '../site-text.ts';
+import { formatHop } from '../wire/address.ts';
 import { bytesFlag, countFlag, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
 import { print } from './lines.ts';
 import { createLog } from './logging.ts';

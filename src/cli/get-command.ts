@@ -1,20 +1,12 @@
 /** `hopline get`: downloads one file, or several, over a route. */
 
 import { type Command, Option } from 'commander';
-import {
-  defaultLimits,
-  download,
-  HoplineError,
-  type Limits,
-  parseRoute,
-  parseVia,
-  type RoutePlan,
-  type TransferOptions,
-} from '../index.ts';
+import { download, type TransferOptions } from '../client/download.ts';
+import { HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { parseRoute, parseVia, type RoutePlan } from '../wire/route.ts';
 import { countFlag, listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
-import { getFiles } from './get-files.ts';
 import { createReport } from './get-report.ts';
-import { getTree } from './get-tree.ts';
 import { startInterruption } from './interruption.ts';
 import { type PoolFlags, readOwnPools } from './own-pools.ts';
 import { ExitWith, reportFailure } from './report.ts';
@@ -131,7 +123,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const rates = { limitRate, minRate };
   const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools, ...rates };
   try {
-    if (!report) return await getFiles(routes, files, flags, transfer);
+    if (!report) return await (await import('./get-files.ts')).getFiles(routes, files, flags, transfer);
     const output = flags.output === '-' ? process.stdout : flags.output;
     const choices = { force, classic, parallel, resume, onChange };
     const result = await download({ route, output, ...choices, ...transfer, onEvent: report.event });
@@ -141,6 +133,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     if (!isTree || !report || flags.output === '-') throw error;
     report.stop();
     const deadlineMs = deadline && Math.max(1, deadline - (performance.now() - startedMs));
+    const { getTree } = await import('./get-tree.ts');
     await getTree(route, flags, { ...transfer, deadlineMs });
   } finally {
     report?.stop();

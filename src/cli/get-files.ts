@@ -1,7 +1,11 @@
 /** `hopline get` for several files: what is shown of them, and the exit code of the first that failed. */
 
 import path from 'node:path';
-import { downloadFiles, type FileOutcome, HoplineError, type RoutePlan, type TransferOptions } from '../index.ts';
+import type { TransferOptions } from '../client/download.ts';
+import { downloadFiles } from '../client/download-files.ts';
+import type { FileOutcome } from '../client/several-files.ts';
+import { HoplineError } from '../core/errors.ts';
+import type { RoutePlan } from '../wire/route.ts';
 import { formatRows } from './lines.ts';
 import { exitAsDue, type FilesTalk, printFilesEvent, startFilesTalk, tellFailures } from './outcomes.ts';
 import { describeRoutes, jsonOfRoutes, startJsonLines } from './show.ts';

@@ -1,7 +1,9 @@
 /** What is shown of one download: for people, for scripts, or nothing but errors. */
 
 import path from 'node:path';
-import { type DownloadEvent, type DownloadResult, describeHop, type RoutePlan } from '../index.ts';
+import type { DownloadEvent, DownloadResult } from '../client/download.ts';
+import { describeHop } from '../wire/address.ts';
+import type { RoutePlan } from '../wire/route.ts';
 import { formatRows, say } from './lines.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
 import {

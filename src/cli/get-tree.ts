@@ -1,16 +1,12 @@
 /** `hopline get` for a directory: what is shown of it, and the exit code of the first file that failed. */
 
 import path from 'node:path';
-import {
-  downloadTree,
-  type FilesEvent,
-  HoplineError,
-  type RoutePlan,
-  type SkippedEntries,
-  type TransferOptions,
-  type TreeEvent,
-  type TreeResult,
-} from '../index.ts';
+import type { TransferOptions } from '../client/download.ts';
+import { downloadTree, type TreeEvent, type TreeResult } from '../client/download-tree.ts';
+import type { SkippedEntries } from '../client/manifest.ts';
+import type { FilesEvent } from '../client/several-files.ts';
+import { HoplineError } from '../core/errors.ts';
+import type { RoutePlan } from '../wire/route.ts';
 import { exitCodeOf } from './exit.ts';
 import { describeReplaced, type GetFilesFlags, rowsOfContent } from './get-files.ts';
 import { formatRows, say } from './lines.ts';

@@ -4,7 +4,7 @@
  * Invariant: whatever is in a text, it is one line and moves no cursor.
  */
 
-import { escapeText, safeText } from '../index.ts';
+import { escapeText, safeText } from '../core/text.ts';
 
 /** A line of talk. */
 export function say(text: string): void {

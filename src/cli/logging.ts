@@ -1,7 +1,11 @@
 /** The program's log: pino, as JSON lines or as lines for people, always on stderr. */
 
 import { isDeepStrictEqual } from 'node:util';
-import { type Clock, escapeText, foldWarnings, type Logger, type LogRules, safeText, systemClock } from '../index.ts';
+import type { LogRules } from '../config/config.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { foldWarnings } from '../core/folded-log.ts';
+import type { Logger } from '../core/log.ts';
+import { escapeText, safeText } from '../core/text.ts';
 
 export interface ProgramLog {
   /** For the library. */

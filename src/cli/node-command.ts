@@ -2,20 +2,14 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
-import {
-  algorithms,
-  asHoplineError,
-  type Config,
-  defaultLimits,
-  escapeText,
-  formatHop,
-  HoplineError,
-  logLevels,
-  type NodeRules,
-  parseListen,
-  type RunningNode,
-  startService,
-} from '../index.ts';
+import { type Config, logLevels, type NodeRules } from '../config/config.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { defaultLimits } from '../core/limits.ts';
+import { escapeText } from '../core/text.ts';
+import type { RunningNode } from '../node/listen.ts';
+import { algorithms } from '../pool/balance.ts';
+import { startService } from '../service.ts';
+import { formatHop, parseListen } from '../wire/address.ts';
 import {
   addressesFlag,
   addressFlag,

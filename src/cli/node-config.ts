@@ -5,18 +5,13 @@
  */
 
 import { readFile } from 'node:fs/promises';
-import {
-  type Address,
-  type Algorithm,
-  type Config,
-  HoplineError,
-  type Limits,
-  type LogLevel,
-  type NodeRules,
-  type PoolMembers,
-  readConfig,
-  systemCode,
-} from '../index.ts';
+import type { Config, LogLevel, NodeRules } from '../config/config.ts';
+import { readConfig } from '../config.ts';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import type { Limits } from '../core/limits.ts';
+import type { Algorithm } from '../pool/balance.ts';
+import type { PoolMembers } from '../pool/sources.ts';
+import type { Address } from '../wire/address.ts';
 import { mayUseKernel } from './flags.ts';
 import { mergePools } from './own-pools.ts';
 import { isWorker } from './signals.ts';

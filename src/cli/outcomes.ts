@@ -1,6 +1,8 @@
 /** Several files, as they are told: while they come, and what became of them. For one command line of files and for a directory. */
 
-import { describeHop, type FileOutcome, type FilesEvent, type HoplineError } from '../index.ts';
+import type { FileOutcome, FilesEvent } from '../client/several-files.ts';
+import type { HoplineError } from '../core/errors.ts';
+import { describeHop } from '../wire/address.ts';
 import { exitCodeOf, hintFor } from './exit.ts';
 import { say } from './lines.ts';
 import { startFileProgress } from './progress.ts';

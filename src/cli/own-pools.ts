@@ -5,7 +5,7 @@
  * Documentation: docs/pools.md#in-routes
  */
 
-import { type PoolMembers, readConfig } from '../index.ts';
+import type { PoolMembers } from '../pool/sources.ts';
 
 export interface PoolFlags {
   readonly config?: string;
@@ -14,7 +14,8 @@ export interface PoolFlags {
 
 /** Throws `CONFIG_INVALID` for a file that is not valid. */
 export async function readOwnPools({ config, pool }: PoolFlags): Promise<readonly PoolMembers[]> {
-  const file = config === undefined ? undefined : await readConfig(config);
+  // What reads a configuration takes longer to load than all else that `get` needs.
+  const file = config === undefined ? undefined : await (await import('../config.ts')).readConfig(config);
   return mergePools(file?.node.pools, pool);
 }
 

@@ -2,24 +2,28 @@
  * The program: commands, and what their outcome is as an exit code.
  *
  * stdout carries results, stderr carries talk.
+ * Invariant: loads the command that runs, and what that imports; all of them only to tell what there is.
  */
 
 import { Command, CommanderError } from 'commander';
-import { softwareVersion } from '../index.ts';
-import { addCacheCommand } from './cache-command.ts';
-import { addCheckCommand } from './check-command.ts';
-import { addDemoCommand } from './demo-command.ts';
+import { softwareVersion } from '../core/software.ts';
 import { exitCodes, exitHelp } from './exit.ts';
-import { addFetchCommand } from './fetch-command.ts';
-import { addGatewayCommand } from './gateway-command.ts';
-import { addGetCommand } from './get-command.ts';
-import { addNodeCommand } from './node-command.ts';
-import { addPutCommand } from './put-command.ts';
 import { reportFailure } from './report.ts';
-import { addSendCommand } from './send-command.ts';
 
 // A reader that went away (`| head`) is no reason to fail: the work goes on without it.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+
+const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
+  get: async () => (await import('./get-command.ts')).addGetCommand,
+  put: async () => (await import('./put-command.ts')).addPutCommand,
+  node: async () => (await import('./node-command.ts')).addNodeCommand,
+  gateway: async () => (await import('./gateway-command.ts')).addGatewayCommand,
+  send: async () => (await import('./send-command.ts')).addSendCommand,
+  cache: async () => (await import('./cache-command.ts')).addCacheCommand,
+  fetch: async () => (await import('./fetch-command.ts')).addFetchCommand,
+  check: async () => (await import('./check-command.ts')).addCheckCommand,
+  demo: async () => (await import('./demo-command.ts')).addDemoCommand,
+};
 
 /** Runs the command that `argv` names; resolves to the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
@@ -29,15 +33,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100), minWidthToWrap: 20 })
     .showHelpAfterError('  hint: see --help')
     .exitOverride();
-  addGetCommand(program);
-  addPutCommand(program);
-  addNodeCommand(program);
-  addGatewayCommand(program);
-  addSendCommand(program);
-  addCacheCommand(program);
-  addFetchCommand(program);
-  addCheckCommand(program);
-  addDemoCommand(program);
+  for (const load of commandsFor(argv[2])) (await load())(program);
   program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     command.addHelpText('after', exitHelp()).exitOverride().showHelpAfterError('  hint: see --help');
@@ -49,4 +45,10 @@ export async function run(argv: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
     return reportFailure(error);
   }
+}
+
+/** The commands to load for a command line that begins with `first`. */
+function commandsFor(first = ''): readonly (() => Promise<(program: Command) => void>)[] {
+  if (first === '--version' || first === '-V') return [];
+  return Object.hasOwn(commands, first) && commands[first] ? [commands[first]] : Object.values(commands);
 }

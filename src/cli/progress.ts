@@ -3,7 +3,7 @@
  */
 
 import ProgressBar from 'progress';
-import { safeText } from '../index.ts';
+import { safeText } from '../core/text.ts';
 import { say } from './lines.ts';
 import { formatBytes, formatDuration, formatRate } from './units.ts';
 

@@ -5,7 +5,7 @@
  */
 
 import { createInterface } from 'node:readline';
-import { HoplineError } from '../index.ts';
+import { HoplineError } from '../core/errors.ts';
 
 export interface Prompts {
   /** Asks and resolves to the line, trimmed. Throws `USAGE_INVALID` at the end of input, `INTERRUPTED` on Ctrl-C. */

@@ -2,7 +2,10 @@
 
 import path from 'node:path';
 import type { Command } from 'commander';
-import { defaultLimits, HoplineError, type Limits, parseRoute, parseVia, type RoutePlan, upload } from '../index.ts';
+import { upload } from '../client/upload.ts';
+import { HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { parseRoute, parseVia, type RoutePlan } from '../wire/route.ts';
 import { listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { startInterruption } from './interruption.ts';
 import { type PoolFlags, readOwnPools } from './own-pools.ts';

@@ -1,6 +1,8 @@
 /** What is shown of an upload: for people, for scripts, or nothing but errors. */
 
-import { describeHop, type RoutePlan, type UploadEvent, type UploadResult } from '../index.ts';
+import type { UploadEvent, UploadResult } from '../client/upload.ts';
+import { describeHop } from '../wire/address.ts';
+import type { RoutePlan } from '../wire/route.ts';
 import { formatRows, say } from './lines.ts';
 import { noProgress, type Progress, startProgress } from './progress.ts';
 import {

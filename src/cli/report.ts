@@ -1,6 +1,6 @@
 /** How a command ends: an error as one line and a hint, then the exit code that the table gives. */
 
-import { asHoplineError } from '../index.ts';
+import { asHoplineError } from '../core/errors.ts';
 import { exitCodeOf, hintFor } from './exit.ts';
 import { jsonLine, say } from './lines.ts';
 

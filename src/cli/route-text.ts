@@ -1,13 +1,12 @@
 /** The text of a route file, and the question for its name. */
 
 import { readFile } from 'node:fs/promises';
-import { HoplineError, systemCode } from '../index.ts';
-import { openPrompts } from './prompt.ts';
+import { HoplineError, systemCode } from '../core/errors.ts';
 
 const maxRouteFileBytes = 1024 * 1024;
 
 export async function askRouteFile(): Promise<string> {
-  const prompts = openPrompts();
+  const prompts = (await import('./prompt.ts')).openPrompts();
   try {
     return await prompts.ask('Enter input filename: ');
   } finally {

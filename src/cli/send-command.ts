@@ -2,21 +2,11 @@
 
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
-import {
-  type Address,
-  asHoplineError,
-  createMessage,
-  defaultLimits,
-  type Hop,
-  HoplineError,
-  type Limits,
-  type MessagePacket,
-  openSender,
-  parseHop,
-  parseMessage,
-  type SenderOptions,
-  systemCode,
-} from '../index.ts';
+import { openSender, type SenderOptions } from '../client/send.ts';
+import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { type Address, type Hop, parseHop } from '../wire/address.ts';
+import { createMessage, type MessagePacket, parseMessage } from '../wire/packet.ts';
 import { addressFlag, countFlag, poolFlag, secondsFlag } from './flags.ts';
 import { startInterruption } from './interruption.ts';
 import { formatRows, jsonLine } from './lines.ts';

@@ -1,13 +1,8 @@
 /** The same message many times, over several connections at once: what became of them, and how long it took. */
 
-import {
-  asHoplineError,
-  type HoplineError,
-  type MessagePacket,
-  openSender,
-  type Sender,
-  type SenderOptions,
-} from '../index.ts';
+import { openSender, type Sender, type SenderOptions } from '../client/send.ts';
+import { asHoplineError, type HoplineError } from '../core/errors.ts';
+import type { MessagePacket } from '../wire/packet.ts';
 import { formatRows, jsonLine } from './lines.ts';
 
 export interface ManyOutcome {

@@ -1,17 +1,11 @@
 /** What the ways of showing downloads have in common: labelled rows for people, events as JSON lines for scripts. */
 
-import {
-  type DownloadEvent,
-  type DownloadResult,
-  describeHop,
-  type FilesEvent,
-  type Hop,
-  isPoolHop,
-  type Reroute,
-  type RoutePlan,
-  type UploadEvent,
-  type UploadResult,
-} from '../index.ts';
+import type { Reroute } from '../client/circuits.ts';
+import type { DownloadEvent, DownloadResult } from '../client/download.ts';
+import type { FilesEvent } from '../client/several-files.ts';
+import type { UploadEvent, UploadResult } from '../client/upload.ts';
+import { describeHop, type Hop, isPoolHop } from '../wire/address.ts';
+import type { RoutePlan } from '../wire/route.ts';
 import { jsonLine } from './lines.ts';
 import { hopCount } from './progress.ts';
 import { formatBytes } from './units.ts';

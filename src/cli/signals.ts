@@ -8,7 +8,8 @@
  * Documentation: docs/exit-codes.md#signals
  */
 
-import cluster from 'node:cluster';
+import type cluster from 'node:cluster';
+import { createRequire } from 'node:module';
 import { leave } from './leave.ts';
 
 export type Demand = 'stop' | 'hangup';
@@ -17,8 +18,8 @@ export type Demand = 'stop' | 'hangup';
 export const stopMessage = 'stop';
 export const reloadMessage = 'reload';
 
-/** Whether this process is one of several. */
-export const isWorker = cluster.isWorker;
+/** Whether this process is one of several: those have a channel, and only for them is it worth loading what knows. */
+export const isWorker = process.channel !== undefined && loadCluster().isWorker;
 
 /** Whether the command runs until it is told to stop, so that a stop is its regular end. */
 const isService = ['node', 'gateway'].includes(process.argv[2] ?? '');
@@ -49,6 +50,10 @@ export function takeDemands(take: (demand: Demand) => void): () => void {
   return () => {
     if (taker === take) taker = undefined;
   };
+}
+
+function loadCluster(): typeof cluster {
+  return createRequire(import.meta.url)('node:cluster') as typeof cluster;
 }
 
 function hear(demand: Demand): void {

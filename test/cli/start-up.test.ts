@@ -1,0 +1,54 @@
+/** What a command loads before it runs: its own modules, found by the imports that stand in them. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+const source = fileURLToPath(new URL('../../src', import.meta.url));
+
+/** All that the modules load by declarations, and what those load: paths below src/, and names of packages. */
+function loadedBy(...modules: readonly string[]): ReadonlySet<string> {
+  const loaded = new Set(modules);
+  for (const module of loaded) {
+    if (!module.endsWith('.ts')) continue;
+    const text = readFileSync(path.join(source, module), 'utf8');
+    for (const [, from = ''] of text.matchAll(/^(?:import|export) (?!type )(?:[^;']* from )?'([^']+)';/gm)) {
+      if (from.startsWith('.')) loaded.add(path.posix.join(path.posix.dirname(module), from));
+      else if (!from.startsWith('node:')) loaded.add(from);
+    }
+  }
+  return loaded;
+}
+
+const program = ['cli/main.ts', 'cli/program.ts'];
+
+test('the program alone loads its parser of flags and nothing that moves files', () => {
+  const loaded = [...loadedBy(...program)];
+  assert.ok(loaded.includes('commander') && loaded.includes('core/software.ts'));
+  assert.deepEqual(
+    loaded.filter((name) => !/^(cli|core)\//.test(name)),
+    ['commander'],
+  );
+});
+
+for (const command of ['get', 'put', 'send']) {
+  test(`${command} loads neither node, gateway nor configuration, and of packages the three it needs`, () => {
+    const loaded = [...loadedBy(...program, `cli/${command}-command.ts`)];
+    assert.ok(loaded.some((name) => name.startsWith('client/')));
+    const strange = loaded.filter((name) => /^(node|gateway|config)\/|^[a-z-]+\.ts$/.test(name));
+    assert.deepEqual(strange, []);
+    const packages = loaded.filter((name) => !name.endsWith('.ts'));
+    assert.deepEqual(
+      packages.filter((name) => !['commander', 'progress', 'valibot'].includes(name)),
+      [],
+    );
+  });
+}
+
+for (const module of ['cli/get-files.ts', 'cli/get-tree.ts', 'client/download-tree.ts', 'cli/prompt.ts']) {
+  test(`a get of one file does not load ${module}`, () => {
+    assert.equal(loadedBy(...program, 'cli/get-command.ts').has(module), false);
+  });
+}

@@ -199,10 +199,7 @@ test('a disk that is full at the origin ends the upload there, and is told', {
   const ended = once(node, 'exit');
   t.after(() => node.kill('SIGKILL') && ended);
   const [line] = (await once(node.stdout, 'data')) as [Buffer];
-  const address = line
-    .toString()
-    .replace(/^listening on /, '')
-    .trim();
+  const address = /^listening on (\S+)\n/.exec(line.toString())?.[1] as string;
   const put = (file: string) => runProgram(t, ['put', file, '--via', address], { cwd: home.path });
   const { code, stderr } = await put('large.bin');
   assert.equal(code, 8);

@@ -68,7 +68,7 @@ async function fillTree(root: TempRoot): Promise<void> {
   await mkdir(path.join(root.path, 'tree/empty/in/empty'), { recursive: true });
   if (!isWindows) {
     await chmod(path.join(root.path, 'tree/a b'), 0o400);
-    await chmod(path.join(root.path, 'tree/-rf'), 0o777);
+    await chmod(path.join(root.path, 'tree/-rf'), 0o755);
     await chmod(path.join(root.path, 'tree/many/3'), 0o750);
     await chmod(path.join(root.path, 'tree/empty'), 0o555);
   }

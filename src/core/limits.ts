@@ -63,7 +63,7 @@ export interface Limits {
   readonly maxDigestCacheFiles: number;
   /** Connections that a node holds at once; one more is refused. */
   readonly maxConnections: number;
-  /** Percent of them that one peer holds at most. */
+  /** Percent of them, and of what a gateway shares, that one peer holds at most. */
   readonly maxPeerPercent: number;
   /** Connections beside those that are told why they have no place, or linger; with one more, the oldest is dropped. */
   readonly maxRefusals: number;
@@ -176,8 +176,18 @@ export interface Limits {
   readonly maxHttpHeadBytes: number;
   /** Fields of an HTTP message. */
   readonly maxHttpFields: number;
-  /** Connections of HTTP clients at once; one more is refused. */
+  /** Connections of HTTP clients at once; for one more, the one that has rested longest is closed. */
   readonly maxHttpConnections: number;
+  /** Requests of one connection that are worked on at once; it is not read while another one waits. */
+  readonly maxHttpAtOnce: number;
+  /** Requests, of all connections, that came behind others on theirs which are not answered yet. */
+  readonly maxHttpAhead: number;
+  /** Requests, and so connections, that are at the servers of one site at once. */
+  readonly maxHttpSiteRequests: number;
+  /** The same for all sites together. */
+  readonly maxHttpServerRequests: number;
+  /** Milliseconds that a request waits for a place among these. */
+  readonly httpPlaceMs: number;
   /** Bytes of the content of a request, where the site does not say. */
   readonly maxHttpBodyBytes: number;
   /** Bytes of the content of a request that are here before a server is taken for it, where it has as many. */
@@ -290,6 +300,11 @@ export const defaultLimits: Limits = {
   maxHttpHeadBytes: 32 * 1024,
   maxHttpFields: 200,
   maxHttpConnections: 16_384,
+  maxHttpAtOnce: 8,
+  maxHttpAhead: 16_384,
+  maxHttpSiteRequests: 512,
+  maxHttpServerRequests: 1024,
+  httpPlaceMs: 5_000,
   maxHttpBodyBytes: 1024 * 1024 * 1024,
   maxHttpBodyAheadBytes: 64 * 1024,
   httpBodyMs: 10_000,
@@ -302,3 +317,8 @@ export const defaultLimits: Limits = {
   httpUpgradedMs: 3_600_000,
   graceMs: 10_000,
 };
+
+/** What one peer holds of `most` at most. */
+export function peerShare(most: number, { maxPeerPercent }: Pick<Limits, 'maxPeerPercent'>): number {
+  return Math.ceil((most * maxPeerPercent) / 100);
+}

@@ -23,26 +23,26 @@ export class Turns {
   }
 
   /** Settles once it is the turn of one that has `had` so much until now. Must be ended, once. Throws the signal's reason. */
-  async take(had: number, signal: AbortSignal): Promise<EndTurn> {
-    signal.throwIfAborted();
+  async take(had: number, signal?: AbortSignal): Promise<EndTurn> {
+    signal?.throwIfAborted();
     if (this.#taken < this.#atOnce) this.#taken += 1;
     else await this.#wait(had, signal);
     return () => this.#end();
   }
 
-  #wait(had: number, signal: AbortSignal): Promise<void> {
+  #wait(had: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-        reject(signal.reason);
+        reject(signal?.reason);
       };
       const begin = () => {
-        signal.removeEventListener('abort', leave);
+        signal?.removeEventListener('abort', leave);
         resolve();
       };
       const waiting = { had, begin };
       this.#waiting.push(waiting);
-      signal.addEventListener('abort', leave, { once: true });
+      signal?.addEventListener('abort', leave, { once: true });
     });
   }
 

@@ -105,12 +105,16 @@ export function textAnswer(status: number, text: string, fields: RawFields = [])
 
 /** What a client is told of a failure: a status and Proxy-Status (RFC 9209). Addresses behind the gateway are for its log. */
 export function failureAnswer(cause: unknown): HttpAnswer {
-  const { status, error }: HttpFailure = httpFailures[asHoplineError(cause).code];
+  const { code } = asHoplineError(cause);
+  const { status, error }: HttpFailure = httpFailures[code];
   const fields: string[] = [];
   if (status === 503) fields.push('Retry-After', '1');
   if (error !== undefined) fields.push('Proxy-Status', `${pseudonym}; error=${error}`);
-  return textAnswer(status, explanations[status] ?? 'this cannot be had', fields);
+  const text = code === 'LIMIT_REQUESTS' ? tooMany : explanations[status];
+  return textAnswer(status, text ?? 'this cannot be had', fields);
 }
+
+const tooMany = 'the gateway works on as many requests as it may; try again in a moment';
 
 const explanations: Readonly<Record<number, string>> = {
   403: 'this is not served',

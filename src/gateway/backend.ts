@@ -32,6 +32,8 @@ export interface BackendOptions {
   readonly idleMs: number;
   /** Milliseconds that a connection is kept without a request. */
   readonly keepMs: number;
+  /** Connections, with those that are kept. */
+  readonly maxOpen: number;
   /** Bytes of the head of an answer. */
   readonly maxHeadBytes: number;
   readonly clock: Clock;

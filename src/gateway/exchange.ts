@@ -35,6 +35,8 @@ export interface HttpRequest {
   readonly client: string;
   /** Aborts when whoever asked is gone. */
   readonly signal: Signal;
+  /** Whether its answer has to wait for others on the client's connection now. @default it has not */
+  readonly isAhead?: (() => boolean) | undefined;
   /** The protocols that the client would go on with instead of HTTP, as its Upgrade has them. */
   readonly upgrade?: string | undefined;
   /** Called for 1xx answers; for 100, which only a client that waits for it gets, without fields. */

@@ -46,6 +46,7 @@ export interface HandleContext {
 export interface Asking {
   /** Aborts when the client is gone. */
   readonly signal: Signal;
+  readonly isAhead?: HttpRequest['isAhead'];
   /** Whether the client would go on with another protocol. */
   readonly isUpgrade?: boolean;
   /** Whether the parser has let go of the connection behind the head. */
@@ -158,6 +159,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
       trailers: () => trailerFields(request.rawTrailers),
       client,
       signal: asking.signal,
+      isAhead: asking.isAhead,
       upgrade,
       inform: (status, informed) => {
         if (status === 100) content?.expect();
@@ -248,6 +250,6 @@ export function wantsUpgrade(fields: RawFields): boolean {
 }
 
 /** IPv4 that came in on a socket for both is written as IPv6. */
-function plainAddress(address = ''): string {
+export function plainAddress(address = ''): string {
   return address.startsWith('::ffff:') ? address.slice(7) : address;
 }

@@ -3,7 +3,8 @@
  *
  * Node's HTTP client asks it for sockets, as it would ask its own agent, which costs three times as much a request.
  * How a connection is opened is a function that is passed in.
- * Invariant: a connection on which anything came between two requests is not used again.
+ * Invariant: a connection on which anything came between two requests is not used again; none is being opened for a request that
+ * was given up.
  */
 
 import http from 'node:http';
@@ -21,6 +22,8 @@ export interface KeptConnectionsOptions {
   readonly open: (address: Address, signal: AbortSignal) => Promise<Duplex>;
   /** Milliseconds that a connection is kept without a request. */
   readonly keepMs: number;
+  /** With as many open, one that is kept is closed for each that is opened. */
+  readonly maxOpen: number;
   /** Milliseconds of silence after which a request hears `timeout`, until it sets another limit. */
   readonly firstByteMs: number;
   readonly clock: Clock;
@@ -41,7 +44,9 @@ export class KeptConnections extends http.Agent {
   readonly #idle = new Map<string, Kept[]>();
   /** All there are, busy ones too. */
   readonly #sockets = new Set<Socket>();
-  readonly #breaking = new AbortController();
+  /** Connections that are being opened. */
+  readonly #opening = new Set<AbortController>();
+  #isBroken = false;
   #cancelSweep: (() => void) | undefined;
   #isClosed = false;
 
@@ -61,10 +66,21 @@ export class KeptConnections extends http.Agent {
       request.onSocket(kept.socket);
       return;
     }
-    this.#options.open({ host, port }, this.#breaking.signal).then(
-      (connection) => request.onSocket(this.#join(server, connection as Socket, request)),
-      (error: Error) => fail(request, error),
-    );
+    if (this.#sockets.size >= this.#options.maxOpen) this.#dropOldest();
+    const opening = new AbortController();
+    const giveUp = () => opening.abort(new HoplineError('INTERRUPTED', 'the request was given up'));
+    this.#opening.add(opening);
+    request.once('close', giveUp);
+    this.#options
+      .open({ host, port }, opening.signal)
+      .finally(() => {
+        this.#opening.delete(opening);
+        request.off('close', giveUp);
+      })
+      .then(
+        (connection) => request.onSocket(this.#join(server, connection as Socket, request)),
+        (error: Error) => fail(request, error),
+      );
   }
 
   /** Closes what is idle of one server. */
@@ -85,7 +101,9 @@ export class KeptConnections extends http.Agent {
   /** Closes all there are, whatever they are busy with, and gives up those that are being opened. */
   breakOff(): void {
     this.destroy();
-    this.#breaking.abort(new HoplineError('NODE_STOPPING', 'the gateway has stopped'));
+    this.#isBroken = true;
+    const reason = new HoplineError('NODE_STOPPING', 'the gateway has stopped');
+    for (const opening of this.#opening) opening.abort(reason);
     for (const socket of this.#sockets) socket.destroy();
   }
 
@@ -102,7 +120,7 @@ export class KeptConnections extends http.Agent {
   #join(server: string, socket: Socket, request: http.ClientRequest): Socket {
     this.#sockets.add(socket);
     socket.once('close', () => this.#sockets.delete(socket));
-    if (this.#breaking.signal.aborted) socket.destroy();
+    if (this.#isBroken) socket.destroy();
     const kept: Kept = { socket, server, request, idleSince: 0, bytesRead: 0 };
     socket.on('error', () => {});
     socket.on('timeout', () => kept.request?.emit('timeout'));
@@ -131,6 +149,12 @@ export class KeptConnections extends http.Agent {
     idle.push(kept);
     this.#idle.set(server, idle);
     this.#cancelSweep ??= this.#options.clock.after(this.#options.keepMs, () => this.#sweep());
+  }
+
+  /** Closes the one that has been idle longest. */
+  #dropOldest(): void {
+    const oldest = [...this.#idle.values()].map(([first]) => first).filter((first) => first !== undefined);
+    oldest.sort((a, b) => a.idleSince - b.idleSince)[0]?.socket.destroy();
   }
 
   #drop(kept: Kept): void {

@@ -1,7 +1,7 @@
 /**
  * A running gateway: takes connections of HTTP clients, has each request answered, and sends the answer.
  *
- * Owns the HTTP server with its one parser, its deadlines and its caps. What is answered is handle.ts's affair.
+ * Owns the HTTP server with its one parser and its deadlines. Which connections it has is clients.ts's affair, what is answered is handle.ts's affair.
  * Invariant: once `close()` has settled, no socket and no timer of the gateway is left.
  * Documentation: docs/http.md
  */
@@ -16,12 +16,14 @@ import { asHoplineError, HoplineError, systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
+import type { Activity } from '../io/places.ts';
 import { boundAddress, listen } from '../io/server-socket.ts';
-import { sendAnswer } from './answer.ts';
+import { failureAnswer, sendAnswer } from './answer.ts';
 import { readCertificate, type ServerTls } from './certificate.ts';
+import { Clients } from './clients.ts';
 import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
-import { type Handled, handleRequest, type Site, wantsUpgrade } from './handle.ts';
+import { type Handled, handleRequest, plainAddress, type Site, wantsUpgrade } from './handle.ts';
 import { refuseBytes } from './refuse-bytes.ts';
 import type { FileKernel } from './send-file.ts';
 import { Sites } from './sites.ts';
@@ -62,7 +64,7 @@ export interface RunningServer {
   /** Where it listens, with the real port. */
   readonly address: { readonly host: string; readonly port: number } | undefined;
   /** Serves a connection whose first bytes were found to be HTTP, and are to be read again. */
-  accept(connection: Duplex): void;
+  accept(connection: Duplex, activity?: Activity): void;
   /** Takes other sites, for the requests that come from now on. */
   setSites(sites: readonly Site[]): void;
   /** Takes another certificate, for the connections that come from now on. Throws `USAGE_INVALID` if it is none. */
@@ -77,6 +79,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   const server = createServer(options);
   const name = (options.name ?? `hopline-${randomBytes(4).toString('hex')}`).toLowerCase();
   const connections = new Connections(limits);
+  const clients = new Clients(connections, limits, log);
   const underWay = new UnderWay();
   let sites = new Sites(options.sites);
   let isClosing = false;
@@ -85,14 +88,19 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const connection = connections.of(request.socket);
     if (connection.isEnding) return;
     const signal = connection.add(request, response);
-    if (connection.isBehindOthers(response) && !(await connection.takeTurn(request, response))) return;
-    const refused = () => connection.end();
     const startedMs = performance.now();
-    if (isClosing) response.shouldKeepAlive = false;
+    const refused = () => connection.end();
     const inform = informer(request, response, waits);
     const giveUp = (failure: HoplineError) => signal.abort(failure);
-    const asking = { signal, giveUp, inform, refused, isHeldBack: waits };
-    const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
+    const turn = connection.takeTurn(request, response);
+    const refusal = turn instanceof HoplineError ? turn : undefined;
+    if (!refusal && turn !== true && !(await turn)) return;
+    const isAhead = () => connection.isBehindOthers(response);
+    const asking = { signal, giveUp, inform, refused, isHeldBack: waits, isAhead };
+    const handled = refusal
+      ? refuseAhead(request, refusal)
+      : await handleRequest(request, asking, { sites, trusted, limits, name });
+    if (isClosing) response.shouldKeepAlive = false;
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0, status: handled.answer.status };
     let failure = handled.failure;
@@ -105,10 +113,11 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
   };
   /** Whatever goes wrong, nobody waits for an answer that does not come. */
-  const breaking = (socket: Duplex) => (cause: unknown) => {
-    socket.destroy();
-    log.error({ reason: systemCode(cause) }, `a request was given up: ${asHoplineError(cause).message}`);
-  };
+  const keep = (socket: Duplex, work: Promise<void>) =>
+    underWay.add(work, (cause) => {
+      socket.destroy();
+      log.error({ reason: systemCode(cause) }, `a request was given up: ${asHoplineError(cause).message}`);
+    });
   const answerUpgrade = async (request: http.IncomingMessage, socket: Duplex, head: Buffer) => {
     const startedMs = performance.now();
     socket.on('error', () => socket.destroy());
@@ -120,6 +129,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     const gone = new OwnSignal();
     const asking = { signal: gone, isUpgrade, isDetached: true };
     socket.once('close', () => gone.abort(clientLeft()));
+    connection.upgrade();
     const handled = await handleRequest(request, asking, { sites, trusted, limits, name });
     const firstMs = performance.now() - startedMs;
     const sent = { bytes: 0, status: handled.answer.status };
@@ -141,32 +151,24 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
   };
 
-  // Node forgets those that have left HTTP, and does not know those that were handed over.
-  const sockets = new Set<Duplex>();
-  server.on('connection', (socket: Duplex) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-  });
-  server.on('request', (request, response) => underWay.add(answer(request, response, false), breaking(request.socket)));
-  server.on('checkContinue', (request, response) =>
-    underWay.add(answer(request, response, true), breaking(request.socket)),
-  );
-  server.on('checkExpectation', (request, response) =>
-    underWay.add(answer(request, response, false), breaking(request.socket)),
-  );
-  server.on('upgrade', (request, socket, head) =>
-    underWay.add(answerUpgrade(request, socket, head), breaking(request.socket)),
-  );
-  server.on('connect', (request, socket, head) =>
-    underWay.add(answerUpgrade(request, socket, head), breaking(request.socket)),
-  );
+  server.on('connection', (socket: Duplex) => clients.add(socket));
+  server.on('secureConnection', (socket) => clients.addEncrypted(socket));
+  server.on('request', (request, response) => keep(request.socket, answer(request, response, false)));
+  server.on('checkContinue', (request, response) => keep(request.socket, answer(request, response, true)));
+  server.on('checkExpectation', (request, response) => keep(request.socket, answer(request, response, false)));
+  server.on('upgrade', (request, socket, head) => keep(request.socket, answerUpgrade(request, socket, head)));
+  server.on('connect', (request, socket, head) => keep(request.socket, answerUpgrade(request, socket, head)));
   server.on('clientError', (error, socket) => underWay.add(refuseBytes(error, socket, connections.of(socket))));
   if (options.listen) await listen(server, options.listen);
   server.on('error', (error) => log.error({ reason: systemCode(error) }, `accepting failed: ${error.message}`));
 
   return {
     address: options.listen && boundAddress(server),
-    accept: (connection) => void server.emit('connection', connection),
+    accept: (connection, activity) => {
+      // One that is encrypted does not show when it rests.
+      if (activity) connections.add(connection, server instanceof https.Server ? undefined : activity);
+      server.emit('connection', connection);
+    },
     setSites: (next) => {
       sites = new Sites(next);
     },
@@ -180,11 +182,19 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       server.closeIdleConnections();
       await underWay.overWithin(graceMs);
       server.closeAllConnections();
-      for (const socket of sockets) socket.destroy();
+      clients.closeAll();
       await underWay.overWithin(limits.lingerMs);
       if (options.listen) await closed;
     },
   };
+}
+
+/** One too many of those that were sent ahead; with its answer the connection ends. */
+function refuseAhead(request: http.IncomingMessage, failure: HoplineError): Handled {
+  const answer = failureAnswer(failure);
+  const client = plainAddress(request.socket.remoteAddress);
+  const fields = [...answer.fields, 'Connection', 'close'];
+  return { answer: { ...answer, fields }, notes: {}, client, failure };
 }
 
 function createServer({ limits, tls }: ServeOptions): http.Server {
@@ -208,7 +218,6 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
   Object.assign(server, { httpAllowHalfOpen: true });
   // A head is counted and judged whole: with a limit here, the parser would drop fields without a word.
   server.maxHeadersCount = 0;
-  server.maxConnections = limits.maxHttpConnections;
   // A client that waits for its answer is as silent as one that is gone.
   server.timeout = limits.connectMs + limits.httpAnswerMs + limits.idleMs;
   return server;

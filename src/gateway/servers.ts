@@ -24,6 +24,7 @@ import { dialDirect } from './dial.ts';
 import type { TlsToBackend } from './encrypt.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream } from './exchange.ts';
 import { fieldValue } from './fields.ts';
+import type { TakePlace } from './server-places.ts';
 import { UnderWay } from './under-way.ts';
 
 interface HttpCheck {
@@ -49,6 +50,8 @@ export interface ServersOptions {
   readonly dial?: Dial | undefined;
   /** Of names of servers. @default the system's */
   readonly resolve?: Resolver | undefined;
+  /** Takes a place for each request, which is given back when its answer is over. @default there is room for all */
+  readonly takePlace?: TakePlace | undefined;
   readonly limits: Limits;
   readonly clock: Clock;
   readonly log: Logger;
@@ -78,6 +81,7 @@ export function createServers(options: ServersOptions): Servers {
     firstByteMs: limits.httpAnswerMs,
     idleMs: limits.idleMs,
     keepMs: limits.httpKeepMs,
+    maxOpen: limits.maxHttpSiteRequests,
     maxHeadBytes: limits.maxHttpHeadBytes,
     clock,
   });
@@ -97,7 +101,7 @@ export function createServers(options: ServersOptions): Servers {
   const sticky = options.sticky === true;
   const exchange: Exchange = (request) =>
     new Promise((onAnswer, reject) => {
-      underWay.add(askOne(pool, backend, { request, sticky, onAnswer }), reject);
+      underWay.add(askOne(pool, backend, { request, sticky, onAnswer, takePlace: options.takePlace }), reject);
     });
   return {
     exchange,
@@ -124,10 +128,11 @@ interface Asked {
   readonly sticky: boolean;
   /** Gets the answer as soon as its head is there. */
   readonly onAnswer: (answer: HttpAnswer) => void;
+  readonly takePlace: TakePlace | undefined;
 }
 
 /** Settles once the content of the answer has ended: until then the server is busy with it. */
-function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Asked): Promise<void> {
+async function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer, takePlace }: Asked): Promise<void> {
   const { notes, signal, client } = request;
   const wanted = sticky ? stickyMember(pool, request) : undefined;
   let tries = 0;
@@ -140,7 +145,13 @@ function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer }: Ask
     onAnswer(sticky && wanted !== name ? withCookie(answer, name, request) : answer);
     if (answer.body && isStream(answer.body)) await ended(answer.body);
   };
-  return pool.run(attempt, { key: client, prefer: wanted, signal });
+  // What goes on as another protocol is one connection for one of the client, which are counted.
+  const giveBack = await takePlace?.(request);
+  try {
+    await pool.run(attempt, { key: client, prefer: wanted, signal });
+  } finally {
+    giveBack?.();
+  }
 }
 
 /** Settles when a stream is over. Throws what broke it, if that was the server. */

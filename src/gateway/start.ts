@@ -21,6 +21,7 @@ import type { Exchange } from './exchange.ts';
 import { type FieldRules, forbiddenName } from './fields.ts';
 import type { Site } from './handle.ts';
 import { type Ended, type RunningServer, serveHttp } from './serve.ts';
+import { ServerPlaces } from './server-places.ts';
 import { createServers, type Servers, type ServersOptions } from './servers.ts';
 import { isSiteHost } from './sites.ts';
 
@@ -78,7 +79,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   const log = options.log ?? silentLogger;
   const { clock = systemClock } = options;
   const { resolve = createSystemResolver() } = options;
-  const shared = { limits, log, clock, resolve };
+  const shared = { limits, log, clock, resolve, places: new ServerPlaces(limits, clock) };
   const trusted = options.trusted && blockList(parseNetworks(options.trusted, '--trusted'));
   let current = openSites(options.sites, shared);
   /** Replaced, with requests under way. */
@@ -108,9 +109,11 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   };
 }
 
-type Shared = Pick<ServersOptions, 'limits' | 'log' | 'clock' | 'resolve'>;
+interface Shared extends Pick<ServersOptions, 'limits' | 'log' | 'clock' | 'resolve'> {
+  readonly places: ServerPlaces;
+}
 
-function openSites(options: readonly SiteOptions[], shared: Shared) {
+function openSites(options: readonly SiteOptions[], { places, ...shared }: Shared) {
   const wrong = options.find(({ host }) => !isSiteHost(host));
   if (wrong) {
     const expected = 'a host name, *. and a host name, or * for all others';
@@ -128,7 +131,7 @@ function openSites(options: readonly SiteOptions[], shared: Shared) {
   const sites = options.map(({ backend, connect, wrap = (exchange) => exchange, ...site }): Site => {
     if (typeof backend === 'function') return { ...site, exchange: wrap(backend) };
     const sources = memberSources(backend, { ...shared, servers: systemNameServers() });
-    const servers = createServers({ name: site.host, ...backend, sources, ...shared });
+    const servers = createServers({ name: site.host, ...backend, sources, takePlace: places.addSite(), ...shared });
     opened.push(servers);
     return {
       ...site,

@@ -9,9 +9,9 @@ import type { Metrics } from '../core/metrics.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
 import type { JoinOptions } from '../io/join.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
+import type { Places } from '../io/places.ts';
 import type { Rates } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
-import type { Connections } from './connections.ts';
 import type { DigestCache } from './digest-cache.ts';
 import type { Leftovers } from './leftovers.ts';
 import type { NameRoom } from './name-room.ts';
@@ -31,7 +31,7 @@ export interface NodeContext {
   readonly log: Logger;
   readonly clock: Clock;
   readonly metrics: Metrics;
-  readonly connections: Connections;
+  readonly connections: Places;
   readonly resolve: Resolver;
   readonly digests: readonly DigestAlgorithm[];
   /** The digests of pieces that were served before. */

@@ -16,10 +16,10 @@ import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { Leg } from '../io/leg.ts';
+import { Places } from '../io/places.ts';
 import { boundAddress, isOwnAddress, listen } from '../io/server-socket.ts';
 import { createSystemResolver } from '../io/system-resolver.ts';
 import { formatHop } from '../wire/address.ts';
-import { Connections } from './connections.ts';
 import { DigestCache } from './digest-cache.ts';
 import { DigestStore } from './digest-store.ts';
 import { type NodeOptions, readSettings, type Settings } from './options.ts';
@@ -60,7 +60,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const { signal } = stopping;
   // Every connection that waits for its head listens, and there may be thousands.
   setMaxListeners(0, signal);
-  const connections = new Connections();
+  const connections = new Places();
   const lasting = {
     address,
     clock,

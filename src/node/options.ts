@@ -12,6 +12,7 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { resolveRoot } from '../io/disk/below-root.ts';
 import { parseNetworks, type Subnet } from '../io/networks.ts';
+import type { Activity } from '../io/places.ts';
 import type { Resolver } from '../io/resolve.ts';
 import type { Algorithm } from '../pool/balance.ts';
 import { formatHop } from '../wire/address.ts';
@@ -28,8 +29,8 @@ import type { UploadRules } from './uploads.ts';
 export interface HttpServing {
   /** What its clients begin with: `tls` if it speaks HTTP over TLS. */
   readonly dialect: 'http' | 'tls';
-  /** Takes a connection over, which has not been read from yet, and ends it. */
-  accept(connection: Duplex): void;
+  /** Takes a connection over, which has not been read from yet, and ends it; tells `activity` of what becomes of it. */
+  accept(connection: Duplex, activity?: Activity): void;
 }
 
 export interface NodeOptions extends RateOptions {

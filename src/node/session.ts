@@ -55,10 +55,10 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
 }
 
 /** Leaves a connection to whoever serves HTTP, with all that has come over it; settles once it is closed. */
-async function handOver(leg: Leg, http: HttpServing, { clock, metrics }: NodeContext): Promise<void> {
+async function handOver(leg: Leg, http: HttpServing, { clock, metrics, connections }: NodeContext): Promise<void> {
   metrics.http += 1;
   leg.neverIdle();
-  http.accept(new LegStream(leg, clock, { allowHalfOpen: true }));
+  http.accept(new LegStream(leg, clock, { allowHalfOpen: true }), connections.activityOf(leg));
   await leg.closed;
 }
 

@@ -52,7 +52,7 @@ test('closes what is idle when it is closed itself, and keeps nothing from then 
 test('fails a request with what kept its connection from being opened', async () => {
   const failure = new Error('no way');
   const open = () => Promise.reject(failure);
-  const kept = new KeptConnections({ open, keepMs: 1000, firstByteMs: 1000, clock: new FakeClock() });
+  const kept = new KeptConnections({ open, keepMs: 1000, maxOpen: 8, firstByteMs: 1000, clock: new FakeClock() });
   await assert.rejects(ask(kept, hopAt(1)), failure);
 });
 
@@ -72,7 +72,7 @@ async function startKept(t: TestContext) {
     await once(socket, 'connect');
     return socket;
   };
-  const kept = new KeptConnections({ open, keepMs: 1000, firstByteMs: 60_000, clock });
+  const kept = new KeptConnections({ open, keepMs: 1000, maxOpen: 8, firstByteMs: 60_000, clock });
   t.after(() => {
     kept.destroy();
     for (const socket of server) socket.destroy();

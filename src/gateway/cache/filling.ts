@@ -10,6 +10,7 @@
 
 import { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { Turns } from '../../core/turns.ts';
 import type { EntryWriter } from './entry-file.ts';
 
 export interface FillingOptions {
@@ -22,6 +23,8 @@ export interface FillingOptions {
   readonly maxBytes: number;
   /** What may be left of content that nobody waits for, to be fetched all the same. */
   readonly maxAbandonedBytes: number;
+  /** At the disk, with all others. */
+  readonly turns: Turns;
   /** Makes the file, once content is not small any more. */
   readonly create: () => Promise<EntryWriter>;
   /** Takes the complete content, in its file. */
@@ -141,8 +144,14 @@ export class Filling {
     const total = this.#stored + chunk.length;
     if (total > maxBytes) throw new HoplineError('LIMIT_PAYLOAD', `the content is larger than ${maxBytes} bytes`);
     if (!this.#writer && total <= smallBytes) this.#memory.push(chunk);
-    else await (await this.#openWriter()).write(chunk);
+    else await this.#inTurn(this.#stored, async () => (await this.#openWriter()).write(chunk));
     this.#stored = total;
+  }
+
+  /** Whoever has had less of the disk goes first: so an answer that is new is not kept waiting by many that are long. */
+  async #inTurn<T>(had: number, work: () => Promise<T>): Promise<T> {
+    const endTurn = await this.#options.turns.take(had);
+    return work().finally(endTurn);
   }
 
   async #openWriter(): Promise<EntryWriter> {
@@ -190,7 +199,8 @@ export class Filling {
     const length = Math.min(chunkBytes, end - position);
     if (position < this.#stored) {
       const here = Math.min(length, this.#stored - position);
-      return this.#writer ? await this.#writer.read(position, here) : this.#inMemory(position, here);
+      if (!this.#writer) return this.#inMemory(position, here);
+      return await this.#inTurn(position, async () => this.#writer?.read(position, here));
     }
     const passed = this.#passed;
     if (!passed || position < passed.at) return undefined;

@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
+import { Turns } from '../../core/turns.ts';
 import type { HttpAnswer } from '../exchange.ts';
 import { fieldValue } from '../fields.ts';
 import type { EntryHead } from './entry.ts';
@@ -17,6 +18,9 @@ import { Filling } from './filling.ts';
 import { type Part, Parts, validatorIn } from './parts.ts';
 import type { Arriving } from './serve.ts';
 import type { CacheStore } from './store.ts';
+
+/** Parts of answers that are written or read at once, of the four threads that the process has for files. */
+const turnsAtOnce = 2;
 
 export interface IntakeOptions {
   readonly store: CacheStore;
@@ -34,6 +38,8 @@ export interface Ticket {
 export class Intake {
   readonly #options: IntakeOptions;
   readonly #tickets = new Set<Ticket>();
+  /** All that arrives at full speed at once would leave no time for anything else. */
+  readonly #turns = new Turns(turnsAtOnce);
   readonly #fillings = new Set<Promise<void>>();
   readonly #parts: Parts;
   #isFull = false;
@@ -106,6 +112,7 @@ export class Intake {
       smallBytes: limits.maxCacheSmallBytes,
       maxBytes: limits.maxCacheEntryBytes,
       maxAbandonedBytes: limits.maxCacheAbandonedBytes,
+      turns: this.#turns,
       create: () => store.create(),
       publish: async (writer) => {
         if (ticket.isOutdated) return writer.discard();

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Connection, type ConnectionLimits, Connections } from '../../src/node/connections.ts';
+import { type Connection, type ConnectionLimits, Places } from '../../src/io/places.ts';
 
 interface Fake extends Connection {
   readonly gaveWay: boolean;
@@ -23,7 +23,7 @@ function connect(host: string, isReading = true): Fake {
 }
 
 test('where all places are taken, the connection that has rested longest gives way, and one at work never', () => {
-  const connections = new Connections();
+  const connections = new Places();
   const [working, first, second] = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((host) => connect(host));
   const third = connect('10.0.0.4', false);
   for (const one of [working, first, second, third] as Fake[]) assert.equal(connections.add(one, limits), undefined);
@@ -43,7 +43,7 @@ test('where all places are taken, the connection that has rested longest gives w
 });
 
 test('one peer holds its share at most, and others have the rest', () => {
-  const connections = new Connections();
+  const connections = new Places();
   for (let count = 0; count < 3; count += 1) {
     const one = connect('::ffff:10.0.0.1');
     assert.equal(connections.add(one, limits), undefined);
@@ -54,7 +54,7 @@ test('one peer holds its share at most, and others have the rest', () => {
 });
 
 test('one that is leaving holds no place, and of too many that leave the oldest is dropped', () => {
-  const connections = new Connections();
+  const connections = new Places();
   const leaving = ['10.0.0.1', '10.0.0.2', '10.0.0.3'].map((host) => connect(host));
   for (const one of leaving) {
     connections.add(one, limits);

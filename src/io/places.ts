@@ -1,5 +1,5 @@
 /**
- * The connections of a node: which of them hold a place, and which gives way when there is none left.
+ * The connections that a listener accepted: which of them hold a place, and which gives way when there is none left.
  *
  * A connection rests while it has asked for nothing: no head yet, or no request since the last was answered. The one that
  * has rested longest gives its place to a newcomer. One that is being refused, or only lingers, holds no place.
@@ -9,7 +9,8 @@
 
 import { ownerOf } from '../core/budget.ts';
 import { HoplineError } from '../core/errors.ts';
-import type { Leg } from '../io/leg.ts';
+import { peerShare } from '../core/limits.ts';
+import type { Leg } from './leg.ts';
 
 export type Connection = Pick<Leg, 'address' | 'interrupt' | 'destroy'>;
 
@@ -19,7 +20,14 @@ export interface ConnectionLimits {
   readonly maxRefusals: number;
 }
 
-export class Connections {
+/** What the places are told of one connection: that it asked for something, and that all it asked for is answered. */
+export interface Activity {
+  wake(): void;
+  rest(): void;
+}
+
+export class Places {
+  readonly #limitName: string;
   /** Those that hold a place, with their owners. */
   readonly #held = new Map<Connection, string>();
   readonly #perOwner = new Map<string, number>();
@@ -27,6 +35,11 @@ export class Connections {
   readonly #resting = new Set<Connection>();
   /** Those that hold none any more; the oldest first. */
   readonly #leaving = new Set<Connection>();
+
+  /** `limitName`: what `maxConnections` is called to others. */
+  constructor(limitName = 'maxConnections') {
+    this.#limitName = limitName;
+  }
 
   /** Places that are taken. */
   get held(): number {
@@ -57,6 +70,10 @@ export class Connections {
     if (this.#held.has(connection)) this.#resting.add(connection);
   }
 
+  activityOf(connection: Connection): Activity {
+    return { wake: () => this.wake(connection), rest: () => this.rest(connection) };
+  }
+
   /** It is being refused, or only lingers. */
   leave(connection: Connection, limits: ConnectionLimits): void {
     if (this.#held.has(connection)) this.#leave(connection, limits);
@@ -69,14 +86,14 @@ export class Connections {
   }
 
   #findPlace(owner: string, limits: ConnectionLimits): HoplineError | undefined {
-    const { maxConnections, maxPeerPercent } = limits;
-    const share = Math.ceil((maxConnections * maxPeerPercent) / 100);
+    const { maxConnections } = limits;
+    const share = peerShare(maxConnections, limits);
     const isOver = this.#heldBy(owner) >= share;
     if (!isOver && this.held < maxConnections) return undefined;
     if (this.#makeRoom(isOver ? owner : undefined, limits)) return undefined;
     const [what, reason] = isOver
       ? [`its ${share} connections of one peer`, 'maxPeerPercent']
-      : [`its ${maxConnections} connections`, 'maxConnections'];
+      : [`its ${maxConnections} connections`, this.#limitName];
     return new HoplineError('LIMIT_CONNECTIONS', `the node holds ${what} already (${reason})`);
   }
 

@@ -56,7 +56,10 @@ export function addGetCommand(program: Command): void {
       'a configuration file whose pools the first hop may name too; its other keys do not count',
     )
     .option('-o, --output <PATH>', 'where to write: a file, a directory to put it into, or - for stdout')
-    .option('-f, --force', 'replace an existing file')
+    .option(
+      '-f, --force',
+      'replace an existing file; without it, one that is the same as at the origin is left, and success',
+    )
     .option('--parallel <N>', 'fetch one file over that many circuits at once, spread over the routes given', countFlag)
     .option('--no-resume', 'begin at the beginning, and leave nothing for a later run')
     .addOption(

@@ -73,9 +73,17 @@ function formatSummary(routes: Routes, outcomes: readonly FileOutcome[], elapsed
   const where = first?.path ? ` in ${path.relative('', path.dirname(first.path)) || '.'}` : '';
   return formatRows([
     ['route', describeRoutes(routes)],
-    ['saved', `${results.length} of ${outcomes.length} files${where}${describeReplaced(outcomes)}`],
+    ['saved', `${describeSaved(outcomes, outcomes.length)}${where}${describeReplaced(outcomes)}`],
     ...rowsOfContent(outcomes, elapsedMs),
   ]);
+}
+
+/** How many of `files` files came, and how many were here. */
+export function describeSaved(outcomes: readonly FileOutcome[], files: number): string {
+  const results = outcomes.flatMap(({ result }) => result ?? []);
+  const here = results.filter(({ alreadyHere }) => alreadyHere).length;
+  const told = here > 0 ? `, ${here} already here and verified` : '';
+  return `${results.length - here} of ${files} files${told}`;
 }
 
 /** How many took the place of another, if any did. */
@@ -88,10 +96,12 @@ export function describeReplaced(outcomes: readonly FileOutcome[]): string {
 export function rowsOfContent(outcomes: readonly FileOutcome[], elapsedMs: number): [label: string, text: string][] {
   const results = outcomes.flatMap(({ result }) => result ?? []);
   const size = results.reduce((sum, result) => sum + result.size, 0);
-  const perSecond = Math.round(results.length / Math.max(elapsedMs / 1000, 0.001));
+  const fetched = results.filter(({ alreadyHere }) => !alreadyHere);
+  const moved = fetched.reduce((sum, result) => sum + result.size, 0);
+  const perSecond = Math.round(fetched.length / Math.max(elapsedMs / 1000, 0.001));
   return [
     ['size', `${formatBytes(size)} (${size} bytes)`],
-    ['speed', `${formatRate(size, elapsedMs)}, ${perSecond} files/s, ${(elapsedMs / 1000).toFixed(2)} s`],
+    ['speed', `${formatRate(moved, elapsedMs)}, ${perSecond} files/s, ${(elapsedMs / 1000).toFixed(2)} s`],
     ['verified', results.length > 0 ? 'yes, every piece of every file' : 'no file arrived'],
   ];
 }

@@ -57,7 +57,8 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
         progress.stop();
         if (event.reservation === 'sparse') say(sparseNotice);
         if (event.restarted) say('the file changed at the origin; starting over');
-        if (event.leftBytes > 0) say(`going on: ${formatPart(event.leftBytes, event.size)} are here`);
+        if (event.leftBytes > 0 && event.leftBytes < event.size)
+          say(`going on: ${formatPart(event.leftBytes, event.size)} are here`);
         progress = startProgress(event.size, route.routes[0]?.length ?? 0, event.leftBytes);
         break;
       case 'progress':
@@ -93,8 +94,10 @@ function formatResult(route: RoutePlan, result: DownloadResult): string {
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
   return formatRows([
     ['route', `${describeRoutes(route.routes)}${describeTaken(result.hops)}${describeReroutes(reroutes)}`],
-    ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
-    ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
+    result.alreadyHere
+      ? ['here', `${where} (already here; nothing was fetched)`]
+      : ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
+    ['size', `${formatBytes(size)} (${size} bytes)${result.alreadyHere ? '' : resumed}`],
     ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
     result.verified

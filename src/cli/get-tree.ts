@@ -8,7 +8,7 @@ import type { FilesEvent } from '../client/several-files.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { RoutePlan } from '../wire/route.ts';
 import { exitCodeOf } from './exit.ts';
-import { describeReplaced, type GetFilesFlags, rowsOfContent } from './get-files.ts';
+import { describeReplaced, describeSaved, type GetFilesFlags, rowsOfContent } from './get-files.ts';
 import { formatRows, say } from './lines.ts';
 import { exitAsDue, type FilesTalk, jsonOfError, printFilesEvent, startFilesTalk, tellFailures } from './outcomes.ts';
 import { ExitWith, reportFailure } from './report.ts';
@@ -52,7 +52,9 @@ function showJson(): Show {
     stop: () => {},
     summary: ({ outcomes, links, ...counts }) => {
       const failed = outcomes.filter(({ error }) => error).length;
-      print('summary', { ...counts, links: links.length, fetched: outcomes.length - failed, failed });
+      const alreadyHere = outcomes.filter(({ result }) => result?.alreadyHere).length;
+      const fetched = outcomes.length - failed - alreadyHere;
+      print('summary', { ...counts, links: links.length, fetched, alreadyHere, failed });
     },
     incomplete: (error) => print('error', jsonOfError(error)),
   };
@@ -87,7 +89,6 @@ function tellBeforeListing(event: FilesEvent): void {
 
 function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string {
   const { outcomes, unchanged, directories, files, size, elapsedMs } = result;
-  const arrived = outcomes.filter((outcome) => outcome.result).length;
   const due = files - unchanged;
   const where = path.relative('', result.path) || '.';
   const counts = [countOf(files, 'file', 'files'), countOf(directories, 'directory', 'directories')];
@@ -96,7 +97,9 @@ function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string 
     ['tree', `${where}: ${counts.join(' in ')}, ${formatBytes(size)}`],
     [
       'saved',
-      due === 0 ? 'nothing, every file is here already' : `${arrived} of ${due} files${describeReplaced(outcomes)}`,
+      due === 0
+        ? 'nothing, every file is here already'
+        : `${describeSaved(outcomes, due)}${describeReplaced(outcomes)}`,
     ],
     ...(unchanged > 0 && due > 0 ? [['here', `${countOf(unchanged, 'file', 'files')}, unchanged`] as const] : []),
     ...(due > 0 ? rowsOfContent(outcomes, elapsedMs) : []),

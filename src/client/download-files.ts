@@ -34,7 +34,7 @@ export async function downloadFiles(options: DownloadFilesOptions): Promise<read
   checkNames(files, options.limits?.maxNameBytes);
   const { client, end } = startClient(options);
   try {
-    const directory = await TargetDirectory.open(output, { force, resume, signal: client.signal });
+    const directory = await TargetDirectory.open(output, { force, resume, compares: true, signal: client.signal });
     const routes = await enterPools(options.routes, options.pools, client);
     const run = new SeveralFiles({ ...options, routes }, client);
     for (const file of files) run.add(file, () => directory.target(path.basename(file)));

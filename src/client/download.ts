@@ -58,7 +58,7 @@ export interface DownloadOptions extends TransferOptions {
   readonly route: RoutePlan;
   /** A file, a directory to put the file into, or a stream. @default the route's file name in the working directory */
   readonly output?: string | Writable | undefined;
-  /** Replaces an existing file. @default false */
+  /** Replaces an existing file, which is otherwise compared with the origin's. @default false */
   readonly force?: boolean | undefined;
   /** Speaks the classic dialect, which verifies nothing. @default false */
   readonly classic?: boolean | undefined;
@@ -93,6 +93,8 @@ export interface DownloadResult {
   readonly path: string | null;
   /** Whether an earlier file of that name was replaced. */
   readonly replaced: boolean;
+  /** Whether the file was there already, with the origin's digests: nothing was fetched or written. */
+  readonly alreadyHere: boolean;
   /** Bytes. */
   readonly size: number;
   readonly reservation: Reservation;
@@ -112,7 +114,7 @@ export interface DownloadResult {
   readonly elapsedMs: number;
 }
 
-type Content = Omit<DownloadResult, 'path' | 'replaced' | 'elapsedMs'>;
+type Content = Omit<DownloadResult, 'path' | 'replaced' | 'alreadyHere' | 'elapsedMs'>;
 
 /**
  * Downloads the file of a route through its hops.
@@ -130,7 +132,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     const route = { file, routes: await enterPools(routes, options.pools, client) };
     const content = await fetch({ ...options, route }, target, client, progress);
     await target.commit();
-    return { path: target.path, replaced: target.replaces, ...content, elapsedMs: client.clock.now() - started };
+    return { ...placeOf(target), ...content, elapsedMs: client.clock.now() - started };
   } catch (error) {
     const bytes = (await target?.keep()) ?? 0;
     if (bytes > 0) options.onEvent?.({ kind: 'kept', bytes, size: progress.size });
@@ -200,6 +202,7 @@ async function createTarget(options: DownloadOptions, { signal, limits }: Client
     stream: { signal, maxPiecesEarly: limits.maxReadsAhead },
     // The classic dialect knows no directories.
     mayBeDirectory: !classic,
+    compares: !classic,
   });
 }
 
@@ -256,6 +259,11 @@ async function fetchClassic(
   } finally {
     await circuit.close();
   }
+}
+
+/** What a result says of the place of its file. */
+export function placeOf({ path: place, replaces, isPresent = false }: Target) {
+  return { path: place, replaced: replaces, alreadyHere: isPresent };
 }
 
 /** Bytes that are here or arriving, told as they change. */

@@ -86,7 +86,8 @@ export class FileFetch {
     const workers = [work()];
     this.#onBegun = () => {
       this.#onBegun = () => {};
-      while (workers.length < Math.min(parallel, this.#current?.pieces.count ?? 0)) workers.push(work());
+      const { count = 0, arrived = 0 } = this.#current?.pieces ?? {};
+      while (workers.length < Math.min(parallel, count - arrived)) workers.push(work());
     };
     // More of them may join while the first is waited for.
     for (const worker of workers) await worker;
@@ -187,10 +188,10 @@ export class FileFetch {
 
   /** The origin has another file than what is here. */
   async #startOver(circuit: Circuit, status: AnswerOf<'status'>): Promise<Current | undefined> {
-    const { file, onChange } = this.#options;
+    const { file, onChange, target } = this.#options;
     // While others fetch what is here, it is this origin that is wrong.
     if (this.#fetchers.size > 0) throw changedError(file, circuit.hops.length);
-    if (onChange === 'fail' || this.#restarts === maxRestarts) {
+    if (!target.isPresent && (onChange === 'fail' || this.#restarts === maxRestarts)) {
       this.#fail(changedError(file));
       return undefined;
     }

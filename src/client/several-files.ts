@@ -12,7 +12,7 @@ import type { Hop } from '../wire/address.ts';
 import type { RoutePlan } from '../wire/route.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
 import { Circuits, type Reroute, type RetryOptions } from './circuits.ts';
-import type { DownloadResult } from './download.ts';
+import { type DownloadResult, placeOf } from './download.ts';
 import { digestOfPieces, type Fetched, type FetchStart } from './fetch-file.ts';
 import { type FileJob, type FilesSink, fetchFiles, type SmallFile } from './fetch-files.ts';
 import { Finisher } from './finisher.ts';
@@ -139,7 +139,7 @@ export class SeveralFiles implements FilesSink {
         hops: this.circuits.hops,
         elapsedMs,
       };
-      this.#settle(place, { file, result: { path: target.path, replaced: target.replaces, ...fetched, ...facts } });
+      this.#settle(place, { file, result: { ...placeOf(target), ...fetched, ...facts } });
     } catch (error) {
       await this.failed(job, asHoplineError(error));
     }

@@ -7,7 +7,7 @@
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
 
-interface Hasher {
+export interface Hasher {
   update(bytes: Buffer): unknown;
   /** The digest in lower-case hex; the hasher is spent. */
   digest(): string;

@@ -161,6 +161,7 @@ test('reports of downloads and uploads show foreign names in one line', () => {
   const result = {
     path: 'x',
     replaced: false,
+    alreadyHere: false,
     size: 1,
     reservation: 'none',
     verified: true,

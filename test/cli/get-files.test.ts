@@ -37,7 +37,7 @@ test('each file that fails is a line, the others arrive, and the first failure g
   assert.match(text.stdout, /saved +1 of 3 files/);
   assert.match(
     text.stderr,
-    /^hopline: hop 2 .* no file "missing"\nhopline: .*b exists already\n {2}hint: .*\n {2}hint: .*\n$/,
+    /^hopline: hop 2 .* no file "missing"\nhopline: .*b exists already, and is another file: .*\n {2}hint: .*\n {2}hint: .*\n$/,
   );
   const json = await runProgram(t, [...via, 'b', 'missing', 'a', '--force', '--json'], {});
   assert.equal(json.code, 6);

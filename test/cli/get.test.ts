@@ -93,7 +93,7 @@ test('each way to fail has its exit code, one line and a hint, and leaves nothin
     [['--via', via, 'data.bin/..'], 3, /climbs out of the root/],
     [['--via', via, 'no such.bin'], 6, /hop 1 .*, the origin, has no file "no such\.bin"/],
     [['--via', via, 'huge.bin'], 8, /needs 8796093022208 bytes free/],
-    [['--via', via, 'data.bin', '-o', root.path], 8, /data\.bin exists already/],
+    [['--via', via, 'data.bin', '-o', bad], 8, /bad\.txt exists already, and is another file: it has \d+ bytes/],
     [['--via', via, 'data.bin', '-o', 'no/such/dir/x'], 8, /cannot write .* \(ENOENT\)/],
     [['--via', mute.address, 'data.bin', '--idle-timeout', '0.3'], 9, /stalled at leg 1/],
   ];

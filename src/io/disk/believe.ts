@@ -8,10 +8,8 @@
 import type { FileHandle } from 'node:fs/promises';
 import { availableDigests } from '../digest.ts';
 import { type Books, headerOf } from './journal.ts';
+import { RangeReader } from './read-digest.ts';
 import type { Content, Vouched } from './target.ts';
-
-/** So much is read at once, however long a piece is. */
-const blockBytes = 1024 * 1024;
 
 /** Whether the books are of this content. */
 export function speaksOf(books: Books, content: Content): boolean {
@@ -31,20 +29,13 @@ export async function believe(
   const { size, pieceBytes } = content;
   // Of a piece that was written twice, the last word counts.
   const pieces = new Map(books.pieces.map((piece) => [piece.index, piece]));
-  const block = Buffer.allocUnsafeSlow(blockBytes);
+  const reader = new RangeReader(handle, signal);
   for (const { index, digest, version } of pieces.values()) {
     const start = index * pieceBytes;
     const end = Math.min(size, start + pieceBytes);
     const hasher = algorithm.start();
-    let position = start;
-    while (position < end) {
-      signal?.throwIfAborted();
-      const { bytesRead } = await handle.read(block, 0, Math.min(blockBytes, end - position), position);
-      if (bytesRead === 0) break;
-      hasher.update(block.subarray(0, bytesRead));
-      position += bytesRead;
-    }
-    if (position === end && start < end && hasher.digest() === digest) left.set(index, { digest, version });
+    const isWhole = start < end && (await reader.read(start, end, [hasher]));
+    if (isWhole && hasher.digest() === digest) left.set(index, { digest, version });
   }
   return left;
 }

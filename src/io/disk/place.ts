@@ -12,10 +12,14 @@ import { loadDiskCalls } from '../kernel/libc.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { diskError, exists, syncDirectory } from './names.ts';
 import { checkCanMake, isSpecial, lookAtPlace, notReplaced, type Occupant } from './occupant.ts';
+import { PresentFile } from './present-file.ts';
 import { SpecialTarget } from './special-target.ts';
 import type { Target } from './target.ts';
 
-export type PlaceOptions = Pick<FileTargetOptions, 'force' | 'resume' | 'calls' | 'signal'>;
+export interface PlaceOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'calls' | 'signal'> {
+  /** A file that is there is compared with the origin's, where there are digests to do it. @default false */
+  readonly compares?: boolean;
+}
 
 export interface FilePlaceOptions extends PlaceOptions {
   /** For a FIFO or a device, which content is streamed into: what ends the waits, and how much may come early. @default refused */
@@ -52,10 +56,16 @@ async function placeAt(target: string, isDirectory: boolean, given: FilePlaceOpt
   const isTaken = occupant.kind === 'directory';
   const replaces = occupant.kind !== 'nothing';
   if (isTaken && !mayBeDirectory) throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
-  if (replaces && !options.force && !isTaken) throw exists(target);
+  if (replaces && !options.force && !isTaken) return presentAt(target, occupant, options);
   // Directories to a directory are made as well.
   await checkCanMake(target, isDirectory || mayBeDirectory);
   return new FileTarget(target, { ...options, replaces, isTaken, makeDirectory: isDirectory });
+}
+
+/** What is there already, to be compared. Throws `DISK_EXISTS` where nothing can tell. */
+function presentAt(target: string, { kind }: Occupant, { compares, signal }: PlaceOptions): Target {
+  if (!compares || kind !== 'file') throw exists(target);
+  return new PresentFile(target, signal);
 }
 
 /** The directory that several files go into: looked into once for all of them, and synced once. */
@@ -91,10 +101,11 @@ export class TargetDirectory {
   /** The place for the file called `name`. Throws `DISK_EXISTS`, and `DISK_FAILED` where something else stands there. */
   target(name: string): Target {
     const target = path.join(this.path, name);
+    const { force } = this.#options;
     const occupant = this.#existing.get(name);
     if (occupant && isSpecial(occupant)) throw notReplaced(target, occupant);
-    if (occupant && !this.#options.force) throw exists(target);
     if (occupant?.kind === 'directory') throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
+    if (occupant && !force) return presentAt(target, occupant, this.#options);
     return new FileTarget(target, { ...this.#options, leavesDirectory: true, replaces: occupant !== undefined });
   }
 

@@ -54,6 +54,8 @@ export interface Target {
   readonly replaces: boolean;
   /** Whether an earlier run has left something, so that not every piece may be missing. */
   readonly mayResume: boolean;
+  /** The file is there under its name, and is only compared: where it differs, `begin` throws `DISK_EXISTS`. */
+  readonly isPresent?: boolean;
   /**
    * How many pieces may be asked for beyond the first that is missing: what comes early must be held.
    * Undefined where that costs nothing.

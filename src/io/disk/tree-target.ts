@@ -24,6 +24,7 @@ import type { TargetCalls } from './durable.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { diskError } from './names.ts';
 import { isSpecial, lookAtPlace, notReplaced } from './occupant.ts';
+import { PresentFile } from './present-file.ts';
 import type { Target } from './target.ts';
 import { checkTreeNames } from './tree-names.ts';
 import { readUmask } from './umask.ts';
@@ -37,8 +38,11 @@ export interface TreeFile extends TreeDirectory {
   readonly size: number;
 }
 
-/** How a file on disk compares with the one of the tree. `directory`: there is one of that name; `special`: something that no file replaces. */
-export type Verdict = 'same' | 'missing' | 'differs' | 'directory' | 'special';
+/**
+ * How a file on disk compares with the one of the tree. `resembles`: only its time differs, so that its content must tell.
+ * `directory`: there is one of that name; `special`: something that no file replaces.
+ */
+export type Verdict = 'same' | 'missing' | 'resembles' | 'differs' | 'directory' | 'special';
 
 export interface TreeTargetOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'calls'> {
   readonly signal: AbortSignal;
@@ -95,19 +99,20 @@ export class TreeTarget {
     }
   }
 
-  /** Whether a file of which this is known may be written. */
+  /** Whether a file of which this is known is written. */
   takes(verdict: Verdict): boolean {
-    return verdict === 'missing' || (verdict === 'differs' && this.#options.force);
+    return verdict === 'missing' || (/^(resembles|differs)$/.test(verdict) && this.#options.force);
   }
 
-  /** The place for a file that is not the same. Throws `DISK_EXISTS`, `DISK_FAILED` unless the tree takes it. */
+  /** The place for a file that is not the same, or what is there to be compared. Throws `DISK_EXISTS`, `DISK_FAILED`. */
   target(file: TreeFile, verdict: Verdict): Target {
     const { force, resume = true, signal } = this.#options;
     const target = this.#place(file.path);
     if (verdict === 'special') throw notReplaced(target, { what: 'no regular file' });
     if (verdict === 'directory') throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
+    if (verdict === 'resembles' && !force) return new PresentFile(target, signal);
     if (!this.takes(verdict)) throw new HoplineError('DISK_EXISTS', `${target} exists already, and is another file`);
-    const replaces = verdict === 'differs';
+    const replaces = verdict !== 'missing';
     const shared = { force, resume, signal, calls: this.#calls, leavesDirectory: true };
     return new FileTarget(target, { ...shared, replaces, attributes: this.#masked(file) });
   }
@@ -152,7 +157,7 @@ export class TreeTarget {
     if (!existing.isFile() && isSpecial(await lookAtPlace(place))) return 'special';
     if (!existing.isFile() || existing.size !== BigInt(file.size)) return 'differs';
     const stepNs = async () => (await this.#ask()).timeStepNs;
-    if (!(await isSameTime(existing.mtimeNs, file.mtimeNs, stepNs))) return 'differs';
+    if (!(await isSameTime(existing.mtimeNs, file.mtimeNs, stepNs))) return 'resembles';
     const { mode } = this.#masked(file);
     if (!isSameMode(Number(existing.mode), mode)) await chmod(place, mode);
     return 'same';

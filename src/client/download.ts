@@ -192,7 +192,7 @@ export function startClient({
 }
 
 async function createTarget(options: DownloadOptions, { signal, limits }: ClientContext): Promise<Target> {
-  const { route, output = '.', force = false, resume = true, classic = false } = options;
+  const { route, output = '.', force = false, resume = true, classic = false, onChange } = options;
   if (typeof output !== 'string') return new StreamTarget(output, signal, limits.maxReadsAhead);
   // The name on disk is the last part of the name that was asked for, never one that the other side sent.
   return createFileTarget(output, path.basename(route.file), {
@@ -202,6 +202,7 @@ async function createTarget(options: DownloadOptions, { signal, limits }: Client
     stream: { signal, maxPiecesEarly: limits.maxReadsAhead },
     // The classic dialect knows no directories.
     mayBeDirectory: !classic,
+    onChange,
     compares: !classic,
   });
 }

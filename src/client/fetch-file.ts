@@ -8,7 +8,7 @@
  */
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import { availableDigests, type DigestAlgorithm, type DigestName } from '../io/digest.ts';
+import { availableDigests, type DigestName, digestOfPieces } from '../io/digest.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
 import type { AnswerOf, Message } from '../wire/messages.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
@@ -97,7 +97,10 @@ export class FileFetch {
   /** What to send to begin, or to go on, over a circuit. */
   requests(): Message[] {
     const { file } = this.#options;
-    return [requestStatus(file, this.#current ? [this.#current.algorithm] : this.#digests)];
+    const known = this.#current?.algorithm;
+    // Another will do as well for an origin that has not this one: what is here can be read again.
+    const digests = known ? [known, ...this.#digests.filter(({ name }) => name !== known.name)] : this.#digests;
+    return [requestStatus(file, digests)];
   }
 
   /**
@@ -119,7 +122,7 @@ export class FileFetch {
     if (!hasFirstRead) return;
     const isWanted = current && !current.pieces.hasArrived(0) && isFirstPiece(status, client.limits);
     if (!isWanted) return skipFirstRead(circuit, status, file, client.limits);
-    await this.#fetching(circuit, status.version, current, (fetcher) => fetcher.fetchFirst());
+    await this.#fetching(circuit, status, current, (fetcher) => fetcher.fetchFirst());
   }
 
   /** The file, if it is whole. Throws what ended the fetch. */
@@ -142,10 +145,10 @@ export class FileFetch {
     return this.#readsAhead ? requestFile(file, this.#digests, client.limits) : this.requests();
   }
 
-  async #fetchRest(circuit: Circuit, { version }: AnswerOf<'status'>): Promise<void> {
+  async #fetchRest(circuit: Circuit, status: AnswerOf<'status'>): Promise<void> {
     const current = this.#current;
     if (!current || this.#over.signal.aborted) return;
-    await this.#fetching(circuit, version, current, async (fetcher) => {
+    await this.#fetching(circuit, status, current, async (fetcher) => {
       await fetcher.fetch(this.#fetchers);
       // Every piece is here; before they count as one file, one version must vouch for all of them.
       if (!current.pieces.isProven && !(await fetcher.prove())) this.#fail(changedError(this.#options.file));
@@ -155,11 +158,11 @@ export class FileFetch {
 
   async #fetching(
     circuit: Circuit,
-    version: string,
+    status: AnswerOf<'status'>,
     task: FetchTask,
     work: (fetcher: PieceFetcher) => Promise<void>,
   ): Promise<void> {
-    const fetcher = new PieceFetcher(circuit, version, task, this.#options.client.clock.now);
+    const fetcher = this.#fetcher(circuit, status, task);
     this.#fetchers.add(fetcher);
     try {
       await work(fetcher);
@@ -168,12 +171,19 @@ export class FileFetch {
     }
   }
 
+  #fetcher(circuit: Circuit, status: AnswerOf<'status'>, task: FetchTask): PieceFetcher {
+    const { limits, clock } = this.#options.client;
+    const algorithm = checkStatus(status, this.#digests, limits);
+    return new PieceFetcher(circuit, { version: status.version, algorithm }, task, clock.now);
+  }
+
   /** Begins with the first STATUS; lets a later one in if what is here is what its origin has. */
   async #admit(circuit: Circuit, status: AnswerOf<'status'>): Promise<Current | undefined> {
     if (this.#over.signal.aborted) return undefined;
     try {
       const current = this.#current ?? (await this.#start(circuit, status, false));
-      if (status.digest !== current.algorithm.name) throw otherDigest();
+      const isOther = status.digest !== current.algorithm.name;
+      if (isOther && !this.#options.target.digestOf) throw otherDigest(circuit, status, current);
       if (await this.#isSame(circuit, status, current)) return current;
       return await this.#startOver(circuit, status);
     } finally {
@@ -181,9 +191,8 @@ export class FileFetch {
     }
   }
 
-  async #isSame(circuit: Circuit, { size, version }: AnswerOf<'status'>, current: Current): Promise<boolean> {
-    if (size !== current.content.size) return false;
-    return new PieceFetcher(circuit, version, current, this.#options.client.clock.now).prove();
+  async #isSame(circuit: Circuit, status: AnswerOf<'status'>, current: Current): Promise<boolean> {
+    return status.size === current.content.size && this.#fetcher(circuit, status, current).prove();
   }
 
   /** The origin has another file than what is here. */
@@ -205,7 +214,7 @@ export class FileFetch {
     const { size, pieceBytes } = status;
     const content = { file, size, pieceBytes, algorithm: algorithm.name };
     // What an earlier run left is read first, as long as that takes.
-    const { reservation, left } = await circuit
+    const { reservation, left, isChanged } = await circuit
       .during(() => target.begin(content, restarted))
       .catch((error) => {
         this.#fail(error);
@@ -213,9 +222,15 @@ export class FileFetch {
       });
     const pieces = new PieceMap(Math.ceil(size / pieceBytes), left, target.maxPiecesEarly);
     const leftBytes = Math.min(size, left.size * pieceBytes);
-    const start = { size, reservation, leftBytes, restarted };
+    const start = { size, reservation, leftBytes, restarted: restarted || isChanged === true };
     sink.onStarted(start);
-    const shared = { target, limits: client.limits, isShared: parallel > 1, over: this.#over.signal };
+    const shared = {
+      target,
+      writes: new Set<Promise<void>>(),
+      limits: client.limits,
+      isShared: parallel > 1,
+      over: this.#over.signal,
+    };
     const onFatal = (error: unknown) => this.#fail(error);
     this.#current = { content, algorithm, pieces, start, ...shared, sink: withFatal(sink, onFatal) };
     return this.#current;
@@ -228,15 +243,6 @@ export class FileFetch {
   }
 }
 
-/** The digest of a file: that of its only piece, else the digest over its pieces' digests in their order. */
-export function digestOfPieces(digests: readonly string[], algorithm: DigestAlgorithm): string {
-  const [only] = digests;
-  if (only !== undefined && digests.length === 1) return only;
-  const hasher = algorithm.start();
-  for (const digest of digests) hasher.update(Buffer.from(digest, 'hex'));
-  return hasher.digest();
-}
-
 function withFatal(sink: Omit<PieceSink, 'onFatal'>, onFatal: PieceSink['onFatal']): PieceSink {
   return {
     onBytes: (count) => sink.onBytes(count),
@@ -246,8 +252,10 @@ function withFatal(sink: Omit<PieceSink, 'onFatal'>, onFatal: PieceSink['onFatal
   };
 }
 
-function otherDigest(): HoplineError {
-  return new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
+/** What has left, to a stream, cannot be read again. */
+function otherDigest(circuit: Circuit, { digest }: AnswerOf<'status'>, { algorithm }: Current): HoplineError {
+  const message = `the origin proves pieces by ${digest}, and what was written out was proved by ${algorithm.name}`;
+  return new HoplineError('PEER_PROTOCOL', message, { hop: circuit.hops.length });
 }
 
 function changedError(file: string, hop?: number): HoplineError {

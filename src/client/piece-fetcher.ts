@@ -9,6 +9,7 @@
 import { untilAborted } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
+import type { Chunk } from '../io/blocks.ts';
 import type { DigestAlgorithm } from '../io/digest.ts';
 import type { Content, Target } from '../io/disk/target.ts';
 import { describeHop } from '../wire/address.ts';
@@ -22,7 +23,10 @@ const aheadMs = 500;
 /** The file that several fetchers work on. */
 export interface FetchTask {
   readonly content: Content;
+  /** By which the pieces that are here are known. */
   readonly algorithm: DigestAlgorithm;
+  /** What the target is being given. */
+  readonly writes: Set<Promise<void>>;
   readonly pieces: PieceMap;
   readonly target: Target;
   readonly limits: Limits;
@@ -32,6 +36,12 @@ export interface FetchTask {
   readonly over: AbortSignal;
   /** Must not throw. */
   readonly sink: PieceSink;
+}
+
+/** What STATUS said on a circuit: of which version its pieces are, and by what they are proved. */
+export interface OriginVersion {
+  readonly version: string;
+  readonly algorithm: DigestAlgorithm;
 }
 
 export interface PieceSink {
@@ -49,6 +59,7 @@ export class PieceFetcher implements Fetcher {
   readonly asked: number[] = [];
   readonly #circuit: Circuit;
   readonly #version: string;
+  readonly #algorithm: DigestAlgorithm;
   readonly #task: FetchTask;
   readonly #attempts = new Map<number, number>();
   readonly #now: () => number;
@@ -56,10 +67,10 @@ export class PieceFetcher implements Fetcher {
   #receivedBytes = 0;
   #writing: Promise<void> = Promise.resolve();
 
-  /** `version` is what STATUS named on this circuit. */
-  constructor(circuit: Circuit, version: string, task: FetchTask, now: () => number) {
+  constructor(circuit: Circuit, { version, algorithm }: OriginVersion, task: FetchTask, now: () => number) {
     this.#circuit = circuit;
     this.#version = version;
+    this.#algorithm = algorithm;
     this.#task = task;
     this.#now = now;
     this.#startedMs = now();
@@ -92,12 +103,14 @@ export class PieceFetcher implements Fetcher {
 
   /**
    * Compares every piece that is here, and that this circuit's version does not vouch for, with what the origin has.
-   * Resolves to false at the first that differs. Throws what the circuit fails with.
+   * Resolves to false at the first that differs. Throws what the circuit fails with, and `DISK_FAILED`.
    */
   async prove(): Promise<boolean> {
     const { pieces, limits, content } = this.#task;
     const due = pieces.unproven(this.#version);
     const version = this.#version;
+    // What another algorithm is to prove is read from where it was written.
+    if (this.#isOther && due.length > 0) await Promise.all(this.#task.writes);
     for (let next = 0; next < due.length; ) {
       const batch = due.slice(next, next + limits.maxReadsAhead);
       this.#circuit.send(batch.map((index) => ({ type: 'digest', ...this.#range(index), version }) as const));
@@ -105,13 +118,24 @@ export class PieceFetcher implements Fetcher {
       // All answers are taken, also behind one that differs: the circuit is used for something else then.
       for (const index of batch) {
         const { digest } = await this.#circuit.receive('end', content.file);
-        if (digest === pieces.digestOf(index)) pieces.vouch(index, version);
+        if (digest === (await this.#digestHere(index))) pieces.vouch(index, version);
         else isSame = false;
       }
       if (!isSame) return false;
       next += batch.length;
     }
     return true;
+  }
+
+  get #isOther(): boolean {
+    return this.#algorithm.name !== this.#task.algorithm.name;
+  }
+
+  /** The digest, by this origin's algorithm, of a piece that is here. */
+  async #digestHere(index: number): Promise<string | undefined> {
+    const { pieces, target } = this.#task;
+    if (!this.#isOther) return pieces.digestOf(index);
+    return target.digestOf?.(this.#range(index), this.#algorithm);
   }
 
   /** Runs a step; what was asked for and did not come may be fetched by others, what came is written. */
@@ -160,7 +184,8 @@ export class PieceFetcher implements Fetcher {
   }
 
   async #receive(index: number): Promise<void> {
-    const { content, algorithm, pieces, sink, limits } = this.#task;
+    const { content, pieces, sink, limits } = this.#task;
+    const algorithm = this.#algorithm;
     const range = this.#range(index);
     let arrived = 0;
     const onBytes = (count: number) => {
@@ -174,7 +199,8 @@ export class PieceFetcher implements Fetcher {
       this.asked.shift();
       if (piece && isMissing()) {
         arrived = 0;
-        const vouched = { digest: piece.digest, version: this.#version };
+        const digest = this.#isOther ? digestOfChunks(piece.chunks, this.#task.algorithm) : piece.digest;
+        const vouched = { digest, version: this.#version };
         pieces.settle(index, vouched);
         this.#attempts.delete(index);
         sink.onPiece(this.#circuit);
@@ -197,9 +223,12 @@ export class PieceFetcher implements Fetcher {
 
   /** Gives a piece to the target once that has taken the one before. */
   async #write(piece: Parameters<Target['write']>[0]): Promise<void> {
-    const { target, sink } = this.#task;
-    await this.#writing;
-    this.#writing = target.write(piece).catch((error) => sink.onFatal(error));
+    const { target, sink, writes } = this.#task;
+    const before = this.#writing;
+    const writing = before.then(() => target.write(piece)).catch((error) => sink.onFatal(error));
+    writes.add(writing);
+    this.#writing = writing.finally(() => writes.delete(writing));
+    await before;
   }
 }
 
@@ -207,4 +236,10 @@ export function mismatchError(piece: number, pieces: number, attempts: number, {
   const way = hops.map(describeHop).join(' -> ');
   const message = `piece ${piece + 1} of ${pieces} did not match its digest, ${attempts} times in a row over ${way}`;
   return new HoplineError('HASH_MISMATCH', message);
+}
+
+function digestOfChunks(chunks: readonly Chunk[], algorithm: DigestAlgorithm): string {
+  const hasher = algorithm.start();
+  for (const { bytes } of chunks) hasher.update(bytes);
+  return hasher.digest();
 }

@@ -10,12 +10,11 @@
 import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
-import { availableDigests, type DigestAlgorithm, type DigestName } from '../io/digest.ts';
+import { availableDigests, type DigestAlgorithm, type DigestName, digestOfPieces } from '../io/digest.ts';
 import type { Hop } from '../wire/address.ts';
 import type { AnswerOf, Message } from '../wire/messages.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
 import type { Circuits } from './circuits.ts';
-import { digestOfPieces } from './fetch-file.ts';
 import { PieceSender, type SendTask } from './send-pieces.ts';
 import type { Source } from './source.ts';
 

@@ -7,13 +7,14 @@
  */
 
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
+import { digestOfPieces } from '../io/digest.ts';
 import type { Target } from '../io/disk/target.ts';
 import type { Hop } from '../wire/address.ts';
 import type { RoutePlan } from '../wire/route.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
 import { Circuits, type Reroute, type RetryOptions } from './circuits.ts';
 import { type DownloadResult, placeOf } from './download.ts';
-import { digestOfPieces, type Fetched, type FetchStart } from './fetch-file.ts';
+import type { Fetched, FetchStart } from './fetch-file.ts';
 import { type FileJob, type FilesSink, fetchFiles, type SmallFile } from './fetch-files.ts';
 import { Finisher } from './finisher.ts';
 import { RouteChooser } from './route-chooser.ts';

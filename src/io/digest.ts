@@ -57,6 +57,15 @@ export function chooseDigest(
   return names.find((algorithm) => algorithm !== undefined);
 }
 
+/** The digest of a file: that of its only piece, else the digest over its pieces' digests in their order. */
+export function digestOfPieces(digests: readonly string[], algorithm: DigestAlgorithm): string {
+  const [only] = digests;
+  if (only !== undefined && digests.length === 1) return only;
+  const hasher = algorithm.start();
+  for (const digest of digests) hasher.update(Buffer.from(digest, 'hex'));
+  return hasher.digest();
+}
+
 function loadBlake(): BlakeLibrary | undefined {
   try {
     return createRequire(import.meta.url)('@napi-rs/blake-hash') as BlakeLibrary;

@@ -8,6 +8,11 @@ import { randomBytes } from 'node:crypto';
 import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DiskCalls } from '../kernel/libc.ts';
+import { withoutOthers } from './own-file.ts';
+import { newFileMode } from './umask.ts';
+
+/** What a file needs so that whoever made it can go on writing it. */
+export const ownerMode = 0o600;
 
 export interface Attributes {
   /** Permission bits, at most 0o777. */
@@ -57,6 +62,25 @@ export function isSameMode(mode: number, wanted: number, platform = process.plat
 export async function isSameTime(onDisk: bigint, wanted: bigint, stepNs: () => Promise<bigint>): Promise<boolean> {
   const apart = onDisk > wanted ? onDisk - wanted : wanted - onDisk;
   return apart === 0n || (apart < maxTimeStepNs && apart < (await stepNs()));
+}
+
+/**
+ * Gives a written file the attributes that it is to have, by default those of any new file, as far as its owner can still open it
+ * then; resolves to its mode in the end. Throws what the system says.
+ */
+export async function finishAttributes(
+  handle: FileHandle,
+  attributes: Attributes | undefined,
+  calls: DiskCalls,
+): Promise<number> {
+  if (attributes) {
+    // A part file that its owner could not open would be in the way of a later run.
+    await setAttributes(handle, { ...attributes, mode: attributes.mode | ownerMode }, calls);
+    return attributes.mode;
+  }
+  const mode = newFileMode();
+  if (mode !== withoutOthers(mode)) await handle.chmod(mode);
+  return ownerMode;
 }
 
 /** Finds out with a file of its own in `directory`, which is removed again. Throws what the system says. */

@@ -13,9 +13,10 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
+import type { DigestAlgorithm } from '../digest.ts';
 import { loadAllocateAligned, loadDiskCalls } from '../kernel/libc.ts';
-import { type Attributes, setAttributes } from './attributes.ts';
-import { believe, speaksOf } from './believe.ts';
+import { type Attributes, finishAttributes, ownerMode } from './attributes.ts';
+import { believe, speaksOf, speaksOfEarlier } from './believe.ts';
 import { DirectFile } from './direct-file.ts';
 import { nodeCalls, type TargetCalls } from './durable.ts';
 import { Journal, readBooks } from './journal.ts';
@@ -25,16 +26,13 @@ import { withoutOthers } from './own-file.ts';
 import { openPart } from './part.ts';
 import { PartSyncs } from './part-syncs.ts';
 import { publish } from './publish.ts';
+import { digestOfRange } from './read-digest.ts';
 import { reserve } from './reserve.ts';
-import type { Begun, Content, Piece, Target, Vouched } from './target.ts';
-import { newFileMode } from './umask.ts';
+import type { Begun, Content, FileRange, Piece, Target, Vouched } from './target.ts';
 import { writeFully } from './write-fully.ts';
 
 /** A smaller file costs little either way, and whoever downloaded it may read it soon. */
 const minDirectBytes = 8 * 1024 * 1024;
-
-/** What a file needs so that whoever made it can go on writing it. */
-const ownerMode = 0o600;
 
 export interface FileTargetOptions {
   /** Replaces a file that is there. */
@@ -43,6 +41,8 @@ export interface FileTargetOptions {
   readonly way?: string;
   /** Goes on from what an earlier run left, and leaves it in turn. @default true */
   readonly resume?: boolean;
+  /** What to do about pieces of a file of another size: remove them, or end with `FILE_CHANGED`. @default 'restart' */
+  readonly onChange?: 'restart' | 'fail' | undefined;
   /** What the system offers beyond Node, and calls in the place of Node's. @default whatever there is */
   readonly calls?: Partial<TargetCalls>;
   /** Ends the reading of what an earlier run left; `begin` then throws its reason. */
@@ -117,12 +117,21 @@ export class FileTarget implements Target {
     }
   }
 
+  async digestOf(range: FileRange, algorithm: DigestAlgorithm): Promise<string> {
+    try {
+      if (!this.#handle) throw new HoplineError('INTERNAL', 'a file was to be read that was never begun');
+      return await digestOfRange(this.#handle, range, algorithm, this.#options.signal);
+    } catch (error) {
+      throw diskError(this.path, error);
+    }
+  }
+
   async commit(): Promise<void> {
     try {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a file was to be finished that was never begun');
       const handle = this.#handle;
       await this.#syncs.settle();
-      const mode = await this.#setAttributes(handle);
+      const mode = await finishAttributes(handle, this.#options.attributes, this.#calls);
       await this.#syncs.sync(handle);
       // Under its name before the lock goes: whoever waits for it finds that the part file is no more.
       const finished = { handle, part: this.#part, way: this.#way, target: this.path, size: this.#size };
@@ -179,8 +188,9 @@ export class FileTarget implements Target {
     const { size, pieceBytes, algorithm } = content;
     const journal = journalPath(this.#part);
     const handle = await this.#open(journal);
-    const isWanted = algorithm !== undefined && size > pieceBytes && this.#options.resume !== false;
-    const left = await this.#findLeft(handle, journal, content, isWanted && !startOver);
+    const isKept = this.#options.resume !== false && algorithm !== undefined;
+    const isWanted = isKept && size > pieceBytes;
+    const { left, isChanged } = await this.#findLeft(handle, journal, content, isKept && !startOver);
     this.#size = size;
     const reservation = await reserve(handle, size, { target: this.path, way: this.#way }, this.#calls.fallocate);
     // Only where the space has been set aside: then the disk is one that the system knows the blocks of.
@@ -188,7 +198,7 @@ export class FileTarget implements Target {
       this.#direct ??= await DirectFile.open(handle, loadAllocateAligned());
     }
     if (isWanted) this.#journal = await Journal.create(journal, content, left);
-    return { reservation, left };
+    return { reservation, left, isChanged };
   }
 
   async #open(journal: string): Promise<FileHandle> {
@@ -202,19 +212,20 @@ export class FileTarget implements Target {
     return this.#handle;
   }
 
-  /** The pieces that count. Without any, all of the earlier run goes. */
+  /** The pieces that count. Without any, all of the earlier run goes. Throws `FILE_CHANGED` where that was not wanted. */
   async #findLeft(
     handle: FileHandle,
     journal: string,
     content: Content,
     isWanted: boolean,
-  ): Promise<Map<number, Vouched>> {
+  ): Promise<{ left: Map<number, Vouched>; isChanged: boolean }> {
     // Only now: until the part file was locked, another writer could add to them.
     const books = await readBooks(journal);
     let left = new Map<number, Vouched>();
+    // Until it has been read it is kept, should somebody not wait for that.
+    if (isWanted) this.#left = books?.pieces.length ?? 0;
+    const isChanged = isWanted && speaksOfEarlier(books, content, this.#options.onChange);
     if (books && isWanted && speaksOf(books, content)) {
-      // Until it has been read it is kept, should somebody not wait for that.
-      this.#left = books.pieces.length;
       // Whoever wrote may have gone before the system could tell it of a failure.
       await this.#syncs.datasync(handle);
       left = await believe(books, content, handle, this.#options.signal);
@@ -225,25 +236,12 @@ export class FileTarget implements Target {
       if (books) await this.#removeJournal(journal);
       await handle.truncate(0);
     }
-    return left;
+    return { left, isChanged };
   }
 
   async #removeJournal(journal: string): Promise<void> {
     await unlink(journal);
     await this.#calls.syncDirectory(path.dirname(journal));
-  }
-
-  /** Gives the file the attributes that it is to have, as far as its owner can still open it then; resolves to its mode in the end. */
-  async #setAttributes(handle: FileHandle): Promise<number> {
-    const { attributes } = this.#options;
-    if (attributes) {
-      // A part file that its owner could not open would be in the way of a later run.
-      await setAttributes(handle, { ...attributes, mode: attributes.mode | ownerMode }, this.#calls);
-      return attributes.mode;
-    }
-    const mode = newFileMode();
-    if (mode !== withoutOthers(mode)) await handle.chmod(mode);
-    return ownerMode;
   }
 
   async #close(): Promise<void> {

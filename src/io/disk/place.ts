@@ -16,7 +16,7 @@ import { PresentFile } from './present-file.ts';
 import { SpecialTarget } from './special-target.ts';
 import type { Target } from './target.ts';
 
-export interface PlaceOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'calls' | 'signal'> {
+export interface PlaceOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'onChange' | 'calls' | 'signal'> {
   /** A file that is there is compared with the origin's, where there are digests to do it. @default false */
   readonly compares?: boolean;
 }

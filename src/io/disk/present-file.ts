@@ -9,11 +9,11 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../core/errors.ts';
-import { availableDigests } from '../digest.ts';
-import { exists } from './names.ts';
+import { availableDigests, type DigestAlgorithm } from '../digest.ts';
+import { diskError, exists } from './names.ts';
 import { isAt } from './own-file.ts';
-import { RangeReader } from './read-digest.ts';
-import type { Begun, Content, Target, Vouched } from './target.ts';
+import { digestOfRange, RangeReader } from './read-digest.ts';
+import type { Begun, Content, FileRange, Target, Vouched } from './target.ts';
 
 // Windows has neither, and no FIFO whose opening would wait for its writer.
 const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
@@ -55,6 +55,17 @@ export class PresentFile implements Target {
       });
     } finally {
       await handle?.close();
+    }
+  }
+
+  async digestOf(range: FileRange, algorithm: DigestAlgorithm): Promise<string> {
+    const handle = await open(this.path, readFlags).catch((cause) => {
+      throw diskError(this.path, cause);
+    });
+    try {
+      return await digestOfRange(handle, range, algorithm, this.#signal);
+    } finally {
+      await handle.close();
     }
   }
 

@@ -1,7 +1,8 @@
 /** The digests of what a file on disk holds in a range: read once, whatever it is compared with. */
 
 import type { FileHandle } from 'node:fs/promises';
-import type { Hasher } from '../digest.ts';
+import type { DigestAlgorithm, Hasher } from '../digest.ts';
+import type { FileRange } from './target.ts';
 
 /** So much is read at once, however long a range is. */
 const blockBytes = 1024 * 1024;
@@ -28,4 +29,16 @@ export class RangeReader {
     }
     return true;
   }
+}
+
+/** The digest of a range, as far as the file has it. Throws the signal's reason, or what the system says. */
+export async function digestOfRange(
+  handle: FileHandle,
+  { offset, length }: FileRange,
+  algorithm: DigestAlgorithm,
+  signal?: AbortSignal,
+): Promise<string> {
+  const hasher = algorithm.start();
+  await new RangeReader(handle, signal).read(offset, offset + length, [hasher]);
+  return hasher.digest();
 }

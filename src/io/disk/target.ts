@@ -6,7 +6,7 @@
  */
 
 import type { Chunk } from '../blocks.ts';
-import type { DigestName } from '../digest.ts';
+import type { DigestAlgorithm, DigestName } from '../digest.ts';
 
 /**
  * `allocated`: the disk has set the space aside. `sparse`: the file has its length, but the space may still run out.
@@ -41,10 +41,18 @@ export interface Vouched {
   readonly version: string;
 }
 
+export interface FileRange {
+  /** Bytes. */
+  readonly offset: number;
+  readonly length: number;
+}
+
 export interface Begun {
   readonly reservation: Reservation;
   /** The pieces that an earlier run left, by their index. */
   readonly left: ReadonlyMap<number, Vouched>;
+  /** Whether it had left some of a file of another size, which are gone. */
+  readonly isChanged?: boolean;
 }
 
 export interface Target {
@@ -66,6 +74,11 @@ export interface Target {
    * Throws `DISK_FULL`, `DISK_BUSY`, `DISK_FAILED`; `FILE_CHANGED` where it is too late to start over.
    */
   begin(content: Content, startOver?: boolean): Promise<Begun>;
+  /**
+   * The digest of what was written at a range, by whichever algorithm. Absent where what was written has left.
+   * Throws `DISK_FAILED`.
+   */
+  digestOf?(range: FileRange, algorithm: DigestAlgorithm): Promise<string>;
   /** Takes a piece and its chunks; settles when another may be given. Throws `DISK_FULL`, `DISK_FAILED`. */
   write(piece: Piece): Promise<void>;
   /** Makes the finished file durable and visible under its name. Throws `DISK_EXISTS`, `DISK_FULL`, `DISK_FAILED`. */

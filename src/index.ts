@@ -56,10 +56,11 @@ export type { GatewayOptions, HttpServers, RunningGateway, SiteOptions } from '.
 export { startGateway } from './gateway/start.ts';
 export type { GatewayRules, HttpService, HttpServiceOptions, SiteRules } from './http-service.ts';
 export { checkCertificate, startHttpService } from './http-service.ts';
-export type { DigestName } from './io/digest.ts';
+export type { ChecksumName, DigestName } from './io/digest.ts';
 export { prepareLogFile } from './io/disk/log-file.ts';
 export type { Reservation } from './io/disk/target.ts';
 export type { Resolver } from './io/resolve.ts';
+export type { FileDigest } from './io/whole-digest.ts';
 export type { RunningNode } from './node/listen.ts';
 export { startNode } from './node/listen.ts';
 export type { NodeOptions } from './node/options.ts';

@@ -82,7 +82,10 @@ const exits = {
   FILE_CHANGED: { exit: 'integrity', hint: 'try again once nobody writes to the file' },
   FILE_UNREADABLE: { exit: 'refused', hint: "look into the origin's log and disk" },
   UPLOAD_DENIED: { exit: 'refused', hint: 'on the origin, start the node with --writable, or a larger --max-upload' },
-  HASH_MISMATCH: { exit: 'integrity', hint: 'a hop on the route alters bytes; try another route' },
+  HASH_MISMATCH: {
+    exit: 'integrity',
+    hint: 'a hop on the route alters bytes, so try another; or the origin has another file than --checksum is of',
+  },
   DISK_EXISTS: {
     exit: 'disk',
     hint: 'use --force to replace a file (for an upload on the node too), or another name',

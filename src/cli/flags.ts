@@ -41,6 +41,16 @@ export function secondsFlag(text: string): number {
   throw new InvalidArgumentError('Expected seconds, above 0 and at most 86400.');
 }
 
+const checksumDigits = { sha256: 64, sha512: 128, blake3: 64 };
+
+/** `NAME:HEX`. */
+export function checksumFlag(text: string): { algorithm: keyof typeof checksumDigits; hex: string } {
+  const [name = '', hex = ''] = text.toLowerCase().split(/:(.*)/s);
+  const algorithm = (['sha256', 'sha512', 'blake3'] as const).find((known) => known === name);
+  if (algorithm && /^[0-9a-f]+$/.test(hex) && hex.length === checksumDigits[algorithm]) return { algorithm, hex };
+  throw new InvalidArgumentError('Expected sha256:HEX, sha512:HEX or blake3:HEX, all digits of it.');
+}
+
 /** Bytes a second: a number, then maybe K, M, G or T, each 1,024 times the one before. */
 export function rateFlag(text: string): number {
   const bytes = parseRate(text);

@@ -5,7 +5,7 @@ import { download, type TransferOptions } from '../client/download.ts';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { parseRoute, parseVia, type RoutePlan } from '../wire/route.ts';
-import { countFlag, listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
+import { checksumFlag, countFlag, listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { createReport } from './get-report.ts';
 import { startInterruption } from './interruption.ts';
 import { type PoolFlags, readOwnPools } from './own-pools.ts';
@@ -16,6 +16,7 @@ interface GetFlags extends PoolFlags {
   readonly via?: readonly string[];
   readonly output?: string;
   readonly force?: boolean;
+  readonly checksum?: ReturnType<typeof checksumFlag>;
   readonly parallel?: number;
   readonly resume: boolean;
   readonly onChange: 'restart' | 'fail';
@@ -59,6 +60,11 @@ export function addGetCommand(program: Command): void {
     .option(
       '-f, --force',
       'replace an existing file; without it, one that is the same as at the origin is left, and success',
+    )
+    .option(
+      '--checksum <NAME:HEX>',
+      'what the file must have before it gets its name: sha256, sha512 or blake3',
+      checksumFlag,
     )
     .option('--parallel <N>', 'fetch one file over that many circuits at once, spread over the routes given', countFlag)
     .option('--no-resume', 'begin at the beginning, and leave nothing for a later run')
@@ -121,14 +127,14 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
     ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, idleMs: flags.idleTimeout }),
   };
-  const { retry, deadline, limitRate, minRate, force, classic, parallel, resume, onChange } = flags;
+  const { retry, deadline, limitRate, minRate, force, classic, parallel, resume, onChange, checksum } = flags;
   const startedMs = performance.now();
   const rates = { limitRate, minRate };
   const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools, ...rates };
   try {
     if (!report) return await (await import('./get-files.ts')).getFiles(routes, files, flags, transfer);
     const output = flags.output === '-' ? process.stdout : flags.output;
-    const choices = { force, classic, parallel, resume, onChange };
+    const choices = { force, classic, parallel, resume, onChange, checksum };
     const result = await download({ route, output, ...choices, ...transfer, onEvent: report.event });
     report.done(result);
   } catch (error) {

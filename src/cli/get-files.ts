@@ -15,6 +15,7 @@ export interface GetFilesFlags {
   readonly output?: string;
   readonly force?: boolean;
   readonly classic?: boolean;
+  readonly checksum?: object;
   readonly parallel?: number;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -33,6 +34,7 @@ export async function getFiles(
   const { output = '.', force, resume } = flags;
   if (output === '-') throw new HoplineError('USAGE_INVALID', '-o - takes one file, not several');
   if (flags.classic) throw new HoplineError('USAGE_INVALID', '--classic takes one file, not several');
+  if (flags.checksum !== undefined) throw new HoplineError('USAGE_INVALID', '--checksum takes one file, not several');
   if (flags.parallel !== undefined) throw new HoplineError('USAGE_INVALID', '--parallel takes one file, not several');
   const show = flags.json ? showJson : flags.quiet ? showErrors : showText;
   const finish = show(routes, files);

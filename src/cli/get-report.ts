@@ -15,6 +15,7 @@ import {
   jsonOf,
   jsonOfRoutes,
   perSecond,
+  rowsOfDigest,
   sparseNotice,
   startJsonLines,
   tellReroute,
@@ -88,7 +89,7 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
 }
 
 function formatResult(route: RoutePlan, result: DownloadResult): string {
-  const { size, digest, elapsedMs, resumedBytes, reroutes } = result;
+  const { size, elapsedMs, resumedBytes, reroutes } = result;
   const where = result.path === null ? 'stdout' : path.relative('', result.path) || result.path;
   const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
@@ -98,7 +99,7 @@ function formatResult(route: RoutePlan, result: DownloadResult): string {
       ? ['here', `${where} (already here; nothing was fetched)`]
       : ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)${result.alreadyHere ? '' : resumed}`],
-    ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
+    ...rowsOfDigest(result),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
     result.verified
       ? ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}`]

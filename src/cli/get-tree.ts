@@ -22,6 +22,9 @@ export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: 
   if (flags.parallel !== undefined) {
     throw new HoplineError('USAGE_INVALID', `--parallel takes one file, and "${directory}" is a directory`);
   }
+  if (flags.checksum !== undefined) {
+    throw new HoplineError('USAGE_INVALID', `--checksum takes one file, and "${directory}" is a directory`);
+  }
   const show = flags.json ? showJson() : flags.quiet ? showErrors() : showText(routes);
   const options = { routes, directory, output, force, resume, ...transfer, onEvent: show.event };
   const result = await downloadTree(options).finally(show.stop);

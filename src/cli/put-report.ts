@@ -14,6 +14,7 @@ import {
   jsonOf,
   jsonOfRoutes,
   perSecond,
+  rowsOfDigest,
   startJsonLines,
   tellReroute,
 } from './show.ts';
@@ -85,7 +86,7 @@ function createTextReport(source: string, route: RoutePlan): Report {
 }
 
 function formatResult(source: string, route: RoutePlan, result: UploadResult): string {
-  const { size, digest, elapsedMs, resumedBytes, reroutes } = result;
+  const { size, elapsedMs, resumedBytes, reroutes } = result;
   const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it in an earlier run` : '';
   const replaced = result.replaced ? ' (replaced the earlier one)' : '';
@@ -93,7 +94,7 @@ function formatResult(source: string, route: RoutePlan, result: UploadResult): s
     ['route', `${describeRoutes(route.routes)}${describeTaken(result.hops)}${describeReroutes(reroutes)}`],
     ['sent', `${source} as ${result.file}${replaced}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
-    ...(digest ? [['digest', `${digest.algorithm} ${digest.hex}`] as const] : []),
+    ...rowsOfDigest(result),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
     ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}, by the origin`],
   ]);

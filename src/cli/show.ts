@@ -52,6 +52,15 @@ export function perSecond({ size, resumedBytes, elapsedMs }: DownloadResult | Up
   return Math.round((size - resumedBytes) / Math.max(elapsedMs / 1000, 0.001));
 }
 
+/** The digest that other programs have for the file, or else what there is: the one over its pieces. */
+export function rowsOfDigest({
+  digest,
+  piecesDigest,
+}: Pick<DownloadResult | UploadResult, 'digest' | 'piecesDigest'>): (readonly [label: string, text: string])[] {
+  if (digest) return [['digest', `${digest.algorithm} ${digest.hex}`]];
+  return piecesDigest ? [['pieces', `${piecesDigest.algorithm} ${piecesDigest.hex}`]] : [];
+}
+
 /** What happened on the way, behind the routes of a result. */
 export function describeReroutes(reroutes: number): string {
   if (reroutes === 0) return '';

@@ -12,7 +12,7 @@ import type { Writable } from 'node:stream';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import type { DigestName } from '../io/digest.ts';
+import { type DigestName, ownDigest } from '../io/digest.ts';
 import { createFileTarget } from '../io/disk/place.ts';
 import { StreamTarget } from '../io/disk/stream-target.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
@@ -20,6 +20,7 @@ import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { checkRate, RateLimit } from '../io/rate.ts';
 import type { Resolver } from '../io/resolve.ts';
 import { createSystemResolver } from '../io/system-resolver.ts';
+import { type FileDigest, WholeDigest } from '../io/whole-digest.ts';
 import type { PoolMembers } from '../pool/sources.ts';
 import type { Hop } from '../wire/address.ts';
 import { preferredRoute, type RoutePlan } from '../wire/route.ts';
@@ -62,6 +63,8 @@ export interface DownloadOptions extends TransferOptions {
   readonly force?: boolean | undefined;
   /** Speaks the classic dialect, which verifies nothing. @default false */
   readonly classic?: boolean | undefined;
+  /** What the file must have before it gets its name; else `HASH_MISMATCH`. A stream has had it by then. */
+  readonly checksum?: FileDigest | undefined;
   /** How many circuits fetch at once. @default 1 */
   readonly parallel?: number | undefined;
   /** Goes on from what an earlier run left, and leaves something to a later one. @default true */
@@ -101,8 +104,13 @@ export interface DownloadResult {
   /** Whether every piece was checked against the origin's digest; the classic dialect has none. */
   readonly verified: boolean;
   readonly pieces: number;
-  /** Of the file's only piece, or over the digests of all pieces; null when not verified. */
-  readonly digest: { readonly algorithm: DigestName; readonly hex: string } | null;
+  /**
+   * Of the file, as other programs compute it: by the algorithm of `checksum`, else as far as it costs little. Null where it is
+   * not known.
+   */
+  readonly digest: FileDigest | null;
+  /** Over the digests of all pieces, in their order: docs/protocol.md#pieces. Null when not verified. */
+  readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string } | null;
   /** Bytes that an earlier run had left. */
   readonly resumedBytes: number;
   /** Bytes that came and were worth nothing: damaged, brought twice, or of another version. */
@@ -114,7 +122,7 @@ export interface DownloadResult {
   readonly elapsedMs: number;
 }
 
-type Content = Omit<DownloadResult, 'path' | 'replaced' | 'alreadyHere' | 'elapsedMs'>;
+type Content = Omit<DownloadResult, 'digest' | 'path' | 'replaced' | 'alreadyHere' | 'elapsedMs'>;
 
 /**
  * Downloads the file of a route through its hops.
@@ -126,13 +134,15 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   const progress = new Progress(options);
   let target: Target | undefined;
   try {
-    target = await createTarget(options, client);
+    const whole = new WholeDigest(options.checksum);
+    target = await createTarget(options, client, whole);
     const fetch = options.classic ? fetchClassic : fetchNative;
     const { file, routes } = options.route;
     const route = { file, routes: await enterPools(routes, options.pools, client) };
     const content = await fetch({ ...options, route }, target, client, progress);
     await target.commit();
-    return { ...placeOf(target), ...content, elapsedMs: client.clock.now() - started };
+    const digest = whole.digest ?? ownDigest(content);
+    return { ...placeOf(target), ...content, digest, elapsedMs: client.clock.now() - started };
   } catch (error) {
     const bytes = (await target?.keep()) ?? 0;
     if (bytes > 0) options.onEvent?.({ kind: 'kept', bytes, size: progress.size });
@@ -191,9 +201,13 @@ export function startClient({
   };
 }
 
-async function createTarget(options: DownloadOptions, { signal, limits }: ClientContext): Promise<Target> {
+async function createTarget(
+  options: DownloadOptions,
+  { signal, limits }: ClientContext,
+  whole: WholeDigest,
+): Promise<Target> {
   const { route, output = '.', force = false, resume = true, classic = false, onChange } = options;
-  if (typeof output !== 'string') return new StreamTarget(output, signal, limits.maxReadsAhead);
+  if (typeof output !== 'string') return new StreamTarget(output, signal, limits.maxReadsAhead, whole);
   // The name on disk is the last part of the name that was asked for, never one that the other side sent.
   return createFileTarget(output, path.basename(route.file), {
     force,
@@ -203,6 +217,7 @@ async function createTarget(options: DownloadOptions, { signal, limits }: Client
     // The classic dialect knows no directories.
     mayBeDirectory: !classic,
     onChange,
+    whole,
     compares: !classic,
   });
 }
@@ -255,7 +270,7 @@ async function fetchClassic(
     progress.start(size, 0);
     onEvent?.({ kind: 'started', size, reservation, leftBytes: 0, restarted: false });
     await circuit.receiveContent(content, target, progress.count);
-    const none = { pieces: 0, digest: null, resumedBytes: 0, wastedBytes: 0, hops: way.hops, reroutes: 0 };
+    const none = { pieces: 0, piecesDigest: null, resumedBytes: 0, wastedBytes: 0, hops: way.hops, reroutes: 0 };
     return { size, reservation, verified: false, ...none };
   } finally {
     await circuit.close();

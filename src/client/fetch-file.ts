@@ -45,8 +45,8 @@ export interface FetchStart {
 /** A file that has arrived whole; it is not committed yet. */
 export interface Fetched extends Pick<FetchStart, 'size' | 'reservation' | 'leftBytes'> {
   readonly pieces: number;
-  /** Of the only piece, or over the digests of all of them; hex. */
-  readonly digest: { readonly algorithm: DigestName; readonly hex: string };
+  /** Over the digests of all pieces, or of the only one; hex. */
+  readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string };
 }
 
 /** How often a file may change before it is given up. */
@@ -132,8 +132,8 @@ export class FileFetch {
       throw new HoplineError('INTERNAL', 'the fetch ended before the file was whole');
     const { start, algorithm, pieces } = this.#current;
     const { size, reservation, leftBytes } = start;
-    const digest = { algorithm: algorithm.name, hex: digestOfPieces(pieces.digests, algorithm) };
-    return { size, reservation, leftBytes, pieces: pieces.count, digest };
+    const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(pieces.digests, algorithm) };
+    return { size, reservation, leftBytes, pieces: pieces.count, piecesDigest };
   }
 
   get #readsAhead(): boolean {
@@ -232,7 +232,7 @@ export class FileFetch {
       over: this.#over.signal,
     };
     const onFatal = (error: unknown) => this.#fail(error);
-    this.#current = { content, algorithm, pieces, start, ...shared, sink: withFatal(sink, onFatal) };
+    this.#current = { content, algorithm, pieces, start, ...shared, sink: { ...sink, onFatal } };
     return this.#current;
   }
 
@@ -241,15 +241,6 @@ export class FileFetch {
     this.#fatal ??= asHoplineError(error);
     this.#over.abort();
   }
-}
-
-function withFatal(sink: Omit<PieceSink, 'onFatal'>, onFatal: PieceSink['onFatal']): PieceSink {
-  return {
-    onBytes: (count) => sink.onBytes(count),
-    onRetry: (piece, attempt, circuit) => sink.onRetry(piece, attempt, circuit),
-    onPiece: (circuit) => sink.onPiece(circuit),
-    onFatal,
-  };
 }
 
 /** What has left, to a stream, cannot be read again. */

@@ -10,7 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
-import { availableDigests, type DigestAlgorithm, type DigestName, digestOfPieces } from '../io/digest.ts';
+import { availableDigests, type DigestAlgorithm, type DigestName, digestOfPieces, ownDigest } from '../io/digest.ts';
 import type { Hop } from '../wire/address.ts';
 import type { AnswerOf, Message } from '../wire/messages.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
@@ -41,8 +41,10 @@ export interface Sent {
   readonly hops: readonly Hop[];
   readonly replaced: boolean;
   readonly pieces: number;
-  /** Of the only piece, or over the digests of all of them; null when the file changed before all were known. */
+  /** Of the file, as other programs compute it; null where there are several pieces, which tell theirs. */
   readonly digest: { readonly algorithm: DigestName; readonly hex: string } | null;
+  /** Over the digests of all pieces, or of the only one; null when the file changed before all were known. */
+  readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string } | null;
   /** Bytes that an earlier run had left at the origin. */
   readonly resumedBytes: number;
   /** Bytes that were sent and worth nothing: damaged, lost with a circuit, or there already. */
@@ -81,7 +83,8 @@ export class FileSend {
     if (!this.#committed) throw new HoplineError('INTERNAL', 'the sending ended before the file was whole');
     const resumedBytes = this.#resumedBytes ?? 0;
     const wastedBytes = Math.max(0, this.#sentBytes - (this.#options.source.size - resumedBytes));
-    return { ...this.#committed, pieces: this.#pieces, digest: await this.#digest(), resumedBytes, wastedBytes };
+    const digests = { pieces: this.#pieces, piecesDigest: await this.#digest() };
+    return { ...this.#committed, ...digests, digest: ownDigest(digests), resumedBytes, wastedBytes };
   }
 
   #put(): Message {
@@ -171,7 +174,7 @@ export class FileSend {
   }
 
   /** Of the pieces that an earlier run had sent the digests are not known yet. */
-  async #digest(): Promise<Sent['digest']> {
+  async #digest(): Promise<Sent['piecesDigest']> {
     const { source, client } = this.#options;
     const algorithm = this.#algorithm;
     if (!algorithm) return null;

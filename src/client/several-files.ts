@@ -7,7 +7,7 @@
  */
 
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
-import { digestOfPieces } from '../io/digest.ts';
+import { digestOfPieces, ownDigest } from '../io/digest.ts';
 import type { Target } from '../io/disk/target.ts';
 import type { Hop } from '../wire/address.ts';
 import type { RoutePlan } from '../wire/route.ts';
@@ -140,7 +140,7 @@ export class SeveralFiles implements FilesSink {
         hops: this.circuits.hops,
         elapsedMs,
       };
-      this.#settle(place, { file, result: { ...placeOf(target), ...fetched, ...facts } });
+      this.#settle(place, { file, result: { ...placeOf(target), ...fetched, digest: ownDigest(fetched), ...facts } });
     } catch (error) {
       await this.failed(job, asHoplineError(error));
     }
@@ -156,8 +156,8 @@ export class SeveralFiles implements FilesSink {
       const { chunks, digest } = piece;
       await job.target.write({ index: 0, position: 0, chunks, vouched: { digest, version } });
     }
-    const digest = { algorithm: algorithm.name, hex: digestOfPieces(digests, algorithm) };
-    return { size, reservation, leftBytes: 0, pieces: digests.length, digest };
+    const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(digests, algorithm) };
+    return { size, reservation, leftBytes: 0, pieces: digests.length, piecesDigest };
   }
 
   #settle(place: number, outcome: FileOutcome): void {

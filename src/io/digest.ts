@@ -6,6 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { createRequire } from 'node:module';
+import { HoplineError } from '../core/errors.ts';
 
 export interface Hasher {
   update(bytes: Buffer): unknown;
@@ -14,6 +15,9 @@ export interface Hasher {
 }
 
 export type DigestName = 'blake3' | 'sha256';
+
+/** What files are published with. */
+export type ChecksumName = DigestName | 'sha512';
 
 /** Makes hashers for one algorithm. */
 export interface DigestAlgorithm {
@@ -30,10 +34,7 @@ interface BlakeLibrary {
 
 const sha256: DigestAlgorithm = {
   name: 'sha256',
-  start: () => {
-    const hash = createHash('sha256');
-    return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
-  },
+  start: () => startNodeHash('sha256'),
   digestOf: (bytes) => createHash('sha256').update(bytes).digest(),
 };
 
@@ -48,6 +49,19 @@ export function availableDigests(): readonly DigestAlgorithm[] {
   return [{ name: 'blake3', start, digestOf: library.blake3 }, sha256];
 }
 
+/** Whether BLAKE3 is fast here. */
+export function takesBlake(): boolean {
+  return loadBlake() !== undefined;
+}
+
+/** Throws `USAGE_INVALID` for BLAKE3 where its library does not load. */
+export function startChecksum(name: ChecksumName): Hasher {
+  if (name === 'sha512') return startNodeHash(name);
+  const algorithm = availableDigests().find((known) => known.name === name);
+  if (algorithm) return algorithm.start();
+  throw new HoplineError('USAGE_INVALID', `this machine cannot compute ${name}: its native library does not load`);
+}
+
 /** The first algorithm of `ours` that the peer offers, whose order decides. */
 export function chooseDigest(
   ours: readonly DigestAlgorithm[],
@@ -57,13 +71,23 @@ export function chooseDigest(
   return names.find((algorithm) => algorithm !== undefined);
 }
 
-/** The digest of a file: that of its only piece, else the digest over its pieces' digests in their order. */
+/** The digest that other programs have for a file: known for free where there are no pieces to tell apart. */
+export function ownDigest<Digest>(file: { readonly pieces: number; readonly piecesDigest: Digest }): Digest | null {
+  return file.pieces <= 1 ? file.piecesDigest : null;
+}
+
+/** The digest over the digests of a file's pieces, in their order; of an only piece, its own. */
 export function digestOfPieces(digests: readonly string[], algorithm: DigestAlgorithm): string {
   const [only] = digests;
   if (only !== undefined && digests.length === 1) return only;
   const hasher = algorithm.start();
   for (const digest of digests) hasher.update(Buffer.from(digest, 'hex'));
   return hasher.digest();
+}
+
+function startNodeHash(name: 'sha256' | 'sha512'): Hasher {
+  const hash = createHash(name);
+  return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
 }
 
 function loadBlake(): BlakeLibrary | undefined {

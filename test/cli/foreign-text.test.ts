@@ -162,6 +162,7 @@ test('reports of downloads and uploads show foreign names in one line', () => {
     path: 'x',
     replaced: false,
     alreadyHere: false,
+    piecesDigest: null,
     size: 1,
     reservation: 'none',
     verified: true,

@@ -64,9 +64,9 @@ test('--json prints one object a line with exact numbers', async (t) => {
     events.map(({ event }) => event),
     ['route', 'started', 'progress', 'done'],
   );
-  const { size, pieces, replaced, verified, digest, hops: over } = events[3];
+  const { size, pieces, replaced, verified, piecesDigest, hops: over } = events[3];
   assert.deepEqual([size, pieces, replaced, verified, over], [2_000_001, 2, false, true, hops]);
-  assert.match(digest.hex, /^[0-9a-f]{64}$/);
+  assert.match(piecesDigest.hex, /^[0-9a-f]{64}$/);
 });
 
 test('each way to fail has its exit code, one line and a hint', async (t) => {

@@ -121,8 +121,8 @@ test('large files among small ones come whole, on the same circuit', async (t) =
   const single = await makeTempRoot(t);
   for (const [index] of sizes) {
     const file = files[index] as string;
-    const { digest, pieces } = await download({ route: chain.route(file), output: single.path });
-    assert.deepEqual([outcomes[index]?.result?.digest, outcomes[index]?.result?.pieces], [digest, pieces]);
+    const { piecesDigest, pieces } = await download({ route: chain.route(file), output: single.path });
+    assert.deepEqual([outcomes[index]?.result?.piecesDigest, outcomes[index]?.result?.pieces], [piecesDigest, pieces]);
   }
 });
 

@@ -80,8 +80,8 @@ test('what was sent has the digest that a download of it has', async (t) => {
   await home.writeRandom('data.bin', 2_500_000);
   const sent = await put('new.bin');
   const fetched = await download({ route: chain.route('new.bin'), output: out.path });
-  assert.deepEqual(sent.digest, fetched.digest);
-  assert.match(sent.digest?.algorithm as DigestName, /blake3|sha256/);
+  assert.deepEqual(sent.piecesDigest, fetched.piecesDigest);
+  assert.match(sent.piecesDigest?.algorithm as DigestName, /blake3|sha256/);
 });
 
 test('no node takes uploads unless it is told to', async (t) => {

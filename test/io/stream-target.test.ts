@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { StreamTarget } from '../../src/io/disk/stream-target.ts';
 
+const content = { file: 'f', size: 10, pieceBytes: 3, algorithm: undefined };
 const never = new AbortController().signal;
 const vouched = { digest: '00', version: 'v' };
 
@@ -16,7 +17,7 @@ function give(target: StreamTarget, content: string, index: number, release = ()
 test('pieces that arrive out of order leave in order', async () => {
   const out = new PassThrough();
   const target = new StreamTarget(out, never, 8);
-  assert.equal((await target.begin()).reservation, 'none');
+  assert.equal((await target.begin(content)).reservation, 'none');
   await give(target, 'ghi', 2);
   await give(target, 'def', 1);
   assert.equal(out.readableLength, 0);
@@ -67,10 +68,10 @@ test('a changed file starts over while nothing has left, and fails once somethin
   const out = new PassThrough();
   const target = new StreamTarget(out, never, 8);
   await give(target, 'old', 1);
-  await target.begin();
+  await target.begin(content);
   await give(target, 'abc', 0);
   assert.equal(String(out.read()), 'abc');
-  await assert.rejects(target.begin(), { code: 'FILE_CHANGED' });
+  await assert.rejects(target.begin(content), { code: 'FILE_CHANGED' });
 });
 
 test('nothing is kept, replaced or resumed, and nothing has a path', async () => {

@@ -15,6 +15,7 @@ import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import type { DigestAlgorithm } from '../digest.ts';
 import { loadAllocateAligned, loadDiskCalls } from '../kernel/libc.ts';
+import type { WholeDigest } from '../whole-digest.ts';
 import { type Attributes, finishAttributes, ownerMode } from './attributes.ts';
 import { believe, speaksOf, speaksOfEarlier } from './believe.ts';
 import { DirectFile } from './direct-file.ts';
@@ -26,7 +27,7 @@ import { withoutOthers } from './own-file.ts';
 import { openPart } from './part.ts';
 import { PartSyncs } from './part-syncs.ts';
 import { publish } from './publish.ts';
-import { digestOfRange } from './read-digest.ts';
+import { digestOfRange, RangeReader } from './read-digest.ts';
 import { reserve } from './reserve.ts';
 import type { Begun, Content, FileRange, Piece, Target, Vouched } from './target.ts';
 import { writeFully } from './write-fully.ts';
@@ -53,6 +54,8 @@ export interface FileTargetOptions {
   readonly replaces: boolean;
   /** There is a directory of that name, so that `begin` fails with `DISK_EXISTS`. @default false */
   readonly isTaken?: boolean;
+  /** Is given what is written, and must be content before the file gets its name. */
+  readonly whole?: WholeDigest;
   /** Makes the directory first. @default false */
   readonly makeDirectory?: boolean;
   /** What the file has when it gets its name. @default what the system gives to a new file */
@@ -106,6 +109,7 @@ export class FileTarget implements Target {
     try {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a piece came before its content');
       if (this.#syncs.failure) throw this.#syncs.failure;
+      this.#options.whole?.take(position, chunks);
       const bytes = await writeFully(this.#handle, this.#direct, chunks, position);
       this.#size = Math.max(this.#size, position + bytes);
       if (vouched) this.#journal?.addPiece(index, vouched);
@@ -131,6 +135,8 @@ export class FileTarget implements Target {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a file was to be finished that was never begun');
       const handle = this.#handle;
       await this.#syncs.settle();
+      const reader = new RangeReader(handle, this.#options.signal);
+      await this.#options.whole?.finish(this.#size, (hasher) => reader.read(0, this.#size, [hasher]));
       const mode = await finishAttributes(handle, this.#options.attributes, this.#calls);
       await this.#syncs.sync(handle);
       // Under its name before the lock goes: whoever waits for it finds that the part file is no more.
@@ -184,6 +190,7 @@ export class FileTarget implements Target {
     await this.#journal?.close();
     this.#journal = undefined;
     this.#content = content;
+    this.#options.whole?.begin(content);
     if (this.#options.makeDirectory) await (await import('fs-extra/esm')).ensureDir(path.dirname(this.path));
     const { size, pieceBytes, algorithm } = content;
     const journal = journalPath(this.#part);
@@ -231,11 +238,9 @@ export class FileTarget implements Target {
       left = await believe(books, content, handle, this.#options.signal);
     }
     this.#left = left.size;
-    if (left.size === 0) {
-      // Gone for good before the bytes that it speaks of.
-      if (books) await this.#removeJournal(journal);
-      await handle.truncate(0);
-    }
+    // Gone for good before the bytes that it speaks of.
+    if (left.size === 0 && books) await this.#removeJournal(journal);
+    if (left.size === 0) await handle.truncate(0);
     return { left, isChanged };
   }
 

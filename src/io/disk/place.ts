@@ -16,7 +16,8 @@ import { PresentFile } from './present-file.ts';
 import { SpecialTarget } from './special-target.ts';
 import type { Target } from './target.ts';
 
-export interface PlaceOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'onChange' | 'calls' | 'signal'> {
+export interface PlaceOptions
+  extends Pick<FileTargetOptions, 'force' | 'resume' | 'onChange' | 'calls' | 'signal' | 'whole'> {
   /** A file that is there is compared with the origin's, where there are digests to do it. @default false */
   readonly compares?: boolean;
 }
@@ -50,7 +51,7 @@ async function placeAt(target: string, isDirectory: boolean, given: FilePlaceOpt
   const occupant = await lookAtPlace(target);
   // Only where the user named it: below a directory the name is that of the file that is asked for.
   if (occupant.kind === 'stream' && stream && !isDirectory) {
-    return new SpecialTarget(target, stream.signal, stream.maxPiecesEarly);
+    return new SpecialTarget(target, stream.signal, stream.maxPiecesEarly, options.whole);
   }
   if (isSpecial(occupant)) throw notReplaced(target, occupant);
   const isTaken = occupant.kind === 'directory';
@@ -63,9 +64,9 @@ async function placeAt(target: string, isDirectory: boolean, given: FilePlaceOpt
 }
 
 /** What is there already, to be compared. Throws `DISK_EXISTS` where nothing can tell. */
-function presentAt(target: string, { kind }: Occupant, { compares, signal }: PlaceOptions): Target {
+function presentAt(target: string, { kind }: Occupant, { compares, signal, whole }: PlaceOptions): Target {
   if (!compares || kind !== 'file') throw exists(target);
-  return new PresentFile(target, signal);
+  return new PresentFile(target, signal, whole);
 }
 
 /** The directory that several files go into: looked into once for all of them, and synced once. */

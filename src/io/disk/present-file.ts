@@ -10,6 +10,7 @@ import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../digest.ts';
+import type { WholeDigest } from '../whole-digest.ts';
 import { diskError, exists } from './names.ts';
 import { isAt } from './own-file.ts';
 import { digestOfRange, RangeReader } from './read-digest.ts';
@@ -24,11 +25,13 @@ export class PresentFile implements Target {
   readonly mayResume = true;
   readonly isPresent = true;
   readonly #signal: AbortSignal | undefined;
+  readonly #whole: WholeDigest | undefined;
   #read: BigIntStats | undefined;
 
-  constructor(target: string, signal?: AbortSignal) {
+  constructor(target: string, signal?: AbortSignal, whole?: WholeDigest) {
     this.path = target;
     this.#signal = signal;
+    this.#whole = whole;
   }
 
   /** Reads the file. Throws `DISK_EXISTS` if it cannot be the origin's; with `startOver` it has turned out not to be. */
@@ -42,6 +45,7 @@ export class PresentFile implements Target {
       if (found.size !== BigInt(content.size)) {
         throw this.#differs(`it has ${found.size} bytes, at the origin ${content.size}`);
       }
+      this.#whole?.begin(content);
       const left = await this.#readPieces(handle, content);
       if (!isSame(found, await handle.stat({ bigint: true }))) throw this.#differs('it changed while it was read');
       this.#read = found;
@@ -76,6 +80,7 @@ export class PresentFile implements Target {
   /** Throws `DISK_EXISTS` if another file has the name by now. */
   async commit(): Promise<void> {
     if (!this.#read || !(await isAt(this.path, this.#read))) throw this.#differs('it was exchanged meanwhile');
+    await this.#whole?.finish(Number(this.#read.size));
   }
 
   async keep(): Promise<number> {
@@ -89,9 +94,16 @@ export class PresentFile implements Target {
     if (!algorithm) throw exists(this.path);
     const reader = new RangeReader(handle, this.#signal);
     const left = new Map<number, Vouched>();
+    let position = 0;
+    const whole = {
+      update: (bytes: Buffer) => {
+        this.#whole?.take(position, [{ bytes }]);
+        position += bytes.length;
+      },
+    };
     for (let start = 0; start < size; start += pieceBytes) {
       const hasher = algorithm.start();
-      const isWhole = await reader.read(start, Math.min(size, start + pieceBytes), [hasher]);
+      const isWhole = await reader.read(start, Math.min(size, start + pieceBytes), [hasher, whole]);
       if (!isWhole) throw this.#differs('it changed while it was read');
       left.set(start / pieceBytes, { digest: hasher.digest(), version: '' });
     }

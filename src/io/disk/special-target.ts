@@ -13,10 +13,11 @@ import { finished } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { pause, systemClock } from '../../core/clock.ts';
 import { systemCode } from '../../core/errors.ts';
+import type { WholeDigest } from '../whole-digest.ts';
 import { diskError } from './names.ts';
 import { notReplaced } from './occupant.ts';
 import { StreamTarget } from './stream-target.ts';
-import type { Begun, Piece, Target } from './target.ts';
+import type { Begun, Content, Piece, Target } from './target.ts';
 
 const [open, close, fstat] = [promisify(openFile), promisify(closeFile), promisify(statFile)];
 
@@ -29,22 +30,24 @@ export class SpecialTarget implements Target {
   readonly mayResume = false;
   readonly maxPiecesEarly: number;
   readonly #signal: AbortSignal;
+  readonly #whole: WholeDigest | undefined;
   #opened: { readonly stream: Writable; readonly target: StreamTarget } | undefined;
 
   /** A FIFO may have no reader for ever, or one that stops; only `signal` ends the wait. */
-  constructor(path: string, signal: AbortSignal, maxPiecesEarly: number) {
+  constructor(path: string, signal: AbortSignal, maxPiecesEarly: number, whole?: WholeDigest) {
     this.path = path;
     this.maxPiecesEarly = maxPiecesEarly;
     this.#signal = signal;
+    this.#whole = whole;
   }
 
-  async begin(): Promise<Begun> {
+  async begin(content: Content): Promise<Begun> {
     try {
       if (!this.#opened) {
         const stream = await openSpecial(this.path, this.#signal);
-        this.#opened = { stream, target: new StreamTarget(stream, this.#signal, this.maxPiecesEarly) };
+        this.#opened = { stream, target: new StreamTarget(stream, this.#signal, this.maxPiecesEarly, this.#whole) };
       }
-      return await this.#opened.target.begin();
+      return await this.#opened.target.begin(content);
     } catch (error) {
       throw this.#signal.aborted ? this.#signal.reason : diskError(this.path, error);
     }

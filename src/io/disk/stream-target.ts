@@ -7,7 +7,8 @@
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../../core/clock.ts';
 import { HoplineError, systemCode } from '../../core/errors.ts';
-import type { Begun, Piece, Target } from './target.ts';
+import type { WholeDigest } from '../whole-digest.ts';
+import type { Begun, Content, Piece, Target } from './target.ts';
 
 export class StreamTarget implements Target {
   readonly path = null;
@@ -17,14 +18,17 @@ export class StreamTarget implements Target {
   readonly #stream: Writable;
   readonly #signal: AbortSignal;
   readonly #held = new Map<number, Buffer[]>();
+  readonly #whole: WholeDigest | undefined;
   #emitting: Promise<void> | undefined;
+  #position = 0;
   #next = 0;
   #failure: HoplineError | undefined;
 
   /** A reader of the stream may stop for ever; only `signal` ends the wait for it. */
-  constructor(stream: Writable, signal: AbortSignal, maxPiecesEarly: number) {
+  constructor(stream: Writable, signal: AbortSignal, maxPiecesEarly: number, whole?: WholeDigest) {
     this.#stream = stream;
     this.#signal = signal;
+    this.#whole = whole;
     this.maxPiecesEarly = maxPiecesEarly;
     stream.on('error', (cause) => {
       const reason = systemCode(cause) ?? 'unknown';
@@ -33,11 +37,12 @@ export class StreamTarget implements Target {
   }
 
   /** What has left cannot be taken back. */
-  async begin(): Promise<Begun> {
+  async begin(content: Content): Promise<Begun> {
     if (this.#next > 0 || this.#emitting) {
       throw new HoplineError('FILE_CHANGED', 'the file changed after part of it had been written out');
     }
     this.#held.clear();
+    this.#whole?.begin(content);
     return { reservation: 'none', left: new Map() };
   }
 
@@ -58,6 +63,7 @@ export class StreamTarget implements Target {
   async commit(): Promise<void> {
     await this.#emitting;
     if (this.#failure) throw this.#failure;
+    await this.#whole?.finish(this.#position);
   }
 
   async keep(): Promise<number> {
@@ -71,7 +77,11 @@ export class StreamTarget implements Target {
 
   async #emitDue(): Promise<void> {
     for (let due = this.#held.get(this.#next); due; due = this.#held.get(this.#next)) {
-      for (const part of due) await this.#emit(part);
+      for (const part of due) {
+        this.#whole?.take(this.#position, [{ bytes: part }]);
+        this.#position += part.length;
+        await this.#emit(part);
+      }
       this.#held.delete(this.#next);
       this.#next += 1;
     }

@@ -15,6 +15,7 @@ import type { Hop } from '../wire/address.ts';
 import type { AnswerOf, Message } from '../wire/messages.ts';
 import type { Circuit, ClientContext } from './circuit.ts';
 import type { Circuits } from './circuits.ts';
+import { checkStatus, requestStatus } from './fetch-pieces.ts';
 import { PieceSender, type SendTask } from './send-pieces.ts';
 import type { Source } from './source.ts';
 
@@ -64,6 +65,8 @@ export class FileSend {
   #bytes = 0;
   #sentBytes = 0;
   #committed: { readonly hops: readonly Hop[]; readonly replaced: boolean } | undefined;
+  /** COMMIT has left, and no answer has come: the file may be in its place. */
+  #isInDoubt = false;
   #fatal: HoplineError | undefined;
 
   /** Throws `USAGE_INVALID` for a file that is larger than any upload. */
@@ -77,7 +80,7 @@ export class FileSend {
 
   /** Sends the file over `circuits` until it is at its place. Throws what ends the sending. */
   async run(circuits: Circuits): Promise<Sent> {
-    const requests = () => [this.#put()];
+    const requests = () => [this.#isInDoubt ? requestStatus(this.#options.file, this.#offered) : this.#put()];
     await circuits.run(requests, (circuit) => this.#sendOver(circuit, circuits), this.#over.signal);
     if (this.#fatal) throw this.#fatal;
     if (!this.#committed) throw new HoplineError('INTERNAL', 'the sending ended before the file was whole');
@@ -98,6 +101,14 @@ export class FileSend {
   /** Sends what is missing over a circuit that began with PUT, and COMMIT. Throws what the circuit fails with. */
   async #sendOver(circuit: Circuit, circuits: Circuits): Promise<void> {
     const { file } = this.#options;
+    if (this.#isInDoubt) {
+      if (await this.#isThere(circuit)) {
+        // What it was that COMMIT replaced, its lost answer said.
+        this.#committed = { hops: circuit.hops, replaced: false };
+        return;
+      }
+      circuit.send([this.#put()]);
+    }
     const ready = await circuit.receive('ready', file);
     await this.#sendMissing(circuit, ready, circuits);
   }
@@ -133,9 +144,33 @@ export class FileSend {
     } catch (error) {
       return this.#fail(error);
     }
+    // Once: an origin that always ends here must not be asked for ever.
+    if (!this.#isInDoubt) circuits.progressed(circuit);
+    this.#isInDoubt = true;
     circuit.send([{ type: 'commit' }]);
     const { replaced } = await circuit.receive('committed', file);
     this.#committed = { hops: circuit.hops, replaced };
+  }
+
+  /** Whether the origin has the file, as it is here: the answer to a STAT is due. Throws what the circuit fails with. */
+  async #isThere(circuit: Circuit): Promise<boolean> {
+    const { file, source, client } = this.#options;
+    const status = await circuit.receive('status', file).catch((error) => {
+      if (asHoplineError(error).code === 'FILE_NOT_FOUND') return undefined;
+      throw error;
+    });
+    if (status?.size !== source.size) return false;
+    const algorithm = checkStatus(status, this.#offered, client.limits);
+    const buffer = Buffer.allocUnsafeSlow(Math.min(source.size, this.#pieceBytes));
+    for (let index = 0; index < this.#pieces; index += 1) {
+      const [offset, length] = [index * this.#pieceBytes, this.#lengthOf(index)];
+      circuit.send([{ type: 'digest', offset, length, version: status.version }]);
+      const bytes = buffer.subarray(0, length);
+      await source.read(bytes, offset);
+      const { digest } = await circuit.receive('end', file);
+      if (algorithm.digestOf(bytes).toString('hex') !== digest) return false;
+    }
+    return true;
   }
 
   /** The digest that the origin chose. Throws `PEER_PROTOCOL` if it was not offered, or if its pieces are not this file's. */

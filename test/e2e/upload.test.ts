@@ -477,3 +477,25 @@ test('a node that stops lets an upload finish', async (t) => {
   await closing;
   assert.deepEqual(await root.list(), ['new.bin']);
 });
+
+for (const bytes of [0, 2_500_000]) {
+  test(`an upload of ${bytes} bytes whose answer to COMMIT is lost looks first, and is success`, async (t) => {
+    const { root, home, chain, origin } = await startWritable(t, 1);
+    const content = await home.writeRandom('data.bin', bytes);
+    let cuts = 0;
+    const back = (data: Buffer) => {
+      if (!data.includes('"committed"') || cuts > 0) return data;
+      cuts += 1;
+      return null;
+    };
+    const port = chain.nodes[0]?.address.port ?? 0;
+    const address = await startTamperer(t, port, { back });
+    const source = path.join(home.path, 'data.bin');
+    const limits = { retryMinMs: 10, retryMaxMs: 50 };
+    const result = await upload({ source, route: parseVia([address], 'new.bin'), limits });
+    assert.equal(cuts, 1);
+    assert.deepEqual([result.size, result.reroutes], [bytes, 1]);
+    assert.deepEqual(await readFile(path.join(root.path, 'new.bin')), content);
+    assert.deepEqual([origin.stats().uploaded, origin.stats().bytesUploaded], [1, bytes]);
+  });
+}

@@ -78,6 +78,8 @@ export class Pool {
   readonly #watches: readonly Promise<void>[];
   readonly #checks: Checks | undefined;
   #nextOrdinal = 0;
+  /** Members that there is no room for. */
+  #leftOut = 0;
 
   constructor(options: PoolSetup) {
     this.#options = options;
@@ -196,12 +198,17 @@ export class Pool {
       this.#checks?.stop(slot);
       this.#slots.delete(gone);
     }
+    let leftOut = 0;
     for (const [known, entry] of listed) {
       const slot = this.#slots.get(known);
       if (slot) this.#renew(slot, entry);
       else if (this.#slots.size < maxMembers) this.#join(known, entry);
-      else log.warn({ pool: name, member: known }, `the pool has its ${maxMembers} members already`);
+      else leftOut += 1;
     }
+    if (leftOut > this.#leftOut) {
+      log.warn({ pool: name, members: leftOut }, `the pool has its ${maxMembers} members; others are left out`);
+    }
+    this.#leftOut = leftOut;
   }
 
   /** All that the sources list; of two with one name the first counts. */

@@ -1,12 +1,14 @@
 /**
  * The store of a shared registry in Redis, or a server that speaks its protocol.
  *
- * All entries are in one sorted set, each with the time when its lease runs out, by the clock of the store alone. One
- * script reads and writes it. Knows texts, and nothing of what they say.
+ * All entries are in one sorted set, each with the time when its lease runs out, by the clock of the store alone. Beside them is
+ * one element that never runs out and says since when the set is there: another one shows that it was lost meanwhile. One
+ * script reads and writes it all, called by its digest. Knows texts, and nothing of what they say.
  * Invariant: a password in a URL is passed to the client, and to nobody else.
  * Documentation: docs/pools.md#a-shared-registry
  */
 
+import { createHash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
@@ -33,16 +35,25 @@ local last = 5 + ARGV[5]
 for i = 6, last do redis.call('ZADD', KEYS[1], string.format('%.0f', now + ARGV[1]), ARGV[i]) end
 for i = last + 1, #ARGV do redis.call('ZREM', KEYS[1], ARGV[i]) end
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', string.format('%.0f', now))
-local found = {}
+local found, since = {}, false
 for _, entry in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  if #entry <= tonumber(ARGV[3]) then found[#found + 1] = entry end
+  if #entry > tonumber(ARGV[3]) then
+  elseif string.sub(entry, 1, 6) == 'since ' then since = since or entry
+  else found[#found + 1] = entry end
+end
+if not since then
+  since = 'since ' .. time[1] .. '.' .. time[2]
+  redis.call('ZADD', KEYS[1], '+inf', since)
 end
 table.sort(found)
-local answer = {redis.sha1hex(table.concat(found, ' ', 1, math.min(#found, tonumber(ARGV[2]))))}
+local most = math.min(#found, tonumber(ARGV[2]))
+local answer = {redis.sha1hex(since .. ' ' .. table.concat(found, ' ', 1, most))}
 if answer[1] ~= ARGV[4] then
-  for i = 1, math.min(#found, tonumber(ARGV[2])) do answer[i + 1] = found[i] end
+  answer[2] = since
+  for i = 1, most do answer[i + 2] = found[i] end
 end
 return answer`;
+const scriptDigest = createHash('sha1').update(script).digest('hex');
 
 /** How to reach the store at a URL, and what to call it. Throws `USAGE_INVALID` for what is not such a URL. */
 export function redisStore(url: string, options: RedisOptions): StorePlace {
@@ -78,8 +89,11 @@ async function connect(url: string, name: string, options: RedisOptions, outer: 
     maintNotifications: 'disabled',
     socket: { connectTimeout, reconnectStrategy: false, ...(lookup && { lookup }) },
   });
-  // Whoever waits for an answer hears of it.
-  client.on('error', () => {});
+  /** Why the connection is gone. Who asks after that hears only that it is. */
+  let lost: unknown;
+  client.on('error', (error) => {
+    lost ??= error;
+  });
   const close = () => {
     if (client.isOpen) client.destroy();
   };
@@ -90,7 +104,7 @@ async function connect(url: string, name: string, options: RedisOptions, outer: 
     try {
       return await untilAborted(work, deadline.signal);
     } catch (error) {
-      throw translate(error, name);
+      throw translate(deadline.signal.aborted ? error : (lost ?? error), name);
     } finally {
       deadline.clear();
     }
@@ -99,11 +113,15 @@ async function connect(url: string, name: string, options: RedisOptions, outer: 
   const exchange: Store['exchange'] = async ({ renew, leave }) => {
     const { limits } = options;
     const settings = [limits.leaseMs, limits.maxSharedMembers, maxEntryBytes, digest, renew.length].map(String);
-    const work = client.eval(script, { keys: [key], arguments: [...settings, ...renew, ...leave] });
-    const [next, ...entries] = (await inTime(work)) as readonly string[];
+    const told = { keys: [key], arguments: [...settings, ...renew, ...leave] };
+    const work = client.evalSha(scriptDigest, told).catch((error) => {
+      if (!isUnknownScript(error)) throw error;
+      return client.eval(script, told);
+    });
+    const [next = '', since = '', ...entries] = (await inTime(work)) as readonly string[];
     if (next === digest) return undefined;
-    digest = next ?? '';
-    return entries;
+    digest = next;
+    return { entries, since };
   };
   try {
     await inTime(client.connect(), outer);
@@ -112,6 +130,11 @@ async function connect(url: string, name: string, options: RedisOptions, outer: 
     throw error;
   }
   return { exchange, close };
+}
+
+/** The first word of an error is its code; the client has no field for it. */
+function isUnknownScript(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOSCRIPT ');
 }
 
 function translate(cause: unknown, name: string): HoplineError {

@@ -19,6 +19,10 @@ export class RegisteredMembers implements MemberSource {
     return this.#members.size;
   }
 
+  members(): readonly Member[] {
+    return [...this.#members.values()];
+  }
+
   /** Says whether the member is new; one that is known already keeps its place. */
   add(member: Member): boolean {
     const name = nameMember(member.hop);
@@ -30,10 +34,10 @@ export class RegisteredMembers implements MemberSource {
 
   /** Makes these the members; whoever watches hears of it if that changes anything. */
   replace(members: readonly Member[]): void {
-    const before = JSON.stringify([...this.#members.values()]);
+    const before = JSON.stringify(this.members());
     this.#members.clear();
     for (const member of members) this.#members.set(nameMember(member.hop), member);
-    if (JSON.stringify([...this.#members.values()]) !== before) this.#report();
+    if (JSON.stringify(this.members()) !== before) this.#report();
   }
 
   /** Says whether there was such a member. */
@@ -54,12 +58,12 @@ export class RegisteredMembers implements MemberSource {
       signal.addEventListener('abort', stop, { once: true });
     });
     // Whoever wants to know the members once ends the watch from within.
-    report([...this.#members.values()]);
+    report(this.members());
     return watching;
   }
 
   #report(): void {
-    const members = [...this.#members.values()];
+    const members = this.members();
     for (const report of this.#watchers) report(members);
   }
 }

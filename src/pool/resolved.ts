@@ -3,7 +3,8 @@
  *
  * Looks up again when the shortest time to live is over. Node does not tell that of SRV records, so those of the
  * targets' addresses count for them.
- * Invariant: a lookup that fails changes nothing; the members known before stay.
+ * Invariant: a lookup that fails leaves the members that it had found before as they were, and no others: each name is asked for
+ * its A and its AAAA records alone.
  * Documentation: docs/pools.md#members
  */
 
@@ -12,7 +13,8 @@ import { type Clock, pause, untilAborted } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { type Port, parsePort } from '../wire/address.ts';
-import type { Member, MemberSource } from './member.ts';
+import { describeChanges } from './changes.ts';
+import { type Member, type MemberSource, nameMember } from './member.ts';
 
 interface ResolvedAddress {
   readonly address: string;
@@ -27,9 +29,11 @@ interface ServiceRecord {
   readonly weight: number;
 }
 
-/** Asks name servers. Both reject when there is no answer. */
+type Family = 4 | 6;
+
+/** Asks name servers. Both reject when there is no answer, or no record in it. */
 export interface NameServers {
-  addresses(host: string): Promise<readonly ResolvedAddress[]>;
+  addresses(host: string, family: Family): Promise<readonly ResolvedAddress[]>;
   services(service: string): Promise<readonly ServiceRecord[]>;
 }
 
@@ -46,25 +50,20 @@ const minTtlMs = 1000;
 const maxTtlMs = 3_600_000;
 const maxServiceTtlMs = 60_000;
 const retryMs = 5000;
+const families = [
+  { family: 4, type: 'A' },
+  { family: 6, type: 'AAAA' },
+] as const;
+/** Answers, to the effect that there is none of this family. */
+const noRecord: ReadonlySet<string> = new Set(['ENODATA', 'ENOTFOUND']);
 
-export function resolvedMembers(query: Query, { clock, log, servers }: ResolvedOptions): MemberSource {
-  const lookUp = () => ('service' in query ? findService(query.service, servers) : findHost(query, servers));
+export function resolvedMembers(query: Query, options: ResolvedOptions): MemberSource {
   return {
     watch: async (report, signal) => {
-      let known = '';
+      const watched = new Watched(query, options, report);
       while (!signal.aborted) {
-        let waitMs = retryMs;
-        try {
-          const { members, ttlMs } = await untilAborted(lookUp(), signal);
-          waitMs = Math.max(minTtlMs, ttlMs);
-          const found = JSON.stringify(members);
-          if (found !== known) report(members);
-          known = found;
-        } catch (error) {
-          if (signal.aborted) return;
-          log.warn({ ...query, reason: systemCode(error) }, 'members could not be looked up; the last known stay');
-        }
-        await pause(clock, waitMs, signal);
+        const waitMs = await watched.lookUp(signal);
+        await pause(options.clock, waitMs, signal);
       }
     },
   };
@@ -75,14 +74,8 @@ export function systemNameServers(given?: readonly string[]): NameServers {
   const resolver = new Resolver();
   if (given) resolver.setServers(given);
   return {
-    addresses: async (host) => {
-      const families = [resolver.resolve4(host, { ttl: true }), resolver.resolve6(host, { ttl: true })];
-      const answers = await Promise.allSettled(families);
-      const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []));
-      const [first] = answers;
-      if (found.length === 0 && first?.status === 'rejected') throw first.reason;
-      return found;
-    },
+    addresses: (host, family) =>
+      family === 4 ? resolver.resolve4(host, { ttl: true }) : resolver.resolve6(host, { ttl: true }),
     services: async (service) => {
       const records = await resolver.resolveSrv(service);
       return records.map(({ name, port, priority, weight }) => ({ name, port, priority, weight }));
@@ -95,17 +88,78 @@ interface Found {
   readonly ttlMs: number;
 }
 
-async function findHost({ host, port }: { host: string; port: Port }, servers: NameServers): Promise<Found> {
-  const addresses = await servers.addresses(host);
+/** What one watch has found and told so far. */
+class Watched {
+  readonly #query: Query;
+  readonly #options: ResolvedOptions;
+  readonly #report: (members: readonly Member[]) => void;
+  readonly #names: KnownNames;
+  #members: readonly Member[] | undefined;
+  /** Why the last lookup failed, in whole or in part. */
+  #failed = '';
+
+  constructor(query: Query, options: ResolvedOptions, report: (members: readonly Member[]) => void) {
+    this.#query = query;
+    this.#options = options;
+    this.#report = report;
+    this.#names = new KnownNames(options.servers);
+  }
+
+  /** Looks up once, and says how many milliseconds that is good for. */
+  async lookUp(signal: AbortSignal): Promise<number> {
+    try {
+      const found = await untilAborted(find(this.#query, this.#names, this.#options.servers), signal);
+      const { failures } = this.#names;
+      // Nothing is known of the members of a name that could not be looked up yet.
+      if (found.members.length > 0 || failures.length === 0) this.#take(found.members);
+      this.#tell(failures.join(', '));
+      return Math.max(minTtlMs, failures.length > 0 ? Math.min(retryMs, found.ttlMs) : found.ttlMs);
+    } catch (error) {
+      if (!signal.aborted) this.#tell(systemCode(error) ?? 'no answer');
+      return retryMs;
+    }
+  }
+
+  #take(members: readonly Member[]): void {
+    const before = this.#members;
+    if (JSON.stringify(members) === JSON.stringify(before)) return;
+    this.#members = members;
+    const changes = describeChanges(namesOf(before), namesOf(members));
+    if (changes) this.#options.log.info({ ...this.#query, ...changes }, 'members by DNS have changed');
+    this.#report(members);
+  }
+
+  #tell(failed: string): void {
+    const { log } = this.#options;
+    if (failed === this.#failed) return;
+    this.#failed = failed;
+    if (failed === '') log.info({ ...this.#query }, 'all members can be looked up again');
+    else {
+      const fields = { ...this.#query, reason: failed };
+      log.warn(fields, 'members could not be looked up; what was known of these stays');
+    }
+  }
+}
+
+function namesOf(members: readonly Member[] = []): string[] {
+  return members.map(({ hop }) => nameMember(hop));
+}
+
+function find(query: Query, names: KnownNames, servers: NameServers): Promise<Found> {
+  return 'service' in query ? findService(query.service, names, servers) : findHost(query, names);
+}
+
+async function findHost({ host, port }: { host: string; port: Port }, names: KnownNames): Promise<Found> {
+  const [addresses = []] = await names.lookUp([host]);
   return {
     members: sorted(addresses.map(({ address }) => ({ hop: { host: address, port }, weight: 1, priority: 0 }))),
     ttlMs: shortest(addresses, maxTtlMs),
   };
 }
 
-async function findService(service: string, servers: NameServers): Promise<Found> {
+async function findService(service: string, names: KnownNames, servers: NameServers): Promise<Found> {
   const records = await servers.services(service);
-  const targets = await Promise.all(records.map(({ name }) => servers.addresses(name)));
+  const targets = await names.lookUp(records.map(({ name }) => name));
   const members = records.flatMap((record, index): Member[] => {
     const port = parsePort(String(record.port));
     if (port === undefined) return [];
@@ -114,6 +168,49 @@ async function findService(service: string, servers: NameServers): Promise<Found
     return (targets[index] ?? []).map(({ address }) => ({ hop: { host: address, port }, weight, priority }));
   });
   return { members: sorted(members), ttlMs: shortest(targets.flat(), maxServiceTtlMs) };
+}
+
+/** What was found last for each name and family, for when it cannot be looked up. */
+class KnownNames {
+  readonly #servers: NameServers;
+  #known = new Map<string, readonly ResolvedAddress[]>();
+  /** Of the last lookup: names, and why they have no answer. */
+  failures: readonly string[] = [];
+
+  constructor(servers: NameServers) {
+    this.#servers = servers;
+  }
+
+  /** The addresses of each name. Never throws. Names that are not asked for are forgotten. */
+  async lookUp(hosts: readonly string[]): Promise<readonly (readonly ResolvedAddress[])[]> {
+    const known = new Map<string, readonly ResolvedAddress[]>();
+    const failures = new Set<string>();
+    const lookUpOne = async (host: string) => {
+      const answers = await Promise.allSettled(families.map(({ family }) => this.#servers.addresses(host, family)));
+      const hasAddress = answers.some((answer) => answer.status === 'fulfilled' && answer.value.length > 0);
+      return answers.flatMap((answer, index) => {
+        const part = `${host} ${families[index]?.type}`;
+        const failure = failureOf(answer, hasAddress);
+        if (failure !== undefined) failures.add(`${part}: ${failure}`);
+        const fresh = answer.status === 'fulfilled' ? answer.value : [];
+        const addresses = failure === undefined ? fresh : (this.#known.get(part) ?? []);
+        known.set(part, addresses);
+        return addresses;
+      });
+    };
+    const found = await Promise.all(hosts.map(lookUpOne));
+    this.#known = known;
+    this.failures = [...failures];
+    return found;
+  }
+}
+
+/** Why one family of a name is not known; undefined if it is. */
+function failureOf(answer: PromiseSettledResult<readonly ResolvedAddress[]>, hasAddress: boolean): string | undefined {
+  // Most names have no AAAA. But a name without any address is more often a mistake than meant.
+  if (answer.status === 'fulfilled') return hasAddress ? undefined : 'no address';
+  const reason = systemCode(answer.reason) ?? 'no answer';
+  return hasAddress && noRecord.has(reason) ? undefined : reason;
 }
 
 /** Name servers shuffle their answers, which must not look like a change. */

@@ -3,8 +3,8 @@
  *
  * Owns the leases of this node, and what it knows of all. Where they are kept, and by whose time they run out, is a
  * store that is passed in.
- * Invariant: a store that is lost, or comes back empty, takes no member away before its holders had a lease's time to
- * renew it.
+ * Invariant: a store that is lost, comes back empty, or is emptied while it runs takes no member away before its holders had
+ * a lease's time to renew it.
  * Documentation: docs/pools.md#a-shared-registry
  */
 
@@ -12,9 +12,17 @@ import { type Clock, pause } from '../core/clock.ts';
 import { asHoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
+import { describeChanges } from './changes.ts';
 import { type Entry, formatEntry, parseEntry } from './entry.ts';
 import { type MemberSource, nameMember } from './member.ts';
 import { RegisteredMembers } from './registered.ts';
+
+/** What a store holds. */
+export interface Holding {
+  readonly entries: readonly string[];
+  /** When the store began to keep entries; another one after it has lost them. */
+  readonly since: string;
+}
 
 /** A connection to where the entries are. After a failure it is closed, and another one is made. */
 export interface Store {
@@ -25,7 +33,7 @@ export interface Store {
   exchange(changes: {
     readonly renew: readonly string[];
     readonly leave: readonly string[];
-  }): Promise<readonly string[] | undefined>;
+  }): Promise<Holding | undefined>;
   close(): void;
 }
 
@@ -64,6 +72,7 @@ export class SharedRegistry {
   #renewAt = Number.NEGATIVE_INFINITY;
   /** What the store held last. */
   #read: ReadonlySet<string> = new Set();
+  #since: string | undefined;
   /** What it had held before it was lost, and has not shown since. */
   #missing = new Set<string>();
   #missingUntil = Number.POSITIVE_INFINITY;
@@ -181,12 +190,18 @@ export class SharedRegistry {
     this.#wake.abort();
   }
 
-  /** A connection is new: what the store held before it may have lost, and leases may have run out meanwhile. */
+  /** What the store held before it may have lost, and leases may have run out meanwhile. */
   #expectAll(): void {
     const { clock, limits } = this.#options;
     for (const text of this.#read) this.#missing.add(text);
     this.#missingUntil = clock.now() + limits.leaseMs;
     this.#isChanged = true;
+  }
+
+  #emptied(): void {
+    const message = 'the registry was emptied; the members known last stay for one lease more';
+    if (!this.#isLost) this.#options.log.warn({ registry: this.#place.name }, message);
+    this.#expectAll();
   }
 
   #found(): void {
@@ -203,9 +218,10 @@ export class SharedRegistry {
     this.#isLost = true;
   }
 
-  #take(read: readonly string[] | undefined): void {
+  #take(read: Holding | undefined): void {
+    if (read && this.#since !== undefined && read.since !== this.#since) this.#emptied();
     const hadMissing = this.#missing.size > 0;
-    if (read) this.#read = new Set(read);
+    if (read) [this.#read, this.#since] = [new Set(read.entries), read.since];
     for (const text of this.#missing) if (this.#read.has(text)) this.#missing.delete(text);
     if (this.#options.clock.now() >= this.#missingUntil) this.#missing.clear();
     if (read || hadMissing) this.#publish([...this.#read, ...this.#missing].sort());
@@ -230,9 +246,23 @@ export class SharedRegistry {
     }
     this.#tellUnusable(unusable);
     this.#notes = notes;
+    const before = this.#memberNames();
     for (const pool of new Set([...this.#pools.keys(), ...pools.keys()])) {
       this.#membersOf(pool).replace((pools.get(pool) ?? []).map(({ member }) => member));
     }
+    this.#tellChanges(before);
+  }
+
+  #tellChanges(before: readonly string[]): void {
+    const changes = describeChanges(before, this.#memberNames());
+    const fields = { registry: this.#place.name, ...changes };
+    if (changes) this.#options.log.info(fields, 'members in the registry have changed');
+  }
+
+  #memberNames(): string[] {
+    return [...this.#pools].flatMap(([pool, known]) =>
+      known.members().map(({ hop }) => `${nameMember(hop)} of ${pool}`),
+    );
   }
 
   #tellUnusable(count: number): void {

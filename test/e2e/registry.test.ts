@@ -91,8 +91,8 @@ test('a server that is told of another policy leaves the one and enters the othe
   t.after(() => store.close());
   let entries: readonly string[] = [];
   const hasOnly = async (pool: string) => {
-    entries = (await store.exchange({ renew: [], leave: [] })) ?? entries;
-    return entries.length === 1 && entries[0] === JSON.stringify({ pool, at: addressOf(server), note: 'number' });
+    entries = (await store.exchange({ renew: [], leave: [] }))?.entries ?? entries;
+    return entries.length === 1 && entries[0] === JSON.stringify({ pool, at: addressOf(server), note: 'string' });
   };
   await withinOneSecond(() => hasOnly(policy));
   for (const next of ['other', policy]) {
@@ -103,7 +103,7 @@ test('a server that is told of another policy leaves the one and enters the othe
   await assert.rejects(server.reload({ ...rules, registry: `${url}/1` }), { code: 'CONFIG_INVALID' });
   assert.ok(await hasOnly(policy));
   await server.close({ graceMs: 0 });
-  entries = (await store.exchange({ renew: [], leave: [] })) ?? entries;
+  entries = (await store.exchange({ renew: [], leave: [] }))?.entries ?? entries;
   assert.deepEqual(entries, []);
 });
 

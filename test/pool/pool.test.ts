@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
-import { silentLogger } from '../../src/core/log.ts';
+import { type Logger, silentLogger } from '../../src/core/log.ts';
 import { OwnerTurns } from '../../src/core/turns.ts';
 import { ListedMembers } from '../../src/pool/listed.ts';
 import type { Member } from '../../src/pool/member.ts';
@@ -273,6 +273,22 @@ test('a member that is named twice, by one source or two, is one; too many are l
     pool.members().map(({ name }) => name),
     ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', 'example.org:80'],
   );
+});
+
+test('members that a pool has no room for are told in one line, and again when there are more', async (t) => {
+  const lines: [Readonly<Record<string, unknown>>, string][] = [];
+  const log: Logger = { ...silentLogger, warn: (fields, message) => lines.push([fields, message]) };
+  const registered = new RegisteredMembers();
+  makePool(t, [], { sources: [registered], maxMembers: 2, log });
+  const manyMembers = Array.from({ length: 46 }, (_, index) => makeMember(index + 1));
+  registered.replace(manyMembers);
+  registered.replace([...manyMembers].reverse());
+  registered.replace([...manyMembers, makeMember(47)]);
+  const message = 'the pool has its 2 members; others are left out';
+  assert.deepEqual(lines, [
+    [{ pool: 'test', members: 44 }, message],
+    [{ pool: 'test', members: 45 }, message],
+  ]);
 });
 
 test('a member that left is not checked any more, and its requests under way go on', async (t) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { createClient } from '@redis/client';
 import { systemClock } from '../../src/core/clock.ts';
 import { HoplineError } from '../../src/core/errors.ts';
 import { defaultLimits, type Limits } from '../../src/core/limits.ts';
@@ -9,7 +10,7 @@ import { type Logger, silentLogger } from '../../src/core/log.ts';
 import { type Entry, formatEntry, parseEntry } from '../../src/pool/entry.ts';
 import { type Member, nameMember } from '../../src/pool/member.ts';
 import { redisStore } from '../../src/pool/redis.ts';
-import { SharedRegistry, type Store } from '../../src/pool/shared.ts';
+import { type Holding, SharedRegistry, type Store } from '../../src/pool/shared.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { until } from '../support/chain.ts';
 import { FakeClock } from '../support/legs.ts';
@@ -18,6 +19,8 @@ import { sourceContract } from './source.contract.ts';
 
 const pool = 'PP_1';
 const limits: Limits = { ...defaultLimits, leaseMs: 3000, storePollMs: 100 };
+/** For what was told to be with whoever reads: no renewal, no lease, no retry takes as little. */
+const storedMs = 2 * limits.storePollMs;
 const memberAt = (host: string): Member => ({ hop: { host, port: 80 as Port }, weight: 1, priority: 0 });
 const entryAt = (host: string, more: Partial<Entry> = {}): Entry => ({ pool, member: memberAt(host), ...more });
 const nameAt = (host: string) => `${host}:80`;
@@ -27,6 +30,7 @@ class FakeStore {
   readonly clock = new FakeClock();
   readonly entries = new Map<string, number>();
   isAway = false;
+  since = 'the start';
   open = 0;
   renewals = 0;
 
@@ -42,9 +46,9 @@ class FakeStore {
         for (const text of renew) this.entries.set(text, now + limits.leaseMs);
         for (const text of leave) this.entries.delete(text);
         for (const [text, ends] of this.entries) if (ends <= now) this.entries.delete(text);
-        const found = [...this.entries.keys()].sort();
-        if (found.join() === known) return undefined;
-        known = found.join();
+        const found = { entries: [...this.entries.keys()].sort(), since: this.since };
+        if (JSON.stringify(found) === known) return undefined;
+        known = JSON.stringify(found);
         return found;
       },
       close: () => {
@@ -55,6 +59,11 @@ class FakeStore {
 
   #check(): void {
     if (this.isAway) throw new HoplineError('PEER_UNREACHABLE', 'the store is away', { reason: 'ECONNREFUSED' });
+  }
+
+  empty(): void {
+    this.entries.clear();
+    this.since += ', and again';
   }
 
   async pass(ms: number): Promise<void> {
@@ -249,6 +258,7 @@ test('a store that is away and comes back empty takes no member away; it is told
   await pass(10 * limits.leaseMs);
   assert.equal(fewest, 1);
   assert.deepEqual(lines, [
+    'info members in the registry have changed',
     'warn the registry is lost; the members known last stay: the store is away',
     'info the registry is back',
   ]);
@@ -271,6 +281,126 @@ test('a member whose lease nobody renews after the store has come back leaves a 
   assert.deepEqual(names(), []);
 });
 
+test('a store that is emptied while it runs takes no member away, though its holder renews late', async (t) => {
+  const store = new FakeStore();
+  const { log, lines } = recordLog();
+  const [server, front] = [openFake(t, store), openFake(t, store, log)];
+  server.register(entryAt('10.0.0.1'));
+  const names = watchNames(t, front);
+  await store.pass(storedMs);
+  // Of a holder that reads nothing between two renewals.
+  await server.close();
+  store.empty();
+  await store.pass(limits.leaseMs - 2 * limits.storePollMs);
+  assert.deepEqual(names(), [nameAt('10.0.0.1')]);
+  store.entries.set(formatEntry(entryAt('10.0.0.1')), Number.POSITIVE_INFINITY);
+  await store.pass(2 * limits.leaseMs);
+  assert.deepEqual(names(), [nameAt('10.0.0.1')]);
+  assert.deepEqual(lines, [
+    'info members in the registry have changed',
+    'warn the registry was emptied; the members known last stay for one lease more',
+  ]);
+});
+
+test('a member of a store that was emptied leaves after one lease if nobody renews it, and who leaves is gone at once', async (t) => {
+  const store = new FakeStore();
+  const [server, other, front] = [openFake(t, store), openFake(t, store), openFake(t, store)];
+  server.register(entryAt('10.0.0.1'));
+  other.register(entryAt('10.0.0.2'));
+  const names = watchNames(t, front);
+  await store.pass(storedMs);
+  await server.close();
+  store.empty();
+  await store.pass(storedMs);
+  assert.deepEqual(names(), [nameAt('10.0.0.1'), nameAt('10.0.0.2')]);
+  other.leave(pool, nameAt('10.0.0.2'));
+  await store.pass(storedMs);
+  assert.deepEqual(names(), [nameAt('10.0.0.1')]);
+  await store.pass(limits.leaseMs + storedMs);
+  assert.deepEqual(names(), []);
+});
+
+test('a node whose store was emptied renews its leases at once', async (t) => {
+  const store = new FakeStore();
+  const server = openFake(t, store);
+  server.register(entryAt('10.0.0.1'));
+  await store.pass(storedMs);
+  store.empty();
+  await store.pass(storedMs);
+  assert.deepEqual([...store.entries.keys()], [formatEntry(entryAt('10.0.0.1'))]);
+});
+
+test('the log tells who came and who left through the registry', async (t) => {
+  const store = new FakeStore();
+  const told: Readonly<Record<string, unknown>>[] = [];
+  const log: Logger = { ...silentLogger, info: (fields) => told.push(fields) };
+  const server = openFake(t, store);
+  openFake(t, store, log);
+  server.register(entryAt('10.0.0.1'));
+  server.register(entryAt('10.0.0.2'));
+  await store.pass(storedMs);
+  server.leave(pool, nameAt('10.0.0.1'));
+  await store.pass(storedMs);
+  assert.deepEqual(told, [
+    { registry: 'fake', joined: '10.0.0.1:80 of PP_1, 10.0.0.2:80 of PP_1', members: 2 },
+    { registry: 'fake', left: '10.0.0.1:80 of PP_1', members: 1 },
+  ]);
+});
+
+/** A connection of whoever runs the store. */
+async function openAdmin(t: TestContext, url: string) {
+  const admin = createClient({ url, RESP: 2, socket: { reconnectStrategy: false } });
+  // The server ends before it.
+  admin.on('error', () => {});
+  await admin.connect();
+  t.after(() => {
+    if (admin.isOpen) admin.destroy();
+  });
+  return admin;
+}
+
+test('Redis that is emptied while it runs says that it was, and knows the script no more or still', {
+  skip: withoutRedis,
+}, async (t) => {
+  const { url } = await startRedis(t);
+  const store = await redisStore(url, { limits, clock: systemClock }).connect(new AbortController().signal);
+  t.after(() => store.close());
+  const admin = await openAdmin(t, url);
+  const before = await store.exchange({ renew: ['a'], leave: [] });
+  for (const command of [['FLUSHALL'], ['SCRIPT', 'FLUSH'], ['FLUSHALL']]) await admin.sendCommand(command);
+  const after = await store.exchange({ renew: ['b'], leave: [] });
+  assert.deepEqual(after?.entries, ['b']);
+  assert.notEqual(after?.since, before?.since);
+  assert.equal(await store.exchange({ renew: [], leave: [] }), undefined);
+});
+
+test('the script goes to Redis once, and is called by its digest from then on', { skip: withoutRedis }, async (t) => {
+  const { url } = await startRedis(t);
+  const store = await redisStore(url, { limits, clock: systemClock }).connect(new AbortController().signal);
+  t.after(() => store.close());
+  const admin = await openAdmin(t, url);
+  for (let times = 0; times < 5; times += 1) await store.exchange({ renew: [], leave: [] });
+  const calls = String(await admin.info('commandstats'));
+  assert.match(calls, /cmdstat_eval:calls=1,/);
+  assert.match(calls, /cmdstat_evalsha:calls=5,/);
+});
+
+test('a registry that is lost is told with the reason why', { skip: withoutRedis }, async (t) => {
+  const redis = await startRedis(t);
+  const store = await redisStore(redis.url, { limits, clock: systemClock }).connect(new AbortController().signal);
+  t.after(() => store.close());
+  const admin = await openAdmin(t, redis.url);
+  await admin.sendCommand(['CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes']);
+  let failure: unknown;
+  await until(async () => {
+    failure = await store.exchange({ renew: [], leave: [] }).catch((error) => error);
+    return failure instanceof HoplineError;
+  });
+  for (const error of [failure, await store.exchange({ renew: [], leave: [] }).catch((again) => again)]) {
+    assert.match((error as HoplineError).message, /: Socket closed unexpectedly$/);
+  }
+});
+
 test('what is no entry, or more than a node takes, is left out, and that is told once', async (t) => {
   const store = new FakeStore();
   const { log, lines } = recordLog();
@@ -288,7 +418,7 @@ test('what is no entry, or more than a node takes, is left out, and that is told
   assert.equal(names().length, limits.maxPoolMembers);
   const pools = Array.from({ length: limits.maxPools + 5 }, (_, n) => front.has(`pool ${n}`));
   assert.equal(pools.filter(Boolean).length, limits.maxPools - 1);
-  assert.deepEqual(lines, ['warn the registry has entries of no use']);
+  assert.deepEqual(lines, ['warn the registry has entries of no use', 'info members in the registry have changed']);
 });
 
 for (const at of ['10.0.0.1', '10.0.0.1:0', '10.0.0.1:80000', 'a b:80', '@pool', '']) {
@@ -330,7 +460,7 @@ test('a store that refuses, or that nobody runs, says so, without a password', {
     error.code === 'PEER_UNREACHABLE' && word.test(error.message) && !/wrong/.test(error.message);
   await assert.rejects(connect(`redis://:wrong@${place}`), isRefusal(/WRONGPASS/));
   const store = await connect(`redis://:right%20password@${place}/3`);
-  assert.deepEqual(await store.exchange({ renew: [], leave: [] }), []);
+  assert.deepEqual((await store.exchange({ renew: [], leave: [] }))?.entries, []);
   await redis.kill();
   await assert.rejects(store.exchange({ renew: [], leave: [] }), isRefusal(/./));
   store.close();
@@ -355,7 +485,7 @@ test('a store takes no more from Redis than so many entries, each of so many byt
   const store = await redisStore(url, { limits: few, clock: systemClock }).connect(new AbortController().signal);
   t.after(() => store.close());
   const renew = ['c', 'b', 'a'.repeat(2000), 'd'];
-  assert.deepEqual(await store.exchange({ renew, leave: [] }), ['b', 'c']);
+  assert.deepEqual((await store.exchange({ renew, leave: [] }))?.entries, ['b', 'c']);
   assert.equal(await store.exchange({ renew: [], leave: ['d'] }), undefined);
 });
 
@@ -364,22 +494,22 @@ test('a lease in Redis runs out by its own clock', { skip: withoutRedis }, async
   const brief = { ...limits, leaseMs: 100 };
   const store = await redisStore(url, { limits: brief, clock: systemClock }).connect(new AbortController().signal);
   t.after(() => store.close());
-  assert.deepEqual(await store.exchange({ renew: ['a'], leave: [] }), ['a']);
-  let entries: readonly string[] | undefined;
+  assert.deepEqual((await store.exchange({ renew: ['a'], leave: [] }))?.entries, ['a']);
+  let held: Holding | undefined;
   await until(async () => {
-    entries = await store.exchange({ renew: [], leave: [] });
-    return entries !== undefined;
+    held = await store.exchange({ renew: [], leave: [] });
+    return held !== undefined;
   });
-  assert.deepEqual(entries, []);
+  assert.deepEqual(held?.entries, []);
 });
 
 test('a user who may do no more than docs/pools.md says is enough', { skip: withoutRedis }, async (t) => {
-  const rights = '~hopline:members +eval +time +zadd +zrem +zremrangebyscore +zrange +select';
+  const rights = '~hopline:members +evalsha +eval +time +zadd +zrem +zremrangebyscore +zrange +select';
   const { url } = await startRedis(t, ['--user', 'node', 'on', '>word', ...rights.split(' ')]);
   const redis = redisStore(`${url.replace('//', '//node:word@')}/1`, { limits, clock: systemClock });
   const store = await redis.connect(new AbortController().signal);
   t.after(() => store.close());
-  assert.deepEqual(await store.exchange({ renew: ['a'], leave: ['b'] }), ['a']);
+  assert.deepEqual((await store.exchange({ renew: ['a'], leave: ['b'] }))?.entries, ['a']);
   const text = await readFile(new URL('../../docs/pools.md', import.meta.url), 'utf8');
   const listed = [...text.matchAll(/`([~+][^`]*)`/g)].map(([, right = '']) => right).join(' ');
   assert.equal(listed.replaceAll(/\s+/g, ' '), rights);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
+import { isIP } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import { silentLogger } from '../../src/core/log.ts';
+import { type Logger, silentLogger } from '../../src/core/log.ts';
 import { ListedMembers } from '../../src/pool/listed.ts';
 import { type Member, nameMember } from '../../src/pool/member.ts';
 import { RegisteredMembers } from '../../src/pool/registered.ts';
@@ -37,6 +38,8 @@ interface Zone {
   members: readonly Member[];
   fails: boolean;
   ttl: number;
+  /** The error for a name and a family, if there is one. */
+  failing?: (host: string, family: number) => string | undefined;
 }
 
 /** Name servers in memory, which shuffle their answers as real ones do. */
@@ -46,12 +49,15 @@ function makeServers(zone: Zone): NameServers {
     return [...records].reverse();
   };
   return {
-    addresses: async (host) =>
-      answer(
-        zone.members
-          .filter((member) => host === 'pool.example' || member.hop.host === host.replace('host-', ''))
-          .map(({ hop }) => ({ address: hop.host, ttl: zone.ttl })),
-      ),
+    addresses: async (host, family) => {
+      const found = zone.members
+        .filter(({ hop }) => isIP(hop.host) === family)
+        .filter(({ hop }) => host === 'pool.example' || hop.host === host.replace('host-', ''))
+        .map(({ hop }) => ({ address: hop.host, ttl: zone.ttl }));
+      const error = zone.failing?.(host, family) ?? (found.length === 0 ? 'ENODATA' : undefined);
+      if (error !== undefined) throw Object.assign(new Error(), { code: error });
+      return answer(found);
+    },
     services: async () =>
       answer(
         zone.members.map(({ hop, weight, priority }) => ({
@@ -88,11 +94,11 @@ for (const query of [{ host: 'pool.example', port }, { service: '_hopline._tcp.e
 }
 
 /** Watches a zone; what was reported, and a way to let time pass. */
-async function watchZone(t: TestContext, zone: Zone, query: Parameters<typeof resolvedMembers>[0]) {
+async function watchZone(t: TestContext, zone: Zone, query: Parameters<typeof resolvedMembers>[0], log = silentLogger) {
   const clock = new FakeClock();
   const stop = new AbortController();
   const reports: (readonly Member[])[] = [];
-  const source = resolvedMembers(query, { clock, log: silentLogger, servers: makeServers(zone) });
+  const source = resolvedMembers(query, { clock, log, servers: makeServers(zone) });
   const watching = source.watch((members) => reports.push(members), stop.signal);
   t.after(() => {
     stop.abort();
@@ -139,6 +145,89 @@ test('a service is looked up again after a minute at most, and gives weights and
   assert.deepEqual(reports[1], []);
 });
 
+const hostsOf = (members: readonly Member[] = []) => members.map(({ hop }) => hop.host);
+
+for (const [code, meaning] of [
+  ['ENODATA', 'has no address'],
+  ['ENOTFOUND', 'does not exist'],
+  ['ESERVFAIL', 'cannot be looked up'],
+] as const) {
+  test(`a target of a service that ${meaning} takes away no other, and blocks no later change`, async (t) => {
+    const failing = (host: string) => (host === 'host-10.0.0.1' ? code : undefined);
+    const zone: Zone = { members: [at('10.0.0.1'), at('10.0.0.2')], fails: false, ttl: 60, failing };
+    const { reports, pass } = await watchZone(t, zone, { service: '_x._tcp.example' });
+    assert.deepEqual(hostsOf(reports[0]), ['10.0.0.2']);
+    zone.members = [at('10.0.0.1'), at('10.0.0.3')];
+    await pass(60_000);
+    assert.deepEqual(hostsOf(reports[1]), ['10.0.0.3']);
+  });
+
+  test(`a target of a service that ${meaning} any more keeps the addresses that it had`, async (t) => {
+    const zone: Zone = { members: [at('10.0.0.1'), at('10.0.0.2')], fails: false, ttl: 60 };
+    const { reports, pass } = await watchZone(t, zone, { service: '_x._tcp.example' });
+    zone.failing = (host) => (host === 'host-10.0.0.1' ? code : undefined);
+    zone.members = [at('10.0.0.1'), at('10.0.0.3')];
+    await pass(60_000);
+    assert.deepEqual(hostsOf(reports[1]), ['10.0.0.1', '10.0.0.3']);
+    zone.members = [at('10.0.0.3')];
+    await pass(60_000);
+    assert.deepEqual(hostsOf(reports[2]), ['10.0.0.3']);
+  });
+}
+
+for (const [failed, gone, kept] of [
+  [6, '10.0.0.1', ['10.0.0.2', '2001:db8::1']],
+  [4, '2001:db8::1', ['10.0.0.1', '2001:db8::2']],
+] as const) {
+  test(`addresses of IPv${failed} stay while they cannot be looked up, and those of the other family follow`, async (t) => {
+    const zone: Zone = { members: [at('10.0.0.1'), at('2001:db8::1')], fails: false, ttl: 60 };
+    const { reports, pass } = await watchZone(t, zone, { host: 'pool.example', port });
+    zone.failing = (_host, family) => (family === failed ? 'ETIMEOUT' : undefined);
+    zone.members = kept.map((host) => at(host));
+    await pass(60_000);
+    assert.deepEqual(hostsOf(reports[1]), kept);
+    zone.failing = () => undefined;
+    zone.members = kept.filter((host) => host !== gone && isIP(host) !== failed).map((host) => at(host));
+    // A lookup that failed in part is tried again sooner.
+    await pass(5000);
+    assert.deepEqual(
+      hostsOf(reports[2]),
+      kept.filter((host) => isIP(host) !== failed),
+    );
+  });
+}
+
+test('a name that has lost all its addresses keeps its members', async (t) => {
+  const zone: Zone = { members: [at('10.0.0.1')], fails: false, ttl: 60 };
+  const { reports, pass } = await watchZone(t, zone, { host: 'pool.example', port });
+  zone.members = [];
+  await pass(60_000);
+  assert.equal(reports.length, 1);
+});
+
+test('the log tells which members came and went by DNS, and of a lookup that fails once, and that it is over', async (t) => {
+  const lines: [Readonly<Record<string, unknown>>, string][] = [];
+  const write: Logger['info'] = (fields, message) => lines.push([fields, message]);
+  const zone: Zone = { members: [at('10.0.0.1'), at('10.0.0.2')], fails: false, ttl: 5 };
+  const query = { host: 'pool.example', port };
+  const { pass } = await watchZone(t, zone, query, { ...silentLogger, info: write, warn: write });
+  zone.members = [at('10.0.0.2'), at('10.0.0.3')];
+  await pass(5000);
+  zone.failing = (_host, family) => (family === 6 ? 'ESERVFAIL' : undefined);
+  for (let again = 0; again < 3; again += 1) await pass(5000);
+  zone.failing = () => undefined;
+  await pass(5000);
+  assert.deepEqual(lines, [
+    [{ ...query, joined: '10.0.0.1:80, 10.0.0.2:80', members: 2 }, 'members by DNS have changed'],
+    [{ ...query, joined: '10.0.0.3:80', left: '10.0.0.1:80', members: 2 }, 'members by DNS have changed'],
+    [
+      { ...query, reason: 'pool.example AAAA: ESERVFAIL' },
+      'members could not be looked up; what was known of these stays',
+    ],
+    [{ ...query }, 'all members can be looked up again'],
+  ]);
+});
+
 /** A name server on loopback that knows A, AAAA and SRV of whatever it is asked. */
 async function startNameServer(t: TestContext): Promise<string> {
   const socket = createSocket('udp4');
@@ -165,7 +254,8 @@ async function startNameServer(t: TestContext): Promise<string> {
 
 test('the system’s resolver gives addresses with their TTL, and services', async (t) => {
   const servers = systemNameServers([await startNameServer(t)]);
-  assert.deepEqual(await servers.addresses('host'), [{ address: '10.0.0.7', ttl: 42 }]);
+  assert.deepEqual(await servers.addresses('host', 4), [{ address: '10.0.0.7', ttl: 42 }]);
+  await assert.rejects(servers.addresses('host', 6), { code: 'ENODATA' });
   assert.deepEqual(await servers.services('_hopline._tcp.example'), [
     { name: 'host', port: 8080, priority: 2, weight: 3 },
   ]);

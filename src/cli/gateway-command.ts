@@ -108,8 +108,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
     await service?.close(how);
   };
   const graceMs = () => flags.grace ?? defaultLimits.graceMs;
-  await runUntilStopped({ started, reload: () => void reload(), graceMs, close });
-  endLog();
+  await runUntilStopped({ started, reload: () => void reload(), graceMs, close, log }).finally(endLog);
 }
 
 function rulesOf(flags: GatewayFlags): GatewayRules {

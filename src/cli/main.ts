@@ -1,14 +1,15 @@
 #!/usr/bin/env node
 /**
- * Where the program begins: its signals are listened for before all else is loaded, which takes a while.
+ * Where the program begins: signals and exceptions are listened for before all else is loaded, which takes a while.
  *
- * Invariant: imports nothing by a declaration but what listens for signals.
+ * Invariant: imports nothing by a declaration but what listens.
  */
 
+import { listenForExceptions, reportUnloadable } from './exceptions.ts';
 import { listenForSignals } from './signals.ts';
 
 listenForSignals();
-const { run } = await import('./program.ts');
-process.exitCode = await run(process.argv);
+listenForExceptions();
+process.exitCode = await import('./program.ts').then(({ run }) => run(process.argv), reportUnloadable);
 // Whoever started this process may hold a channel to it; hearing that close must not keep it alive.
 process.channel?.unref();

@@ -161,8 +161,9 @@ async function runNode(flags: NodeFlags): Promise<void> {
   };
   // A worker is told to reload only if there is something to read again.
   const hasFile = flags.config !== undefined;
-  await runUntilStopped({ started, reload: hasFile ? () => void reload() : undefined, graceMs, close });
-  endLog();
+  await runUntilStopped({ started, reload: hasFile ? () => void reload() : undefined, graceMs, close, log }).finally(
+    endLog,
+  );
 }
 
 /** A cache has one process, and what workers share is the node's port. */

@@ -6,9 +6,13 @@
  * Documentation: docs/exit-codes.md#signals
  */
 
+import type { Logger } from '../core/log.ts';
+import { exitCodes } from './exit.ts';
 import { leaveHanging } from './leave.ts';
 import { say } from './lines.ts';
+import { ExitWith } from './report.ts';
 import { takeDemands } from './signals.ts';
+import { judgeExceptions } from './unexpected.ts';
 
 export interface Running {
   /** Settles when it listens; its failure ends the command. */
@@ -19,6 +23,8 @@ export interface Running {
   graceMs(): number;
   /** Also before it has started; again, with `graceMs: 0`, to hurry. */
   close(options?: { readonly graceMs: number }): Promise<void>;
+  /** Where a failure that nobody expected is written down. @default stderr, in a line */
+  readonly log?: Logger | undefined;
   /** What is left for the rest when the grace is over. @default 2000 */
   readonly lateMs?: number;
 }
@@ -26,11 +32,17 @@ export interface Running {
 /** From the deadline of everything that was under way. */
 const defaultLateMs = 2000;
 
-/** Settles when `running` has been told to stop and has ended. Throws what its start throws. */
+/** Settles when `running` has been told to stop and has ended. Throws what its start throws, and `ExitWith` if it stopped in doubt. */
 export async function runUntilStopped(running: Running): Promise<void> {
   const [stop, hurry] = [new AbortController(), new AbortController()];
   let isStarted = false;
   let isHungUp = false;
+  let isInDoubt = false;
+  const endJudging = judgeExceptions(running.log ?? ownLines, () => {
+    isInDoubt = true;
+    process.exitCode = exitCodes.internal.code;
+    stop.abort();
+  });
   const release = takeDemands((demand) => {
     const isReload = demand === 'hangup' && running.reload !== undefined;
     if (!isReload) (stop.signal.aborted ? hurry : stop).abort();
@@ -45,10 +57,16 @@ export async function runUntilStopped(running: Running): Promise<void> {
     if (isHungUp && !stop.signal.aborted) running.reload?.();
     await aborted(stop.signal);
     await end(running, hurry.signal);
+    if (isInDoubt) throw new ExitWith(exitCodes.internal.code);
   } finally {
     release();
+    endJudging();
   }
 }
+
+const ownLines: Pick<Logger, 'error'> = {
+  error: (fields, message) => say(`hopline: ${message} ${JSON.stringify(fields)}`),
+};
 
 async function end(running: Running, hurry: AbortSignal): Promise<void> {
   const { lateMs = defaultLateMs } = running;
@@ -67,7 +85,7 @@ async function end(running: Running, hurry: AbortSignal): Promise<void> {
 
 function leaveLate(): void {
   say('hopline: something did not end in time and is left behind');
-  leaveHanging(0);
+  leaveHanging(Number(process.exitCode ?? 0));
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

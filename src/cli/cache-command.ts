@@ -40,14 +40,14 @@ export function addCacheCommand(program: Command): void {
     .requiredOption(...cacheFlag)
     .action(async (target: string | undefined, flags: CacheFlags) => {
       const count = await flushHttpCache(flags.cache, target);
-      print(`${count} ${count === 1 ? 'answer' : 'answers'} removed`);
+      print(`${countAnswers(count)} removed`);
     });
 }
 
 function printStat(entries: readonly ListedEntry[], json = false): void {
   const bytes = entries.reduce((sum, entry) => sum + entry.bytes, 0);
   const fresh = entries.filter(({ ttlS }) => ttlS > 0).length;
-  const text = `${entries.length} answers, ${fresh} of them fresh, ${formatBytes(bytes)}`;
+  const text = `${countAnswers(entries.length)}, ${fresh} of them fresh, ${formatBytes(bytes)}`;
   print(json ? JSON.stringify({ entries: entries.length, fresh, bytes }) : text);
 }
 
@@ -58,4 +58,8 @@ function printList(entries: readonly ListedEntry[], json = false): void {
     const text = `${status} ${formatBytes(bytes).padStart(9)} ${formatDuration(ageS).padStart(8)} ${left.padStart(8)} ${url}`;
     print(json ? JSON.stringify(entry) : text);
   }
+}
+
+function countAnswers(count: number): string {
+  return `${count} ${count === 1 ? 'answer' : 'answers'}`;
 }

@@ -61,7 +61,7 @@ function showErrors(): Show {
 
 function showText(routes: Routes, files: readonly string[]): Show {
   return {
-    ...startFilesTalk(files.length, routes[0]?.length ?? 0),
+    ...startFilesTalk(files.length, routes[0]),
     summary: (outcomes, elapsedMs) => {
       process.stdout.write(formatSummary(routes, outcomes, elapsedMs));
       tellFailures(outcomes);
@@ -100,10 +100,22 @@ export function rowsOfContent(outcomes: readonly FileOutcome[], elapsedMs: numbe
   const size = results.reduce((sum, result) => sum + result.size, 0);
   const fetched = results.filter(({ alreadyHere }) => !alreadyHere);
   const moved = fetched.reduce((sum, result) => sum + result.size, 0);
-  const perSecond = Math.round(fetched.length / Math.max(elapsedMs / 1000, 0.001));
+  const perSecond = fetched.length / Math.max(elapsedMs / 1000, 0.001);
+  const seconds = (elapsedMs / 1000).toFixed(2);
   return [
     ['size', `${formatBytes(size)} (${size} bytes)`],
-    ['speed', `${formatRate(moved, elapsedMs)}, ${perSecond} files/s, ${(elapsedMs / 1000).toFixed(2)} s`],
-    ['verified', results.length > 0 ? 'yes, every piece of every file' : 'no file arrived'],
+    ['speed', `${formatRate(moved, elapsedMs)}, ${formatPerSecond(perSecond)}, ${seconds} s`],
+    ['verified', describeVerified(results.length, outcomes.length)],
   ];
+}
+
+function describeVerified(arrived: number, files: number): string {
+  if (arrived === 0) return 'no file arrived';
+  return arrived === files ? 'yes, every piece of every file' : `yes, every piece of the ${arrived} that arrived`;
+}
+
+/** Below ten a second the fraction counts, and below one a tenth may be all there is. */
+function formatPerSecond(files: number): string {
+  if (files >= 10 || files === 0) return `${Math.round(files)} files/s`;
+  return files < 0.1 ? 'less than 0.1 files/s' : `${files.toFixed(1)} files/s`;
 }

@@ -5,7 +5,7 @@ import type { DownloadEvent, DownloadResult } from '../client/download.ts';
 import { describeHop } from '../wire/address.ts';
 import type { RoutePlan } from '../wire/route.ts';
 import { formatRows, say } from './lines.ts';
-import { noProgress, type Progress, startProgress } from './progress.ts';
+import { type Progress, startConnecting, startProgress } from './progress.ts';
 import {
   describeHops,
   describeReroutes,
@@ -51,7 +51,7 @@ function createJsonReport({ file, routes }: RoutePlan, stream: NodeJS.WritableSt
 }
 
 function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Report {
-  let progress: Progress = noProgress;
+  let progress: Progress = startConnecting(route.routes[0]);
   const tell = (event: DownloadEvent) => {
     switch (event.kind) {
       case 'started':

@@ -75,7 +75,7 @@ function showText(routes: RoutePlan['routes']): Show {
     event: (event) => {
       if (event.kind !== 'listed') return talk.event(event);
       talk.stop();
-      talk = startFilesTalk(event.files - event.unchanged, routes[0]?.length ?? 0, event.due.size);
+      talk = startFilesTalk(event.files - event.unchanged, routes[0], event.due.size);
     },
     stop: () => talk.stop(),
     summary: (result) => {

@@ -2,10 +2,12 @@
 
 import type { FileOutcome, FilesEvent } from '../client/several-files.ts';
 import type { HoplineError } from '../core/errors.ts';
+import type { Reservation } from '../io/disk/target.ts';
 import { describeHop } from '../wire/address.ts';
+import type { RoutePlan } from '../wire/route.ts';
 import { exitCodeOf, hintFor } from './exit.ts';
 import { say } from './lines.ts';
-import { startFileProgress } from './progress.ts';
+import { startConnecting, startFileProgress } from './progress.ts';
 import { ExitWith } from './report.ts';
 import { describeHops, jsonOf, sparseNotice, tellReroute } from './show.ts';
 
@@ -17,27 +19,33 @@ export interface FilesTalk {
   readonly stop: () => void;
 }
 
-/** Shows on stderr how far `files` files over `hops` hops have come; `size` in bytes where it is known. */
-export function startFilesTalk(files: number, hops: number, size?: number): FilesTalk {
-  const progress = startFileProgress(files, hops, size);
+/** Shows on stderr how far `files` files over `route` have come; `size` in bytes where it is known. */
+export function startFilesTalk(files: number, route: RoutePlan['routes'][number] = [], size?: number): FilesTalk {
+  const connecting = startConnecting(route);
+  const progress = startFileProgress(files, route.length, size);
   let bytes = 0;
-  let settled = 0;
+  const settled = { arrived: 0, failed: 0 };
   let warned = false;
+  const warnOfSparse = (reservation: Reservation) => {
+    if (reservation === 'sparse' && !warned) say(sparseNotice);
+    warned ||= reservation === 'sparse';
+  };
   return {
     event: (event) => {
+      if (event.kind !== 'reroute') connecting.stop();
       if (event.kind === 'progress') bytes = event.bytes;
-      if (event.kind === 'settled') settled += 1;
+      if (event.kind === 'settled') settled[event.error ? 'failed' : 'arrived'] += 1;
       if (event.kind === 'retry') {
         progress.say(`${event.file} was damaged on ${describeHops(event.hops)}; asking again`);
       }
       if (event.kind === 'reroute') progress.say(tellReroute(event));
-      if (event.kind === 'started' && event.reservation === 'sparse' && !warned) {
-        warned = true;
-        say(sparseNotice);
-      }
-      progress.update(settled, bytes);
+      if (event.kind === 'started') warnOfSparse(event.reservation);
+      progress.update({ ...settled, bytes });
     },
-    stop: progress.stop,
+    stop: () => {
+      connecting.stop();
+      progress.stop();
+    },
   };
 }
 

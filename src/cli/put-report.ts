@@ -4,7 +4,7 @@ import type { UploadEvent, UploadResult } from '../client/upload.ts';
 import { describeHop } from '../wire/address.ts';
 import type { RoutePlan } from '../wire/route.ts';
 import { formatRows, say } from './lines.ts';
-import { noProgress, type Progress, startProgress } from './progress.ts';
+import { type Progress, startConnecting, startProgress } from './progress.ts';
 import {
   describeHops,
   describeReroutes,
@@ -54,10 +54,11 @@ function createJsonReport({ file, routes }: RoutePlan): Report {
 }
 
 function createTextReport(source: string, route: RoutePlan): Report {
-  let progress: Progress = noProgress;
+  let progress: Progress = startConnecting(route.routes[0]);
   const tell = (event: UploadEvent) => {
     switch (event.kind) {
       case 'started':
+        progress.stop();
         if (event.leftBytes > 0) {
           say(`going on: ${formatPart(event.leftBytes, event.size)} are there`);
         }

@@ -35,7 +35,9 @@ export async function locateFailure(
   const leg = `leg ${place}, from ${nameHop(place - 1, hops)} to ${nameHop(place, hops)}`;
   const { code, reason } = failure;
   const details = { hop: place - 1, cause: failure, ...(reason === undefined ? {} : { reason }) };
-  return new HoplineError(code, `${what} at ${leg}: ${error.message}`, details);
+  // The time that was waited is that of the failure: asking again has a shorter one.
+  const waited = code.startsWith('TIMEOUT') ? `${failure.message}; asked again, ` : '';
+  return new HoplineError(code, `${what} at ${leg}: ${waited}${error.message}`, details);
 }
 
 /** What came says what is wrong; asking again only says who sent it, since a hop may well be silent by then. */

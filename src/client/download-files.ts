@@ -20,7 +20,7 @@ export interface DownloadFilesOptions
     Pick<DownloadOptions, 'force' | 'resume'> {
   /** Paths below the origin's root; no two may end in the same name. */
   readonly files: readonly string[];
-  /** The directory to put them into. @default the working directory */
+  /** The directory to put them into; made if it is not there. @default the working directory */
   readonly output?: string;
 }
 

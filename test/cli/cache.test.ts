@@ -21,6 +21,8 @@ test('prints what is in a cache that is in use, and flushes a host and a URL of 
   assert.match(await run('ls', 'http://example.org/b'), /\/b\n$/);
   assert.equal(await run('flush', 'http://example.org/a'), '1 answer removed\n');
   assert.match((await setup.ask({ target: '/a' })).verdict ?? '', /fwd/);
+  assert.equal(await run('flush', 'http://example.org/a'), '1 answer removed\n');
+  assert.match(await run('stat'), /^1 answer, /);
   assert.equal(await run('flush', 'other.example'), '0 answers removed\n');
 });
 

@@ -197,7 +197,7 @@ test('reports of downloads and uploads show foreign names in one line', () => {
         );
         assertLines(printed(() => put.done({ ...result, ...more, file: text } as never)));
       }
-      const talk = startFilesTalk(1, 1);
+      const talk = startFilesTalk(1, []);
       assertLines(
         printed(() => talk.event({ kind: 'retry', file: text, piece: 0, attempt: 1, hops } as never)),
         1,

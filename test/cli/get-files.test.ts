@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
+import { rowsOfContent } from '../../src/cli/get-files.ts';
 import { formatRoute } from '../../src/index.ts';
 import { addressOf, startChain } from '../support/chain.ts';
 import { runProgram } from '../support/program.ts';
@@ -35,6 +36,7 @@ test('each file that fails is a line, the others arrive, and the first failure g
   const text = await runProgram(t, [...via, 'missing', 'a', 'b'], {});
   assert.equal(text.code, 6);
   assert.match(text.stdout, /saved +1 of 3 files/);
+  assert.match(text.stdout, /verified +yes, every piece of the 1 that arrived\n/);
   assert.match(
     text.stderr,
     /^hopline: hop 2 .* no file "missing"\nhopline: .*b exists already, and is another file: .*\n {2}hint: .*\n {2}hint: .*\n$/,
@@ -66,3 +68,31 @@ test('several files to stdout, in the classic dialect, or over several circuits 
     assert.match(stderr, /takes one file, not several/);
   }
 });
+
+test('several files go into a directory that is made for them', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  for (const name of ['a', 'b']) await root.writeRandom(name, 1000);
+  const chain = await startChain(t, 1, root.path);
+  await writeFile(path.join(out.path, 'input.txt'), formatRoute(chain.route('other.bin')));
+  const { code, stdout } = await runProgram(t, ['get', 'input.txt', '-o', 'reports', '--', 'a', 'b'], {
+    cwd: out.path,
+  });
+  assert.equal(code, 0);
+  assert.match(stdout, /saved +2 of 2 files in reports\n/);
+  assert.match(stdout, /verified +yes, every piece of every file\n/);
+  assert.deepEqual((await readdir(path.join(out.path, 'reports'))).sort(), ['a', 'b']);
+});
+
+for (const [files, ms, words] of [
+  [3, 1000, '3.0 files/s'],
+  [2, 10_000, '0.2 files/s'],
+  [1, 60_000, 'less than 0.1 files/s'],
+  [40, 1000, '40 files/s'],
+] as const) {
+  test(`${files} files in ${ms / 1000} s are ${words}`, () => {
+    const outcomes = Array.from({ length: files }, () => ({ file: 'a', result: { size: 1 } }));
+    const rows = rowsOfContent(outcomes as never, ms);
+    assert.equal(rows.find(([label]) => label === 'speed')?.[1].split(', ')[1], words);
+  });
+}

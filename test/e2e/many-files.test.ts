@@ -243,12 +243,13 @@ test('names that would meet on disk, and an output that is no directory, are ref
   await assert.rejects(downloadFiles(both), { code: 'USAGE_INVALID', message: /"a\/x" and "b\/x" would both/ });
   await assert.rejects(downloadFiles({ ...both, files: ['../x'] }), { code: 'ROUTE_SYNTAX' });
   await mkdir(path.join(out.path, 'dir'));
+  await out.writeRandom('none', 1);
   const nowhere = { routes, files: ['x', 'y'], output: path.join(out.path, 'none') };
   await assert.rejects(downloadFiles(nowhere), { code: 'DISK_FAILED', message: /need a directory/ });
-  const fresh = { ...nowhere, output: `${path.join(out.path, 'fresh')}/` };
+  const fresh = { ...nowhere, output: path.join(out.path, 'fresh') };
   const [first] = await downloadFiles(fresh);
   assert.equal(first && 'error' in first && first.error?.code, 'PEER_UNREACHABLE');
-  assert.deepEqual(await out.list(), ['dir', 'fresh']);
+  assert.deepEqual(await out.list(), ['dir', 'fresh', 'none']);
 });
 
 test('large files of several go on where they stopped, without a byte twice', async (t) => {

@@ -5,7 +5,7 @@
  */
 
 import { constants, type Dirent } from 'node:fs';
-import { access, readdir, stat } from 'node:fs/promises';
+import { access, mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { loadDiskCalls } from '../kernel/libc.ts';
@@ -82,11 +82,11 @@ export class TargetDirectory {
     this.#existing = existing;
   }
 
-  /** Throws `DISK_FAILED` unless `output` is a directory, or ends like one and can be made. */
+  /** Throws `DISK_FAILED` unless `output` is a directory or can be made one. */
   static async open(output: string, options: PlaceOptions): Promise<TargetDirectory> {
     const directory = path.resolve(output);
     try {
-      if (endsLikeDirectory(output)) await (await import('fs-extra/esm')).ensureDir(directory);
+      await mkdir(directory, { recursive: true });
       const entries = await readdir(directory, { withFileTypes: true });
       await access(directory, constants.W_OK | constants.X_OK);
       const existing = new Map<string, Occupant>();

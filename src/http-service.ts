@@ -101,6 +101,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       onEnded: accessLog && ((ended) => accessLog.write(accessRecord(ended))),
     });
     let current = rules;
+    let inUse = tls;
     let isClosing = false;
     const reloading = new Set<Promise<void>>();
     const reload = async (next: GatewayRules, nextOptions: HttpServiceOptions) => {
@@ -115,6 +116,9 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
         throw new HoplineError('NODE_STOPPING', 'the gateway is stopping');
       }
       if (nextTls) gateway.setTls(nextTls);
+      if (!isDeepStrictEqual(nextTls, inUse))
+        log.info({ cert: next.tls?.cert }, 'another certificate is in use from now on');
+      inUse = nextTls;
       endTime?.();
       endTime = certificate && watchTime(certificate, time);
       gateway.setSites(nextSites.sites);

@@ -15,10 +15,15 @@ import { flushHttpCache } from '../gateway/cache/inspect.ts';
 import { parseHttpUrl } from '../gateway/http-url.ts';
 
 /** Opens the cache; undefined if another fetch has it open, or, with a word to the user, if that fails. */
-export async function openFetchCache(say: (line: string) => void): Promise<HttpCache | undefined> {
+export async function openFetchCache(
+  say: (line: string) => void,
+  ttlMs: number | undefined,
+): Promise<HttpCache | undefined> {
   try {
     const directory = cacheDirectory();
-    return await createHttpCache({ directory, shared: false, limits: defaultLimits, log: silentLogger });
+    const cache = await createHttpCache({ directory, shared: false, limits: defaultLimits, log: silentLogger });
+    const ttlS = ttlMs === undefined ? undefined : ttlMs / 1000;
+    return { ...cache, wrap: (exchange) => cache.wrap(exchange, { ttlS }) };
   } catch (error) {
     const { code, message } = asHoplineError(error);
     if (code !== 'DISK_BUSY') say(`going on without the cache: ${message}`);

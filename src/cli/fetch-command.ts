@@ -34,6 +34,7 @@ interface FetchFlags {
   readonly connectTimeout?: number;
   readonly idleTimeout?: number;
   readonly cache: boolean;
+  readonly cacheTtl?: number;
   readonly flush?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
@@ -73,6 +74,7 @@ export function addFetchCommand(program: Command): void {
     .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
     .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.stallMs / 1000})`, secondsFlag)
+    .option('--cache-ttl <SECONDS>', 'how long an answer is fresh that does not say', secondsFlag)
     .option('--no-cache', 'neither take the answer from the cache nor store it there')
     .option('--flush', 'remove what the cache has of the URL, or everything, and fetch nothing')
     .option('-q, --quiet', 'print nothing but content and errors')
@@ -119,7 +121,7 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   };
   const { output: path, force, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
   const dial = flags.via && dialThrough(flags.via, limits);
-  const cache = flags.cache ? await openFetchCache(report.say) : undefined;
+  const cache = flags.cache ? await openFetchCache(report.say, flags.cacheTtl) : undefined;
   const choices = { cache, dial, path, force, follow, proxy, ca, insecure, retry, deadlineMs };
   const onEvent: FetchOptions['onEvent'] = (event) => {
     log?.event(event);

@@ -46,7 +46,7 @@ export function addNodeCommand(program: Command): void {
     .option(
       '--next <RULE>',
       'where legs may go on to: any, a CIDR, an address or a host, then maybe :PORT or :LOW-HIGH; repeatable. ' +
-        'A node on loopback may go on to loopback, any other node nowhere',
+        'A node on loopback may go on to all of loopback, whatever the rules are; any other node nowhere else',
       listFlag,
     )
     .option(

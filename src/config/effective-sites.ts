@@ -39,6 +39,7 @@ function formatSite(site: SiteRules): unknown {
   return {
     ...formatBackend(site),
     'max-body': site.maxBody && formatSize(site.maxBody),
+    'pass-overrides': site.passOverrides,
     'request-fields': formatRules(site.requestFields),
     'answer-fields': formatRules(site.answerFields),
     cache: cache ? { ttl: formatSeconds(cache.ttlS), override: formatSeconds(cache.overrideS) } : cache !== false,

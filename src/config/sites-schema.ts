@@ -6,7 +6,7 @@
  */
 
 import * as v from 'valibot';
-import { isChangeable } from '../gateway/fields.ts';
+import { hasVariable, isChangeable } from '../gateway/fields.ts';
 import { isSiteHost } from '../gateway/sites.ts';
 import { parseNetworks } from '../io/networks.ts';
 import { algorithms } from '../pool/balance.ts';
@@ -44,10 +44,10 @@ const fieldName = text((name) => (/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) && is
   example: 'X-Served-By',
   pattern: /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/,
 });
-const fieldText = text((value) => (/[\r\n\0]/.test(value) ? undefined : value), {
-  expected: 'text in one line',
+const fieldText = text((value) => (/[\r\n\0]/.test(value) || hasVariable(value) ? undefined : value), {
+  expected: 'text in one line without a variable such as $remote_addr, as nothing is expanded',
   example: 'hopline',
-  pattern: /^[^\r\n\0]*$/,
+  pattern: /^(?!.*(\$[A-Za-z_{]|%[{[]))[^\r\n\0]*$/,
 });
 /** Ports are told apart from hosts alone later, when it is known whether the site speaks TLS with its servers. */
 const server = text((name) => (parseHttpServer(name, 80) ? name : undefined), {
@@ -145,6 +145,10 @@ const siteKeys = mapping(
     host: about('what servers get as Host; without it, what the client sent', host),
     connect: about('lets CONNECT lead to one of the servers', yesOrNo()),
     'max-body': about('bytes of the content of a request; more is 413. Without it, the limit', size),
+    'pass-overrides': about(
+      'lets X-Original-URL, X-Rewrite-URL, X-HTTP-Method-Override and their like of clients through',
+      yesOrNo(),
+    ),
     'request-fields': about('changes to what servers get', fieldRules('{remove: [X-Debug]}')),
     'answer-fields': about('changes to what clients get', fieldRules('{set: {X-Served-By: hopline}}')),
     cache: about(

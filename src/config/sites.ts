@@ -54,6 +54,7 @@ function toSite(name: string, keys: SiteKeys, at: (name: string) => string): Sit
     hostField: keys.host,
     connect: keys.connect,
     maxBody: keys['max-body'],
+    passOverrides: keys['pass-overrides'],
     requestFields: keys['request-fields'],
     answerFields: keys['answer-fields'],
     cache: caching === true ? undefined : caching,

@@ -14,6 +14,9 @@ import { pseudonym } from './forwarding.ts';
 import { type FileKernel, sendFileContent } from './send-file.ts';
 import { type HttpFailure, httpFailures } from './status.ts';
 
+/** In the log alone: the client left before its answer, so no status left. As nginx has it. */
+const clientLeftStatus = 499;
+
 /** What has left: bytes of content as they are given to the system to send, and the status before them. */
 export interface Sent {
   bytes: number;
@@ -35,6 +38,7 @@ export async function sendAnswer(
   sent.status = status;
   if (response.destroyed) {
     dropBody(body);
+    sent.status = clientLeftStatus;
     throw lostClient();
   }
   const hasContent = body !== undefined && method !== 'HEAD' && status !== 204 && status !== 304;

@@ -143,7 +143,7 @@ function asRead(name: string): string {
 
 /** Fields that mean something to whoever routes, frames, reads or trusts a message, and must not come behind it (RFC 9110, 6.5.1). */
 const neverBehind =
-  /^(accept.*|age|authorization|cache-control|content-(encoding|length|range|type)|cookie|date|expect|expires|forwarded|host|if-.*|location|max-forwards|range|retry-after|set-cookie|trailer|vary|via|warning|www-authenticate|x-forwarded-.*|x-real-ip|traceparent|tracestate)$/;
+  /^(accept.*|age|authorization|cache-control|content-(encoding|length|range|type)|cookie|date|expect|expires|forwarded|host|if-.*|location|max-forwards|range|retry-after|set-cookie|trailer|vary|via|warning|www-authenticate|x-forwarded-.*|x-(original|rewrite)-ur[il]|x-http-method.*|x-method-override|x-real-ip|traceparent|tracestate)$/;
 
 /** The trailer fields that may go on. */
 export function trailerFields(fields: RawFields): RawFields {
@@ -167,6 +167,17 @@ export interface FieldRules {
 export function forbiddenName(rules: FieldRules | undefined): string | undefined {
   const { remove = [], set = {}, add = {} } = rules ?? {};
   return [...remove, ...Object.keys(set), ...Object.keys(add)].find((name) => !isChangeable(name));
+}
+
+/** The first value in the rules that looks as if something were put in its place. */
+export function forbiddenValue(rules: FieldRules | undefined): string | undefined {
+  const { set = {}, add = {} } = rules ?? {};
+  return [...Object.values(set), ...Object.values(add)].find(hasVariable);
+}
+
+/** Whether a text has a variable as other proxies write them: `$remote_addr`, `${host}`, `%{REMOTE_ADDR}e`, `%[src]`. None is expanded here. */
+export function hasVariable(text: string): boolean {
+  return /\$[A-Za-z_{]|%[{[]/.test(text);
 }
 
 /** Whether rules may change fields of this name. */

@@ -14,8 +14,18 @@ import { endToEndFields, FieldNames, fieldValue, hopByHop, listMembers } from '.
 /** How a gateway calls itself in Cache-Status and Proxy-Status. In Via it has a name of its own, by which it knows a loop. */
 export const pseudonym = 'hopline';
 
+/** By these a client has many an application take another URL, or another method, than the one that was judged on the way. */
+const overriding = [
+  'x-original-url',
+  'x-original-uri',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+];
+
 /** What is not passed on as it came. */
-const claims = new FieldNames([
+const claimNames = [
   ...hopByHop,
   'forwarded',
   'x-forwarded-for',
@@ -25,7 +35,9 @@ const claims = new FieldNames([
   'x-real-ip',
   'traceparent',
   'via',
-]);
+];
+const claims = new FieldNames([...claimNames, ...overriding]);
+const claimsBesideOverrides = new FieldNames(claimNames);
 
 export interface Passed {
   readonly fields: RawFields;
@@ -47,13 +59,15 @@ export interface PassOptions {
   readonly name: string;
   /** Whose word counts. */
   readonly trusted: BlockList | undefined;
+  /** Whether X-HTTP-Method-Override and its like go on. @default false */
+  readonly passOverrides?: boolean | undefined;
 }
 
 /** The end-to-end fields of a request, with what this gateway adds. */
 export function passedFields(fields: RawFields, options: PassOptions): Passed {
   const { peer, scheme, authority, version, name } = options;
   const isTrusted = options.trusted !== undefined && isInList(options.trusted, peer);
-  const passed = endToEndFields(fields, claims);
+  const passed = endToEndFields(fields, options.passOverrides ? claimsBesideOverrides : claims);
   const claimed = (name: string) => (isTrusted ? fieldValue(fields, name) : undefined);
   const node = peer.includes(':') ? `"[${peer}]"` : peer;
   const proto = claimed('x-forwarded-proto') ?? scheme;

@@ -28,6 +28,8 @@ export interface Site {
   readonly answerFields?: FieldRules | undefined;
   /** What the backend gets as Host. @default what the client sent */
   readonly hostField?: string | undefined;
+  /** Whether clients' X-Original-URL, X-HTTP-Method-Override and their like go on. @default false */
+  readonly passOverrides?: boolean | undefined;
   /** Bytes of the content of a request. @default the limit */
   readonly maxBody?: number | undefined;
   /** Answers CONNECT; without it, CONNECT is refused. */
@@ -133,6 +135,7 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
     authority: target.authority,
     version,
     trusted: context.trusted,
+    passOverrides: site.passOverrides,
     name: context.name,
   });
   const { client, trace } = passed;

@@ -64,12 +64,27 @@ function basicAuthorization({ username, password }: URL): string | undefined {
   return `Basic ${Buffer.from(`${decode(username)}:${decode(password)}`).toString('base64')}`;
 }
 
+/** Bytes of a file's name at most, on all systems. */
+const maxNameBytes = 255;
+
 /** The last part of the path, as far as it can be a file's name everywhere. */
 function nameOf({ pathname }: URL): string {
   const last = decode(pathname.slice(pathname.lastIndexOf('/') + 1));
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what must not be in a name
   const safe = last.replaceAll(/[\x00-\x1f\x7f/\\:*?"<>|]/g, '_');
-  return /^\.*$/.test(safe) || Buffer.byteLength(safe) > 255 ? 'index.html' : safe;
+  return /^\.*$/.test(safe) ? 'index.html' : shortened(safe);
+}
+
+/** With as much of its beginning as a file's name may have, beside what is put around it while it is not whole, and its ending. */
+function shortened(name: string): string {
+  if (Buffer.byteLength(name) <= maxNameBytes) return name;
+  const [ending = ''] = /\.[A-Za-z0-9.]{1,16}$/.exec(name) ?? [];
+  let kept = '';
+  for (const character of name.slice(0, name.length - ending.length)) {
+    if (Buffer.byteLength(kept + character + ending) > maxNameBytes) break;
+    kept += character;
+  }
+  return kept + ending;
 }
 
 /** What is no percent-encoding stays as it is. */

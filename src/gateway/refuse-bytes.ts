@@ -38,6 +38,7 @@ const sentences: Readonly<Record<number, string>> = {
   413: 'the extensions of a chunk are too long',
   431: 'the head of the request is too long',
   501: 'there is no such method',
+  505: 'the gateway speaks HTTP/1.1',
 };
 
 function statusOf(reason: string | undefined, error: Error): number {
@@ -48,6 +49,8 @@ function statusOf(reason: string | undefined, error: Error): number {
       return 431;
     case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
       return 413;
+    case 'HPE_INVALID_VERSION':
+      return isVersion(error) ? 505 : 400;
     case 'HPE_INVALID_METHOD':
       return isToken(error) ? 501 : 400;
     default:
@@ -57,6 +60,15 @@ function statusOf(reason: string | undefined, error: Error): number {
 
 /** Whether the bytes begin as a request line does, with a method that the parser does not know. */
 function isToken(error: Error): boolean {
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP\/1\.[01]\r\n/.test(bytesOf(error));
+}
+
+/** Whether the bytes have a request line that is one, of a version that the parser does not know. */
+function isVersion(error: Error): boolean {
+  return /(^|\r\n)[A-Z-]+ \S+ HTTP\/(?!1\.[01])\d\.\d\r\n/.test(bytesOf(error));
+}
+
+function bytesOf(error: Error): string {
   const bytes = 'rawPacket' in error && Buffer.isBuffer(error.rawPacket) ? error.rawPacket : Buffer.alloc(0);
-  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+ \S+ HTTP\/1\.[01]\r\n/.test(bytes.toString('latin1', 0, 8192));
+  return bytes.toString('latin1', 0, 8192);
 }

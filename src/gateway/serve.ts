@@ -18,7 +18,7 @@ import type { Logger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
 import type { Activity } from '../io/places.ts';
 import { boundAddress, listen } from '../io/server-socket.ts';
-import { failureAnswer, sendAnswer } from './answer.ts';
+import { failureAnswer, type Sent, sendAnswer } from './answer.ts';
 import { readCertificate, type ServerTls } from './certificate.ts';
 import { Clients } from './clients.ts';
 import { Connections } from './connections.ts';
@@ -107,7 +107,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
     try {
       await sendAnswer(response, handled.answer, request.method ?? '', sent, kernel);
     } catch (error) {
-      failure ??= asHoplineError(error);
+      failure = failureBehind(handled, sent, error);
     }
     handled.content?.forget();
     onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
@@ -145,7 +145,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       response.once('finish', () => socket.resume().end());
       if (socket.destroyed) response.destroy();
       await sendAnswer(response, handled.answer, request.method ?? '', sent).catch((error) => {
-        failure ??= asHoplineError(error);
+        failure = failureBehind(handled, sent, error);
       });
     }
     onEnded?.({ ...handled, failure, request, firstMs, totalMs: performance.now() - startedMs, ...sent });
@@ -221,6 +221,11 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
   // A client that waits for its answer is as silent as one that is gone.
   server.timeout = limits.connectMs + limits.httpAnswerMs + limits.idleMs;
   return server;
+}
+
+/** What came first, unless nothing of the answer could leave. */
+function failureBehind({ answer, failure }: Handled, sent: Sent, error: unknown): HoplineError {
+  return failure !== undefined && sent.status === answer.status ? failure : asHoplineError(error);
 }
 
 function clientLeft(): HoplineError {

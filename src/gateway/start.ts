@@ -18,7 +18,7 @@ import { systemNameServers } from '../pool/resolved.ts';
 import { memberSources, type PoolMembers } from '../pool/sources.ts';
 import type { ServerTls } from './certificate.ts';
 import type { Exchange } from './exchange.ts';
-import { type FieldRules, forbiddenName } from './fields.ts';
+import { type FieldRules, forbiddenName, forbiddenValue } from './fields.ts';
 import type { Site } from './handle.ts';
 import { type Ended, type RunningServer, serveHttp } from './serve.ts';
 import { ServerPlaces } from './server-places.ts';
@@ -38,6 +38,8 @@ export interface SiteOptions {
   readonly answerFields?: FieldRules | undefined;
   /** What the backend gets as Host. @default what the client sent */
   readonly hostField?: string | undefined;
+  /** Whether clients' X-Original-URL, X-HTTP-Method-Override and their like go on. @default false */
+  readonly passOverrides?: boolean | undefined;
   /** Bytes of the content of a request; more is 413. @default the limit */
   readonly maxBody?: number | undefined;
 }
@@ -121,11 +123,13 @@ function openSites(options: readonly SiteOptions[], { places, ...shared }: Share
   }
   for (const { host, requestFields, answerFields } of options) {
     const name = forbiddenName(requestFields) ?? forbiddenName(answerFields);
-    if (name === undefined) continue;
-    throw new HoplineError(
-      'USAGE_INVALID',
-      `site ${host}: the field ${name} is the gateway's own, and cannot be changed`,
-    );
+    const value = forbiddenValue(requestFields) ?? forbiddenValue(answerFields);
+    if (name === undefined && value === undefined) continue;
+    const why =
+      name === undefined
+        ? `the value "${value}" of a field has a variable, and none is expanded`
+        : `the field ${name} is the gateway's own, and cannot be changed`;
+    throw new HoplineError('USAGE_INVALID', `site ${host}: ${why}`);
   }
   const opened: Servers[] = [];
   const sites = options.map(({ backend, connect, wrap = (exchange) => exchange, ...site }): Site => {

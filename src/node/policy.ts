@@ -56,8 +56,12 @@ export function createNextPolicy(rules: readonly NextRule[], listenAddress: stri
   };
 }
 
-/** Tells the operator of rules that allow more than they seem to. */
-export function tellBroadRules(rules: readonly NextRule[], log: Logger): void {
+/** Tells the operator of rules that allow more than they seem to, and that none takes loopback from a node that listens there. */
+export function tellBroadRules(rules: readonly NextRule[], listenAddress: string, log: Logger): void {
+  if (rules.length > 0 && isLoopback(listenAddress)) {
+    const message = 'a node on loopback may go on to all of loopback, whatever --next says: rules only add to that';
+    log.info({ listen: listenAddress }, message);
+  }
   for (const { text, includes } of rules) {
     if (includes.length > 0) log.warn({ rule: text, includes }, 'a --next rule allows special networks, too');
   }

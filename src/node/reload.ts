@@ -163,7 +163,7 @@ export class Contexts {
   }
 
   #putInEffect(): void {
-    tellBroadRules(this.#settings.nextRules, this.#settings.log);
+    tellBroadRules(this.#settings.nextRules, this.#lasting.address.host, this.#settings.log);
     this.#pools.configure(this.#settings.options.pools ?? []);
     const { uploads, root } = this.#current;
     if (uploads.rules && root !== undefined) void this.#leftovers.find(root);

@@ -30,6 +30,24 @@ test('what is fresh is not asked for again, whether it is printed or saved, unle
   assert.equal(server.requests.length, 2);
 });
 
+test('--cache-ttl is how long an answer is fresh that does not say', async (t) => {
+  const root = await makeTempRoot(t);
+  const server = await startWebServer(t, (_request, response) => {
+    response.setHeader('Content-Type', 'text/plain').end('content\n');
+  });
+  const env = { HOPLINE_CACHE: path.join(root.path, 'cache') };
+  const fetch = (...args: string[]) => runProgram(t, ['fetch', `${server.url}/a`, ...args], { env });
+  for (const count of [1, 1]) {
+    assert.equal((await fetch('--cache-ttl', '1h')).stdout, 'content\n');
+    assert.equal(server.requests.length, count);
+  }
+  await runProgram(t, ['fetch', '--flush'], { env });
+  for (const count of [2, 3]) {
+    await fetch();
+    assert.equal(server.requests.length, count);
+  }
+});
+
 test('--flush removes a URL, or everything, and fetches nothing', async (t) => {
   const { server, fetch } = await startCached(t);
   assert.equal((await fetch('--flush')).stdout, '0 answers removed\n');

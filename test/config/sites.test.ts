@@ -64,6 +64,11 @@ const mistakes: readonly (readonly [name: string, text: string, problem: RegExp]
     /via\[0\]: .*add eu to pools/,
   ],
   ['several hops in one place', 'sites:\n  a.test: {route: ["a:1,b:2"]}\n', /route\[0\]: .*expected a hop/],
+  [
+    'a variable as the value of a field',
+    'sites:\n  a.test: {servers: [a], request-fields: {set: {X-Real-IP: $remote_addr}}}\n',
+    /set\.X-Real-IP: read "\$remote_addr", expected text in one line without a variable .*nothing is expanded/,
+  ],
   ['what is no host', 'sites:\n  "a b": {servers: [a]}\n', /:2:\d+: .*a host name/],
   ['what is no server', 'sites:\n  a.test: {servers: ["a:0"]}\n', /servers\[0\]: .*a server, HOST or HOST:PORT/],
   ['what is no hop', 'sites:\n  a.test: {route: [nowhere]}\n', /route\[0\]: read "nowhere", expected a hop/],

@@ -33,6 +33,10 @@ test('the name of a file from there never leaves its directory', () => {
     ['http://a/%ff', '%ff'],
     ['http://a/C:%5Cx', 'C__x'],
     ['http://a/na%C3%AFve.txt?x=/y', 'naïve.txt'],
+    [`http://a/${'x'.repeat(255)}`, 'x'.repeat(255)],
+    [`http://a/${'x'.repeat(300)}.tar.gz`, `${'x'.repeat(248)}.tar.gz`],
+    [`http://a/${'x'.repeat(300)}`, 'x'.repeat(255)],
+    [`http://a/${'%C3%AF'.repeat(200)}.txt`, `${'ï'.repeat(125)}.txt`],
   ] as const;
   for (const [url, name] of names) assert.equal(parseHttpUrl(url).name, name, url);
 });

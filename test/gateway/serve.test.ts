@@ -3,6 +3,8 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import test from 'node:test';
+import type { HoplineError } from '../../src/core/errors.ts';
+import type { Ended } from '../../src/gateway/serve.ts';
 import { startGateway } from '../../src/gateway/start.ts';
 import { ask, exchangeBytes, hopAt, startBackend, startBehind, startTestGateway } from '../support/http.ts';
 
@@ -39,6 +41,73 @@ test('passes a request on, rebuilt, with what a proxy says of it', async (t) => 
   assert.match(seen.headers.forwarded ?? '', /^for=127\.0\.0\.1;host="127\.0\.0\.1:\d+";proto=http$/);
   assert.match(seen.headers.traceparent ?? '', /^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
   assert.match(String(answer.headers.via), /^1\.1 hopline-[0-9a-f]{8}$/);
+});
+
+for (const passOverrides of [undefined, false, true]) {
+  test(`what overrides the target or the method ${passOverrides ? 'goes on where its site says so' : 'of a client ends here'}`, async (t) => {
+    const backend = await startBackend(t, mirror);
+    const sites = [{ host: '*', backend: { members: [backend.address] }, passOverrides }];
+    const gateway = await startTestGateway(t, { sites });
+    const headers = {
+      'X-Original-URL': '/admin',
+      'x-rewrite-url': '/admin',
+      'X-HTTP-Method-Override': 'DELETE',
+      X_HTTP_Method_Override: 'DELETE',
+      'X-Other': 'kept',
+    };
+    const seen: Mirrored = JSON.parse((await ask(gateway.port, { headers })).body);
+    const passed = Object.keys(seen.headers).filter((name) => /override|-url$/.test(name));
+    assert.equal(passed.length, passOverrides ? 4 : 0, passed.join());
+    assert.equal(seen.headers['x-other'], 'kept');
+  });
+}
+
+for (const value of ['$remote_addr', '$' + '{host}', 'for=%{REMOTE_ADDR}e', '%[src]']) {
+  test(`a field rule with the variable ${value} is refused, since nothing is expanded`, async () => {
+    const backend = { members: [hopAt(9)] };
+    for (const rules of [{ requestFields: { set: { 'X-A': value } } }, { answerFields: { add: { 'X-A': value } } }]) {
+      const starting = startGateway({ sites: [{ host: '*', backend, ...rules }] });
+      await assert.rejects(
+        starting,
+        (error: HoplineError) => error.code === 'USAGE_INVALID' && error.message.includes(value),
+      );
+    }
+  });
+}
+
+test('a price in a field rule is no variable', async (t) => {
+  const backend = await startBackend(t, mirror);
+  const requestFields = { set: { 'X-Price': '$5.00, 100 %' } };
+  const gateway = await startTestGateway(t, {
+    sites: [{ host: '*', backend: { members: [backend.address] }, requestFields }],
+  });
+  const seen: Mirrored = JSON.parse((await ask(gateway.port)).body);
+  assert.equal(seen.headers['x-price'], '$5.00, 100 %');
+});
+
+test('a client that leaves before its answer is 499 for the log, and no failure of its server', async (t) => {
+  let asked = () => {};
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  let isFirst = true;
+  const backend = await startBackend(t, (_request, response) => {
+    if (!isFirst) return response.end('well');
+    isFirst = false;
+    return asked();
+  });
+  let end = (_ended: Ended) => {};
+  const first = new Promise<Ended>((resolve) => {
+    end = resolve;
+  });
+  const sites = [{ host: '*', backend: { members: [backend.address] } }];
+  const gateway = await startTestGateway(t, { sites, onEnded: (ended) => end(ended) });
+  const client = net.connect(gateway.port, '127.0.0.1', () => client.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n'));
+  await isAsked;
+  client.destroy();
+  const { status, failure, bytes } = await first;
+  assert.deepEqual([status, failure?.code, bytes], [499, 'PEER_LOST', 0]);
+  assert.equal((await ask(gateway.port)).body, 'well');
 });
 
 test('believes a trusted proxy about its client, and goes on with its trace', async (t) => {

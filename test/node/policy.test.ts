@@ -126,11 +126,26 @@ test('a node on loopback looks up what may lead to loopback, and where rules nam
   assert.equal(looksUp(['origin.example'], 'notlocalhost', 80, '127.0.0.1'), false);
 });
 
+test('a node on loopback that has rules is told that they take nothing on loopback away', () => {
+  const told = (rules: readonly string[], listen: string) => {
+    const lines: string[] = [];
+    const info = (_fields: object, message: string) => void lines.push(message);
+    tellBroadRules(parseNextRules(rules), listen, { ...silentLogger, info });
+    return lines;
+  };
+  assert.deepEqual(told(['127.0.0.1:9'], '127.0.0.1'), [
+    'a node on loopback may go on to all of loopback, whatever --next says: rules only add to that',
+  ]);
+  assert.equal(told(['127.0.0.1:9'], '::1').length, 1);
+  assert.deepEqual(told([], '127.0.0.1'), []);
+  assert.deepEqual(told(['10.0.0.0/8'], '0.0.0.0'), []);
+});
+
 test('a rule that includes special networks is told with them, and one that names them is not', () => {
   const told = (rule: string) => {
     const lines: [fields: object, message: string][] = [];
     const warn = (fields: object, message: string) => lines.push([fields, message]);
-    tellBroadRules(parseNextRules([rule]), { ...silentLogger, warn });
+    tellBroadRules(parseNextRules([rule]), '0.0.0.0', { ...silentLogger, warn });
     return lines.flatMap(([fields]) => (fields as { includes: string[] }).includes.map((each) => each.split(' ')[0]));
   };
   const whole = told('0.0.0.0/0:80');

@@ -13,8 +13,7 @@ import { writeHead } from './upgraded.ts';
 /** Answers what the parser refused, behind the answers to what came before it, and ends the connection. Never rejects. */
 export async function refuseBytes(error: Error, socket: Duplex, connection: Connection): Promise<void> {
   const reason = systemCode(error);
-  // Before a handshake is over nothing can be told, and what is written waits for it.
-  if (!socket.writable || reason === 'ECONNRESET' || reason === 'EPIPE' || reason?.startsWith('ERR_TLS_')) {
+  if (!socket.writable || reason === 'ECONNRESET' || reason === 'EPIPE') {
     socket.destroy();
     return;
   }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { constants } from 'node:fs';
 import { type FileHandle, open, rm, writeFile } from 'node:fs/promises';
+import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { childrenOf, eventually, isAlive, linuxOnly } from '../support/processes.ts';
@@ -80,6 +82,29 @@ test('SIGTERM ends a node with sites that is reading its file again', linuxOnly,
   assert.equal(code, 0);
   assert.doesNotMatch(stderr, /left behind/);
 });
+
+for (const signals of [['SIGTERM'], ['SIGHUP', 'SIGTERM']] as const) {
+  test(`${signals.join(' and ')} end a node that sends to clients who do not read`, linuxOnly, async (t) => {
+    const root = await makeTempRoot(t);
+    await root.writeRandom('large.bin', 16 * 1024 * 1024);
+    const config = path.join(root.path, 'hopline.yaml');
+    await writeFile(config, 'listen: 127.0.0.1:0\nlimits: { grace: 100ms }\nsites: { "*": { root: . } }\n');
+    const node = startProgram(t, ['node', '--config', config]);
+    const port = Number(/:(\d+)\n/.exec(await node.saw(/listening on .*\n/))?.[1]);
+    const begun = Array.from({ length: 4 }, async () => {
+      const socket = net.connect(port, '127.0.0.1').on('error', () => {});
+      t.after(() => socket.destroy());
+      socket.write('GET /large.bin HTTP/1.1\r\nHost: a.test\r\n\r\n');
+      await once(socket, 'readable');
+    });
+    await Promise.all(begun);
+    for (const signal of signals) node.child.kill(signal);
+    const { code, stderr } = await node.finished;
+    assert.equal(code, 0);
+    assert.match(stderr, /node stopped/);
+    assert.doesNotMatch(stderr, /left behind|\n\s+at /);
+  });
+}
 
 test('a node ends although it hangs in its file, and the log says so', linuxOnly, async (t) => {
   const root = await makeTempRoot(t);

@@ -85,7 +85,7 @@ test('a port that nobody listens on is refused in a line', async (t) => {
   await new Promise((resolve) => probe.close(resolve));
   const { code, stderr } = await runProgram(t, ['fetch', `127.0.0.1:${port}`]);
   assert.equal(code, 4);
-  assert.match(stderr, /^hopline: cannot reach 127\.0\.0\.1:\d+ \(ECONNREFUSED\)\n {2}hint: .*\n$/);
+  assert.match(stderr, /^hopline: no connection to 127\.0\.0\.1:\d+ \(ECONNREFUSED\)\n {2}hint: .*\n$/);
 });
 
 test('-o saves the file under its name, once, unless told to replace it', async (t) => {

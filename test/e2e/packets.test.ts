@@ -497,7 +497,9 @@ test('when no server answers the client is told so', async (t) => {
 });
 
 test('a connection to a server is kept for the next message, for a moment', async (t) => {
-  const front = await start(t, { limits: { keepMs: 100 } });
+  // A check is a connection as well.
+  const pools = [{ name: 'PP_1', check: 'packet' as const, health: { intervalMs: 600_000 } }];
+  const front = await start(t, { pools, limits: { keepMs: 3_000 } });
   const server = await startOriginalServer(t, 1, { loops: true });
   await registerOriginal(server, 'PP_1', front.address.port);
   await hasServers(front.address.port, 'PP_1', 1);
@@ -636,13 +638,18 @@ test('a stopping node answers what is under way, and ends connections that wait'
 });
 
 test('a full node refuses packets with a packet', async (t) => {
-  const front = await start(t, { limits: { maxConnections: 1 } });
+  const front = await start(t, { limits: { maxConnections: 1, answerMs: 60_000 } });
+  const received: string[] = [];
+  const mute = await startPeer(t, (socket) => socket.on('data', (bytes) => received.push(bytes.toString())));
   const first = await connectRaw(t, front);
-  await exchange(first, setup);
+  await exchange(first, setup.replace('9001', String(mute.port)));
+  // One that rests would give its place to the second.
+  first.write('{"type":0,"privPoliId":"PP_1","payload":"x"}');
+  await until(() => received.length > 0);
   const second = await connectRaw(t, front);
-  const received = receiveAll(second);
+  const refused = receiveAll(second);
   second.write('{"type":0,"privPoliId":"PP_1","payload":"x"}');
-  assert.equal(JSON.parse((await received).toString()).code, 'LIMIT_CONNECTIONS');
+  assert.equal(JSON.parse((await refused).toString()).code, 'LIMIT_CONNECTIONS');
   first.destroy();
   await once(first, 'close');
 });

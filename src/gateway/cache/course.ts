@@ -127,9 +127,8 @@ export class Courses {
 
   /** Whether the whole is fetched in place of a range that begins as it does. */
   #asksForWhole(course: Course, key: string): boolean {
-    return (
-      course.entry === undefined && beginsWhole(course.request, course.asked) && this.#sources.flights.isShared(key)
-    );
+    if (!course.rules.shared || course.entry !== undefined) return false;
+    return beginsWhole(course.request, course.asked) && this.#sources.flights.isShared(key);
   }
 
   #isForOne({ entry, asked }: Course, key: string): boolean {

@@ -158,7 +158,8 @@ export class Fetcher {
 
   #take(plan: Plan, answer: HttpAnswer, requestedMs: number, ticket: Ticket): Outcome {
     const came = arrivalOf(plan, answer, requestedMs, this.#options.now());
-    const part = plan.mayStore ? partOf(answer.status, answer.fields) : undefined;
+    // Whoever has a cache of its own goes on with a file by ranges, and needs no second copy of it.
+    const part = plan.mayStore && plan.rules.shared ? partOf(answer.status, answer.fields) : undefined;
     // A part is judged as the whole that it is of.
     const arrival = part ? { ...came, status: 200, fields: wholeFields(answer.fields, part.total) } : came;
     const verdict = judgeArrival(arrival, plan.rules);

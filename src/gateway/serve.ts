@@ -24,6 +24,7 @@ import { Clients } from './clients.ts';
 import { Connections } from './connections.ts';
 import type { HttpRequest } from './exchange.ts';
 import { type Handled, handleRequest, plainAddress, type Site, wantsUpgrade } from './handle.ts';
+import { answerPlainHttp } from './plain-on-tls.ts';
 import { refuseBytes } from './refuse-bytes.ts';
 import type { FileKernel } from './send-file.ts';
 import { Sites } from './sites.ts';
@@ -214,6 +215,7 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
   // From the handshake's first byte to its last, a head not included.
   const secure = tls && { cert: tls.cert, key: tls.key, handshakeTimeout: limits.headMs, allowHalfOpen: true };
   const server = secure ? https.createServer({ ...options, ...secure }) : http.createServer(options);
+  if (server instanceof https.Server) answerPlainHttp(server);
   // A client may end its direction behind its request, and still wants its answer.
   Object.assign(server, { httpAllowHalfOpen: true });
   // A head is counted and judged whole: with a limit here, the parser would drop fields without a word.

@@ -23,5 +23,5 @@ function listCommands(above) {
 function helpOf(command) {
   const help = execFileSync(process.execPath, [program, ...command, '--help'], { encoding: 'utf8' });
   // The codes are the same for all, and have a document of their own.
-  return help.replace(/\n+Exit codes:\n[\s\S]*$/, '').trimEnd();
+  return help.replace(/\n+Exit codes:[\s\S]*$/, '').trimEnd();
 }

@@ -33,12 +33,18 @@ const checkNode = 'check that a node runs there and speaks to this one, or for f
 
 const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
-  CONFIG_INVALID: { exit: 'config', hint: 'every key is in docs/configuration.md' },
-  ROUTE_SYNTAX: { exit: 'route', hint: 'the grammar is in docs/route-file.md' },
+  CONFIG_INVALID: { exit: 'config', hint: 'run `hopline check FILE`, which tells every mistake with its line' },
+  ROUTE_SYNTAX: {
+    exit: 'route',
+    hint: 'a route file is a file name, then a hop a line, such as 10.0.0.1 7001; see also hopline get --help',
+  },
   ROUTE_TOO_LONG: { exit: 'route', hint: 'use a shorter route' },
   ROUTE_LOOP: { exit: 'route', hint: 'name each node once' },
   PEER_UNRESOLVED: { exit: 'unreachable', hint: 'check the name, or write the address instead' },
-  PEER_UNREACHABLE: { exit: 'unreachable', hint: 'start `hopline node` there, or check host, port and firewall' },
+  PEER_UNREACHABLE: {
+    exit: 'unreachable',
+    hint: 'check that a node, or for fetch a web server, runs there, and host, port and firewall',
+  },
   PEER_LOST: { exit: 'unreachable', hint: checkNode },
   PEER_PROTOCOL: {
     exit: 'refused',

@@ -7,6 +7,7 @@
 
 import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../core/software.ts';
+import { safeText } from '../core/text.ts';
 import { exitCodes, exitHelp } from './exit.ts';
 import { reportFailure } from './report.ts';
 
@@ -31,14 +32,20 @@ export async function run(argv: readonly string[]): Promise<number> {
     .description('Moves files through a chain of machines that cannot all see each other.')
     .version(softwareVersion)
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100), minWidthToWrap: 20 })
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hopline: ')) })
     .showHelpAfterError('  hint: see --help')
     .exitOverride();
   for (const load of commandsFor(argv[2])) (await load())(program);
-  program.addHelpText('after', '\nExample:\n  $ hopline get input.txt');
+  program.addHelpText('after', `\nExample:\n  $ hopline get input.txt\n${exitHelp()}`);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
-    command.addHelpText('after', exitHelp()).exitOverride().showHelpAfterError('  hint: see --help');
+    if (command !== program) command.addHelpText('after', '\nExit codes: see hopline --help');
+    command.exitOverride().showHelpAfterError('  hint: see --help');
   }
   try {
+    const [first, asked] = argv.slice(2);
+    if (first === 'help' && asked !== undefined && !Object.hasOwn(commands, asked)) {
+      program.error(`error: unknown command '${safeText(asked)}'`);
+    }
     await program.parseAsync(argv);
     return exitCodes.ok.code;
   } catch (error) {

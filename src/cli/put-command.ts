@@ -50,7 +50,10 @@ export function addPutCommand(program: Command): void {
       '--config <FILE>',
       'a configuration file whose pools the first hop may name too; its other keys do not count',
     )
-    .option('--as <NAME>', 'the name at the origin (default: that of the route file; with --via, that of FILE)')
+    .option(
+      '--as <NAME>',
+      'the name at the origin, or with / at its end the directory there (default: that of the route file; with --via, that of FILE)',
+    )
     .option('-f, --force', 'replace an existing file, if the node of the origin has --force too')
     .option(
       '--retry <N>',
@@ -99,9 +102,12 @@ async function runPut(source: string, routeFile: string | undefined, flags: PutF
   }
 }
 
-async function readRoute(source: string, routeFile: string | undefined, { via, as }: PutFlags): Promise<RoutePlan> {
+async function readRoute(source: string, routeFile: string | undefined, flags: PutFlags): Promise<RoutePlan> {
+  const { via } = flags;
+  const own = path.basename(path.resolve(source));
+  const as = flags.as?.endsWith('/') ? `${flags.as}${own}` : flags.as;
   if (via !== undefined) {
-    if (routeFile === undefined) return parseVia(via, as ?? path.basename(path.resolve(source)));
+    if (routeFile === undefined) return parseVia(via, as ?? own);
     throw new HoplineError('USAGE_INVALID', `--via takes the place of the route file ${routeFile}`);
   }
   if (routeFile === undefined) throw new HoplineError('USAGE_INVALID', 'put needs a route file, or --via');

@@ -2,6 +2,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../core/errors.ts';
+import { parseAddress } from '../wire/address.ts';
 
 const maxRouteFileBytes = 1024 * 1024;
 
@@ -20,9 +21,7 @@ export async function readRouteText(file: string): Promise<string> {
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a directory' };
-    const code = systemCode(cause) ?? 'unknown';
-    throw new HoplineError('ROUTE_SYNTAX', `cannot read the route file ${file}: ${reasons[code] ?? code}`, { cause });
+    throw new HoplineError('ROUTE_SYNTAX', describeUnread(file, systemCode(cause) ?? 'unknown'), { cause });
   }
   if (bytes.length > maxRouteFileBytes) throw new HoplineError('ROUTE_SYNTAX', `${file} is too large for a route file`);
   try {
@@ -30,4 +29,12 @@ export async function readRouteText(file: string): Promise<string> {
   } catch (cause) {
     throw new HoplineError('ROUTE_SYNTAX', `${file}: expected text in UTF-8`, { cause });
   }
+}
+
+function describeUnread(file: string, code: string): string {
+  if (code === 'ENOENT' && file.split(',').every((hop) => parseAddress(hop).kind === 'ok')) {
+    return `there is no route file ${file}; did you mean --via ${file}?`;
+  }
+  const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a directory' };
+  return `cannot read the route file ${file}: ${reasons[code] ?? code}`;
 }

@@ -2,15 +2,14 @@
 
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../core/clock.ts';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { outputError } from '../io/output-error.ts';
 
-/** Settles when more may follow. Only the signal ends the wait for a reader that has stopped. Throws `DISK_FAILED`. */
+/** Settles when more may follow. Only the signal ends the wait for a reader that has stopped. Throws `DISK_FULL` or `DISK_FAILED`. */
 export function writeAll(stream: Writable, bytes: Buffer, signal: AbortSignal): Promise<void> {
   const written = new Promise<void>((resolve, reject) => {
     stream.write(bytes, (cause) => {
       if (!cause) return resolve();
-      const reason = systemCode(cause) ?? 'unknown';
-      reject(new HoplineError('DISK_FAILED', `the output was closed (${reason})`, { cause, reason }));
+      reject(outputError(cause));
     });
   });
   return untilAborted(written, signal);

@@ -411,7 +411,7 @@ test('an output that takes nothing more is told as such', {
   const server = await startWebServer(t, (_, response) => response.end('hello'));
   const command = `"${process.execPath}" "${mainFile}" fetch ${server.url} > /dev/full`;
   const child = spawn(command, { shell: true, stdio: ['ignore', 'ignore', 'pipe'] });
-  assert.match(await text(child.stderr), /the output was closed \(ENOSPC\)/);
+  assert.match(await text(child.stderr), /there is no room where the output goes \(ENOSPC\)/);
 });
 
 test('on a terminal of 60 columns the bar fits, and binary content is not let in', async (t) => {

@@ -88,6 +88,12 @@ test('each way to fail has its exit code, one line and a hint, and leaves nothin
     [['--via', via, 'data.bin', '--limit-rate', 'fast'], 2, /Expected bytes a second/],
     [['--via', via, 'data.bin', '--limit-rate', '1M', '--min-rate', '2M'], 2, /no circuit can bring 2097152/],
     [[bad], 3, /bad\.txt:3: read "127\.0\.0\.1 http", expected a port from 1 to 65535/],
+    [
+      ['10.0.0.1:7001', 'data.bin'],
+      3,
+      /there is no route file 10\.0\.0\.1:7001; did you mean --via 10\.0\.0\.1:7001\?/,
+    ],
+    [['.'], 3, /cannot read the route file \.: it is a directory/],
     [['no such.txt'], 3, /cannot read the route file no such\.txt: there is no such file/],
     [['--via', '127.0.0.1:1', 'data.bin'], 4, /this machine cannot reach hop 1/],
     [['--via', via, 'data.bin/..'], 3, /climbs out of the root/],
@@ -101,7 +107,7 @@ test('each way to fail has its exit code, one line and a hint, and leaves nothin
     const result = await runProgram(t, ['get', ...args], { cwd: out.path });
     assert.equal(result.code, code, `${args.join(' ')}: ${result.stderr}`);
     assert.match(result.stderr, words);
-    assert.match(result.stderr, /^(hopline|error): .*\n {2}hint: .*\n$/);
+    assert.match(result.stderr, /^hopline: .*\n {2}hint: .*\n$/);
     assert.equal(result.stdout, '');
     assert.deepEqual(await out.list(), []);
   }
@@ -147,12 +153,16 @@ test('Ctrl-C after a piece was verified exits with 130 and keeps what a later ru
   assert.deepEqual(await out.list(), ['.data.bin.part', '.data.bin.part.journal']);
 });
 
-test('every command has help with an example and the exit codes', async (t) => {
+test('every command has help with an example, and the whole program the exit codes', async (t) => {
   for (const args of [['--help'], ['get', '--help'], ['put', '--help'], ['node', '--help'], ['demo', '--help']]) {
     const { code, stdout, stderr } = await runProgram(t, args);
     assert.equal(code, 0);
     assert.equal(stderr, '');
     assert.match(stdout, /\$ hopline /);
-    assert.match(stdout, /Exit codes:\n +0 {2}fine\n/);
+    assert.equal(/Exit codes:\n +0 {2}fine\n/.test(stdout), args.length === 1);
+    assert.match(stdout, /\nExit codes:/);
   }
+  const unknown = await runProgram(t, ['help', 'nosuch']);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /^hopline: unknown command 'nosuch'\n/);
 });

@@ -6,7 +6,8 @@
 
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../../core/clock.ts';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { outputError } from '../output-error.ts';
 import type { WholeDigest } from '../whole-digest.ts';
 import type { Begun, Content, Piece, Target } from './target.ts';
 
@@ -31,8 +32,7 @@ export class StreamTarget implements Target {
     this.#whole = whole;
     this.maxPiecesEarly = maxPiecesEarly;
     stream.on('error', (cause) => {
-      const reason = systemCode(cause) ?? 'unknown';
-      this.#failure ??= new HoplineError('DISK_FAILED', `the output was closed (${reason})`, { cause, reason });
+      this.#failure ??= outputError(cause);
     });
   }
 
@@ -90,7 +90,7 @@ export class StreamTarget implements Target {
   #emit(bytes: Buffer): Promise<void> {
     const written = new Promise<void>((resolve, reject) => {
       this.#stream.write(bytes, (cause) => {
-        if (cause) reject(this.#failure ?? new HoplineError('DISK_FAILED', 'the output was closed', { cause }));
+        if (cause) reject(this.#failure ?? outputError(cause));
         else resolve();
       });
     });

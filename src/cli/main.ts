@@ -5,11 +5,12 @@
  * Invariant: imports nothing by a declaration but what listens.
  */
 
-import { listenForExceptions, reportUnloadable } from './exceptions.ts';
+import { listenForExceptions, loading } from './exceptions.ts';
 import { listenForSignals } from './signals.ts';
 
 listenForSignals();
 listenForExceptions();
-process.exitCode = await import('./program.ts').then(({ run }) => run(process.argv), reportUnloadable);
+const { run } = await loading(() => import('./program.ts'));
+process.exitCode = await run(process.argv);
 // Whoever started this process may hold a channel to it; hearing that close must not keep it alive.
 process.channel?.unref();

@@ -8,6 +8,7 @@
 import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../core/software.ts';
 import { safeText } from '../core/text.ts';
+import { loading } from './exceptions.ts';
 import { exitCodes, exitHelp } from './exit.ts';
 import { reportFailure } from './report.ts';
 
@@ -35,7 +36,7 @@ export async function run(argv: readonly string[]): Promise<number> {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hopline: ')) })
     .showHelpAfterError('  hint: see --help')
     .exitOverride();
-  for (const load of commandsFor(argv[2])) (await load())(program);
+  for (const load of commandsFor(argv[2])) (await loading(load))(program);
   program.addHelpText('after', `\nExample:\n  $ hopline get input.txt\n${exitHelp()}`);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     if (command !== program) command.addHelpText('after', '\nExit codes: see hopline --help');

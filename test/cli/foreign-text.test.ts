@@ -298,6 +298,7 @@ test('nothing in the program prints but by way of lines, logs and questions', as
     [
       'check-command.ts',
       'demo-command.ts',
+      'exceptions.ts',
       'lines.ts',
       'logging.ts',
       'node-command.ts',

@@ -199,7 +199,7 @@ test('connections above the limit are each refused by name, and the node serves 
   const collect = (warning: Error) => warnings.push(warning);
   process.on('warning', collect);
   t.after(() => process.off('warning', collect));
-  const limits = { ...short, maxConnections: 8, maxRefusals: 900, headMs: 20_000, idleMs: 20_000 };
+  const limits = { ...short, maxConnections: 8, maxPeerPercent: 100, maxRefusals: 900, headMs: 20_000, idleMs: 20_000 };
   const { nodes } = await startChain(t, 1, root.path, { limits });
   const [node] = nodes as [RunningNode];
   const held = await Promise.all(Array.from({ length: 8 }, () => connectRaw(t, node)));

@@ -140,9 +140,9 @@ test('a file that someone makes while it is uploaded is not overwritten, and the
   assert.equal(await readFile(target, 'utf8'), 'theirs');
   assert.deepEqual(await root.list(), ['.new.bin.part', '.new.bin.part.journal', 'new.bin']);
   await unlink(target);
-  const { resumedBytes, digest } = await put('new.bin');
+  const { resumedBytes, piecesDigest } = await put('new.bin');
   assert.equal(resumedBytes, 3_000_000);
-  assert.ok(digest, 'the digest is known though nothing was sent');
+  assert.ok(piecesDigest, 'the digest of the pieces is known though nothing was sent');
   assert.deepEqual(await readFile(target), content);
 });
 

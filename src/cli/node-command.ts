@@ -130,8 +130,8 @@ async function runNode(flags: NodeFlags): Promise<void> {
       if (next) config = next;
       return next !== undefined;
     };
-    const more = ['--listen', formatHop(listen), ...(asked && root !== undefined ? ['--root', root] : [])];
-    const options = { count: workers, more, announce: printStart, graceMs };
+    const more = asked && root !== undefined ? ['--root', root] : [];
+    const options = { count: workers, listen, more, announce: printStart, graceMs };
     return runUntilStopped(startWorkers({ ...options, isValid: flags.config === undefined ? undefined : isValid }));
   }
   const { log, set: setLog, end: endLog } = await createLog(config.log);

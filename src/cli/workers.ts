@@ -8,7 +8,11 @@
  */
 
 import cluster, { type Worker } from 'node:cluster';
+import { once } from 'node:events';
+import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { NodeRules } from '../config/config.ts';
+import { formatHop } from '../wire/address.ts';
 import { say } from './lines.ts';
 import { ExitWith } from './report.ts';
 import { reloadMessage, stopMessage } from './signals.ts';
@@ -21,9 +25,12 @@ const startMs = 60_000;
 /** After the grace. A worker that does not hang has left by itself before that. */
 const killMs = 3000;
 
+type ListenAddress = NonNullable<NodeRules['listen']>;
+
 interface WorkersOptions {
   readonly count: number;
-  /** Flags for each worker beside this process's own, where to listen among them. */
+  readonly listen: ListenAddress;
+  /** Flags for each worker beside this process's own and where to listen. */
   readonly more: readonly string[];
   /** Called once, with what the first worker says of its start. */
   readonly announce: (lines: string) => void;
@@ -36,11 +43,9 @@ interface WorkersOptions {
  * Runs workers with this process's own arguments and `more`. The start fails with the exit code of a first
  * worker that fails; from then on a worker that ends is replaced.
  */
-export function startWorkers({ count, more, announce, graceMs, isValid }: WorkersOptions): Running {
-  // Port 0 is picked once: the socket is this process's, and the workers share it.
-  // They accept from it themselves: a connection that is handed to a worker while that begins to listen can be lost.
+export function startWorkers({ count, listen, more, announce, graceMs, isValid }: WorkersOptions): Running {
+  // They accept by themselves: a connection that is handed to a worker while that begins to listen can be lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
-  cluster.setupPrimary({ args: [...process.argv.slice(2), ...more] });
   const alive = new Set<Worker>();
   const stopping = new AbortController();
   const { signal } = stopping;
@@ -51,14 +56,18 @@ export function startWorkers({ count, more, announce, graceMs, isValid }: Worker
   const first = new Promise<string>((resolve) => {
     listened = resolve;
   });
-  const places = [keepWorker(alive, signal, listened, true)];
-  const started = Promise.race([first, ...places]).then((lines) => {
+  const places: Promise<undefined>[] = [];
+  const start = async () => {
+    const at = formatHop(await pickPort(listen));
+    cluster.setupPrimary({ args: [...process.argv.slice(2), '--listen', at, ...more] });
+    places.push(keepWorker(alive, signal, listened, true));
+    const lines = await Promise.race([first, ...places]);
     if (lines === undefined) return;
     announce(lines);
     while (places.length < count) places.push(keepWorker(alive, signal, listened, false));
-  });
+  };
   return {
-    started,
+    started: start(),
     reload: isValid && (() => void isValid().then((valid) => valid && tellAll(reloadMessage))),
     graceMs,
     close: async ({ graceMs: ms } = { graceMs: graceMs() }) => {
@@ -84,6 +93,21 @@ export function reportListening(lines: string): void {
   process.send?.({ listening: lines }, undefined, undefined, () => {});
 }
 
+/** Picks the port if it is 0: the socket goes with the last worker that has it, and the next ones must have the same. */
+async function pickPort(listen: ListenAddress): Promise<ListenAddress> {
+  if (listen.port !== 0) return listen;
+  const server = net.createServer();
+  try {
+    await once(server.listen({ ...listen }), 'listening');
+    const { port } = server.address() as net.AddressInfo;
+    await once(server.close(), 'close');
+    return { ...listen, port };
+  } catch {
+    // A worker finds the same, and says so.
+    return listen;
+  }
+}
+
 /**
  * Has one worker after the other in one place until `stop` aborts and the last has ended. Throws, with its exit code, if
  * `isFirst` and it fails before any has listened.
@@ -98,9 +122,11 @@ async function keepWorker(
   let hasListened = !isFirst;
   while (!stop.aborted) {
     let isListening = false;
-    const ended = await runWorker(alive, (lines) => {
+    const ended = await runWorker(alive, (worker, lines) => {
       isListening = true;
       listened(lines);
+      // What it was told before it listened for messages it has not heard.
+      if (stop.aborted) worker.send(stopMessage);
     });
     if (stop.aborted) return;
     hasListened ||= isListening;
@@ -123,7 +149,7 @@ interface Ended {
 }
 
 /** Runs one worker to its end. */
-function runWorker(alive: Set<Worker>, listening: (lines: string) => void): Promise<Ended> {
+function runWorker(alive: Set<Worker>, listening: (worker: Worker, lines: string) => void): Promise<Ended> {
   return new Promise((resolve) => {
     let worker: Worker;
     try {
@@ -142,7 +168,7 @@ function runWorker(alive: Set<Worker>, listening: (lines: string) => void): Prom
     worker.on('message', (message: { readonly listening?: string }) => {
       if (message.listening === undefined) return;
       clearTimeout(late);
-      listening(message.listening);
+      listening(worker, message.listening);
     });
     worker.on('exit', (code: number | null, signal: string | null) =>
       settle({ pid, reason: signal ?? `exit code ${code}`, code: code ?? undefined }),

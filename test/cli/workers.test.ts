@@ -61,8 +61,12 @@ test('a worker that dies while it starts is replaced, as often as it takes', lin
   await node.saw(/(node started[\s\S]*){4}/);
   assert.equal(childrenOf(pid).filter((child) => !killed.has(child)).length, 2);
   node.child.kill('SIGTERM');
-  const { code, stderr } = await node.finished;
+  const { code, stderr, stdout } = await node.finished;
   assert.equal(code, 0);
+  // Also where all had ended at once.
+  const [, address] = /listening on (\S+)/.exec(stdout) ?? [];
+  const addresses = [...stderr.matchAll(/node started address=(\S+)/g)].map(([, at]) => at);
+  assert.deepEqual(addresses, Array(4).fill(address));
   assert.equal(stderr.match(/worker \d+ ended \(SIGKILL\); starting another\n/g)?.length, 2);
   const starting = /worker \d+ ended while it started \(SIGKILL\); starting another in \d+ ms\n/g;
   assert.equal(stderr.match(starting)?.length, killed.size - 2);
@@ -95,4 +99,18 @@ test('a worker that hangs is killed when the grace is over', linuxOnly, async (t
   assert.equal(code, 0);
   assert.match(stderr, new RegExp(`worker ${workers[0]} did not end in time and is killed`));
   assert.deepEqual(workers.filter(isAlive), []);
+});
+
+test('a worker that is told to stop before it hears anything ends once it listens', linuxOnly, async (t) => {
+  const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', '--workers', '2', '--grace', '600']);
+  const pid = node.child.pid as number;
+  await node.saw(/(node started[\s\S]*){2}/);
+  const [victim] = childrenOf(pid) as [number, number];
+  process.kill(victim, 'SIGKILL');
+  // The one that takes its place is still Node alone.
+  await eventually(() => childrenOf(pid).filter((child) => child !== victim).length === 2);
+  node.child.kill('SIGTERM');
+  const { code, stderr } = await node.finished;
+  assert.equal(code, 0);
+  assert.doesNotMatch(stderr, /did not end in time/);
 });

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readdir, utimes } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import http from 'node:http';
 import net from 'node:net';
 import path from 'node:path';
@@ -49,7 +49,7 @@ for (const kernel of ['', 'off']) {
   test(`a node with a limited rate outlives clients that are killed in the middle of a file, ${how}`, async (t) => {
     const root = await makeTempRoot(t);
     await root.writeRandom('file', 8 * mib);
-    await utimes(path.join(root.path, 'file'), new Date('2026-01-01'), new Date('2026-01-01'));
+    await root.atRest('file');
     const args = ['node', '--listen', '127.0.0.1:0', '--root', root.path, '--limit-rate', '16M'];
     const node = startProgram(t, args, { env: { HOPLINE_KERNEL: kernel } });
     const port = await portOf(node);

@@ -1,7 +1,7 @@
 /** The switch for the kernel path, on every path that it names: as long as it is off, none of its calls is made. */
 
 import assert from 'node:assert/strict';
-import { readFile, utimes, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { download, parseVia } from '../../src/index.ts';
@@ -84,7 +84,7 @@ for (const { way, args = [], env = {}, lines = [] } of ways) {
     test(`${command} ${way} ${what}`, { skip: whyNoKernel() }, async (t) => {
       const root = await makeTempRoot(t);
       await root.writeRandom('file', 2 * mib);
-      await utimes(path.join(root.path, 'file'), new Date('2026-01-01'), new Date('2026-01-01'));
+      await root.atRest('file');
       const made = await use({
         t,
         root,

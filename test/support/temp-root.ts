@@ -1,10 +1,14 @@
 /** A temporary directory for one test, removed when the test ends, whatever its outcome. */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { TestContext } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** FAT counts the seconds of its files in twos. */
+const coarsestStepMs = 2000;
 
 export interface TempRoot {
   readonly path: string;
@@ -12,6 +16,8 @@ export interface TempRoot {
   writeRandom(name: string, bytes: number): Promise<Buffer>;
   /** The names in the directory, sorted. */
   list(): Promise<string[]>;
+  /** Settles once a file has not changed for longer than any file system's step of time: from then on a node keeps its digests. */
+  atRest(name: string): Promise<void>;
 }
 
 export async function makeTempRoot(t: TestContext): Promise<TempRoot> {
@@ -26,5 +32,9 @@ export async function makeTempRoot(t: TestContext): Promise<TempRoot> {
       return content;
     },
     list: async () => (await readdir(root)).sort(),
+    atRest: async (name) => {
+      const { ctimeMs } = await stat(path.join(root, name));
+      while (Date.now() - ctimeMs <= coarsestStepMs) await pause(50);
+    },
   };
 }

@@ -9,9 +9,10 @@ import type { Decoded } from '../src/wire/decoded.ts';
 import { detectDialect } from '../src/wire/dialect.ts';
 import { decodeAnswer, decodeOpen, decodeRequest } from '../src/wire/messages.ts';
 import { createPacketDecoder } from '../src/wire/packet.ts';
+import { repository } from './support/repository.ts';
 
 const { maxHeaderBytes, maxClassicBytes, maxPayloadBytes } = defaultLimits;
-const folder = new URL('../fixtures/wire/', import.meta.url);
+const folder = new URL('fixtures/wire/', repository);
 
 const decoders: Record<string, (bytes: Buffer) => Decoded<unknown>> = {
   open: (bytes) => {

@@ -1,5 +1,7 @@
 // Runs the test files named on the command line, or all of them.
 //
+// They are compiled once, into .tests/, with all that they import: to compile them in each process that loads them takes longer
+// than most of them run. Only what has changed is written anew, so that another run beside this one is not disturbed.
 // Node 20 expands no patterns itself, and neither does the shell of Windows. Many tests wait for processes and deadlines, so
 // as many files run at once as there are processors; Node leaves one out.
 // All of it runs in a process group of its own, where there are any: a process that is left in there when the tests are over
@@ -10,19 +12,16 @@ import { availableParallelism, constants } from 'node:os';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 
+const output = '.tests';
 const named = process.argv.slice(2);
-const files =
-  named.length > 0 ? named : readdirSync('test', { recursive: true }).map((name) => path.join('test', name));
-const tests = files.filter((name) => name.endsWith('.test.ts')).sort();
+const all = () => readdirSync('test', { recursive: true }).map((name) => path.join('test', name));
+const tests = (named.length > 0 ? named : all().filter((name) => name.endsWith('.test.ts'))).map(compiled);
 const hasGroups = process.platform !== 'win32';
 const limits = new URL('test-limits.mjs', import.meta.url).href;
+if (tests.some((name) => name.startsWith(output))) compile();
 const child = spawn(
   process.execPath,
-  [
-    ...['--import', import.meta.resolve('tsx'), '--import', limits, '--test'],
-    `--test-concurrency=${availableParallelism()}`,
-    ...tests,
-  ],
+  [...['--enable-source-maps', '--import', limits, '--test'], `--test-concurrency=${availableParallelism()}`, ...tests],
   { stdio: 'inherit', detached: hasGroups },
 );
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(signal));
@@ -34,6 +33,18 @@ child.on('close', async (status, signal) => {
   console.error(`left running by the tests:\n${left.join('\n')}`);
   process.exitCode ||= 1;
 });
+
+/** Where the compiler writes a test of this repository; any other is run as it is. */
+function compiled(name) {
+  const below = path.relative('', name);
+  return /^test\b.*\.ts$/.test(below) ? path.join(output, below.replace(/ts$/, 'js')) : name;
+}
+
+function compile() {
+  const compiler = path.resolve('node_modules/typescript/bin/tsc');
+  const { status } = spawnSync(process.execPath, [compiler, '-p', 'tsconfig.test.json'], { stdio: 'inherit' });
+  if (status !== 0) process.exit(1);
+}
 
 function end(signal) {
   if (!hasGroups) return child.kill(signal);

@@ -5,9 +5,10 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { losePower } from '../../chaos/power.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-const preload = new URL('../../chaos/synced-copies.mjs', import.meta.url).href;
+const preload = new URL('chaos/synced-copies.mjs', repository).href;
 
 /** Writes three files in the current directory: one that is synced whole, one in its middle, one never. */
 const writer = `

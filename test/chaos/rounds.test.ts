@@ -10,7 +10,7 @@ import { readProc } from '../../harness/proc.ts';
 import { until } from '../support/chain.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-const repository = fileURLToPath(new URL('../..', import.meta.url));
+const program = fileURLToPath(new URL('../../chaos/main.js', import.meta.url));
 const options = { skip: process.platform === 'win32' && 'Windows cannot stop and continue a process by a signal' };
 
 interface Run {
@@ -22,8 +22,8 @@ interface Run {
 }
 
 function startChaos(t: TestContext, scratch: string, args: readonly string[]): Run {
-  const command = ['--import', 'tsx', 'chaos/main.ts', '--scratch', scratch, '--only', 'chain', ...args];
-  const child = spawn(process.execPath, command, { cwd: repository, stdio: ['ignore', 'pipe', 'pipe'] });
+  const command = [program, '--scratch', scratch, '--only', 'chain', ...args];
+  const child = spawn(process.execPath, command, { stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   let settle: () => void = () => {};
   const played = new Promise<void>((resolve) => {

@@ -29,6 +29,7 @@ import { wireCodes } from '../../src/wire/refusal.ts';
 import { startPeer } from '../support/chain.ts';
 import { anyText, assertLines, assertSeen } from '../support/foreign-text.ts';
 import { runProgram, startProgram } from '../support/program.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** What `work` prints on both streams. */
@@ -285,7 +286,7 @@ test('logs are a line for each entry, whatever is in the fields', async () => {
 });
 
 test('nothing in the program prints but by way of lines, logs and questions', async () => {
-  const directory = fileURLToPath(new URL('../../src/cli/', import.meta.url));
+  const directory = fileURLToPath(new URL('src/cli/', repository));
   const found = new Set<string>();
   for (const name of await readdir(directory)) {
     const source = await readFile(`${directory}${name}`, 'utf8');

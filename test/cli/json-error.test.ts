@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-
-const program = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url));
-const tsx = import.meta.resolve('tsx');
+import { mainFile } from '../support/program.ts';
 
 function get(...args: string[]) {
-  return spawnSync(process.execPath, ['--import', tsx, program, 'get', ...args], { encoding: 'utf8', timeout: 30_000 });
+  return spawnSync(process.execPath, [mainFile, 'get', ...args], { encoding: 'utf8', timeout: 30_000 });
 }
 
 test('a failure with --json is an object on stdout, or on stderr where stdout carries the content', () => {

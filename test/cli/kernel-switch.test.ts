@@ -8,11 +8,12 @@ import { download, parseVia } from '../../src/index.ts';
 import { startKernelEngine } from '../../src/io/kernel/engine.ts';
 import { ask } from '../support/http.ts';
 import { startProgram } from '../support/program.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 import { startWebServer } from '../support/web-server.ts';
 
 const mib = 1024 * 1024;
-const counter = new URL('../support/count-native.mjs', import.meta.url).href;
+const counter = new URL('test/support/count-native.mjs', repository).href;
 /** Calls that the kernel path is made of. */
 const kernelCalls = ['splice', 'sendfile', 'pipe2', 'fcntl', 'shutdown', 'getsockopt'];
 

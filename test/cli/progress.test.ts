@@ -3,11 +3,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { repository } from '../support/repository.ts';
 
-const source = pathToFileURL(path.resolve('src/cli/progress.ts')).href;
+const source = new URL('dist/cli/progress.js', repository).href;
 
 /** What `work` writes to a terminal of `columns`; a `\n` stands where the bar was drawn anew. */
 async function drawn(columns: number, work: string): Promise<string> {
@@ -16,7 +15,7 @@ async function drawn(columns: number, work: string): Promise<string> {
     const { startConnecting, startFileProgress, startProgress } = await import(${JSON.stringify(source)});
     ${work}
   `;
-  const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', program];
+  const args = ['--input-type=module', '-e', program];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'pipe'] });
   let text = '';
   child.stderr.setEncoding('utf8').on('data', (more: string) => {

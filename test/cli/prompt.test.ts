@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { repository } from '../support/repository.ts';
 
-const source = pathToFileURL(path.resolve('src/cli/prompt.ts')).href;
+const source = new URL('dist/cli/prompt.js', repository).href;
 const program = `
 import { openPrompts } from ${JSON.stringify(source)};
 for (const question of ['First? ', 'Second? ', 'Third? ']) {
@@ -16,7 +15,7 @@ for (const question of ['First? ', 'Second? ', 'Third? ']) {
 `;
 
 test('prompts that are opened again after they were closed wait for their answer', async (t) => {
-  const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', program];
+  const args = ['--input-type=module', '-e', program];
   const child = spawn(process.execPath, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   const closed = once(child, 'close');

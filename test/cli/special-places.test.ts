@@ -11,7 +11,7 @@ import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { download, downloadFiles, downloadTree, parseVia, type RunningNode, upload } from '../../src/index.ts';
 import { addressOf, startChain, startPeer } from '../support/chain.ts';
-import { runProgram, startProgram } from '../support/program.ts';
+import { mainFile, runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const isWindows = process.platform === 'win32';
@@ -264,8 +264,7 @@ test('permissions of what is fetched obey the umask, of trees too', { skip }, as
     await chmod(path.join(tree, name), mode);
   await utimes(path.join(tree, 'sub', 'a'), 1, 1);
   const shell = (umask: string, args: readonly string[]) => {
-    const main = new URL('../../dist/cli/main.js', import.meta.url).pathname;
-    const child = spawn('sh', ['-c', `umask ${umask}; exec "$0" "$@"`, process.execPath, main, ...args], {
+    const child = spawn('sh', ['-c', `umask ${umask}; exec "$0" "$@"`, process.execPath, mainFile, ...args], {
       stdio: 'ignore',
     });
     return once(child, 'exit');

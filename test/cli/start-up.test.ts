@@ -5,8 +5,9 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { repository } from '../support/repository.ts';
 
-const source = fileURLToPath(new URL('../../src', import.meta.url));
+const source = fileURLToPath(new URL('src', repository));
 
 /** All that the modules load by declarations, and what those load: paths below src/, and names of packages. */
 function loadedBy(...modules: readonly string[]): ReadonlySet<string> {

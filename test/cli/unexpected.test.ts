@@ -9,10 +9,11 @@ import { type TestContext, test } from 'node:test';
 import { startPeer, until } from '../support/chain.ts';
 import { ask } from '../support/http.ts';
 import { mainFile, type Started, startProgram } from '../support/program.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const noSignals = process.platform === 'win32' && 'Windows has neither these signals nor ulimit';
-const thrower = new URL('../support/throw-on-signal.mjs', import.meta.url).href;
+const thrower = new URL('test/support/throw-on-signal.mjs', repository).href;
 const stack = /^ +at /m;
 
 /** Starts `hopline` so that it fails, in one of these kinds, whenever it gets SIGUSR2. */

@@ -8,8 +8,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js';
 import { parse } from 'yaml';
 import { readConfig } from '../../src/index.ts';
 import { makeConfigFile } from '../support/config-file.ts';
+import { repository } from '../support/repository.ts';
 
-const fixture = (name: string) => fileURLToPath(new URL(`../../${name}`, import.meta.url));
+const fixture = (name: string) => fileURLToPath(new URL(name, repository));
 const { $schema: _dialect, ...schema } = JSON.parse(await readFile(fixture('docs/hopline.schema.json'), 'utf8'));
 const isValid = new Ajv2020({ strict: false }).compile(schema);
 

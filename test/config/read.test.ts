@@ -7,8 +7,9 @@ import fc from 'fast-check';
 import { limitKeys } from '../../src/config/limits.ts';
 import { defaultLimits, formatConfig, type HoplineError, type Limits, readConfig } from '../../src/index.ts';
 import { makeConfigFile } from '../support/config-file.ts';
+import { repository } from '../support/repository.ts';
 
-const exampleFile = fileURLToPath(new URL('../../fixtures/config/hopline.yaml', import.meta.url));
+const exampleFile = fileURLToPath(new URL('fixtures/config/hopline.yaml', repository));
 
 /** The lines of the error, without the directory that the file is in. */
 async function problemsOf(t: TestContext, text: string): Promise<readonly string[]> {

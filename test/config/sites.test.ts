@@ -4,9 +4,10 @@ import path from 'node:path';
 import test, { type TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { formatConfig, HoplineError, readConfig } from '../../src/index.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-const example = fileURLToPath(new URL('../../fixtures/config/gateway.yaml', import.meta.url));
+const example = fileURLToPath(new URL('fixtures/config/gateway.yaml', repository));
 
 test('sites become rules: servers, a tunnel, a route and a directory', async () => {
   const { gateway } = await readConfig(example);

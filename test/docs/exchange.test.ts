@@ -6,12 +6,13 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { Decoded } from '../../src/wire/decoded.ts';
 import { decodeAnswer, decodeOpen, decodeRequest } from '../../src/wire/messages.ts';
+import { repository } from '../support/repository.ts';
 
 const cap = 64 * 1024;
 
 /** The bytes of every dump in a document, in its order. */
 async function readDumps(name: string): Promise<Buffer[]> {
-  const text = await readFile(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+  const text = await readFile(new URL(`docs/${name}`, repository), 'utf8');
   const blocks = [...text.matchAll(/^```\n((?:[0-9a-f]{4} {2}[^\n]*\n)+)```$/gm)];
   return blocks.map(([, block = '']) => {
     const rows = block.trimEnd().split('\n');

@@ -9,11 +9,11 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { mainFile, startProgram } from '../support/program.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const run = promisify(execFile);
-const repository = fileURLToPath(new URL('../../', import.meta.url));
-const read = (name: string) => readFile(path.join(repository, name), 'utf8');
+const read = (name: string) => readFile(new URL(name, repository), 'utf8');
 
 /** The lines of the code blocks below a heading. */
 async function codeBelow(heading: string): Promise<string[]> {
@@ -24,7 +24,7 @@ async function codeBelow(heading: string): Promise<string[]> {
 }
 
 async function documents(): Promise<string[]> {
-  const docs = (await readdir(path.join(repository, 'docs'))).filter((name) => name.endsWith('.md'));
+  const docs = (await readdir(new URL('docs', repository))).filter((name) => name.endsWith('.md'));
   const above = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', 'chaos/README.md'];
   return [...above, ...docs.map((name) => `docs/${name}`)];
 }
@@ -89,7 +89,7 @@ test('the commands of the README run as they stand there', { skip: process.platf
 });
 
 test('docs/cli.md is what the commands say of themselves', async () => {
-  const { stdout } = await run(process.execPath, [path.join(repository, 'tools/cli-reference.mjs')]);
+  const { stdout } = await run(process.execPath, [fileURLToPath(new URL('tools/cli-reference.mjs', repository))]);
   assert.equal(stdout, await read('docs/cli.md'), 'run `npm run reference`');
 });
 

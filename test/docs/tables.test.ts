@@ -7,8 +7,7 @@ import { exitCodeOf, exitCodes, hintFor } from '../../src/cli/exit.ts';
 import { defaultLimits, effectiveConfig, errorCodes } from '../../src/index.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { wireCodes } from '../../src/wire/refusal.ts';
-
-const repository = new URL('../../', import.meta.url);
+import { repository } from '../support/repository.ts';
 
 /** The cells of every table row of a document, without their padding. */
 async function readRows(name: string): Promise<string[][]> {
@@ -88,7 +87,7 @@ test('docs/configuration.md tells the defaults of pools and of the log', async (
 test('docs/hopline.schema.json is what the definitions of the configuration say', async () => {
   const stored = JSON.parse(await readFile(new URL('docs/hopline.schema.json', repository), 'utf8'));
   const tool = fileURLToPath(new URL('tools/config-schema.mjs', repository));
-  const made = execFileSync(process.execPath, ['--import', 'tsx', tool], {
+  const made = execFileSync(process.execPath, [tool], {
     cwd: fileURLToPath(repository),
     encoding: 'utf8',
   });

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -14,6 +13,7 @@ import {
   settled,
   startOriginal,
 } from '../support/classic-peers.ts';
+import { runProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const limits = { quietMs: 30, lingerMs: 300 };
@@ -348,11 +348,9 @@ test('an original proxy is not told of the end before its client has had the tim
 
 test('`get --classic` for a missing file exits with 6', async (t) => {
   const { nodes, out, hops } = await startNodes(t, 2);
-  const main = new URL('../../src/cli/main.ts', import.meta.url).pathname;
   const via = hops.map(({ port }) => `127.0.0.1:${port}`).join();
-  const args = ['--import', 'tsx', main, 'get', '--classic', '--via', via, 'missing', '-o', out.path];
-  const child = spawn(process.execPath, args, { stdio: 'ignore' });
-  assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 6);
+  const args = ['get', '--classic', '--via', via, 'missing', '-o', out.path];
+  assert.equal((await runProgram(t, args)).code, 6);
   assert.deepEqual(await out.list(), []);
   assert.equal(await settled(nodes), 'nothing is left');
 });

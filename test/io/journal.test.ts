@@ -8,6 +8,7 @@ import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { headerOf, Journal, readBooks } from '../../src/io/disk/journal.ts';
 import type { Content, Vouched } from '../../src/io/disk/target.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const content: Content = { file: 'a\nb', size: 10_000, pieceBytes: 1024, algorithm: 'sha256' };
@@ -172,14 +173,13 @@ test('a journal that cannot be written whole leaves the one before it in its pla
   // ulimit -f counts in blocks of 1024 bytes for the shell's children, so one of many pieces does not fit.
   const script = `
     process.on('SIGXFSZ', () => {});
-    const { Journal } = await import(${JSON.stringify(new URL('../../src/io/disk/journal.ts', import.meta.url).href)});
+    const { Journal } = await import(${JSON.stringify(new URL('dist/io/disk/journal.js', repository).href)});
     const left = new Map(Array.from({ length: 100 }, (_, index) => [index, { digest: 'd'.repeat(64), version: 'v' }]));
     const content = ${JSON.stringify(content)};
     console.log(await Journal.create(${JSON.stringify(file)}, content, left).then(() => 'ok', (error) => error.code));
   `;
-  const command = 'ulimit -f 1; exec "$0" --import "$1" --input-type=module -e "$2"';
-  const loader = import.meta.resolve('tsx');
-  const { stdout } = await promisify(execFile)('sh', ['-c', command, process.execPath, loader, script]);
+  const command = 'ulimit -f 1; exec "$0" --input-type=module -e "$1"';
+  const { stdout } = await promisify(execFile)('sh', ['-c', command, process.execPath, script]);
   assert.equal(stdout, 'EFBIG\n');
   assert.deepEqual(await readFile(file), before);
 });

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { openLocked, openPart } from '../../src/io/disk/part.ts';
 import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const { lock } = loadDiskCalls();
@@ -28,16 +29,16 @@ async function makePart(t: TestContext) {
 
 /** A process of its own that has the part file; it says so before this resolves. */
 async function startHolder(t: TestContext, part: string) {
-  const source = (file: string) => JSON.stringify(new URL(`../../src/io/${file}`, import.meta.url).href);
+  const source = (file: string) => JSON.stringify(new URL(`dist/io/${file}`, repository).href);
   const script = `
-    const { openPart } = await import(${source('disk/part.ts')});
-    const { loadDiskCalls } = await import(${source('kernel/libc.ts')});
+    const { openPart } = await import(${source('disk/part.js')});
+    const { loadDiskCalls } = await import(${source('kernel/libc.js')});
     const { lock } = loadDiskCalls();
     globalThis.held = await openPart(${JSON.stringify(part)}, { target: 'a', lock, readOwner: async () => 0, mode: 0o600 });
     console.log('held');
     setInterval(() => {}, 1000);
   `;
-  const args = ['--import', import.meta.resolve('tsx'), '--input-type=module', '-e', script];
+  const args = ['--input-type=module', '-e', script];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   t.after(() => child.kill('SIGKILL') && ended);

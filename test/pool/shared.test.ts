@@ -15,6 +15,7 @@ import type { Port } from '../../src/wire/address.ts';
 import { until } from '../support/chain.ts';
 import { FakeClock } from '../support/legs.ts';
 import { startRedis, withoutRedis } from '../support/redis.ts';
+import { repository } from '../support/repository.ts';
 import { sourceContract } from './source.contract.ts';
 
 const pool = 'PP_1';
@@ -510,7 +511,7 @@ test('a user who may do no more than docs/pools.md says is enough', { skip: with
   const store = await redis.connect(new AbortController().signal);
   t.after(() => store.close());
   assert.deepEqual((await store.exchange({ renew: ['a'], leave: ['b'] }))?.entries, ['a']);
-  const text = await readFile(new URL('../../docs/pools.md', import.meta.url), 'utf8');
+  const text = await readFile(new URL('docs/pools.md', repository), 'utf8');
   const listed = [...text.matchAll(/`([~+][^`]*)`/g)].map(([, right = '']) => right).join(' ');
   assert.equal(listed.replaceAll(/\s+/g, ' '), rights);
 });

@@ -5,10 +5,11 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const run = promisify(execFile);
-const tool = fileURLToPath(new URL('../../tools/complete-lock.mjs', import.meta.url));
+const tool = fileURLToPath(new URL('tools/complete-lock.mjs', repository));
 
 function lockWith(optionalDependencies: object, dev?: true) {
   return {

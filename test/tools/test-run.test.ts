@@ -6,10 +6,11 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { until } from '../support/chain.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const run = promisify(execFile);
-const tool = fileURLToPath(new URL('../../tools/test.mjs', import.meta.url));
+const tool = fileURLToPath(new URL('tools/test.mjs', repository));
 // A run of tests within a test would report to the outer one.
 const { NODE_TEST_CONTEXT: _, ...env } = process.env;
 
@@ -29,7 +30,7 @@ test('a process that tests leave running is ended, and fails them', {
 }, async (t) => {
   const root = await makeTempRoot(t);
   const pidFile = path.join(root.path, 'pid');
-  const file = path.join(root.path, 'leaves.test.ts');
+  const file = path.join(root.path, 'leaves.test.mjs');
   await writeFile(file, leavesChild(pidFile));
   await assert.rejects(run(process.execPath, [tool, file], { env }), { code: 1, stderr: /left running by the tests/ });
   const pid = Number(await readFile(pidFile, 'utf8'));
@@ -38,7 +39,7 @@ test('a process that tests leave running is ended, and fails them', {
 
 test('tests that leave nothing pass', async (t) => {
   const root = await makeTempRoot(t);
-  const file = path.join(root.path, 'fine.test.ts');
+  const file = path.join(root.path, 'fine.test.mjs');
   await writeFile(file, "import { test } from 'node:test';\ntest('fine', () => {});\n");
   await run(process.execPath, [tool, file], { env });
 });

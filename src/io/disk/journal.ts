@@ -30,7 +30,7 @@ export interface Books {
   readonly pieces: readonly BookedPiece[];
 }
 
-export interface BookedPiece extends Vouched {
+interface BookedPiece extends Vouched {
   readonly index: number;
 }
 

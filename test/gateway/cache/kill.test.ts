@@ -12,7 +12,7 @@ import { contentOf } from '../../support/cache-content.ts';
 import { see } from '../../support/caches.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
-const filler = fileURLToPath(new URL('../../support/cache-filler.ts', import.meta.url));
+const filler = fileURLToPath(new URL('../../support/cache-filler.js', import.meta.url));
 const rounds = Number(process.env.HOPLINE_CACHE_KILLS ?? 20);
 
 test(`serves no wrong byte after it was killed ${rounds} times while it stored answers`, {
@@ -21,7 +21,7 @@ test(`serves no wrong byte after it was killed ${rounds} times while it stored a
   const { path: directory } = await makeTempRoot(t);
   let served = 0;
   for (let round = 0; round < rounds; round += 1) {
-    const args = ['--import', import.meta.resolve('tsx'), filler, directory, String(round * 1_000_000)];
+    const args = [filler, directory, String(round * 1_000_000)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = once(child, 'exit');
     await once(child.stdout, 'data');

@@ -8,6 +8,7 @@ import { access, constants, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isMap, isScalar } from 'yaml';
 import { defaultLimits, type Limits } from '../core/limits.ts';
+import { isWithin } from '../io/disk/below-root.ts';
 import { defaultHealthRule } from '../pool/health.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatDuration } from '../wire/quantity.ts';
@@ -44,7 +45,7 @@ export async function checkDisk(base: string, source: Source): Promise<Problem[]
   if (root !== undefined && !(await isDirectory(root))) {
     problems.push(valueProblem(['root'], `a directory that exists; make ${root}, or write another path`, source));
   }
-  if (digestCache !== undefined && isBelow(digestCache, root ?? process.cwd())) {
+  if (digestCache !== undefined && isWithin(root ?? process.cwd(), digestCache)) {
     problems.push(valueProblem(['digest-cache'], 'a directory outside the root; write another path', source));
   }
   return [...problems, ...(await checkAuthorities(base, source))];
@@ -151,12 +152,6 @@ function checkGateway({ sites, gateway, listen }: ConfigFile, source: Source): P
     return [valueProblem(['gateway', 'listen'], expected, source)];
   }
   return [];
-}
-
-/** Whether `directory` is `root` or in it, as far as their names tell. */
-function isBelow(directory: string, root: string): boolean {
-  const below = path.relative(root, directory);
-  return !path.isAbsolute(below) && below.split(path.sep)[0] !== '..';
 }
 
 async function isDirectory(directory: string): Promise<boolean> {

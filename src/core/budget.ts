@@ -26,6 +26,16 @@ export interface BudgetLimit {
   readonly name: string;
 }
 
+/** A limit of this name, as it is at the moment: a reload may change it. */
+export function limitNamed<Name extends string>(name: Name, limits: () => Readonly<Record<Name, number>>): BudgetLimit {
+  return {
+    get most() {
+      return limits()[name];
+    },
+    name,
+  };
+}
+
 /** Gives a share back; calls after the first do nothing. */
 export type GiveBack = () => void;
 

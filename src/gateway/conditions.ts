@@ -49,6 +49,16 @@ export function isRangeCurrent(fields: RawFields, current: Validators, date: num
   return asked === wholeSeconds(lastModified) && wholeSeconds(date) - asked >= 1000;
 }
 
+/** What names exactly this state of a file: RFC 9110, 8.8.1. Undefined if nothing does. */
+export function strongValidator(fields: RawFields): string | undefined {
+  const etag = fieldValue(fields, 'etag');
+  if (etag !== undefined) return /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined;
+  const modified = fieldValue(fields, 'last-modified');
+  const date = parseDate(fieldValue(fields, 'date') ?? '');
+  const changed = parseDate(modified ?? '');
+  return date !== undefined && changed !== undefined && date - changed >= 1000 ? modified : undefined;
+}
+
 /**
  * Milliseconds since 1970 of a date in one of the three forms of HTTP (RFC 9110, 5.6.7), in any case of letters (RFC 9111, 4.2);
  * undefined for anything else. `now` is for years of two digits.

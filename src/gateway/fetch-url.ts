@@ -19,6 +19,7 @@ import { formatHop } from '../wire/address.ts';
 import { type Answered, Asker, passingStatuses, statusError } from './asker.ts';
 import { dropBody, readBody } from './body.ts';
 import type { HttpCache } from './cache/cache.ts';
+import { strongValidator } from './conditions.ts';
 import type { Dial } from './connect.ts';
 import { dialDirect } from './dial.ts';
 import { createDirectExchange } from './direct.ts';
@@ -26,7 +27,7 @@ import type { Exchange, HttpAnswer, RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
 import { parseHttpUrl } from './http-url.ts';
 import type { Asked } from './redirect.ts';
-import { continues, findLeft, type Left, rangeAfter, saveBody, strongValidator } from './save.ts';
+import { continues, findLeft, type Left, rangeAfter, saveBody } from './save.ts';
 import { writeAll } from './write-all.ts';
 
 /** The longest that a timer takes. */

@@ -13,7 +13,6 @@ import { availableDigests } from '../io/digest.ts';
 import { contentOf, readBooks } from '../io/disk/journal.ts';
 import { journalPath, partName } from '../io/disk/names.ts';
 import type { Content, Reservation, Target } from '../io/disk/target.ts';
-import { parseDate } from './conditions.ts';
 import type { HttpAnswer, RawFields } from './exchange.ts';
 import { fieldValue } from './fields.ts';
 
@@ -59,16 +58,6 @@ export function continues({ status, fields }: HttpAnswer, { offset, content, ver
   const etag = fieldValue(fields, 'etag');
   if (status !== 206 || fieldValue(fields, 'content-range') !== range) return false;
   return !version.startsWith('"') || etag === undefined || etag === version;
-}
-
-/** What names exactly this state of a file: RFC 9110, 8.8.1. Undefined if nothing does. */
-export function strongValidator(fields: RawFields): string | undefined {
-  const etag = fieldValue(fields, 'etag');
-  if (etag !== undefined) return /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined;
-  const modified = fieldValue(fields, 'last-modified');
-  const date = parseDate(fieldValue(fields, 'date') ?? '');
-  const changed = parseDate(modified ?? '');
-  return date !== undefined && changed !== undefined && date - changed >= 1000 ? modified : undefined;
 }
 
 export interface SaveOptions {

@@ -8,7 +8,7 @@
  * Invariant: of one name there is at most one lookup at a time; it is cancelled once nobody waits for it.
  */
 
-import { Budget, type GiveBack, ownerOf } from '../core/budget.ts';
+import { Budget, type GiveBack, limitNamed, ownerOf } from '../core/budget.ts';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
@@ -49,17 +49,12 @@ class Lookups {
   constructor(resolve: Resolver, options: LookupsOptions) {
     this.#resolve = resolve;
     this.#options = options;
-    const limit = (name: 'maxLookups' | 'maxPeerLookups') => ({
-      get most() {
-        return options.limits[name];
-      },
-      name,
-    });
+    const limits = () => options.limits;
     this.#budget = new Budget({
       code: 'LIMIT_LOOKUPS',
       what: 'lookups of names',
-      perOwner: limit('maxPeerLookups'),
-      inAll: limit('maxLookups'),
+      perOwner: limitNamed('maxPeerLookups', limits),
+      inAll: limitNamed('maxLookups', limits),
     });
   }
 

@@ -7,14 +7,14 @@
  * Rules: docs/limits.md#budgets
  */
 
-import { statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { Budget, type GiveBack } from '../core/budget.ts';
+import { Budget, type GiveBack, limitNamed } from '../core/budget.ts';
 import type { Clock } from '../core/clock.ts';
 import { systemCode } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { findLeftovers, type Leftover, measureLeftover, removeLeftover } from '../io/disk/leftover.ts';
+import { freeBytes } from '../io/disk/reserve.ts';
 import type { DiskCalls } from '../io/kernel/libc.ts';
 import { type MadeDirectory, removeDirectories } from './upload-place.ts';
 
@@ -60,19 +60,20 @@ export class Leftovers {
   constructor(live: Live, options: LeftoversOptions) {
     this.#live = live;
     this.#options = options;
-    const limit = (
-      name: 'maxLeftUploads' | 'maxPeerLeftUploads' | 'maxLeftUploadBytes' | 'maxPeerLeftUploadBytes',
-    ) => ({
-      get most() {
-        return live.limits[name];
-      },
-      name,
-    });
+    const limits = () => live.limits;
     const code = 'LIMIT_UPLOADS';
-    const count = { perOwner: limit('maxPeerLeftUploads'), inAll: limit('maxLeftUploads') };
-    const bytes = { perOwner: limit('maxPeerLeftUploadBytes'), inAll: limit('maxLeftUploadBytes') };
-    this.#count = new Budget({ code, what: 'unfinished uploads', ...count });
-    this.#bytes = new Budget({ code, what: 'bytes of unfinished uploads', ...bytes });
+    this.#count = new Budget({
+      code,
+      what: 'unfinished uploads',
+      perOwner: limitNamed('maxPeerLeftUploads', limits),
+      inAll: limitNamed('maxLeftUploads', limits),
+    });
+    this.#bytes = new Budget({
+      code,
+      what: 'bytes of unfinished uploads',
+      perOwner: limitNamed('maxPeerLeftUploadBytes', limits),
+      inAll: limitNamed('maxLeftUploadBytes', limits),
+    });
   }
 
   /** Looks, once, below `root` for what an earlier process left. Never throws. */
@@ -140,8 +141,7 @@ export class Leftovers {
     const giveBack = fits() ? [this.#count.take(owner), this.#bytes.take(owner, bytes)] : [];
     const kept = { leftover, owner, made, giveBack };
     this.#kept.set(file, kept);
-    const disk = await statfs(leftover.directory).catch(() => undefined);
-    const free = disk && disk.blocks > 0 ? disk.bavail * disk.bsize : Number.POSITIVE_INFINITY;
+    const free = await freeBytes(leftover.directory).catch(() => Number.POSITIVE_INFINITY);
     if (giveBack.length === 0) return this.#remove(file, kept);
     while (this.#bytes.total > free) {
       const oldest = this.#oldest();

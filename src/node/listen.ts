@@ -9,10 +9,10 @@
 import { setMaxListeners } from 'node:events';
 import { realpath } from 'node:fs/promises';
 import net from 'node:net';
-import path from 'node:path';
 import { systemClock } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { Metrics, type NodeStats } from '../core/metrics.ts';
+import { isWithin } from '../io/disk/below-root.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import { Leg } from '../io/leg.ts';
@@ -125,8 +125,6 @@ async function openDigestCache({
   const store = await DigestStore.open(directory, limits.maxDigestCacheFiles, log);
   // What is served nowhere lies outside of it.
   if (root === undefined) return new DigestCache(limits.maxDigestCacheBytes, store);
-  const below = path.relative(root, await realpath(directory));
-  if (below.split(path.sep)[0] === '..' || path.isAbsolute(below))
-    return new DigestCache(limits.maxDigestCacheBytes, store);
+  if (!isWithin(root, await realpath(directory))) return new DigestCache(limits.maxDigestCacheBytes, store);
   throw new HoplineError('USAGE_INVALID', `--digest-cache: read "${directory}", expected a directory outside the root`);
 }

@@ -9,7 +9,7 @@
  * Documentation: docs/pools.md#registration
  */
 
-import { Budget, type GiveBack, ownerOf } from '../core/budget.ts';
+import { Budget, type GiveBack, limitNamed, ownerOf } from '../core/budget.ts';
 import type { Clock } from '../core/clock.ts';
 import { asHoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
@@ -54,17 +54,12 @@ export class Registrations {
   constructor(options: RegistrationsOptions, forget: (registration: Registration) => void) {
     this.#options = options;
     this.#forget = forget;
-    const limit = (name: 'maxRegistered' | 'maxPeerRegistered') => ({
-      get most() {
-        return options.limits[name];
-      },
-      name,
-    });
+    const limits = () => options.limits;
     this.#budget = new Budget({
       code: 'LIMIT_MEMBERS',
       what: 'registered servers',
-      perOwner: limit('maxPeerRegistered'),
-      inAll: limit('maxRegistered'),
+      perOwner: limitNamed('maxPeerRegistered', limits),
+      inAll: limitNamed('maxRegistered', limits),
     });
   }
 

@@ -9,7 +9,7 @@
 import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../core/errors.ts';
-import { isBelow, outside, pathBelow } from '../io/disk/below-root.ts';
+import { isWithin, outside, pathBelow } from '../io/disk/below-root.ts';
 import { type Held, type Hold, hold } from '../io/disk/held.ts';
 import { syncDirectory } from '../io/disk/names.ts';
 import { checkReplaceable } from '../io/disk/occupant.ts';
@@ -142,7 +142,7 @@ class Walk {
         await make();
         return this.#hold(way);
       });
-      const isInside = held.real === this.#root || isBelow(this.#root, held.real);
+      const isInside = isWithin(this.#root, held.real);
       if (isInside && held.stats.isDirectory()) return held;
       await held.close();
       if (!isInside) throw outside();

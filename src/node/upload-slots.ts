@@ -7,7 +7,7 @@
  * what the node itself does for an upload is not held against it.
  */
 
-import { Budget } from '../core/budget.ts';
+import { Budget, limitNamed } from '../core/budget.ts';
 import { type Clock, pause } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
@@ -31,17 +31,11 @@ export class UploadSlots {
     this.limits = limits;
     this.#clock = clock;
     const current = () => this.limits;
-    const limit = (name: 'maxUploads' | 'maxPeerUploads') => ({
-      get most() {
-        return current()[name];
-      },
-      name,
-    });
     this.#budget = new Budget({
       code: 'LIMIT_UPLOADS',
       what: 'uploads',
-      perOwner: limit('maxPeerUploads'),
-      inAll: limit('maxUploads'),
+      perOwner: limitNamed('maxPeerUploads', current),
+      inAll: limitNamed('maxUploads', current),
     });
   }
 

@@ -8,12 +8,12 @@
  * Invariant: one writer a file; a claim ends with the circuit that made it.
  */
 
-import { statfs } from 'node:fs/promises';
 import path from 'node:path';
-import { Budget, type GiveBack } from '../core/budget.ts';
+import { Budget, type GiveBack, limitNamed } from '../core/budget.ts';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { Limits } from '../core/limits.ts';
+import { freeBytes } from '../io/disk/reserve.ts';
 import { type DiskCalls, loadDiskCalls } from '../io/kernel/libc.ts';
 import { type EndUpload, type UploadSlot, UploadSlots } from './upload-slots.ts';
 
@@ -124,8 +124,7 @@ export class Uploads {
    * apply, and half of what is free stays free.
    */
   async reserve(owner: string, bytes: number, way: string): Promise<GiveBack | undefined> {
-    const disk = await statfs(path.dirname(way)).catch(() => undefined);
-    const free = disk && disk.blocks > 0 ? disk.bavail * disk.bsize : Number.POSITIVE_INFINITY;
+    const free = await freeBytes(path.dirname(way)).catch(() => Number.POSITIVE_INFINITY);
     const { total } = this.#reserved;
     const isShare = this.#reserved.has(owner, bytes) && total + bytes <= (total + free) / 2;
     return isShare ? this.#reserved.take(owner, bytes) : undefined;
@@ -155,14 +154,12 @@ export class Uploads {
 }
 
 function createReserved(limits: () => Limits): Budget {
-  const limit = (name: 'maxPeerReservedBytes' | 'maxReservedBytes') => ({
-    get most() {
-      return limits()[name];
-    },
-    name,
+  return new Budget({
+    code: 'LIMIT_UPLOADS',
+    what: 'reserved bytes',
+    perOwner: limitNamed('maxPeerReservedBytes', limits),
+    inAll: limitNamed('maxReservedBytes', limits),
   });
-  const shares = { perOwner: limit('maxPeerReservedBytes'), inAll: limit('maxReservedBytes') };
-  return new Budget({ code: 'LIMIT_UPLOADS', what: 'reserved bytes', ...shares });
 }
 
 /** Names that differ in case alone are one file on most systems but Linux, where the lock on a file finds that out. */

@@ -47,8 +47,7 @@ export function encodeFrame(header: object | Buffer): Buffer {
  * Bad: `PEER_PROTOCOL` (not a frame, damaged on the way, not JSON, not an object), `PEER_VERSION`, `LIMIT_HEAD` (over `maxHeaderBytes`).
  */
 export function decodeFrame(bytes: Buffer, maxHeaderBytes: number): Decoded<object> {
-  const start = bytes.subarray(0, magic.length);
-  if (!start.equals(magic.subarray(0, start.length))) {
+  if (!beginsFrame(bytes)) {
     return bad('PEER_PROTOCOL', 'the peer sent bytes that are not a hopline frame');
   }
   const spoken = bytes[magic.length];

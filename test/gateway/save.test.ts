@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { continues, type Left, strongValidator } from '../../src/gateway/save.ts';
+import { strongValidator } from '../../src/gateway/conditions.ts';
+import { continues, type Left } from '../../src/gateway/save.ts';
 
 const date = ['Date', 'Sat, 21 Nov 2026 13:00:00 GMT'];
 

@@ -11,11 +11,12 @@ import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import { Turns } from '../../core/turns.ts';
+import { strongValidator } from '../conditions.ts';
 import type { HttpAnswer } from '../exchange.ts';
 import { fieldValue } from '../fields.ts';
 import type { EntryHead } from './entry.ts';
 import { Filling } from './filling.ts';
-import { type Part, Parts, validatorIn } from './parts.ts';
+import { type Part, Parts } from './parts.ts';
 import type { Arriving } from './serve.ts';
 import type { CacheStore } from './store.ts';
 
@@ -120,7 +121,7 @@ export class Intake {
         this.#isFull = false;
       },
       keep: (writer) => {
-        if (ticket.isOutdated || bytes === undefined || validatorIn(head.fields) === undefined) return false;
+        if (ticket.isOutdated || bytes === undefined || strongValidator(head.fields) === undefined) return false;
         if (head.status !== 200) return false;
         this.#parts.adopt(head, bytes, writer);
         return true;

@@ -9,7 +9,7 @@
 
 import { Readable } from 'node:stream';
 import type { Limits } from '../../core/limits.ts';
-import { parseDate } from '../conditions.ts';
+import { strongValidator } from '../conditions.ts';
 import type { RawFields } from '../exchange.ts';
 import { fieldValue, without } from '../fields.ts';
 import type { EntryHead } from './entry.ts';
@@ -103,7 +103,7 @@ export class Parts {
   }
 
   #use(head: EntryHead, total: number): Gathering {
-    const id = [head.key, selectionKey(head.selection), validatorIn(head.fields), total].join('\n');
+    const id = [head.key, selectionKey(head.selection), strongValidator(head.fields), total].join('\n');
     const gathering = this.#gatherings.get(id) ?? this.#create(id, head, total);
     gathering.users += 1;
     gathering.head = head;
@@ -192,7 +192,7 @@ export class Parts {
 
 /** What an answer 206 has, if that is one part of a known length whose validator is strong. */
 export function partOf(status: number, fields: RawFields): Part | undefined {
-  if (status !== 206 || validatorIn(fields) === undefined) return undefined;
+  if (status !== 206 || strongValidator(fields) === undefined) return undefined;
   const [, first, last, size] =
     /^bytes (\d{1,15})-(\d{1,15})\/(\d{1,15})$/i.exec(fieldValue(fields, 'content-range') ?? '') ?? [];
   if (first === undefined) return undefined;
@@ -203,15 +203,6 @@ export function partOf(status: number, fields: RawFields): Part | undefined {
 /** The fields of the whole that a part is of. */
 export function wholeFields(fields: RawFields, total: number): RawFields {
   return [...without(fields, 'content-range', 'content-length'), 'Content-Length', String(total)];
-}
-
-/** The strong validator in the fields of an answer (RFC 9110, 8.8.1 and 8.8.2.2), if there is one. */
-export function validatorIn(fields: RawFields): string | undefined {
-  const etag = fieldValue(fields, 'etag');
-  if (etag !== undefined) return /^"[^"]*"$/.test(etag) ? etag : undefined;
-  const modified = fieldValue(fields, 'last-modified');
-  const [changed, sent] = [parseDate(modified ?? ''), parseDate(fieldValue(fields, 'date') ?? '')];
-  return changed !== undefined && sent !== undefined && sent - changed >= 1000 ? modified : undefined;
 }
 
 function merged(here: Gathering['here'], added: Gathering['here'][number]): Gathering['here'] {

@@ -47,9 +47,14 @@ export function pathBelow(root: string, name: string, maxNameBytes: number): str
 }
 
 /** Whether a real path lies below `root`, which must be one too. The root itself does not. */
-export function isBelow(root: string, real: string): boolean {
+function isBelow(root: string, real: string): boolean {
   const below = path.relative(root, real);
   return below !== '' && below.split(path.sep)[0] !== '..' && !path.isAbsolute(below);
+}
+
+/** Whether a path is `root` or lies below it. */
+export function isWithin(root: string, real: string): boolean {
+  return real === root || isBelow(root, real);
 }
 
 export function outside(): HoplineError {

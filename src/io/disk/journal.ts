@@ -8,19 +8,16 @@
  * Format: docs/resume.md#journal
  */
 
-import { constants } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
 import { systemCode } from '../../core/errors.ts';
 import type { DurableCalls } from './durable.ts';
-import { isOwn } from './own-file.ts';
+import { isOwn, ownFileFlags } from './own-file.ts';
 import type { Content, Vouched } from './target.ts';
 
 /** Above this a journal is none of ours: that of a file of 1 TiB is a third of it. */
 const maxJournalBytes = 256n * 1024n * 1024n;
 const format = 'hopline 1';
-// Windows has neither, and no FIFO whose opening would wait for its writer.
-const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** What an earlier run wrote down. */
 export interface Books {
@@ -64,7 +61,7 @@ export async function readBooks(path: string): Promise<Books | undefined> {
 async function readJournal(path: string): Promise<string | undefined> {
   let handle: FileHandle | undefined;
   try {
-    handle = await open(path, readFlags);
+    handle = await open(path, ownFileFlags);
     const opened = await handle.stat({ bigint: true });
     return isOwn(opened) && opened.nlink <= 1n && opened.size <= maxJournalBytes ? await handle.readFile('utf8') : '';
   } catch (error) {

@@ -4,9 +4,15 @@
  * Anybody who may write to a directory can plant a file in it, under any name and in the place of any other.
  */
 
-import type { BigIntStats } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { lstat } from 'node:fs/promises';
 import { systemCode } from '../../core/errors.ts';
+
+/**
+ * For opening a file by a name under which anything may stand: no link is followed, and no FIFO waited for. Windows has
+ * neither flag, and no such FIFO.
+ */
+export const ownFileFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 /** What lets others than its owner write to a file. */
 const othersWrite = 0o022;

@@ -6,18 +6,15 @@
  * Rules: docs/resume.md#already-here
  */
 
-import { type BigIntStats, constants } from 'node:fs';
+import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../digest.ts';
 import type { WholeDigest } from '../whole-digest.ts';
 import { diskError, exists } from './names.ts';
-import { isAt } from './own-file.ts';
+import { isAt, ownFileFlags } from './own-file.ts';
 import { digestOfRange, RangeReader } from './read-digest.ts';
 import type { Begun, Content, FileRange, Target, Vouched } from './target.ts';
-
-// Windows has neither, and no FIFO whose opening would wait for its writer.
-const readFlags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0);
 
 export class PresentFile implements Target {
   readonly path: string;
@@ -39,7 +36,7 @@ export class PresentFile implements Target {
     if (startOver) throw this.#differs(`it is not what the origin has`);
     let handle: FileHandle | undefined;
     try {
-      handle = await open(this.path, readFlags);
+      handle = await open(this.path, ownFileFlags);
       const found = await handle.stat({ bigint: true });
       if (!found.isFile()) throw exists(this.path);
       if (found.size !== BigInt(content.size)) {
@@ -63,7 +60,7 @@ export class PresentFile implements Target {
   }
 
   async digestOf(range: FileRange, algorithm: DigestAlgorithm): Promise<string> {
-    const handle = await open(this.path, readFlags).catch((cause) => {
+    const handle = await open(this.path, ownFileFlags).catch((cause) => {
       throw diskError(this.path, cause);
     });
     try {

@@ -34,11 +34,15 @@ export async function reserve(
 
 /** What is reserved already is not `needed` once more. */
 async function checkSpace(needed: number, place: Place): Promise<void> {
-  const disk = await statfs(path.dirname(place.way));
-  // A file system without a size of its own (ramfs, some network mounts) reports no blocks at all.
-  if (disk.blocks === 0) return;
-  const free = disk.bavail * disk.bsize;
+  const free = await freeBytes(path.dirname(place.way));
   if (free < needed) throw full(place, needed, free);
+}
+
+/** What is free for others than root where `directory` is; without end where the file system has no size of its own. */
+export async function freeBytes(directory: string): Promise<number> {
+  const disk = await statfs(directory);
+  // Such as ramfs and some network mounts, which report no blocks at all.
+  return disk.blocks === 0 ? Number.POSITIVE_INFINITY : disk.bavail * disk.bsize;
 }
 
 function full({ target }: Place, needed: number, free?: number): HoplineError {

@@ -74,6 +74,11 @@ const exits = {
     hint: 'name its members with --pool NAME=HOST:PORT,HOST:PORT on the machine that was asked',
   },
   POOL_EMPTY: { exit: 'unreachable', hint: 'look after the members of the pool, and try again' },
+  KEY_INVALID: { exit: 'usage', hint: 'copy the key whole; a key file is for its owner alone, with mode 600' },
+  SECURE_FAILED: {
+    exit: 'integrity',
+    hint: 'compare the key in the route with that of the node, or try another route: a hop may alter bytes',
+  },
   TLS_FAILED: { exit: 'unreachable', hint: 'check name, port and clock, or vouch for it yourself with --cacert FILE' },
   HTTP_PROXY_REFUSED: { exit: 'refused', hint: 'check the rules of the proxy and what it wants to know of you' },
   HTTP_REDIRECT: { exit: 'refused', hint: 'use -L to follow redirects, or fetch that URL itself' },

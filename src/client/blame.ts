@@ -57,6 +57,7 @@ const sentences = {
   TIMEOUT_CONNECT: ({ at, next }) => `${at} got no connection to ${next} in time`,
   TIMEOUT_HEAD: ({ at }) => `${at} waited too long for a header`,
   TIMEOUT_IDLE: ({ at }) => `${at} saw no byte move for too long`,
+  SECURE_FAILED: ({ at }) => `what came to ${at} was not sealed for it, or was changed on the way`,
   INTERNAL: ({ at }) => `${at} failed; its log says how`,
 } as const satisfies Record<WireCode, (place: Place) => string>;
 

@@ -46,6 +46,9 @@ export const errorCodes = [
   'POLICY_UNKNOWN',
   'POOL_UNKNOWN',
   'POOL_EMPTY',
+  // Who is there, and whether the bytes are theirs.
+  'KEY_INVALID',
+  'SECURE_FAILED',
   // What a web server says, or what is between here and it.
   'TLS_FAILED',
   'HTTP_PROXY_REFUSED',

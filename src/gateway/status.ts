@@ -57,6 +57,8 @@ export const httpFailures = {
   POLICY_UNKNOWN: refused,
   POOL_UNKNOWN: refused,
   POOL_EMPTY: { status: 503, error: 'destination_unavailable' },
+  KEY_INVALID: internal,
+  SECURE_FAILED: broken,
   TLS_FAILED: { ...unreachable, error: 'tls_protocol_error' },
   HTTP_PROXY_REFUSED: refused,
   HTTP_REDIRECT: refused,

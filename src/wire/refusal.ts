@@ -36,6 +36,8 @@ const travels = {
   POLICY_UNKNOWN: true,
   POOL_UNKNOWN: true,
   POOL_EMPTY: true,
+  KEY_INVALID: false,
+  SECURE_FAILED: true,
   TLS_FAILED: false,
   HTTP_PROXY_REFUSED: false,
   HTTP_REDIRECT: false,

@@ -7,7 +7,7 @@
  */
 
 export type { Reroute } from './client/circuits.ts';
-export type { DownloadEvent, DownloadOptions, DownloadResult, TransferOptions } from './client/download.ts';
+export type { DownloadEvent, DownloadOptions, DownloadResult } from './client/download.ts';
 export { download } from './client/download.ts';
 export type { DownloadFilesOptions } from './client/download-files.ts';
 export { downloadFiles } from './client/download-files.ts';
@@ -20,6 +20,7 @@ export { RemoteFiles } from './client/remote-files.ts';
 export type { Delivered, Sender, SenderOptions } from './client/send.ts';
 export { openSender } from './client/send.ts';
 export type { FileOutcome, FilesEvent } from './client/several-files.ts';
+export type { TransferOptions } from './client/transfer.ts';
 export type { RoutesOptions } from './client/tunnels.ts';
 export { Tunnels } from './client/tunnels.ts';
 export type { UploadEvent, UploadOptions, UploadResult } from './client/upload.ts';

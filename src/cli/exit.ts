@@ -51,6 +51,10 @@ const exits = {
     hint: 'check that the port is a hopline node, or for fetch a web server; for the original programs use --classic',
   },
   PEER_VERSION: { exit: 'refused', hint: 'run the same version of hopline on both ends' },
+  PEER_CLASSIC: {
+    exit: 'refused',
+    hint: 'get one file with --classic, in which nothing is verified; all else needs a hopline node there',
+  },
   POLICY_DENIED: { exit: 'refused', hint: 'on that hop, start the node with --next and a rule for the next one' },
   REGISTER_DENIED: {
     exit: 'refused',

@@ -1,7 +1,8 @@
 /** `hopline get`: downloads one file, or several, over a route. */
 
 import { type Command, Option } from 'commander';
-import { download, type TransferOptions } from '../client/download.ts';
+import { type DownloadOptions, download } from '../client/download.ts';
+import type { TransferOptions } from '../client/transfer.ts';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { parseRoute, parseVia, type RoutePlan } from '../wire/route.ts';
@@ -23,6 +24,7 @@ interface GetFlags extends PoolFlags {
   readonly retry?: number;
   readonly deadline?: number;
   readonly classic?: boolean;
+  readonly native?: boolean;
   readonly quiet?: boolean;
   readonly json?: boolean;
   readonly connectTimeout?: number;
@@ -79,11 +81,16 @@ export function addGetCommand(program: Command): void {
       timesFlag,
     )
     .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
-    .option('--classic', 'speak the classic dialect of the original programs; nothing is verified')
+    .addOption(
+      new Option('--classic', 'speak the classic dialect of the original programs; nothing is verified').conflicts(
+        'native',
+      ),
+    )
+    .option('--native', 'never speak it; else get does so where a hop of the route speaks nothing else')
     .option('-q, --quiet', 'print nothing but errors')
     .option(
       '--json',
-      'print one JSON object a line: route, listing, started, progress, retry, reroute, kept, done or error, summary',
+      'print one JSON object a line: route, listing, started, progress, retry, reroute, fallback, kept, done or error, summary',
     )
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
     .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.stallMs / 1000})`, secondsFlag)
@@ -118,16 +125,14 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const pools = await readOwnPools(flags);
   const [file = ''] = files;
   const route = { file, routes };
-  if (flags.classic && (routes.length > 1 || routes.some((places) => places.some(({ length }) => length > 1)))) {
-    throw new HoplineError('USAGE_INVALID', '--classic takes one route without alternates');
-  }
+  const classic = classicOf(flags, routes);
   const report = files.length === 1 ? createReport(route, flags, talkStream(flags)) : undefined;
   const { signal, end } = startInterruption();
   const limits: Partial<Limits> = {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
     ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, idleMs: flags.idleTimeout }),
   };
-  const { retry, deadline, limitRate, minRate, force, classic, parallel, resume, onChange, checksum } = flags;
+  const { retry, deadline, limitRate, minRate, force, parallel, resume, onChange, checksum } = flags;
   const startedMs = performance.now();
   const rates = { limitRate, minRate };
   const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools, ...rates };
@@ -148,6 +153,13 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     report?.stop();
     end();
   }
+}
+
+function classicOf({ classic, native }: GetFlags, routes: RoutePlan['routes']): DownloadOptions['classic'] {
+  if (!classic) return native ? false : 'fallback';
+  const hasOneWay = routes.length === 1 && routes.every((places) => places.every(({ length }) => length === 1));
+  if (hasOneWay) return true;
+  throw new HoplineError('USAGE_INVALID', '--classic takes one route without alternates');
 }
 
 interface Request {

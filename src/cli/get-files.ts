@@ -1,9 +1,9 @@
 /** `hopline get` for several files: what is shown of them, and the exit code of the first that failed. */
 
 import path from 'node:path';
-import type { TransferOptions } from '../client/download.ts';
 import { downloadFiles } from '../client/download-files.ts';
 import type { FileOutcome } from '../client/several-files.ts';
+import type { TransferOptions } from '../client/transfer.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { RoutePlan } from '../wire/route.ts';
 import { formatRows } from './lines.ts';

@@ -28,15 +28,17 @@ interface Report {
   stop(): void;
 }
 
+interface ReportFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly checksum?: object;
+}
+
 /** Results go to `results`, talk to stderr. */
-export function createReport(
-  route: RoutePlan,
-  flags: { readonly json?: boolean; readonly quiet?: boolean },
-  results: NodeJS.WritableStream,
-): Report {
+export function createReport(route: RoutePlan, flags: ReportFlags, results: NodeJS.WritableStream): Report {
   if (flags.json) return createJsonReport(route, results);
   if (flags.quiet) return { event: () => {}, done: () => {}, stop: () => {} };
-  return createTextReport(route, results);
+  return createTextReport(route, results, flags.checksum !== undefined);
 }
 
 function createJsonReport({ file, routes }: RoutePlan, stream: NodeJS.WritableStream): Report {
@@ -50,8 +52,9 @@ function createJsonReport({ file, routes }: RoutePlan, stream: NodeJS.WritableSt
   };
 }
 
-function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Report {
+function createTextReport(route: RoutePlan, results: NodeJS.WritableStream, hasChecksum: boolean): Report {
   let progress: Progress = startConnecting(route.routes[0]);
+  const classicNotice = `nothing ${hasChecksum ? 'but --checksum ' : ''}can be verified`;
   const tell = (event: DownloadEvent) => {
     switch (event.kind) {
       case 'started':
@@ -73,6 +76,10 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
       case 'reroute':
         progress.say(tellReroute(event));
         break;
+      case 'fallback':
+        progress.stop();
+        say(`${event.failure.message}; ${classicNotice}`);
+        break;
       default:
         progress.stop();
         say(`kept ${formatPart(event.bytes, event.size)}; the same command goes on from there`);
@@ -82,13 +89,13 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream): Rep
     event: tell,
     done: (result) => {
       progress.stop();
-      results.write(formatResult(route, result));
+      results.write(formatResult(route, result, hasChecksum));
     },
     stop: () => progress.stop(),
   };
 }
 
-function formatResult(route: RoutePlan, result: DownloadResult): string {
+function formatResult(route: RoutePlan, result: DownloadResult, hasChecksum: boolean): string {
   const { size, elapsedMs, resumedBytes, reroutes } = result;
   const where = result.path === null ? 'stdout' : path.relative('', result.path) || result.path;
   const pieces = result.pieces === 1 ? 'the only piece' : `all ${result.pieces} pieces`;
@@ -103,6 +110,6 @@ function formatResult(route: RoutePlan, result: DownloadResult): string {
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
     result.verified
       ? ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}`]
-      : ['verified', 'no, the classic dialect has no digests'],
+      : ['verified', `${hasChecksum ? 'by --checksum alone' : 'no'}, the classic dialect has no digests`],
   ]);
 }

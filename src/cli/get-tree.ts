@@ -1,10 +1,10 @@
 /** `hopline get` for a directory: what is shown of it, and the exit code of the first file that failed. */
 
 import path from 'node:path';
-import type { TransferOptions } from '../client/download.ts';
 import { downloadTree, type TreeEvent, type TreeResult } from '../client/download-tree.ts';
 import type { SkippedEntries } from '../client/manifest.ts';
 import type { FilesEvent } from '../client/several-files.ts';
+import type { TransferOptions } from '../client/transfer.ts';
 import { HoplineError } from '../core/errors.ts';
 import type { RoutePlan } from '../wire/route.ts';
 import { exitCodeOf } from './exit.ts';

@@ -83,6 +83,10 @@ export function tellReroute({ failure, from, to, waitMs }: Reroute): string {
 export function jsonOf(event: DownloadEvent | FilesEvent | UploadEvent): object {
   const { kind: _kind, ...fields } = event;
   if (event.kind === 'retry') return { ...fields, hops: event.hops.map(describeHop) };
+  if (event.kind === 'fallback') {
+    const { code, message, hop } = event.failure;
+    return { code, message, hop, hops: event.hops.map(describeHop) };
+  }
   if (event.kind !== 'reroute') return fields;
   const { failure, from, to, waitMs } = event;
   const { code, message, hop, reason } = failure;

@@ -49,6 +49,7 @@ const permanentCodes: ReadonlySet<string> = new Set([
   'POLICY_DENIED',
   'POOL_UNKNOWN',
   'PEER_VERSION',
+  'PEER_CLASSIC',
   'FILE_NOT_FOUND',
   'FILE_DENIED',
   'UPLOAD_DENIED',

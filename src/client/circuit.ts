@@ -211,7 +211,7 @@ export class Circuit {
         noteTaken(answer, this.#hops);
         continue;
       }
-      this.#answered = true;
+      this.#answered ||= answer !== null;
       if (answer?.type === 'working' && (due === 'ready' || due === 'committed')) continue;
       if (answer && endsAnswer(answer)) this.#due -= 1;
       if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
@@ -234,6 +234,11 @@ export class Circuit {
   release(): Leg {
     this.#closing = Promise.resolve();
     return this.#leg;
+  }
+
+  /** Breaks the circuit: whoever waits for an answer gets `error`. */
+  fail(error: HoplineError): void {
+    this.#leg.destroy(error);
   }
 
   /** Ends the circuit. */

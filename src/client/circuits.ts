@@ -7,10 +7,12 @@
  */
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import type { Hop } from '../wire/address.ts';
+import { type Hop, isPoolHop } from '../wire/address.ts';
 import type { Message } from '../wire/messages.ts';
 import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
+import { ClassicWatch } from './classic-hop.ts';
 import { locateFailure } from './diagnose.ts';
+import { membersTaken } from './pool-fields.ts';
 import type { RouteChooser, Way } from './route-chooser.ts';
 
 export interface RetryOptions {
@@ -37,7 +39,7 @@ const defaultRetry = 5;
 const finalCodes =
   /^(USAGE_|DISK_|FILE_IS_DIRECTORY|LIMIT_LISTING|INTERRUPTED|TIMEOUT_DEADLINE|ROUTE_SYNTAX|ROUTE_TOO_LONG)/;
 
-type Failed = Pick<Reroute, 'failure' | 'from'>;
+export type Failed = Pick<Reroute, 'failure' | 'from'>;
 
 export class Circuits {
   readonly #client: ClientContext;
@@ -49,6 +51,9 @@ export class Circuits {
   /** Those of the circuit that served last, with the members that were taken. */
   hops: readonly Hop[] = [];
   #attempts = 0;
+  /** The first way that failed because a hop of it speaks nothing but classic. */
+  #classic: Failed | undefined;
+  #hasGivenUp = false;
 
   constructor(
     chooser: RouteChooser,
@@ -77,7 +82,7 @@ export class Circuits {
     let failed: Failed | undefined;
     for (;;) {
       const way = this.#chooser.choose();
-      if (!way) throw failed?.failure ?? new HoplineError('INTERNAL', 'there is no way to try');
+      if (!way) throw this.#giveUp(failed?.failure ?? new HoplineError('INTERNAL', 'there is no way to try'));
       const { hops, waitMs } = way;
       if (failed) this.#onReroute({ ...failed, to: hops, waitMs });
       if (waitMs > 0) await pause(waitMs, client);
@@ -96,6 +101,18 @@ export class Circuits {
     this.#chooser.succeeded(circuit.asked, circuit.hops);
   }
 
+  /** The way that is left where no native one is: only before anything came, and for want of ways. */
+  get classicWay(): Failed | undefined {
+    // The dialect knows no pools.
+    const isLeft = this.#hasGivenUp && !this.#hasBegun && this.#classic?.from.some(isPoolHop) === false;
+    return isLeft ? this.#classic : undefined;
+  }
+
+  #giveUp(failure: HoplineError): HoplineError {
+    this.#hasGivenUp = true;
+    return failure;
+  }
+
   /** Resolves to the failure if another attempt is due after it, and to undefined when the work is done. */
   async #attempt(
     { hops, avoid }: Way,
@@ -104,9 +121,13 @@ export class Circuits {
     client: ClientContext,
   ): Promise<Failed | undefined> {
     const release = this.#chooser.use(hops);
+    // Nobody asks what a tunnel leads to: it may be anything.
+    const nodesOf = (all: readonly Hop[]) => (this.#tunnel ? all.slice(0, -1) : all);
     let circuit: Circuit | undefined;
+    let watch: ClassicWatch | undefined;
     try {
       circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel, avoid });
+      watch = new ClassicWatch(circuit, client, nodesOf);
       await work(circuit);
       this.hops = circuit.hops;
       return undefined;
@@ -114,15 +135,17 @@ export class Circuits {
       await circuit?.close();
       const isUnderstood = this.#hasBegun || circuit?.isAnswered === true;
       const from = circuit?.hops ?? hops;
-      // Nobody asks what a tunnel leads to: it may be anything.
-      const nodes = this.#tunnel ? from.slice(0, -1) : from;
-      const failure = await locateFailure(judge(asHoplineError(error), isUnderstood), nodes, client);
+      const judged = judge(asHoplineError(error), isUnderstood);
+      const classic = await watch?.verdict(judged);
+      const failure = classic ?? (await locateFailure(judged, nodesOf(from), client));
       this.#client.signal.throwIfAborted();
       if (client.signal.aborted) return undefined;
+      if (failure.code === 'PEER_CLASSIC') this.#classic ??= { failure, from: membersTaken(from) };
       this.#countFailure(hops, from, failure);
       return { failure, from };
     } finally {
       release();
+      watch?.close();
       await circuit?.close();
     }
   }
@@ -133,7 +156,7 @@ export class Circuits {
     this.#chooser.failed(hops, failure, taken);
     if (!this.#chooser.hasUntried()) this.#attempts += 1;
     const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
-    if (this.#attempts > allowed) throw failure;
+    if (this.#attempts > allowed) throw this.#giveUp(failure);
   }
 }
 

@@ -7,9 +7,10 @@
  */
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import { type Hop, isPoolHop } from '../wire/address.ts';
+import type { Hop } from '../wire/address.ts';
 import { nameHop } from './blame.ts';
 import { Circuit, type ClientContext } from './circuit.ts';
+import { membersTaken } from './pool-fields.ts';
 
 const brokenCodes: ReadonlySet<string> = new Set(['PEER_LOST', 'TIMEOUT_IDLE', 'TIMEOUT_HEAD', 'PEER_PROTOCOL']);
 
@@ -22,7 +23,7 @@ export async function locateFailure(
   hops: readonly Hop[],
   client: ClientContext,
 ): Promise<HoplineError> {
-  if (!brokenCodes.has(failure.code) || failure.hop !== undefined || client.signal.aborted) return failure;
+  if (!isJustBroken(failure) || client.signal.aborted) return failure;
   const blamed = await findBroken(hops, client);
   if (client.signal.aborted) return failure;
   if (failure.code === 'PEER_PROTOCOL') return brokeProtocol(failure, blamed?.place, hops);
@@ -40,6 +41,11 @@ export async function locateFailure(
   return new HoplineError(code, `${what} at ${leg}: ${waited}${error.message}`, details);
 }
 
+/** Whether a circuit broke or was silent, without a word from any node. */
+export function isJustBroken({ code, hop }: HoplineError): boolean {
+  return brokenCodes.has(code) && hop === undefined;
+}
+
 /** What came says what is wrong; asking again only says who sent it, since a hop may well be silent by then. */
 function brokeProtocol(failure: HoplineError, place: number | undefined, hops: readonly Hop[]): HoplineError {
   const { code, message, reason } = failure;
@@ -55,16 +61,15 @@ function brokeProtocol(failure: HoplineError, place: number | undefined, hops: r
 }
 
 /** The nearest hop that does not answer. All are asked at once, since whoever waits has a download to go on with. */
-async function findBroken(
+export async function findBroken(
   hops: readonly Hop[],
   client: ClientContext,
+  probeMs: number = client.limits.probeMs,
 ): Promise<{ readonly place: number; readonly error: HoplineError } | undefined> {
-  const { probeMs } = client.limits;
   const limits = { ...client.limits, connectMs: probeMs, openMs: probeMs, idleMs: probeMs };
   const found = new AbortController();
   const context = { ...client, limits, signal: AbortSignal.any([client.signal, found.signal]) };
-  // A pool would be asked for a member, and might well take another.
-  const taken = hops.map((hop) => (isPoolHop(hop) && hop.member ? hop.member : hop));
+  const taken = membersTaken(hops);
   const probes = hops.map((_hop, index) => probe(taken.slice(0, index + 1), context));
   try {
     for (const [index, probed] of probes.entries()) {

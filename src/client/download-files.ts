@@ -10,9 +10,10 @@ import path from 'node:path';
 import { HoplineError } from '../core/errors.ts';
 import { TargetDirectory } from '../io/disk/place.ts';
 import { checkName } from '../wire/route.ts';
-import { type DownloadOptions, startClient, type TransferOptions } from './download.ts';
+import type { DownloadOptions } from './download.ts';
 import { enterPools } from './own-pools.ts';
 import { type FileOutcome, SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
+import { startClient, type TransferOptions } from './transfer.ts';
 
 export interface DownloadFilesOptions
   extends TransferOptions,

@@ -11,10 +11,11 @@ import path from 'node:path';
 import { asHoplineError } from '../core/errors.ts';
 import { type TreeFile, TreeTarget } from '../io/disk/tree-target.ts';
 import { checkName } from '../wire/route.ts';
-import { type DownloadOptions, startClient, type TransferOptions } from './download.ts';
+import type { DownloadOptions } from './download.ts';
 import { fetchManifest, type Manifest, type SkippedEntries, type TreeLink } from './manifest.ts';
 import { enterPools } from './own-pools.ts';
 import { type FileOutcome, type FilesEvent, SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
+import { startClient, type TransferOptions } from './transfer.ts';
 
 export interface DownloadTreeOptions
   extends TransferOptions,

@@ -6,54 +6,23 @@
  * file left but what a later run goes on from, and the target is either the whole file or untouched.
  */
 
-import { setMaxListeners } from 'node:events';
 import path from 'node:path';
 import type { Writable } from 'node:stream';
-import { type Clock, systemClock } from '../core/clock.ts';
-import { asHoplineError, HoplineError } from '../core/errors.ts';
-import { defaultLimits, type Limits } from '../core/limits.ts';
+import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import { type DigestName, ownDigest } from '../io/digest.ts';
 import { createFileTarget } from '../io/disk/place.ts';
 import { StreamTarget } from '../io/disk/stream-target.ts';
 import type { Reservation, Target } from '../io/disk/target.ts';
-import { loadSetUserTimeout } from '../io/kernel/libc.ts';
-import { checkRate, RateLimit } from '../io/rate.ts';
-import type { Resolver } from '../io/resolve.ts';
-import { createSystemResolver } from '../io/system-resolver.ts';
 import { type FileDigest, WholeDigest } from '../io/whole-digest.ts';
-import type { PoolMembers } from '../pool/sources.ts';
 import type { Hop } from '../wire/address.ts';
-import { preferredRoute, type RoutePlan } from '../wire/route.ts';
+import { preferredRoute, type Route, type RoutePlan } from '../wire/route.ts';
 import type { ClientContext } from './circuit.ts';
-import { Circuits, type Reroute } from './circuits.ts';
+import { Circuits, type Failed, type Reroute } from './circuits.ts';
 import { ClassicCircuit } from './classic.ts';
 import { type FetchSink, FileFetch } from './fetch-file.ts';
 import { enterPools } from './own-pools.ts';
 import { RouteChooser } from './route-chooser.ts';
-
-/** What every kind of transfer takes. */
-export interface TransferOptions {
-  /** Milliseconds for all of it. @default no deadline */
-  readonly deadlineMs?: number | undefined;
-  /**
-   * How often a transfer that broke is taken up again without a byte in between; given, also how often one that has not
-   * begun is tried again. Ways that were not tried yet are always tried. @default 5 once it has begun, 0 before
-   */
-  readonly retry?: number | undefined;
-  /** Bytes of content a second, at least 1,024, for all circuits together. @default as many as come */
-  readonly limitRate?: number | undefined;
-  /**
-   * Bytes of content a second, at least 1,024, that each circuit must bring on average, or it is given up
-   * (`TIMEOUT_SLOW`). @default any
-   */
-  readonly minRate?: number | undefined;
-  /** Those that a route may name at its first place; pools at later places are known to the node before them. */
-  readonly pools?: readonly PoolMembers[] | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly limits?: Partial<Limits> | undefined;
-  readonly clock?: Clock | undefined;
-  readonly resolve?: Resolver | undefined;
-}
+import { startClient, type TransferOptions } from './transfer.ts';
 
 export interface DownloadOptions extends TransferOptions {
   readonly route: RoutePlan;
@@ -61,8 +30,11 @@ export interface DownloadOptions extends TransferOptions {
   readonly output?: string | Writable | undefined;
   /** Replaces an existing file, which is otherwise compared with the origin's. @default false */
   readonly force?: boolean | undefined;
-  /** Speaks the classic dialect, which verifies nothing. @default false */
-  readonly classic?: boolean | undefined;
+  /**
+   * Speaks the classic dialect, which verifies nothing; with `fallback`, only where a hop speaks nothing else, no native way
+   * is left, and nothing of the file is here. @default false
+   */
+  readonly classic?: boolean | 'fallback' | undefined;
   /** What the file must have before it gets its name; else `HASH_MISMATCH`. A stream has had it by then. */
   readonly checksum?: FileDigest | undefined;
   /** How many circuits fetch at once. @default 1 */
@@ -88,6 +60,8 @@ export type DownloadEvent =
   /** A piece was damaged somewhere on these hops and is asked for again. */
   | { readonly kind: 'retry'; readonly piece: number; readonly attempt: number; readonly hops: readonly Hop[] }
   | ({ readonly kind: 'reroute' } & Reroute)
+  /** A hop speaks the classic dialect only, as `failure` says; all that follows is in that, over these hops. */
+  | { readonly kind: 'fallback'; readonly failure: HoplineError; readonly hops: readonly Hop[] }
   /** The download failed, and this much of it waits for the next run. */
   | { readonly kind: 'kept'; readonly bytes: number; readonly size: number };
 
@@ -134,12 +108,21 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   const progress = new Progress(options);
   let target: Target | undefined;
   try {
+    const isClassic = options.classic === true;
     const whole = new WholeDigest(options.checksum);
-    target = await createTarget(options, client, whole);
-    const fetch = options.classic ? fetchClassic : fetchNative;
+    target = await createTarget(options, client, whole, isClassic);
     const { file, routes } = options.route;
     const route = { file, routes: await enterPools(routes, options.pools, client) };
-    const content = await fetch({ ...options, route }, target, client, progress);
+    const fetch = isClassic
+      ? fetchClassic(preferredRoute(route), options, target, client, progress)
+      : fetchNative({ ...options, route }, target, client, progress);
+    let content = await fetch;
+    if ('failure' in content) {
+      const { failure, from: hops } = content;
+      target = await createTarget(options, client, whole, true);
+      options.onEvent?.({ kind: 'fallback', failure, hops });
+      content = await fetchClassic({ file, hops }, options, target, client, progress);
+    }
     await target.commit();
     const digest = whole.digest ?? ownDigest(content);
     return { ...placeOf(target), ...content, digest, elapsedMs: client.clock.now() - started };
@@ -153,81 +136,35 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   }
 }
 
-/**
- * The context of one call of the library: its signal aborts with `INTERRUPTED`, or with `TIMEOUT_DEADLINE`.
- * `end` must be called in `finally`.
- */
-export function startClient({
-  signal,
-  limits,
-  clock = systemClock,
-  resolve = createSystemResolver(),
-  deadlineMs,
-  limitRate,
-  minRate,
-}: TransferOptions): { client: ClientContext; end: () => void } {
-  const rate = limitRate === undefined ? undefined : new RateLimit(limitRate, clock);
-  if (minRate !== undefined) checkRate(minRate);
-  if (minRate !== undefined && limitRate !== undefined && minRate > limitRate) {
-    throw new HoplineError(
-      'USAGE_INVALID',
-      `no circuit can bring ${minRate} bytes a second under a limit of ${limitRate}`,
-    );
-  }
-  const stop = new AbortController();
-  // Every circuit and every pause of a transfer listens.
-  setMaxListeners(0, stop.signal);
-  const interrupt = () => {
-    stop.abort(new HoplineError('INTERRUPTED', 'the transfer was interrupted', { cause: signal?.reason }));
-  };
-  if (signal?.aborted) interrupt();
-  signal?.addEventListener('abort', interrupt, { once: true });
-  const late = () => stop.abort(new HoplineError('TIMEOUT_DEADLINE', `not done within ${(deadlineMs ?? 0) / 1000} s`));
-  const cancel = deadlineMs === undefined ? () => {} : clock.after(deadlineMs, late);
-  return {
-    client: {
-      limits: { ...defaultLimits, ...limits },
-      clock,
-      resolve,
-      signal: stop.signal,
-      setUserTimeout: loadSetUserTimeout(),
-      rate,
-      minRate,
-    },
-    end: () => {
-      cancel();
-      signal?.removeEventListener('abort', interrupt);
-    },
-  };
-}
-
 async function createTarget(
   options: DownloadOptions,
   { signal, limits }: ClientContext,
   whole: WholeDigest,
+  isClassic: boolean,
 ): Promise<Target> {
-  const { route, output = '.', force = false, resume = true, classic = false, onChange } = options;
+  const { route, output = '.', force = false, resume = true, onChange } = options;
   if (typeof output !== 'string') return new StreamTarget(output, signal, limits.maxReadsAhead, whole);
   // The name on disk is the last part of the name that was asked for, never one that the other side sent.
   return createFileTarget(output, path.basename(route.file), {
     force,
     signal,
-    resume: resume && !classic,
+    resume: resume && !isClassic,
     stream: { signal, maxPiecesEarly: limits.maxReadsAhead },
     // The classic dialect knows no directories.
-    mayBeDirectory: !classic,
+    mayBeDirectory: !isClassic,
     onChange,
     whole,
-    compares: !classic,
+    compares: !isClassic,
   });
 }
 
+/** Resolves to what failed where the classic dialect is left, and may be spoken. */
 async function fetchNative(
-  { route, parallel, onChange, retry, onEvent }: DownloadOptions,
+  { route, parallel, onChange, retry, classic, onEvent }: DownloadOptions,
   target: Target,
   client: ClientContext,
   progress: Progress,
-): Promise<Content> {
+): Promise<Content | Failed> {
   let reroutes = 0;
   const chooser = new RouteChooser(route, client);
   const circuits = new Circuits(chooser, client, { retry }, (reroute) => {
@@ -244,7 +181,16 @@ async function fetchNative(
     onPiece: (circuit) => circuits.progressed(circuit),
   };
   const fetch = new FileFetch({ file: route.file, target, client, parallel, onChange, sink });
-  const { leftBytes, ...fetched } = await fetch.run(circuits);
+  const fetching = await fetch.run(circuits).catch((error) => {
+    // What was verified is not thrown away for what is not; a file that is there is looked at as it is without it.
+    const isFree = !target.mayResume || target.isPresent;
+    const way = classic === 'fallback' && isFree ? circuits.classicWay : undefined;
+    client.signal.throwIfAborted();
+    if (way) return way;
+    throw error;
+  });
+  if ('failure' in fetching) return fetching;
+  const { leftBytes, ...fetched } = fetching;
   return {
     ...fetched,
     verified: true,
@@ -256,16 +202,16 @@ async function fetchNative(
 }
 
 async function fetchClassic(
-  { route, onEvent }: DownloadOptions,
+  way: Route,
+  { onEvent }: DownloadOptions,
   target: Target,
   client: ClientContext,
   progress: Progress,
 ): Promise<Content> {
-  const way = preferredRoute(route);
   const circuit = await ClassicCircuit.open(way, client);
   try {
     const size = await circuit.receiveSize(client);
-    const content = { file: route.file, size, pieceBytes: client.limits.pieceBytes, algorithm: undefined };
+    const content = { file: way.file, size, pieceBytes: client.limits.pieceBytes, algorithm: undefined };
     const { reservation } = await target.begin(content);
     progress.start(size, 0);
     onEvent?.({ kind: 'started', size, reservation, leftBytes: 0, restarted: false });

@@ -35,3 +35,8 @@ export function poolFields(requests: readonly Message[], avoid: readonly string[
 function nameIn(request: Message): string | undefined {
   return request.type === 'stat' || request.type === 'put' || request.type === 'list' ? request.name : undefined;
 }
+
+/** Each pool as the member that was taken, once that is known: asked for again, a pool might well take another. */
+export function membersTaken(hops: readonly Hop[]): Hop[] {
+  return hops.map((hop) => (isPoolHop(hop) && hop.member ? hop.member : hop));
+}

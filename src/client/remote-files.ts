@@ -8,12 +8,12 @@
 import { HoplineError } from '../core/errors.ts';
 import { nameProblem } from '../wire/name.ts';
 import { Circuits } from './circuits.ts';
-import { startClient } from './download.ts';
 import { KeptCircuits } from './kept-circuits.ts';
 import { enterPools } from './own-pools.ts';
 import { RecentWay } from './recent-way.ts';
 import { type FileRange, openRemoteFile, type RemoteFile } from './remote-file.ts';
 import { RouteChooser } from './route-chooser.ts';
+import { startClient } from './transfer.ts';
 import type { RoutesOptions } from './tunnels.ts';
 
 export interface OpenRemoteOptions {

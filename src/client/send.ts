@@ -8,7 +8,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { HoplineError } from '../core/errors.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { readHead } from '../io/head.ts';
 import type { Leg } from '../io/leg.ts';
@@ -22,6 +22,7 @@ import { type Answer, decodeAnswer, encodeMessage } from '../wire/messages.ts';
 import { type AnswerPacket, type Blank, createPacketDecoder, type MessagePacket, type Packet } from '../wire/packet.ts';
 import { nameHop, refusedError } from './blame.ts';
 import { type ClientContext, reachFirstHop } from './circuit.ts';
+import { ClassicWatch } from './classic-hop.ts';
 import { enterPools } from './own-pools.ts';
 import { noteTaken } from './pool-fields.ts';
 
@@ -72,15 +73,23 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
       encodeMessage({ type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs }),
     );
   }
+  const circuit = { hops, isAnswered: false, fail: (error: HoplineError) => leg.destroy(error) };
+  let watch: ClassicWatch | undefined;
   return {
     send: async (message) => {
       const began = client.clock.now();
       leg.post(message.bytes);
-      const answer = await receive(leg, message, hops, client);
+      // Without an OPEN, whoever answers packets is asked as such.
+      if (options.via) watch ??= new ClassicWatch(circuit, client);
+      const answer = await receive(leg, message, hops, client).catch(async (error) => {
+        throw (await watch?.verdict(asHoplineError(error))) ?? error;
+      });
+      circuit.isAnswered = true;
       const hash = compare(answer, message, nameHop(hops.length, hops));
       return { server: answer.server, hash, elapsedMs: client.clock.now() - began };
     },
     close: async () => {
+      watch?.close();
       leg.destroy();
       await leg.closed;
     },

@@ -14,10 +14,10 @@ import type { Leg } from '../io/leg.ts';
 import { LegStream } from '../io/leg-stream.ts';
 import type { Hop } from '../wire/address.ts';
 import { Circuits } from './circuits.ts';
-import { startClient, type TransferOptions } from './download.ts';
 import { enterPools } from './own-pools.ts';
 import { RecentWay, type Routes } from './recent-way.ts';
 import { RouteChooser } from './route-chooser.ts';
+import { startClient, type TransferOptions } from './transfer.ts';
 
 /** What tunnels and remote files take: the ways, and what counts for each request. */
 export interface RoutesOptions extends Omit<TransferOptions, 'signal' | 'limitRate' | 'minRate'> {

@@ -6,15 +6,15 @@
  * left here, and the origin has either the whole file in its place or what a later run goes on from.
  */
 
-import { asHoplineError } from '../core/errors.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Hop } from '../wire/address.ts';
 import { checkName, type RoutePlan } from '../wire/route.ts';
 import { Circuits, type Reroute } from './circuits.ts';
-import { startClient, type TransferOptions } from './download.ts';
 import { enterPools } from './own-pools.ts';
 import { RouteChooser } from './route-chooser.ts';
 import { FileSend, type Sent } from './send-file.ts';
 import { Source } from './source.ts';
+import { startClient, type TransferOptions } from './transfer.ts';
 
 export interface UploadOptions extends TransferOptions {
   /** The file that is sent: a regular file. */
@@ -76,9 +76,14 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
     return { file: route.file, size, ...sent, reroutes, elapsedMs: client.clock.now() - started };
   } catch (error) {
     client.signal.throwIfAborted();
-    throw asHoplineError(error);
+    throw withoutUploads(asHoplineError(error));
   } finally {
     await source?.close();
     end();
   }
+}
+
+function withoutUploads(error: HoplineError): HoplineError {
+  const { code, message, hop = 0 } = error;
+  return code === 'PEER_CLASSIC' ? new HoplineError(code, `${message}, which knows no uploads`, { hop }) : error;
 }

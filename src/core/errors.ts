@@ -27,6 +27,7 @@ export const errorCodes = [
   'PEER_LOST',
   'PEER_PROTOCOL',
   'PEER_VERSION',
+  'PEER_CLASSIC',
   // The operator of a node: it is told not to.
   'POLICY_DENIED',
   'REGISTER_DENIED',

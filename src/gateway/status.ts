@@ -40,6 +40,7 @@ export const httpFailures = {
   PEER_LOST: { ...broken, error: 'connection_terminated' },
   PEER_PROTOCOL: broken,
   PEER_VERSION: broken,
+  PEER_CLASSIC: broken,
   POLICY_DENIED: refused,
   REGISTER_DENIED: refused,
   LIMIT_CONNECTIONS: full,

@@ -19,6 +19,7 @@ const travels = {
   PEER_LOST: false,
   PEER_PROTOCOL: true,
   PEER_VERSION: true,
+  PEER_CLASSIC: false,
   POLICY_DENIED: true,
   REGISTER_DENIED: true,
   LIMIT_CONNECTIONS: true,

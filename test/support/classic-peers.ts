@@ -73,6 +73,8 @@ export interface Habits {
   readonly splitSize?: boolean;
   /** For an empty file the server sends the size and ends without waiting to be asked. */
   readonly endAtZero?: boolean;
+  /** What is no request ends its thread, but the program still holds the connection. @default false */
+  readonly holdsNonsense?: boolean;
 }
 
 export interface OriginalNode {
@@ -99,7 +101,7 @@ export async function startOriginal(
   const peer = await startPeer(t, (socket) => {
     const client = new BlockingSocket(socket);
     // A reset ends the program's thread, and with it the sockets that it held.
-    void serve(client).catch(() => client.close());
+    void serve(client).catch(() => habits.holdsNonsense || client.close());
   });
   return { ...peer, requests };
 }

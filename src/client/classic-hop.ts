@@ -1,0 +1,107 @@
+/**
+ * Finds the hop that speaks the classic dialect and nothing else, on a circuit over which nothing has come back.
+ *
+ * Silence proves nothing: whoever is slow is silent too. What tells the two apart is that a node answers a PING before it
+ * answers a classic request, for whose end it has to wait; an original answers the classic request alone. So the
+ * first hop without a PONG is asked again in classic, while the circuit still waits.
+ * Invariant: no hop is taken for an original over which a native answer came.
+ * Rules: docs/classic.md#how-our-client-notices
+ */
+
+import { asHoplineError, HoplineError } from '../core/errors.ts';
+import type { Hop } from '../wire/address.ts';
+import { nameHop } from './blame.ts';
+import type { ClientContext } from './circuit.ts';
+import { ClassicCircuit } from './classic.ts';
+import { findBroken, isJustBroken } from './diagnose.ts';
+import { membersTaken } from './pool-fields.ts';
+
+/** What is asked for: no file, so that it is not begun to be sent; whoever operates an original may see it. */
+const noFile = 'hopline?';
+
+/** A circuit that waits for its first answer. */
+export interface Unanswered {
+  readonly hops: readonly Hop[];
+  readonly isAnswered: boolean;
+  fail(error: HoplineError): void;
+}
+
+/** Looks once: when a circuit has been silent for too long, or as soon as it broke. */
+export class ClassicWatch {
+  readonly #circuit: Unanswered;
+  readonly #nodes: (hops: readonly Hop[]) => readonly Hop[];
+  readonly #client: ClientContext;
+  readonly #over = new AbortController();
+  readonly #cancel: () => void;
+  #verdict: Promise<HoplineError | undefined> | undefined;
+
+  /** `nodes`: those of a circuit's hops that are nodes. */
+  constructor(
+    circuit: Unanswered,
+    client: ClientContext,
+    nodes: (hops: readonly Hop[]) => readonly Hop[] = (hops) => hops,
+  ) {
+    this.#circuit = circuit;
+    this.#nodes = nodes;
+    this.#client = { ...client, signal: AbortSignal.any([client.signal, this.#over.signal]) };
+    this.#cancel = client.clock.after(stepMs(client), () => void this.#askAndTell());
+  }
+
+  /** `PEER_CLASSIC` if a hop of the circuit, which broke, is an original. Never throws. */
+  async verdict(failure: HoplineError): Promise<HoplineError | undefined> {
+    if (failure.code === 'PEER_CLASSIC') return failure;
+    return isJustBroken(failure) && !this.#circuit.isAnswered ? this.#ask() : undefined;
+  }
+
+  close(): void {
+    this.#cancel();
+    this.#over.abort();
+  }
+
+  async #askAndTell(): Promise<void> {
+    if (this.#circuit.isAnswered) return;
+    const error = await this.#ask();
+    if (error && !this.#over.signal.aborted && !this.#circuit.isAnswered) this.#circuit.fail(error);
+  }
+
+  #ask(): Promise<HoplineError | undefined> {
+    this.#verdict ??= findClassicHop(this.#nodes(this.#circuit.hops), this.#client);
+    return this.#verdict;
+  }
+}
+
+/** Of the time to connect, so that all of it fits in: to wait, to ask for a PONG, and as much again to ask in classic. */
+function stepMs({ limits }: ClientContext): number {
+  return Math.min(limits.probeMs, limits.connectMs / 4);
+}
+
+async function findClassicHop(hops: readonly Hop[], client: ClientContext): Promise<HoplineError | undefined> {
+  const blamed = await findBroken(hops, client, stepMs(client));
+  if (!blamed || client.signal.aborted) return undefined;
+  const { place, error } = blamed;
+  if (!isJustBroken(error)) return undefined;
+  if (!(await speaksClassic(membersTaken(hops.slice(0, place)), client))) return undefined;
+  return new HoplineError('PEER_CLASSIC', `${nameHop(place, hops)} speaks the classic dialect only`, { hop: place });
+}
+
+/** Whether the last of `hops` answers a classic request, by whatever dialect the others pass it on. */
+async function speaksClassic(hops: readonly Hop[], client: ClientContext): Promise<boolean> {
+  const { connectMs, quietMs } = client.limits;
+  // Each node on the way waits twice for the end of what has no end.
+  const openMs = connectMs - 2 * stepMs(client) + 2 * hops.length * quietMs;
+  let circuit: ClassicCircuit | undefined;
+  const patient = { ...client, limits: { ...client.limits, openMs } };
+  const end = () => void circuit?.close();
+  try {
+    circuit = await ClassicCircuit.open({ file: noFile, hops }, patient);
+    client.signal.addEventListener('abort', end, { once: true });
+    client.signal.throwIfAborted();
+    await circuit.receiveSize(patient);
+    return true;
+  } catch (error) {
+    return asHoplineError(error).code === 'FILE_NOT_FOUND';
+  } finally {
+    client.signal.removeEventListener('abort', end);
+    await circuit?.close();
+  }
+}

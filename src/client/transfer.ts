@@ -1,0 +1,89 @@
+/**
+ * What every call of the client has in common: its options, its deadline, and the signal that ends all of it.
+ *
+ * Knows nothing of what is transferred.
+ * Invariant: after `end` neither a timer nor a listener of the call is left.
+ */
+
+import { setMaxListeners } from 'node:events';
+import { type Clock, systemClock } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { loadSetUserTimeout } from '../io/kernel/libc.ts';
+import { checkRate, RateLimit } from '../io/rate.ts';
+import type { Resolver } from '../io/resolve.ts';
+import { createSystemResolver } from '../io/system-resolver.ts';
+import type { PoolMembers } from '../pool/sources.ts';
+import type { ClientContext } from './circuit.ts';
+
+/** What every kind of transfer takes. */
+export interface TransferOptions {
+  /** Milliseconds for all of it. @default no deadline */
+  readonly deadlineMs?: number | undefined;
+  /**
+   * How often a transfer that broke is taken up again without a byte in between; given, also how often one that has not
+   * begun is tried again. Ways that were not tried yet are always tried. @default 5 once it has begun, 0 before
+   */
+  readonly retry?: number | undefined;
+  /** Bytes of content a second, at least 1,024, for all circuits together. @default as many as come */
+  readonly limitRate?: number | undefined;
+  /**
+   * Bytes of content a second, at least 1,024, that each circuit must bring on average, or it is given up
+   * (`TIMEOUT_SLOW`). @default any
+   */
+  readonly minRate?: number | undefined;
+  /** Those that a route may name at its first place; pools at later places are known to the node before them. */
+  readonly pools?: readonly PoolMembers[] | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly limits?: Partial<Limits> | undefined;
+  readonly clock?: Clock | undefined;
+  readonly resolve?: Resolver | undefined;
+}
+
+/**
+ * The context of one call of the library: its signal aborts with `INTERRUPTED`, or with `TIMEOUT_DEADLINE`.
+ * `end` must be called in `finally`.
+ */
+export function startClient({
+  signal,
+  limits,
+  clock = systemClock,
+  resolve = createSystemResolver(),
+  deadlineMs,
+  limitRate,
+  minRate,
+}: TransferOptions): { client: ClientContext; end: () => void } {
+  const rate = limitRate === undefined ? undefined : new RateLimit(limitRate, clock);
+  if (minRate !== undefined) checkRate(minRate);
+  if (minRate !== undefined && limitRate !== undefined && minRate > limitRate) {
+    throw new HoplineError(
+      'USAGE_INVALID',
+      `no circuit can bring ${minRate} bytes a second under a limit of ${limitRate}`,
+    );
+  }
+  const stop = new AbortController();
+  // Every circuit and every pause of a transfer listens.
+  setMaxListeners(0, stop.signal);
+  const interrupt = () => {
+    stop.abort(new HoplineError('INTERRUPTED', 'the transfer was interrupted', { cause: signal?.reason }));
+  };
+  if (signal?.aborted) interrupt();
+  signal?.addEventListener('abort', interrupt, { once: true });
+  const late = () => stop.abort(new HoplineError('TIMEOUT_DEADLINE', `not done within ${(deadlineMs ?? 0) / 1000} s`));
+  const cancel = deadlineMs === undefined ? () => {} : clock.after(deadlineMs, late);
+  return {
+    client: {
+      limits: { ...defaultLimits, ...limits },
+      clock,
+      resolve,
+      signal: stop.signal,
+      setUserTimeout: loadSetUserTimeout(),
+      rate,
+      minRate,
+    },
+    end: () => {
+      cancel();
+      signal?.removeEventListener('abort', interrupt);
+    },
+  };
+}

@@ -10,10 +10,10 @@ import type { Config } from './config/config.ts';
 import { effectiveConfig } from './config/effective.ts';
 import { HoplineError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
-import { type HttpService, type HttpServiceOptions, startHttpService } from './http-service.ts';
-import { createSystemResolver } from './io/system-resolver.ts';
+import { createSystemResolver } from './io/names/system-resolver.ts';
 import { type RunningNode, startNode } from './node/listen.ts';
 import type { NodeOptions } from './node/options.ts';
+import { type HttpService, type HttpServiceOptions, startHttpService } from './sites/http-service.ts';
 
 export interface Service {
   /** Undefined if only a gateway is configured. */

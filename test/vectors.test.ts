@@ -4,11 +4,11 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { defaultLimits } from '../src/core/limits.ts';
-import { decodeClassicRequest, decodeClassicSize } from '../src/wire/classic.ts';
+import { decodeClassicRequest, decodeClassicSize } from '../src/wire/classic/classic-text.ts';
 import type { Decoded } from '../src/wire/decoded.ts';
 import { detectDialect } from '../src/wire/dialect.ts';
-import { decodeAnswer, decodeOpen, decodeRequest } from '../src/wire/messages.ts';
-import { createPacketDecoder } from '../src/wire/packet.ts';
+import { decodeAnswer, decodeOpen, decodeRequest } from '../src/wire/native/messages.ts';
+import { createPacketDecoder } from '../src/wire/packet/packet.ts';
 import { repository } from './support/repository.ts';
 
 const { maxHeaderBytes, maxClassicBytes, maxPayloadBytes } = defaultLimits;

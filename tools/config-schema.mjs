@@ -2,7 +2,7 @@
 //
 // Usage: npm run schema, which writes it to docs/hopline.schema.json.
 import { toJsonSchema } from '@valibot/to-json-schema';
-import { configSchema } from '../dist/config/schema.js';
+import { configSchema } from '../dist/config/schema/schema.js';
 
 console.log(JSON.stringify({ ...convert(configSchema), title: 'hopline.yaml' }, null, 2));
 

@@ -1,10 +1,10 @@
 /** `hopline cache`: what a gateway has stored, and how to be rid of it. */
 
 import type { Command } from 'commander';
-import { flushHttpCache, listHttpCache } from '../gateway/cache/inspect.ts';
-import type { ListedEntry } from '../gateway/cache/listed.ts';
-import { print } from './lines.ts';
-import { formatBytes, formatDuration } from './units.ts';
+import { flushHttpCache, listHttpCache } from '../gateway/cache/admin/inspect.ts';
+import type { ListedEntry } from '../gateway/cache/disk/entry-summary.ts';
+import { print } from './terminal/lines.ts';
+import { formatBytes, formatDuration } from './terminal/units.ts';
 
 interface CacheFlags {
   readonly cache: string;

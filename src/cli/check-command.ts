@@ -1,12 +1,12 @@
 /** `hopline check`: says what is wrong with a configuration file, or what is in effect by it. */
 
 import type { Command } from 'commander';
+import { formatConfig, readConfig } from '../config/config-files.ts';
 import { effectiveConfig } from '../config/effective.ts';
-import { formatConfig, readConfig } from '../config.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import { checkCertificate } from '../http-service.ts';
-import { say } from './lines.ts';
-import { ExitWith, reportFailure } from './report.ts';
+import { checkCertificate } from '../sites/http-service.ts';
+import { ExitWith, reportFailure } from './terminal/failure.ts';
+import { say } from './terminal/lines.ts';
 
 export function addCheckCommand(program: Command): void {
   program

@@ -12,9 +12,9 @@ import type { Command } from 'commander';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { formatHop, type Hop } from '../wire/address.ts';
 import { parseRoute, preferredRoute } from '../wire/route.ts';
-import { say } from './lines.ts';
-import { ExitWith } from './report.ts';
-import { takeDemands } from './signals.ts';
+import { takeDemands } from './process/signals.ts';
+import { ExitWith } from './terminal/failure.ts';
+import { say } from './terminal/lines.ts';
 
 const program = fileURLToPath(new URL('./main.js', import.meta.url));
 

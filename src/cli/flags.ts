@@ -1,7 +1,7 @@
 /** How the values of flags are written, with one sentence for each that is not. */
 
 import { InvalidArgumentError } from 'commander';
-import type { PoolMembers } from '../pool/sources.ts';
+import type { PoolMembers } from '../pool/sources/sources.ts';
 import { type Address, isPoolName, parseAddress, parseListen } from '../wire/address.ts';
 import { parseDuration, parseRate, parseSize } from '../wire/quantity.ts';
 

@@ -4,15 +4,15 @@ import { type Command, Option } from 'commander';
 import { type LogLevel, logLevels } from '../config/config.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import type { AccessFormat } from '../gateway/access-format.ts';
-import { type GatewayRules, startHttpService } from '../http-service.ts';
+import type { AccessFormat } from '../gateway/access-log/access-format.ts';
 import { type Algorithm, algorithms } from '../pool/balance.ts';
-import { parseSite } from '../site-text.ts';
+import { type GatewayRules, startHttpService } from '../sites/http-service.ts';
+import { parseSite } from '../sites/site-text.ts';
 import { formatHop } from '../wire/address.ts';
 import { bytesFlag, countFlag, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
-import { print } from './lines.ts';
 import { createLog } from './logging.ts';
-import { runUntilStopped } from './until-stopped.ts';
+import { runUntilStopped } from './process/until-stopped.ts';
+import { print } from './terminal/lines.ts';
 
 interface GatewayFlags {
   readonly listen: { readonly host: string; readonly port: number };

@@ -5,8 +5,8 @@
  * Invariant: imports nothing by a declaration but what listens.
  */
 
-import { listenForExceptions, loading } from './exceptions.ts';
-import { listenForSignals } from './signals.ts';
+import { listenForExceptions, loading } from './process/exceptions.ts';
+import { listenForSignals } from './process/signals.ts';
 
 listenForSignals();
 listenForExceptions();

@@ -8,21 +8,21 @@
 import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../core/software.ts';
 import { safeText } from '../core/text.ts';
-import { loading } from './exceptions.ts';
-import { exitCodes, exitHelp } from './exit.ts';
-import { reportFailure } from './report.ts';
+import { loading } from './process/exceptions.ts';
+import { exitCodes, exitHelp } from './terminal/exit-codes.ts';
+import { reportFailure } from './terminal/failure.ts';
 
 // A reader that went away (`| head`) is no reason to fail: the work goes on without it.
 for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
 
 const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
-  get: async () => (await import('./get-command.ts')).addGetCommand,
-  put: async () => (await import('./put-command.ts')).addPutCommand,
-  node: async () => (await import('./node-command.ts')).addNodeCommand,
+  get: async () => (await import('./get/get-command.ts')).addGetCommand,
+  put: async () => (await import('./put/put-command.ts')).addPutCommand,
+  node: async () => (await import('./node/node-command.ts')).addNodeCommand,
   gateway: async () => (await import('./gateway-command.ts')).addGatewayCommand,
-  send: async () => (await import('./send-command.ts')).addSendCommand,
+  send: async () => (await import('./send/send-command.ts')).addSendCommand,
   cache: async () => (await import('./cache-command.ts')).addCacheCommand,
-  fetch: async () => (await import('./fetch-command.ts')).addFetchCommand,
+  fetch: async () => (await import('./fetch/fetch-command.ts')).addFetchCommand,
   check: async () => (await import('./check-command.ts')).addCheckCommand,
   demo: async () => (await import('./demo-command.ts')).addDemoCommand,
 };

@@ -7,7 +7,7 @@ import { parseAddress } from '../wire/address.ts';
 const maxRouteFileBytes = 1024 * 1024;
 
 export async function askRouteFile(): Promise<string> {
-  const prompts = (await import('./prompt.ts')).openPrompts();
+  const prompts = (await import('./terminal/prompt.ts')).openPrompts();
   try {
     return await prompts.ask('Enter input filename: ');
   } finally {

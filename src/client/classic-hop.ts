@@ -10,11 +10,11 @@
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Hop } from '../wire/address.ts';
-import { nameHop } from './blame.ts';
-import type { ClientContext } from './circuit.ts';
-import { ClassicCircuit } from './classic.ts';
-import { findBroken, isJustBroken } from './diagnose.ts';
-import { membersTaken } from './pool-fields.ts';
+import type { ClientContext } from './circuit/circuit.ts';
+import { ClassicCircuit } from './circuit/classic-circuit.ts';
+import { findBroken, isJustBroken } from './circuit/diagnose.ts';
+import { nameHop } from './circuit/refusal-text.ts';
+import { membersTaken } from './circuit/taken-members.ts';
 
 /** What is asked for: no file, so that it is not begun to be sent; whoever operates an original may see it. */
 const noFile = 'hopline?';

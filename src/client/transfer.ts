@@ -10,11 +10,11 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
-import { checkRate, RateLimit } from '../io/rate.ts';
-import type { Resolver } from '../io/resolve.ts';
-import { createSystemResolver } from '../io/system-resolver.ts';
-import type { PoolMembers } from '../pool/sources.ts';
-import type { ClientContext } from './circuit.ts';
+import type { Resolver } from '../io/names/resolve.ts';
+import { createSystemResolver } from '../io/names/system-resolver.ts';
+import { checkRate, RateLimit } from '../io/rates/rate.ts';
+import type { PoolMembers } from '../pool/sources/sources.ts';
+import type { ClientContext } from './circuit/circuit.ts';
 
 /** What every kind of transfer takes. */
 export interface TransferOptions {

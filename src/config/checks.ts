@@ -8,14 +8,14 @@ import { access, constants, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { isMap, isScalar } from 'yaml';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import { isWithin } from '../io/disk/below-root.ts';
+import { isWithin } from '../io/disk/reading/below-root.ts';
 import { defaultHealthRule } from '../pool/health.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatDuration } from '../wire/quantity.ts';
 import { toLimits } from './from-file.ts';
-import { limitKeys } from './limits.ts';
 import { type Problem, type Source, valueProblem } from './problems.ts';
-import type { ConfigFile } from './schema.ts';
+import { limitKeys } from './schema/limit-settings.ts';
+import type { ConfigFile } from './schema/schema.ts';
 
 type PoolsOfFile = NonNullable<ConfigFile['pools']>;
 

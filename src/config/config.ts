@@ -4,8 +4,8 @@
  * Knows nothing about how it was written: a file, flags, or a program.
  */
 
-import type { GatewayRules } from '../http-service.ts';
 import type { NodeOptions } from '../node/options.ts';
+import type { GatewayRules } from '../sites/http-service.ts';
 
 export const logLevels = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof logLevels)[number];

@@ -4,9 +4,9 @@
  * Invariant: read as a file, it says the same rules again.
  */
 
-import type { FieldRules } from '../gateway/fields.ts';
-import type { GatewayRules, SiteRules } from '../http-service.ts';
+import type { FieldRules } from '../http/fields.ts';
 import { defaultHealthRule } from '../pool/health.ts';
+import type { GatewayRules, SiteRules } from '../sites/http-service.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatDuration, formatSize } from '../wire/quantity.ts';
 import type { Place } from '../wire/route.ts';

@@ -5,16 +5,16 @@
  */
 
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import { defaultHealth, type PoolOptions } from '../node/pools.ts';
+import { defaultHealth, type PoolOptions } from '../node/pools/pools.ts';
 import { chooseRoot } from '../node/root.ts';
 import { defaultHealthRule } from '../pool/health.ts';
-import { nameStore } from '../pool/redis.ts';
+import { nameStore } from '../pool/registry/redis-store.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatDuration, formatSize } from '../wire/quantity.ts';
 import type { Config, NodeRules } from './config.ts';
 import { formatGateway, formatSites } from './effective-sites.ts';
-import { limitKeys } from './limits.ts';
 import { formatHealth } from './members.ts';
+import { limitKeys } from './schema/limit-settings.ts';
 
 /** Keys and plain values, as they would be written in a file; what is not set and has no default is undefined. */
 export type EffectiveConfig = Readonly<Record<string, unknown>>;

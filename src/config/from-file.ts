@@ -6,12 +6,12 @@
 
 import path from 'node:path';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import type { PoolOptions } from '../node/pools.ts';
+import type { PoolOptions } from '../node/pools/pools.ts';
 import type { Config, NodeRules } from './config.ts';
-import { limitKeys } from './limits.ts';
 import { toHealth, withoutUndefined } from './members.ts';
-import type { ConfigFile } from './schema.ts';
-import { toGateway } from './sites.ts';
+import { limitKeys } from './schema/limit-settings.ts';
+import type { ConfigFile } from './schema/schema.ts';
+import { toGateway } from './site-settings.ts';
 
 /** The configuration of a file whose relative paths start in `directory`. */
 export function toConfig(file: ConfigFile, directory: string): Config {

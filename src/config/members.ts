@@ -6,10 +6,10 @@
 
 import * as v from 'valibot';
 import type { HealthRule } from '../pool/health.ts';
-import type { Query } from '../pool/resolved.ts';
+import type { Query } from '../pool/sources/resolved.ts';
 import { type Address, formatHop, parseAddress } from '../wire/address.ts';
 import { formatDuration } from '../wire/quantity.ts';
-import { about, duration, longDuration, mapping, required, text, whole } from './values.ts';
+import { about, duration, longDuration, mapping, required, text, whole } from './schema/values.ts';
 
 /** For editors: what all addresses with a port look like, and all networks. */
 export const hostAndPort = /^(\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:[\]]+):\d{1,5}$/;

@@ -15,7 +15,7 @@ import { checkDisk, checkKeys } from './checks.ts';
 import type { Config } from './config.ts';
 import { toConfig } from './from-file.ts';
 import { configError, issueProblems, offsetProblem, type Problem, type Source } from './problems.ts';
-import { configSchema } from './schema.ts';
+import { configSchema } from './schema/schema.ts';
 
 const maxConfigBytes = 1024 * 1024;
 

@@ -3,8 +3,8 @@
  *
  * Owns the vocabulary of failure: every way in which hopline can say no has a
  * code here, grouped by who must act. Knows nothing about how a code is shown:
- * three tables elsewhere translate it (wire/refusal.ts to the wire, the
- * gateway to an HTTP status, cli/exit.ts to an exit code and a hint), each
+ * three tables elsewhere translate it (wire/native/refusal.ts to the wire, the
+ * gateway to an HTTP status, cli/terminal/exit-codes.ts to an exit code and a hint), each
  * typed so that a new code does not compile until it is mapped.
  *
  * Invariant: what an error says is safe to show, in a terminal too; a native error becomes a HoplineError once, where it happened,

@@ -6,9 +6,9 @@
  * Invariant: whoever sends what, there are at most two lines for each kind and peer in that time, and what is held is bounded.
  */
 
-import { ownerOf } from './budget.ts';
 import type { Clock } from './clock.ts';
 import type { Logger } from './log.ts';
+import { ownerOf } from './work/budget.ts';
 
 /** For how long those that are alike are folded. */
 const foldMs = 10_000;

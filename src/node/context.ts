@@ -6,21 +6,21 @@ import type { Clock } from '../core/clock.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
-import type { DigestAlgorithm } from '../io/digest.ts';
-import type { JoinOptions } from '../io/join.ts';
+import type { DigestAlgorithm } from '../io/digests/digest.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
-import type { Places } from '../io/places.ts';
-import type { Rates } from '../io/rate.ts';
-import type { Resolver } from '../io/resolve.ts';
-import type { DigestCache } from './digest-cache.ts';
-import type { Leftovers } from './leftovers.ts';
-import type { NameRoom } from './name-room.ts';
+import type { JoinOptions } from '../io/legs/join.ts';
+import type { Places } from '../io/listening/places.ts';
+import type { Resolver } from '../io/names/resolve.ts';
+import type { Rates } from '../io/rates/rate.ts';
+import type { NextPolicy, RegisterPolicy } from './access/access-rules.ts';
+import type { NameRoom } from './listings/name-room.ts';
 import type { HttpServing } from './options.ts';
-import type { Policies } from './policies.ts';
-import type { NextPolicy, RegisterPolicy } from './policy.ts';
-import type { PolicyServer } from './policy-server.ts';
-import type { Pools } from './pools.ts';
-import type { Uploads } from './uploads.ts';
+import type { DigestCache } from './origin/digest-cache.ts';
+import type { Policies } from './packets/front.ts';
+import type { PolicyServer } from './packets/policy-server.ts';
+import type { Pools } from './pools/pools.ts';
+import type { Uploads } from './uploads/claims.ts';
+import type { Leftovers } from './uploads/leftovers.ts';
 
 export interface NodeContext {
   /** The real path of the directory that files are served from; undefined on a node that is no origin. */

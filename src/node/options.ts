@@ -10,20 +10,20 @@ import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
-import { resolveRoot } from '../io/disk/below-root.ts';
-import { parseNetworks, type Subnet } from '../io/networks.ts';
-import type { Activity } from '../io/places.ts';
-import type { Resolver } from '../io/resolve.ts';
+import { resolveRoot } from '../io/disk/reading/below-root.ts';
+import type { Activity } from '../io/listening/places.ts';
+import { parseNetworks, type Subnet } from '../io/names/networks.ts';
+import type { Resolver } from '../io/names/resolve.ts';
 import type { Algorithm } from '../pool/balance.ts';
 import { formatHop } from '../wire/address.ts';
-import { type NextRule, parseNextRules } from './policy.ts';
-import type { PolicyServer } from './policy-server.ts';
-import { checkPools, type PoolOptions } from './pools.ts';
+import { type NextRule, parseNextRules } from './access/access-rules.ts';
+import type { PolicyServer } from './packets/policy-server.ts';
+import { checkPools, type PoolOptions } from './pools/pools.ts';
+import { checkRegisterToken } from './pools/register-token.ts';
+import { checkRegistry } from './pools/registry.ts';
 import { checkRates, type RateOptions } from './rates.ts';
-import { checkRegisterToken } from './register-token.ts';
-import { checkRegistry } from './registry.ts';
 import { chooseRoot } from './root.ts';
-import type { UploadRules } from './uploads.ts';
+import type { UploadRules } from './uploads/claims.ts';
 
 /** Serves HTTP on the connections of a node. */
 export interface HttpServing {

@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from '../core/clock.ts';
-import { checkRate, RateLimit, type Rates } from '../io/rate.ts';
+import { checkRate, RateLimit, type Rates } from '../io/rates/rate.ts';
 
 export interface RateOptions {
   /** Bytes a second, at least 1,024, that each circuit may carry, each way. @default as many as come */

@@ -7,7 +7,7 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
-import { blockList, isInList } from '../io/networks.ts';
+import { blockList, isInList } from '../io/names/networks.ts';
 
 const loopback = blockList([
   ['127.0.0.0', 8],

@@ -6,20 +6,20 @@
  */
 
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import { readHead } from '../io/head.ts';
-import type { Leg } from '../io/leg.ts';
-import { LegStream } from '../io/leg-stream.ts';
-import { notFoundText } from '../wire/classic.ts';
+import { readHead } from '../io/legs/head.ts';
+import type { Leg } from '../io/legs/leg.ts';
+import { LegStream } from '../io/legs/leg-stream.ts';
+import { notFoundText } from '../wire/classic/classic-text.ts';
 import { ok } from '../wire/decoded.ts';
 import { type Dialect, detectDialect } from '../wire/dialect.ts';
-import { decodeOpen, encodeMessage, type Open, refusal } from '../wire/messages.ts';
-import { encodeRefusal as encodePacketRefusal } from '../wire/packet.ts';
-import { serveClassic } from './classic.ts';
+import { decodeOpen, encodeMessage, type Open, refusal } from '../wire/native/messages.ts';
+import { encodeRefusal as encodePacketRefusal } from '../wire/packet/packet.ts';
+import { serveClassic } from './classic/classic-session.ts';
 import type { NodeContext } from './context.ts';
 import type { HttpServing } from './options.ts';
-import { serveOrigin } from './origin.ts';
-import { servePackets } from './packets.ts';
-import { relayCircuit } from './relay.ts';
+import { serveOrigin } from './origin/origin.ts';
+import { servePackets } from './packets/packet-session.ts';
+import { relayCircuit } from './relay/relay.ts';
 
 const pickleRefusal = 'pickle is never read, since reading one can run any program; packets are JSON';
 

@@ -6,8 +6,8 @@
  */
 
 import type { Balancer, Candidate } from './balance.ts';
-import type { Checked } from './checks.ts';
 import type { Member } from './member.ts';
+import type { Checked } from './member-checks.ts';
 
 /** A member with what is known of it. */
 export interface Slot extends Candidate, Checked {

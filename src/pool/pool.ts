@@ -13,9 +13,9 @@ import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Signal } from '../core/signal.ts';
 import { type Algorithm, type Balancer, createBalancer } from './balance.ts';
-import { Checks, type ChecksOptions, type MemberLoad, type Probation, type Probe } from './checks.ts';
 import { defaultHealthRule, Health, type HealthRule } from './health.ts';
 import { type Member, type MemberSource, nameMember } from './member.ts';
+import { Checks, type ChecksOptions, type MemberLoad, type Probation, type Probe } from './member-checks.ts';
 import { pickSlot, type Slot, type Wishes } from './pick.ts';
 
 /** One try of a request. After `commit()` it cannot be repeated, since a part of the answer is on its way. `name` is the member's. */

@@ -6,7 +6,7 @@
  */
 
 import { type Decoded, more, ok } from './decoded.ts';
-import { firstFrameByte } from './frame.ts';
+import { firstFrameByte } from './native/frame.ts';
 
 export type Dialect = 'native' | 'classic' | 'packet' | 'http' | 'tls' | 'pickle' | 'unknown';
 

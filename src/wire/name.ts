@@ -1,12 +1,12 @@
 /**
  * Which file names may travel: the check that the client makes before it asks and the origin before it opens.
  *
- * Owns the syntax alone. Whether the file exists and lies below the root is io/disk/served-file.ts's to find out.
+ * Owns the syntax alone. Whether the file exists and lies below the root is io/disk/reading/served-file.ts's to find out.
  * Rules: docs/protocol.md#names
  */
 
 const maxSegmentBytes = 255;
-/** As io/disk/names.ts makes them; file systems may compare without regard to case. */
+/** As io/disk/writing/part-names.ts makes them; file systems may compare without regard to case. */
 const unfinishedName = /^\..*\.part(\.journal(\.new)?)?$/i;
 
 /** Says what is wrong with `name` as a path below an origin's root, or undefined if it may be asked for. */

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { limitKeys } from '../../src/config/limits.ts';
+import { limitKeys } from '../../src/config/schema/limit-settings.ts';
 import { defaultLimits, formatConfig, type HoplineError, type Limits, readConfig } from '../../src/index.ts';
 import { makeConfigFile } from '../support/config-file.ts';
 import { repository } from '../support/repository.ts';

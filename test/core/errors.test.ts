@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exitCodeOf, exitCodes, exitHelp, hintFor } from '../../src/cli/exit.ts';
+import { exitCodeOf, exitCodes, exitHelp, hintFor } from '../../src/cli/terminal/exit-codes.ts';
 import { asHoplineError, errorCodes, HoplineError, systemCode } from '../../src/core/errors.ts';
-import { wireCodes } from '../../src/wire/refusal.ts';
+import { wireCodes } from '../../src/wire/native/refusal.ts';
 
 test('a code is listed once', () => {
   assert.equal(new Set(errorCodes).size, errorCodes.length);

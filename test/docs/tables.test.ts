@@ -3,10 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { exitCodeOf, exitCodes, hintFor } from '../../src/cli/exit.ts';
+import { exitCodeOf, exitCodes, hintFor } from '../../src/cli/terminal/exit-codes.ts';
 import { defaultLimits, effectiveConfig, errorCodes } from '../../src/index.ts';
 import type { Port } from '../../src/wire/address.ts';
-import { wireCodes } from '../../src/wire/refusal.ts';
+import { wireCodes } from '../../src/wire/native/refusal.ts';
 import { repository } from '../support/repository.ts';
 
 /** The cells of every table row of a document, without their padding. */

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { download, HoplineError, parseVia, type RunningNode, startNode } from '../../src/index.ts';
-import { type Answer, decodeAnswer, encodeMessage, type Message } from '../../src/wire/messages.ts';
+import { type Answer, decodeAnswer, encodeMessage, type Message } from '../../src/wire/native/messages.ts';
 import { addressOf, connectRaw, receiveAll, startChain, startPeer, until } from '../support/chain.ts';
 import { rawFrame } from '../support/decoding.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';

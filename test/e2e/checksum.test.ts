@@ -6,7 +6,7 @@ import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { type DownloadEvent, download, type FileDigest } from '../../src/index.ts';
-import { availableDigests } from '../../src/io/digest.ts';
+import { availableDigests } from '../../src/io/digests/digest.ts';
 import { addressOf, startChain } from '../support/chain.ts';
 import { runProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';

@@ -12,8 +12,8 @@ import {
   parseVia,
   upload,
 } from '../../src/index.ts';
-import { journalPath } from '../../src/io/disk/names.ts';
-import { createMessage } from '../../src/wire/packet.ts';
+import { journalPath } from '../../src/io/disk/writing/part-names.ts';
+import { createMessage } from '../../src/wire/packet/packet.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { type Habits, startOriginal } from '../support/classic-peers.ts';
 import { runProgram } from '../support/program.ts';

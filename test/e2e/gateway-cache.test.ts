@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { defaultLimits } from '../../src/core/limits.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { createHttpCache } from '../../src/gateway/cache/cache.ts';
-import { startGateway } from '../../src/gateway/start.ts';
+import { startGateway } from '../../src/gateway/server/start.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 

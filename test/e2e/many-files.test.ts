@@ -4,7 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { download, downloadFiles, type FilesEvent, parseVia, type RunningNode } from '../../src/index.ts';
-import { decodeOpen, decodeRequest } from '../../src/wire/messages.ts';
+import { decodeOpen, decodeRequest } from '../../src/wire/native/messages.ts';
 import { startChain, startPeer, until } from '../support/chain.ts';
 import { startTamperer } from '../support/tamper.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { Writable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
 import { type DownloadEvent, type DownloadOptions, download, parseVia, type RunningNode } from '../../src/index.ts';
-import { availableDigests } from '../../src/io/digest.ts';
+import { availableDigests } from '../../src/io/digests/digest.ts';
 import { addressOf, startChain } from '../support/chain.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 

@@ -13,7 +13,7 @@ import {
   startNode,
 } from '../../src/index.ts';
 import type { Port } from '../../src/wire/address.ts';
-import { encodeMessage } from '../../src/wire/messages.ts';
+import { encodeMessage } from '../../src/wire/native/messages.ts';
 import { connectRaw, receiveAll, startPeer, until } from '../support/chain.ts';
 import {
   type Habits,

@@ -5,7 +5,7 @@ import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Circuit } from '../../src/client/circuit.ts';
+import { Circuit } from '../../src/client/circuit/circuit.ts';
 import {
   createMessage,
   type DownloadEvent,
@@ -26,9 +26,9 @@ import {
   type UploadEvent,
   upload,
 } from '../../src/index.ts';
-import { createSystemResolver } from '../../src/io/system-resolver.ts';
+import { createSystemResolver } from '../../src/io/names/system-resolver.ts';
 import type { Port } from '../../src/wire/address.ts';
-import { encodeMessage } from '../../src/wire/messages.ts';
+import { encodeMessage } from '../../src/wire/native/messages.ts';
 import { addressOf, connectRaw, startChain, startPeer, until } from '../support/chain.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 

@@ -17,7 +17,7 @@ import {
   startNode,
   systemClock,
 } from '../../src/index.ts';
-import { redisStore } from '../../src/pool/redis.ts';
+import { redisStore } from '../../src/pool/registry/redis-store.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { addressOf, connectRaw, startPeer, until } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';

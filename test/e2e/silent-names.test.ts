@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { download, type NodeOptions, parseVia, type RunningNode } from '../../src/index.ts';
-import { createSystemResolver } from '../../src/io/system-resolver.ts';
-import { decodeAnswer, encodeMessage } from '../../src/wire/messages.ts';
+import { createSystemResolver } from '../../src/io/names/system-resolver.ts';
+import { decodeAnswer, encodeMessage } from '../../src/wire/native/messages.ts';
 import { addressOf, connectRaw, receiveAll, startChain, until } from '../support/chain.ts';
 import { startNameServer } from '../support/name-server.ts';
 import { makeTempRoot } from '../support/temp-root.ts';

@@ -5,10 +5,10 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
-import type { Routes } from '../../src/client/recent-way.ts';
+import type { Routes } from '../../src/client/ways/recent-way.ts';
 import { type Hop, HoplineError, Tunnels } from '../../src/index.ts';
 import { parseHop } from '../../src/wire/address.ts';
-import { encodeMessage } from '../../src/wire/messages.ts';
+import { encodeMessage } from '../../src/wire/native/messages.ts';
 import { addressOf, connectRaw, receiveAll, startChain, startPeer, until } from '../support/chain.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { ErrorCode, NodeOptions, RunningNode } from '../../src/index.ts';
 import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
-import type { Message } from '../../src/wire/messages.ts';
+import type { Message } from '../../src/wire/native/messages.ts';
 import { startChain, until } from '../support/chain.ts';
 import { openCircuit, sha256 } from '../support/circuits.ts';
 import { makeTempRoot } from '../support/temp-root.ts';

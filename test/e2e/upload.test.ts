@@ -26,7 +26,7 @@ import {
   type UploadOptions,
   upload,
 } from '../../src/index.ts';
-import { openPart } from '../../src/io/disk/part.ts';
+import { openPart } from '../../src/io/disk/writing/part.ts';
 import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { flipAt, startTamperer } from '../support/tamper.ts';

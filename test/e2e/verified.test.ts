@@ -4,7 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { FileFetch } from '../../src/client/fetch-file.ts';
+import { FileFetch } from '../../src/client/download/fetch-file.ts';
 import {
   type DownloadEvent,
   defaultLimits,
@@ -15,10 +15,10 @@ import {
   type UploadEvent,
   upload,
 } from '../../src/index.ts';
-import { createFileTarget } from '../../src/io/disk/place.ts';
-import type { Content, Piece, Target } from '../../src/io/disk/target.ts';
-import { createSystemResolver } from '../../src/io/system-resolver.ts';
-import type { Message } from '../../src/wire/messages.ts';
+import type { Content, Piece, Target } from '../../src/io/disk/writing/target.ts';
+import { createFileTarget } from '../../src/io/disk/writing/target-place.ts';
+import { createSystemResolver } from '../../src/io/names/system-resolver.ts';
+import type { Message } from '../../src/wire/native/messages.ts';
 import { addressOf, startChain, until } from '../support/chain.ts';
 import { openCircuit } from '../support/circuits.ts';
 import { failNextSync, replaceSync, type SyncCall } from '../support/failing-disk.ts';

@@ -5,7 +5,7 @@ import test, { type TestContext } from 'node:test';
 import { defaultLimits } from '../../src/core/limits.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { createHttpCache } from '../../src/gateway/cache/cache.ts';
-import type { SiteOptions } from '../../src/gateway/start.ts';
+import type { SiteOptions } from '../../src/gateway/server/start.ts';
 import { ask, hopAt, startTestGateway } from '../support/http.ts';
 import { sendBytes, statusesIn } from '../support/http-peers.ts';
 import { oddAnswers } from '../support/odd-answers.ts';

@@ -1,6 +1,6 @@
 import { test } from 'node:test';
 import { type KernelEngine, startKernelEngine } from '../../src/io/kernel/engine.ts';
-import { testJoin } from './join.contract.ts';
+import { testJoin } from './legs/join.contract.ts';
 
 function whyNot(): string | undefined {
   try {

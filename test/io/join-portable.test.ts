@@ -1,3 +1,3 @@
-import { testJoin } from './join.contract.ts';
+import { testJoin } from './legs/join.contract.ts';
 
 testJoin(() => ({ kernel: undefined }));

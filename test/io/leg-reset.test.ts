@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HoplineError } from '../../src/index.ts';
-import { Leg } from '../../src/io/leg.ts';
+import { Leg } from '../../src/io/legs/leg.ts';
 import { startPeer } from '../support/chain.ts';
 
 const error = new HoplineError('NODE_STOPPING', 'the node is stopping');

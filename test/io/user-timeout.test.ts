@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import net from 'node:net';
 import { test } from 'node:test';
 import { loadSetUserTimeout } from '../../src/io/kernel/libc.ts';
-import { Leg } from '../../src/io/leg.ts';
+import { Leg } from '../../src/io/legs/leg.ts';
 import { makeLeg } from '../support/legs.ts';
 
 const setUserTimeout = loadSetUserTimeout();

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
 import { type Logger, silentLogger } from '../../src/core/log.ts';
-import { OwnerTurns } from '../../src/core/turns.ts';
-import { ListedMembers } from '../../src/pool/listed.ts';
+import { OwnerTurns } from '../../src/core/work/turns.ts';
 import type { Member } from '../../src/pool/member.ts';
 import { Pool, type PoolSetup } from '../../src/pool/pool.ts';
-import { RegisteredMembers } from '../../src/pool/registered.ts';
+import { ListedMembers } from '../../src/pool/sources/listed.ts';
+import { RegisteredMembers } from '../../src/pool/sources/registered.ts';
 import type { Port } from '../../src/wire/address.ts';
 import { FakeClock } from '../support/legs.ts';
 

@@ -7,8 +7,8 @@ import type { Clock } from '../../src/core/clock.ts';
 import { defaultLimits, type Limits } from '../../src/core/limits.ts';
 import { silentLogger } from '../../src/core/log.ts';
 import { createHttpCache, type HttpCache, type SiteCacheOptions } from '../../src/gateway/cache/cache.ts';
-import type { Exchange, HttpAnswer, HttpRequest } from '../../src/gateway/exchange.ts';
-import { fieldValue } from '../../src/gateway/fields.ts';
+import type { Exchange, HttpAnswer, HttpRequest } from '../../src/http/exchange.ts';
+import { fieldValue } from '../../src/http/fields.ts';
 import { makeTempRoot } from './temp-root.ts';
 
 type Fields = Readonly<Record<string, string>>;

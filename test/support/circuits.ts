@@ -2,11 +2,11 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { TestContext } from 'node:test';
-import { Circuit } from '../../src/client/circuit.ts';
+import { Circuit } from '../../src/client/circuit/circuit.ts';
 import { defaultLimits, type Limits, type RunningNode, systemClock } from '../../src/index.ts';
-import { createSystemResolver } from '../../src/io/system-resolver.ts';
+import { createSystemResolver } from '../../src/io/names/system-resolver.ts';
 import { parseHop } from '../../src/wire/address.ts';
-import { encodeMessage, type Message } from '../../src/wire/messages.ts';
+import { encodeMessage, type Message } from '../../src/wire/native/messages.ts';
 import { addressOf, connectRaw, startPeer } from './chain.ts';
 
 /** Opens a circuit over `nodes` with `requests` behind OPEN; closed when the test ends. */

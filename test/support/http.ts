@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
 import type { TestContext } from 'node:test';
-import { type GatewayOptions, type RunningGateway, startGateway } from '../../src/gateway/start.ts';
+import { type GatewayOptions, type RunningGateway, startGateway } from '../../src/gateway/server/start.ts';
 import type { Address } from '../../src/wire/address.ts';
 
 export interface TestBackend {

@@ -4,7 +4,7 @@ import net from 'node:net';
 import type { TestContext } from 'node:test';
 import { setTimeout as nextTimer, setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
-import { Leg, type LegOptions } from '../../src/io/leg.ts';
+import { Leg, type LegOptions } from '../../src/io/legs/leg.ts';
 
 const options: LegOptions = { idleMs: 10_000, maxBlockBytes: 64 * 1024 };
 

@@ -1,7 +1,7 @@
 /** Content for targets: pieces with digests, as a transfer would give them. */
 
-import { availableDigests, type DigestAlgorithm } from '../../src/io/digest.ts';
-import type { Content, Piece } from '../../src/io/disk/target.ts';
+import { availableDigests, type DigestAlgorithm } from '../../src/io/digests/digest.ts';
+import type { Content, Piece } from '../../src/io/disk/writing/target.ts';
 
 const [algorithm] = availableDigests() as [DigestAlgorithm];
 

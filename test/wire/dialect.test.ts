@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { detectDialect } from '../../src/wire/dialect.ts';
-import { encodeFrame } from '../../src/wire/frame.ts';
+import { encodeFrame } from '../../src/wire/native/frame.ts';
 import { fuzzDecoder } from '../support/decoding.ts';
 
 const cap = 1024;

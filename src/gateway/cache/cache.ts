@@ -1,7 +1,7 @@
 /**
  * A shared or private cache around exchanges, as RFC 9111 has it.
  *
- * Puts the parts together and takes them apart again; course.ts has what happens to a request.
+ * Puts the parts together and takes them apart again; answer-cached.ts has what happens to a request.
  * Invariant: once `close()` has settled, nothing is being written and the directory is free.
  * Rules: docs/http.md#cache
  */
@@ -9,14 +9,14 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
-import type { Exchange } from '../exchange.ts';
-import { Courses } from './course.ts';
-import { Fetcher } from './fetching.ts';
-import { Flights } from './flights.ts';
-import { serveFlushRequests } from './flush-requests.ts';
-import { isMeant } from './keys.ts';
-import { describeEntry, type ListedEntry } from './listed.ts';
-import { CacheStore } from './store.ts';
+import { isMeant } from '../../http/caching/keys.ts';
+import type { Exchange } from '../../http/exchange.ts';
+import { serveFlushRequests } from './admin/flush-requests.ts';
+import { describeEntry, type ListedEntry } from './disk/entry-summary.ts';
+import { CacheStore } from './disk/store.ts';
+import { Courses } from './flow/answer-cached.ts';
+import { Fetcher } from './flow/ask-origin.ts';
+import { Flights } from './flow/shared-fetches.ts';
 
 export interface HttpCacheOptions {
   readonly directory: string;

@@ -9,13 +9,13 @@
 
 import { Readable } from 'node:stream';
 import type { Limits } from '../../core/limits.ts';
-import { strongValidator } from '../conditions.ts';
-import type { RawFields } from '../exchange.ts';
-import { fieldValue, without } from '../fields.ts';
-import type { EntryHead } from './entry.ts';
-import type { EntryWriter } from './entry-file.ts';
-import type { CacheStore } from './store.ts';
-import { selectionKey } from './vary.ts';
+import { selectionKey } from '../../http/caching/vary.ts';
+import { strongValidator } from '../../http/conditions.ts';
+import type { RawFields } from '../../http/exchange.ts';
+import { fieldValue, without } from '../../http/fields.ts';
+import type { EntryWriter } from './disk/entry-file.ts';
+import type { EntryHead } from './disk/entry-record.ts';
+import type { CacheStore } from './disk/store.ts';
 
 /** What one answer has of a representation, in bytes. */
 export interface Part {

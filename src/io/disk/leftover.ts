@@ -9,9 +9,9 @@ import { lstat, opendir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DiskCalls } from '../kernel/libc.ts';
 import { type Held, hold } from './held.ts';
-import { contentOf, readBooks } from './journal.ts';
-import { journalPath, partName } from './names.ts';
-import { openPart } from './part.ts';
+import { contentOf, readBooks } from './writing/journal.ts';
+import { openPart } from './writing/part.ts';
+import { journalPath, partName } from './writing/part-names.ts';
 
 export interface Leftover {
   /** The real path of the directory that it is in, and the name of the file that it was to be. */

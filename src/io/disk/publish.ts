@@ -7,9 +7,9 @@
 import { type FileHandle, lstat, unlink } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { DurableCalls } from './durable.ts';
-import { exists } from './names.ts';
 import { checkReplaceable } from './occupant.ts';
 import { isAt } from './own-file.ts';
+import { exists } from './writing/part-names.ts';
 
 export interface Finished {
   readonly handle: FileHandle;

@@ -5,7 +5,7 @@ import { constants as os } from 'node:os';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import type { DiskCalls } from '../kernel/libc.ts';
-import type { Reservation } from './target.ts';
+import type { Reservation } from './writing/target.ts';
 
 /** The file that it is for, and where that is for the system. */
 interface Place {

@@ -5,7 +5,7 @@
  * Invariant: between `take` and `spend` nothing else happens, so no more than one call's bytes are ever held.
  */
 
-import type { RateLimit } from '../rate.ts';
+import type { RateLimit } from '../rates/rate.ts';
 
 export class Allowance {
   readonly #rate: RateLimit;

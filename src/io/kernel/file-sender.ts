@@ -11,8 +11,8 @@
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
 import { HoplineError } from '../../core/errors.ts';
-import { lost } from '../loss.ts';
-import type { RateLimit } from '../rate.ts';
+import { lost } from '../legs/loss.ts';
+import type { RateLimit } from '../rates/rate.ts';
 import { Allowance } from './allowance.ts';
 import type { Libc, PollEvents } from './libc.ts';
 import type { KernelSocket } from './socket.ts';

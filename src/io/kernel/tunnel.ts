@@ -10,7 +10,7 @@
  */
 
 import { constants } from 'node:os';
-import type { RateLimit, Rates } from '../rate.ts';
+import type { RateLimit, Rates } from '../rates/rate.ts';
 import { Allowance } from './allowance.ts';
 import type { Libc, PollEvents } from './libc.ts';
 import type { Pipe, Pipes } from './pipes.ts';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import { Turns } from '../../../src/core/turns.ts';
-import type { EntryWriter } from '../../../src/gateway/cache/entry-file.ts';
-import { Filling } from '../../../src/gateway/cache/filling.ts';
+import { Turns } from '../../../src/core/work/turns.ts';
+import type { EntryWriter } from '../../../src/gateway/cache/disk/entry-file.ts';
+import { Filling } from '../../../src/gateway/cache/flow/arriving-content.ts';
 import { until } from '../../support/chain.ts';
 
 interface Write {

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
-import type { HttpRequest } from '../../../src/gateway/exchange.ts';
-import { fieldValue } from '../../../src/gateway/fields.ts';
+import type { HttpRequest } from '../../../src/http/exchange.ts';
+import { fieldValue } from '../../../src/http/fields.ts';
 import { type CacheSetup, makeCache, type Scripted } from '../../support/caches.ts';
 
 const content = randomBytes(400_000);

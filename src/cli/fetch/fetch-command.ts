@@ -1,0 +1,158 @@
+/** `hopline fetch`: fetches a URL. */
+
+import type { Command } from 'commander';
+import { Tunnels } from '../../client/remote/tunnels.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { defaultLimits, type Limits } from '../../core/limits.ts';
+import { type FetchOptions, fetchUrl } from '../../fetch/fetch-url.ts';
+import { parseVia } from '../../wire/route.ts';
+import { listFlag, secondsFlag, timesFlag } from '../flags.ts';
+import { ExitWith, reportFailure } from '../terminal/failure.ts';
+import { startInterruption } from '../terminal/interruption.ts';
+import { jsonLine, print } from '../terminal/lines.ts';
+import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
+import { fieldFlag, methodFlag, readCertificates, readContent } from './fetch-content.ts';
+import { openFetchLog } from './fetch-log.ts';
+import { createFetchReport } from './fetch-report.ts';
+
+interface FetchFlags {
+  readonly request?: string;
+  readonly head?: boolean;
+  readonly data?: string;
+  readonly header?: readonly string[];
+  readonly output?: string;
+  readonly force?: boolean;
+  readonly include?: boolean;
+  readonly location?: boolean;
+  readonly log?: string;
+  readonly proxy?: string;
+  readonly via?: readonly string[];
+  readonly cacert?: string;
+  readonly insecure?: boolean;
+  readonly retry?: number;
+  readonly deadline?: number;
+  readonly connectTimeout?: number;
+  readonly idleTimeout?: number;
+  readonly cache: boolean;
+  readonly cacheTtl?: number;
+  readonly flush?: boolean;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+export function addFetchCommand(program: Command): void {
+  program
+    .command('fetch')
+    .summary('fetch a URL')
+    .description(
+      'Fetches a URL over HTTP or HTTPS. Text goes to stdout; with -o the content goes into a file, and the same\n' +
+        'command goes on with a file that is not whole. A status from 400 on is a failure.',
+    )
+    .argument('[URL]', 'http:// or https://; without either, http://')
+    .option('-X, --request <METHOD>', 'the method (default: GET, or POST with -d)', methodFlag)
+    .option('-I, --head', 'ask for the head alone, as -X HEAD does')
+    .option('-d, --data <DATA>', 'content to send; @FILE for what is in a file')
+    .option('-H, --header <FIELD>', "a field to send, 'Name: value'; repeatable", fieldFlag)
+    .option('-o, --output <PATH>', 'where to write: a file, or a directory to put it into')
+    .option('-f, --force', 'replace an existing file')
+    .option('-i, --include', 'print the head of the answer, too')
+    .option('-L, --location', 'follow redirects, at most 10')
+    .option('--log <FILE>', 'append a line for each request: date, time, request, status, type, size, file')
+    .option('--proxy <HOST:PORT>', 'ask that proxy instead of the server')
+    .option(
+      '--via <HOPS>',
+      'connect through these hops, HOST:PORT separated by commas, | between alternates; repeatable',
+      listFlag,
+    )
+    .option('--cacert <FILE>', 'the authorities to believe, in PEM')
+    .option('--insecure', 'believe any certificate')
+    .option(
+      '--retry <N>',
+      'times to try again what may pass, such as a lost connection or a 503 (default: 0)',
+      timesFlag,
+    )
+    .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
+    .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
+    .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.stallMs / 1000})`, secondsFlag)
+    .option('--cache-ttl <SECONDS>', 'how long an answer is fresh that does not say', secondsFlag)
+    .option('--no-cache', 'neither take the answer from the cache nor store it there')
+    .option('--flush', 'remove what the cache has of the URL, or everything, and fetch nothing')
+    .option('-q, --quiet', 'print nothing but content and errors')
+    .option('--json', 'print one JSON object a line: head, started, progress, retry, kept, done or error')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hopline fetch http://www.example.org/\n  $ hopline fetch https://www.example.org/big.iso -o big.iso --retry 5\n' +
+        "  $ hopline fetch http://10.0.0.5:8080/api -d @order.json -H 'Content-Type: application/json'\n" +
+        '  $ hopline fetch http://www.example.org/ -L -i --proxy 127.0.0.1:8080 --log fetch.log',
+    )
+    .action(reportFetch);
+}
+
+async function reportFetch(url: string | undefined, flags: FetchFlags): Promise<void> {
+  try {
+    if (flags.flush) await flush(url, flags);
+    else if (url === undefined) throw new HoplineError('USAGE_INVALID', 'fetch needs a URL');
+    else await runFetch(url, flags);
+  } catch (error) {
+    const json = flags.output === undefined ? process.stderr : process.stdout;
+    throw new ExitWith(reportFailure(error, flags.json ? json : undefined));
+  }
+}
+
+async function flush(url: string | undefined, { quiet, json }: FetchFlags): Promise<void> {
+  const count = await flushFetchCache(url);
+  if (json) process.stdout.write(jsonLine({ event: 'flushed', count }));
+  else if (!quiet) print(`${count} ${count === 1 ? 'answer' : 'answers'} removed`);
+}
+
+async function runFetch(url: string, flags: FetchFlags): Promise<void> {
+  const method = flags.request ?? (flags.head ? 'HEAD' : undefined);
+  if (method === 'HEAD' && flags.output !== undefined) {
+    throw new HoplineError('USAGE_INVALID', 'HEAD brings no content to write to a file: leave out -o');
+  }
+  const { body, fields } = await readContent(flags);
+  const ca = flags.cacert === undefined ? undefined : await readCertificates(flags.cacert);
+  const report = createFetchReport(flags, method === 'HEAD');
+  const log = flags.log === undefined ? undefined : await openFetchLog(flags.log, url, report.say);
+  const { signal, end } = startInterruption();
+  const limits: Partial<Limits> = {
+    ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
+    ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, openMs: flags.idleTimeout }),
+  };
+  const { output: path, force, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
+  const dial = flags.via && dialThrough(flags.via, limits);
+  const cache = flags.cache ? await openFetchCache(report.say, flags.cacheTtl) : undefined;
+  const choices = { cache, dial, path, force, follow, proxy, ca, insecure, retry, deadlineMs };
+  const onEvent: FetchOptions['onEvent'] = (event) => {
+    log?.event(event);
+    report.event(event);
+  };
+  try {
+    const result = await fetchUrl(url, {
+      method,
+      fields,
+      body,
+      stream: process.stdout,
+      signal,
+      limits,
+      onEvent,
+      ...choices,
+    });
+    log?.done(result.path);
+    report.done(result);
+  } catch (error) {
+    log?.failed(error);
+    throw error;
+  } finally {
+    report.stop();
+    await cache?.close();
+    await log?.close();
+    end();
+  }
+}
+
+/** Connections behind the last of the hops, which must be allowed to open them. */
+function dialThrough(via: readonly string[], limits: Partial<Limits>): FetchOptions['dial'] {
+  const tunnels = new Tunnels({ routes: parseVia(via, 'fetch').routes, limits });
+  return (to, signal) => tunnels.open(to, signal);
+}

@@ -1,0 +1,72 @@
+/** What `hopline fetch` sends: how the flags for it are written, and the files behind them. */
+
+import { createReadStream } from 'node:fs';
+import { readFile, stat } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import { InvalidArgumentError } from 'commander';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import type { FetchOptions } from '../../fetch/fetch-url.ts';
+
+interface ContentFlags {
+  readonly data?: string;
+  readonly header?: readonly string[];
+}
+
+/** What is sent: the content, and the fields with its type unless that is given. Throws `USAGE_INVALID`. */
+export async function readContent({ data, header = [] }: ContentFlags): Promise<Pick<FetchOptions, 'body' | 'fields'>> {
+  if (data === undefined) return { body: undefined, fields: header };
+  const isFile = data.startsWith('@');
+  const type = isFile ? 'application/octet-stream' : 'application/x-www-form-urlencoded';
+  const hasType = header.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  const fields = hasType ? header : [...header, 'Content-Type', type];
+  if (!isFile) {
+    const bytes = Buffer.from(data);
+    return { body: { length: bytes.length, open: () => Readable.from([bytes]) }, fields };
+  }
+  const file = data.slice(1);
+  try {
+    const found = await stat(file);
+    if (!found.isFile()) throw new HoplineError('USAGE_INVALID', `${file} is not a file that could be sent`);
+    const length = found.size;
+    // No more than was announced, even if the file grows meanwhile.
+    const open = () => (length === 0 ? Readable.from([]) : createReadStream(file, { end: length - 1 }));
+    return { body: { length, open }, fields };
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+/** Throws `USAGE_INVALID`. */
+export async function readCertificates(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (error) {
+    throw unreadable(file, error);
+  }
+}
+
+function unreadable(file: string, error: unknown): HoplineError {
+  if (error instanceof HoplineError) return error;
+  return new HoplineError('USAGE_INVALID', `cannot read ${file} (${systemCode(error) ?? 'unknown'})`, { cause: error });
+}
+
+const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
+/** They say how a message is cut, which is not the user's to say, or belong to one connection. */
+const framing = ['content-length', 'transfer-encoding', 'connection', 'upgrade', 'trailer', 'te', 'keep-alive'];
+
+export function methodFlag(text: string): string {
+  if (token.test(text) && text.toUpperCase() !== 'CONNECT') return text;
+  throw new InvalidArgumentError('Expected a method such as GET or DELETE; CONNECT is for --proxy to send.');
+}
+
+/** A field to send, as name and value behind those before. */
+export function fieldFlag(text: string, earlier: readonly string[] = []): readonly string[] {
+  const colon = text.indexOf(':');
+  const name = text.slice(0, Math.max(colon, 0));
+  const value = text.slice(colon + 1).trim();
+  if (!token.test(name) || !/^[\t\x20-\x7e\x80-\xff]*$/.test(value)) {
+    throw new InvalidArgumentError("Expected 'Name: value', in one line.");
+  }
+  if (framing.includes(name.toLowerCase())) throw new InvalidArgumentError(`${name} is set by hopline itself.`);
+  return [...earlier, name, value];
+}

@@ -1,0 +1,86 @@
+/**
+ * The log of `fetch --log`: a line for each request, in the end of a file.
+ *
+ * Date, time (UTC), request in quotes, status or error code, type, bytes, file name; `-` for what there is not.
+ */
+
+import { type FileHandle, open } from 'node:fs/promises';
+import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { escapeText } from '../../core/text.ts';
+import type { FetchEvent, FetchHead } from '../../fetch/fetch-url.ts';
+import { parseHttpUrl } from '../../http/http-url.ts';
+import { prepareLogFile } from '../../io/disk/log-file.ts';
+
+export interface FetchLog {
+  event(event: FetchEvent): void;
+  done(path: string | null): void;
+  failed(error: unknown): void;
+  /** Settles when all lines are written. Throws `DISK_FAILED`. */
+  close(): Promise<void>;
+}
+
+/** Opens the log before anything is asked; `notice` is told if others may read it. Throws `DISK_FAILED`, and `USAGE_INVALID` for what is no URL. */
+export async function openFetchLog(file: string, url: string, notice: (line: string) => void): Promise<FetchLog> {
+  const { href } = parseHttpUrl(url);
+  let handle: FileHandle;
+  try {
+    const complaint = await prepareLogFile(file);
+    if (complaint !== undefined) notice(complaint);
+    handle = await open(file, 'a');
+  } catch (error) {
+    throw logError(file, error);
+  }
+  const lines: string[] = [];
+  let head: FetchHead | undefined;
+  let bytes = 0;
+  const add = (status: string | number, name: string | null) => {
+    const [date, time = ''] = new Date().toISOString().split('T');
+    const request = `"${head?.method ?? '-'} ${head?.url ?? href}"`;
+    const size = head === undefined ? '-' : bytes;
+    const line = `${date} ${time.slice(0, 8)} ${request} ${status} ${typeOf(head)} ${size} ${written(name)}`;
+    lines.push(`${escapeText(line)}\n`);
+  };
+  return {
+    event: (event) => {
+      if (event.kind === 'head') {
+        head = event;
+        bytes = 0;
+        if (!event.isFinal) add(event.status, null);
+        if (!event.isFinal) head = undefined;
+      }
+      if (event.kind === 'progress') bytes = event.bytes;
+    },
+    done: (path) => add(head?.status ?? '-', path),
+    failed: (error) => {
+      const { code, reason } = asHoplineError(error);
+      add(reason === String(head?.status) ? reason : code, null);
+    },
+    close: async () => {
+      try {
+        await handle.appendFile(lines.join(''));
+      } catch (error) {
+        throw logError(file, error);
+      } finally {
+        await handle.close();
+      }
+    },
+  };
+}
+
+function typeOf(head: FetchHead | undefined): string {
+  const index = head?.fields.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === 'content-type') ?? -1;
+  const type = index < 0 ? '' : (head?.fields[index + 1] ?? '');
+  return /^[!-~]+/.exec(type.split(';')[0] ?? '')?.[0] ?? '-';
+}
+
+/** A name in one piece, whatever is in it. */
+function written(name: string | null): string {
+  if (name === null) return '-';
+  return /^[^\s"\\]+$/.test(name) ? name : JSON.stringify(name);
+}
+
+function logError(file: string, cause: unknown): HoplineError {
+  if (cause instanceof HoplineError) return cause;
+  const reason = systemCode(cause) ?? 'unknown';
+  return new HoplineError('DISK_FAILED', `cannot write the log ${file} (${reason})`, { cause, reason });
+}

@@ -1,0 +1,226 @@
+/** `hopline node`: runs a relay and origin until it is told to stop. */
+
+import { isDeepStrictEqual } from 'node:util';
+import { type Command, Option } from 'commander';
+import { type Config, logLevels, type NodeRules } from '../../config/config.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { defaultLimits } from '../../core/limits.ts';
+import { escapeText } from '../../core/text.ts';
+import type { RunningNode } from '../../node/listen.ts';
+import { algorithms } from '../../pool/balance.ts';
+import { startService } from '../../service.ts';
+import { formatHop, parseListen } from '../../wire/address.ts';
+import {
+  addressesFlag,
+  addressFlag,
+  bytesFlag,
+  countFlag,
+  listenFlag,
+  listFlag,
+  poolFlag,
+  rateFlag,
+  secondsFlag,
+} from '../flags.ts';
+import { createLog } from '../logging.ts';
+import { isWorker } from '../process/signals.ts';
+import { runUntilStopped } from '../process/until-stopped.ts';
+import { say } from '../terminal/lines.ts';
+import { openPrompts } from '../terminal/prompt.ts';
+import { type NodeFlags, readNodeConfig } from './node-config.ts';
+import { reportListening, startWorkers } from './workers.ts';
+
+export function addNodeCommand(program: Command): void {
+  program
+    .command('node')
+    .summary('run a node: relay or origin, as each request asks')
+    .description(
+      'Runs a node. For each request it is a relay, if the route goes on, or the origin, if the route ends here.\n' +
+        'Without --listen, or a file that says it, it asks for IP and PORT, a line each.',
+    )
+    .option('--config <FILE>', 'a configuration file, read again at SIGHUP; flags beside it take the place of its keys')
+    .option('--listen <HOST:PORT>', 'where to listen; port 0 picks a free one', listenFlag)
+    .option(
+      '--root <DIR>',
+      'the directory whose files are served (default: . on loopback, and after the questions; elsewhere none)',
+    )
+    .option(
+      '--next <RULE>',
+      'where legs may go on to: any, a CIDR, an address or a host, then maybe :PORT or :LOW-HIGH; repeatable. ' +
+        'A node on loopback may go on to all of loopback, whatever the rules are; any other node nowhere else',
+      listFlag,
+    )
+    .option(
+      '--pool <NAME=MEMBERS>',
+      'a pool that routes may name as @NAME: HOST:PORT separated by commas, to which legs may then go; repeatable',
+      poolFlag,
+    )
+    .option('--digest-cache <DIR>', 'keep the digests of served files there, so that a new start does not hash again')
+    .option('--writable', 'take uploads below the root')
+    .option('-f, --force', 'with --writable: let an upload replace a file, if its client asks for that too')
+    .option('--max-upload <SIZE>', 'with --writable: bytes of one file, such as 500M or 10G', bytesFlag)
+    .option('--policy <ID>', 'serve this policy: answer its messages with their SHA-1')
+    .option('--id <ID>', 'with --policy: what this server is called in its answers (default: its port)')
+    .option('--register <HOST:PORT>', 'with --policy: a front to register with; repeatable', addressesFlag)
+    .option(
+      '--register-from <CIDR>',
+      'networks that servers may register from; repeatable. On loopback, loopback may; else nobody',
+      listFlag,
+    )
+    .option(
+      '--register-token-file <FILE>',
+      'holds a token: servers that send it may register from anywhere, and this one sends it; also HOPLINE_REGISTER_TOKEN',
+    )
+    .option(
+      '--registry <URL>',
+      'share servers with other nodes through Redis: redis://[USER:PASSWORD@]HOST:PORT[/DATABASE], rediss:// for TLS; ' +
+        'also HOPLINE_REGISTRY, which no list of processes shows',
+    )
+    .option('--advertise <HOST:PORT>', 'with --policy: where others reach this server (default: --listen)', addressFlag)
+    .addOption(
+      new Option(
+        '--balance <ALGORITHM>',
+        'who of a pool, or of the servers of a policy, is next (default: round-robin)',
+      ).choices(algorithms),
+    )
+    .option('--max-payload <BYTES>', `of a message (default: ${defaultLimits.maxPayloadBytes})`, countFlag)
+    .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
+    .option('--limit-rate <RATE>', 'bytes a second of each circuit, each way, such as 500K, 10M or 1.5G', rateFlag)
+    .option('--limit-rate-total <RATE>', 'of all circuits together, each way; of each worker', rateFlag)
+    .option(
+      '--max-connections <N>',
+      `connections at once, of each worker (default: ${defaultLimits.maxConnections})`,
+      countFlag,
+    )
+    .option('--idle-timeout <SECONDS>', `give up a silent leg (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
+    .option(
+      '--grace <SECONDS>',
+      `let circuits finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
+      secondsFlag,
+    )
+    .option('--no-kernel', 'pass bytes through this process, never inside the kernel; also HOPLINE_KERNEL=off')
+    .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr (default: info)').choices(logLevels))
+    .option('--json', 'log as JSON lines')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hopline node --listen 127.0.0.1:7001 --root ./files\n' +
+        '  $ hopline node --config hopline.yaml\n' +
+        '  $ hopline node --listen 10.0.0.2:7001 --root ./incoming --writable --max-upload 10G\n' +
+        '  $ hopline node --listen 0.0.0.0:7001 --next 10.0.0.0/8:7001-7010 --next files.example.org:7001\n' +
+        '  $ hopline node --listen 0.0.0.0:7001 --pool eu-files=10.0.1.5:7001,10.0.1.6:7001\n' +
+        '  $ hopline node --listen 0.0.0.0:7001 --root ./files --limit-rate 10M --limit-rate-total 50M\n' +
+        '  $ hopline node --listen 127.0.0.1:10000\n' +
+        '  $ hopline node --listen 127.0.0.1:10001 --policy PP_1 --register 127.0.0.1:10000',
+    )
+    .action(runNode);
+}
+
+async function runNode(flags: NodeFlags): Promise<void> {
+  const first = await readNodeConfig(flags);
+  const asked = first.node.listen || first.gateway?.listen ? undefined : await askListen();
+  const withAnswers = (one: Config) => ({ ...one, node: { ...asked, ...one.node } });
+  const read = async () => withAnswers(await readNodeConfig(flags));
+  let config = withAnswers(first);
+  const { listen, root } = config.node;
+  const graceMs = () => config.node.limits?.graceMs ?? defaultLimits.graceMs;
+  const workers = flags.workers ?? 1;
+  if (workers > 1 && !isWorker) {
+    checkWorkers(listen, config.gateway);
+    const isValid = async () => {
+      const next = await readReloadable(read, listen);
+      if (next) config = next;
+      return next !== undefined;
+    };
+    const more = asked && root !== undefined ? ['--root', root] : [];
+    const options = { count: workers, listen, more, announce: printStart, graceMs };
+    return runUntilStopped(startWorkers({ ...options, isValid: flags.config === undefined ? undefined : isValid }));
+  }
+  const { log, set: setLog, end: endLog } = await createLog(config.log);
+  const starting = startService(config, { log });
+  const reload = async () => {
+    try {
+      const next = await read();
+      const changed = await (await starting).reload(next);
+      config = next;
+      setLog(next.log);
+      log.info(
+        { changed },
+        changed.length > 0 ? 'configuration reloaded' : 'configuration read again: nothing changed',
+      );
+    } catch (error) {
+      for (const problem of problemsOf(error)) log.error({}, `${refused}: ${problem}`);
+    }
+  };
+  const announce = isWorker ? reportListening : printStart;
+  const started = starting.then(({ node, gateway }) => {
+    const addresses = [node?.address, gateway].flatMap((address) => (address ? [formatHop(address)] : []));
+    announce(startLines(addresses, node));
+  });
+  const close = async (how?: { readonly graceMs: number }) => {
+    const service = await starting.catch(() => undefined);
+    await service?.close(how);
+  };
+  // A worker is told to reload only if there is something to read again.
+  const hasFile = flags.config !== undefined;
+  await runUntilStopped({ started, reload: hasFile ? () => void reload() : undefined, graceMs, close, log }).finally(
+    endLog,
+  );
+}
+
+/** A cache has one process, and what workers share is the node's port. */
+function checkWorkers(listen: NodeRules['listen'], gateway: Config['gateway']): asserts listen {
+  if (listen && !gateway?.cache) return;
+  const key = listen ? 'gateway.cache' : 'listen';
+  throw new HoplineError('USAGE_INVALID', `--workers goes ${listen ? 'without' : 'with'} ${key} in the configuration`);
+}
+
+/** The configuration, if workers can take it; says why, if not. They cannot tell another `listen`: theirs is this process's. */
+async function readReloadable<T extends Config>(
+  read: () => Promise<T>,
+  listen: NodeRules['listen'],
+): Promise<T | undefined> {
+  try {
+    const config = await read();
+    if (isDeepStrictEqual(config.node.listen, listen)) return config;
+    throw new HoplineError(
+      'CONFIG_INVALID',
+      'listen: read another value, expected the one from the start; needs a restart',
+    );
+  } catch (error) {
+    for (const problem of problemsOf(error)) say(`hopline: ${refused}: ${problem}`);
+    return undefined;
+  }
+}
+
+const refused = 'configuration refused, the old one goes on';
+
+function problemsOf(error: unknown): readonly string[] {
+  const { message, problems = [message] } = asHoplineError(error);
+  return problems;
+}
+
+/** What a node says of itself once it runs, in one go, since whoever reads the first line may want the others. */
+function startLines(addresses: readonly string[], node: RunningNode | undefined): string {
+  const serves = node && (node.root === undefined ? 'serves no files' : escapeText(`serves ${node.root}`));
+  return [...addresses.map((address) => `listening on ${address}`), ...(serves ? [serves] : [])].join('\n');
+}
+
+function printStart(lines: string): void {
+  process.stdout.write(`${lines}\n`);
+}
+
+/** As the original program: where to listen, and what is served is the working directory, whatever the address. */
+async function askListen(): Promise<{ readonly listen: NonNullable<NodeRules['listen']>; readonly root: string }> {
+  const prompts = openPrompts();
+  try {
+    const host = await prompts.ask('IP: ');
+    const port = await prompts.ask('PORT: ');
+    const listen = parseListen(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
+    if (listen) return { listen, root: '.' };
+    throw new HoplineError(
+      'USAGE_INVALID',
+      `read IP "${host}" and PORT "${port}", expected an address of this machine and a port from 0 to 65535`,
+    );
+  } finally {
+    prompts.close();
+  }
+}

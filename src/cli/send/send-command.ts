@@ -1,0 +1,164 @@
+/** `hopline send`: messages to the servers of a policy, each compared with the hash that comes back. */
+
+import { readFile } from 'node:fs/promises';
+import type { Command } from 'commander';
+import { openSender, type SenderOptions } from '../../client/messages/sender.ts';
+import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { defaultLimits, type Limits } from '../../core/limits.ts';
+import { type Address, type Hop, parseHop } from '../../wire/address.ts';
+import { createMessage, type MessagePacket, parseMessage } from '../../wire/packet/packet.ts';
+import { addressFlag, countFlag, poolFlag, secondsFlag } from '../flags.ts';
+import { type PoolFlags, readOwnPools } from '../pool-flags.ts';
+import { ExitWith, reportFailure } from '../terminal/failure.ts';
+import { startInterruption } from '../terminal/interruption.ts';
+import { formatRows, jsonLine } from '../terminal/lines.ts';
+import { openPrompts } from '../terminal/prompt.ts';
+import { sendMany, tellMany } from './send-many.ts';
+
+interface SendFlags extends PoolFlags {
+  readonly to?: Address;
+  readonly via?: string;
+  readonly id?: string;
+  readonly count?: number;
+  readonly concurrency: number;
+  readonly json?: boolean;
+  readonly connectTimeout?: number;
+}
+
+export function addSendCommand(program: Command): void {
+  program
+    .command('send')
+    .summary('send messages to the servers of a policy')
+    .description(
+      'Sends the message of a packet file to a server of its policy, and compares the SHA-1 that comes back.\n' +
+        'Without an argument it asks for policy and payload. On a terminal it asks whether to try again.',
+    )
+    .argument('[PACKET_FILE]', 'a JSON object with "type": 0, "srcid", "privPoliId" and "payload"')
+    .option('--to <HOST:PORT>', 'the front, or a server itself', addressFlag)
+    .option('--via <HOPS>', 'go over these hops, HOST:PORT separated by commas; the last is the front')
+    .option(
+      '--pool <NAME=MEMBERS>',
+      'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
+      poolFlag,
+    )
+    .option(
+      '--config <FILE>',
+      'a configuration file whose pools the first hop may name too; its other keys do not count',
+    )
+    .option('--id <ID>', 'send as this client')
+    .option('--count <N>', 'send it so many times, and print a summary', countFlag)
+    .option('--concurrency <N>', 'connections at once, for --count', countFlag, 1)
+    .option('--json', 'print one JSON object')
+    .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hopline send packet.json --to 127.0.0.1:10000\n' +
+        '  $ hopline send --via 10.0.0.1:7001,10.0.0.2:10000\n' +
+        '  $ hopline send packet.json --to 127.0.0.1:10000 --count 10000 --concurrency 8',
+    )
+    .action(async (file: string | undefined, flags: SendFlags) => {
+      try {
+        await runSend(file, flags);
+      } catch (error) {
+        throw new ExitWith(reportFailure(error, flags.json ? process.stdout : undefined));
+      }
+    });
+}
+
+async function runSend(file: string | undefined, flags: SendFlags): Promise<void> {
+  const options = { ...senderOptions(flags), pools: await readOwnPools(flags) };
+  const message = file === undefined ? await askMessage(flags.id) : await readPacket(file, flags.id);
+  const { signal, end } = startInterruption(new HoplineError('INTERRUPTED', 'interrupted'));
+  try {
+    const stoppable = { ...options, signal };
+    if (flags.count === undefined) return await sendOne(message, stoppable, flags);
+    const outcome = await sendMany(message, stoppable, { count: flags.count, concurrency: flags.concurrency });
+    tellMany(outcome, flags.json ?? false);
+    if (outcome.failure) throw outcome.failure;
+  } finally {
+    end();
+  }
+}
+
+/** Sends until it has been answered, or nobody wants to try again. */
+async function sendOne(message: MessagePacket, options: SenderOptions, flags: SendFlags): Promise<void> {
+  for (;;) {
+    try {
+      const { server, hash, elapsedMs } = await deliver(message, options);
+      const { policy } = message;
+      if (flags.json) {
+        process.stdout.write(jsonLine({ event: 'delivered', server, policy, hash, elapsedMs }));
+        return;
+      }
+      const rows = [
+        ['server', server ?? 'unnamed'],
+        ['policy', policy],
+        ['sha1', hash],
+      ] as const;
+      const words = ['Transmission successfully received by server', 'Hash of payload is correct'];
+      process.stdout.write(`${words.join('\n')}\n${formatRows(rows)}`);
+      return;
+    } catch (error) {
+      if (flags.json || asHoplineError(error).code === 'INTERRUPTED' || !(await wantsAnother(error))) throw error;
+    }
+  }
+}
+
+async function deliver(message: MessagePacket, options: SenderOptions) {
+  const sender = await openSender(options);
+  try {
+    return await sender.send(message);
+  } finally {
+    await sender.close();
+  }
+}
+
+/** Tells what failed and asks, where there is somebody to ask. */
+async function wantsAnother(error: unknown): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+  const prompts = openPrompts();
+  try {
+    const answer = await prompts.ask(`hopline: ${asHoplineError(error).message}\nTry again? [y/N] `);
+    return /^y(es)?$/i.test(answer);
+  } finally {
+    prompts.close();
+  }
+}
+
+function senderOptions({ to, via, connectTimeout }: SendFlags): SenderOptions {
+  if ((to === undefined) === (via === undefined)) {
+    throw new HoplineError('USAGE_INVALID', 'send needs --to or --via, and not both');
+  }
+  const limits: Partial<Limits> = connectTimeout === undefined ? {} : { connectMs: connectTimeout };
+  return { to, via: via?.split(',').map(parseViaHop), limits };
+}
+
+function parseViaHop(text: string, index: number): Hop {
+  const parsed = parseHop(text);
+  if (parsed.kind === 'ok') return parsed.hop;
+  throw new HoplineError('ROUTE_SYNTAX', `--via, hop ${index + 1}: read "${text}", expected ${parsed.expected}`);
+}
+
+async function askMessage(id = '1'): Promise<MessagePacket> {
+  const prompts = openPrompts();
+  try {
+    return createMessage(id, await prompts.ask('Policy: '), await prompts.ask('Payload: '));
+  } finally {
+    prompts.close();
+  }
+}
+
+async function readPacket(file: string, id: string | undefined): Promise<MessagePacket> {
+  let text: string;
+  try {
+    text = (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
+  } catch (cause) {
+    const reason = systemCode(cause) ?? 'cannot be read';
+    throw new HoplineError('USAGE_INVALID', `cannot read the packet file ${file} (${reason})`, { cause });
+  }
+  try {
+    return parseMessage(text, id);
+  } catch (cause) {
+    throw new HoplineError('USAGE_INVALID', `the packet file ${file}: ${asHoplineError(cause).message}`, { cause });
+  }
+}

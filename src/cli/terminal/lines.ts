@@ -1,0 +1,27 @@
+/**
+ * What the program prints, a line at a time: talk on stderr, results as rows or as JSON.
+ *
+ * Invariant: whatever is in a text, it is one line and moves no cursor.
+ */
+
+import { escapeText, safeText } from '../../core/text.ts';
+
+/** A line of talk. */
+export function say(text: string): void {
+  process.stderr.write(`${safeText(text)}\n`);
+}
+
+/** A line of results. */
+export function print(text: string): void {
+  process.stdout.write(`${escapeText(text)}\n`);
+}
+
+/** Labels and texts as lines, the texts below each other. */
+export function formatRows(rows: readonly (readonly [label: string, text: string])[]): string {
+  return rows.map(([label, text]) => `${label.padEnd(9)} ${safeText(text)}\n`).join('');
+}
+
+/** A value as a line of JSON. */
+export function jsonLine(value: object): string {
+  return `${escapeText(JSON.stringify(value))}\n`;
+}

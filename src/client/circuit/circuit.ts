@@ -1,0 +1,265 @@
+/**
+ * The client's end of a circuit: opens it, sends requests ahead, and takes the answers in their order.
+ *
+ * Knows the messages and nothing about files on disk. Answers come in the order
+ * of the requests, so nothing here needs a number for them.
+ * Invariant: a refusal from any hop is thrown by whoever waits for the next answer, with the hop named.
+ * Specification: docs/protocol.md
+ */
+
+import { randomBytes } from 'node:crypto';
+import { every } from '../../core/clock.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { SetUserTimeout } from '../../io/kernel/libc.ts';
+import type { Chunk } from '../../io/legs/blocks.ts';
+import { readHead } from '../../io/legs/head.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import { type Resolver, reachHop } from '../../io/names/resolve.ts';
+import { limitWrites, type Writer } from '../../io/rates/limited-writer.ts';
+import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
+import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
+import { Intake, type IntakeOptions } from './leg-intake.ts';
+import { firstLegError, nameHop, refusedError } from './refusal-text.ts';
+import { noteTaken, poolFields } from './taken-members.ts';
+
+/** What every connection of one download shares. */
+export interface ClientContext extends IntakeOptions {
+  readonly resolve: Resolver;
+  /** For every leg; undefined where it cannot be. */
+  readonly setUserTimeout?: SetUserTimeout | undefined;
+  /** Bytes in one read from a socket at most. @default a piece, since a client has few legs and what comes over them is large */
+  readonly maxBlockBytes?: number;
+}
+
+export interface CircuitKind {
+  /** Whether bytes are to pass as they are, to and from the address behind the last node. @default false */
+  readonly tunnel?: boolean | undefined;
+  /** Members of pools that relays take only if there is no other, as they were named in TAKEN. */
+  readonly avoid?: readonly string[] | undefined;
+}
+
+/** Opens the leg to the first hop; it breaks as soon as the signal aborts with an error. Throws with hop 0 blamed. */
+export async function reachFirstHop(hops: readonly Hop[], client: ClientContext): Promise<Leg> {
+  const [first] = hops;
+  if (!first) throw new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
+  if (isPoolHop(first)) {
+    throw firstLegError(new HoplineError('POOL_UNKNOWN', `the pool ${first.pool} is not known here`), hops);
+  }
+  const { clock, resolve, signal, limits, setUserTimeout } = client;
+  const { connectMs, idleMs } = limits;
+  const { maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes) } = client;
+  try {
+    const options = { clock, resolve, signal, connectMs, idleMs, maxBlockBytes, setUserTimeout };
+    const leg = await reachHop(first, options);
+    const stop = () => {
+      if (signal.reason instanceof HoplineError) leg.destroy(signal.reason);
+    };
+    signal.addEventListener('abort', stop, { once: true });
+    void leg.closed.then(() => signal.removeEventListener('abort', stop));
+    if (signal.aborted) stop();
+    return leg;
+  } catch (error) {
+    throw firstLegError(asHoplineError(error), hops);
+  }
+}
+
+export class Circuit {
+  /** The hops as they were asked for. */
+  readonly asked: readonly Hop[];
+  readonly #hops: Hop[];
+  readonly #leg: Leg;
+  readonly #client: ClientContext;
+  readonly #intake: Intake;
+  readonly #writer: Writer;
+  #file = '';
+  #answered = false;
+  #sentMs: number;
+  /** Pings that were sent to show that somebody is here, and are not answered yet. */
+  #pulses = 0;
+  /** Requests that are not answered yet, pulses among them. */
+  #due = 0;
+  #closing: Promise<void> | undefined;
+
+  private constructor(leg: Leg, hops: readonly Hop[], client: ClientContext) {
+    this.#leg = leg;
+    this.asked = hops;
+    this.#hops = [...hops];
+    this.#client = client;
+    this.#intake = new Intake(leg, nameHop(1, hops), client);
+    this.#writer = limitWrites(leg, client.rate);
+    this.#sentMs = client.clock.now();
+    const { signal } = client;
+    const close = () => void this.close();
+    signal.addEventListener('abort', close, { once: true });
+    void leg.closed.then(() => signal.removeEventListener('abort', close));
+    if (signal.aborted) close();
+  }
+
+  /**
+   * Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for.
+   * The last hop of a tunnel is no node but the address that it leads to.
+   */
+  static async open(
+    hops: readonly Hop[],
+    requests: readonly Message[],
+    client: ClientContext,
+    options: CircuitKind = {},
+  ): Promise<Circuit> {
+    const leg = await reachFirstHop(hops, client);
+    const circuit = new Circuit(leg, hops, client);
+    const trace = randomBytes(16).toString('hex');
+    const { tunnel } = options;
+    const open = { type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs } as const;
+    const forPools = hops.some(isPoolHop) ? poolFields(requests, options.avoid) : {};
+    circuit.send([{ ...open, ...(tunnel && { tunnel }), ...forPools }, ...requests]);
+    return circuit;
+  }
+
+  /** Goes on with the leg of a circuit that was released, and on which nothing is due. */
+  static resume(leg: Leg, hops: readonly Hop[], client: ClientContext): Circuit {
+    const circuit = new Circuit(leg, hops, client);
+    circuit.#answered = true;
+    return circuit;
+  }
+
+  /** The same, each pool with the member that was taken once that is known. */
+  get hops(): readonly Hop[] {
+    return this.#hops;
+  }
+
+  /** Whether anything came back: then the nodes on the way understand this client. */
+  get isAnswered(): boolean {
+    return this.#answered;
+  }
+
+  /** Whether every request has its answer. */
+  get isSettled(): boolean {
+    return this.#due === 0;
+  }
+
+  /** Sends requests without waiting for their answers. */
+  send(requests: readonly Message[]): void {
+    this.#leg.cork();
+    for (const request of requests) {
+      if (request.type === 'stat' || request.type === 'put') this.#file = request.name;
+      if (request.type !== 'open') this.#due += 1;
+      this.#leg.post(encodeMessage(request));
+    }
+    this.#leg.uncork();
+    if (requests.length > 0) this.#sentMs = this.#client.clock.now();
+  }
+
+  /** Sends a request and the raw bytes that follow it; settles when their buffer is free. Throws what broke the circuit. */
+  sendPiece(request: Message, bytes: Buffer): Promise<void> {
+    this.#due += 1;
+    this.#sentMs = this.#client.clock.now();
+    this.#leg.cork();
+    // In one queue: under a limit, a piece is still leaving when the next one is sent.
+    this.#writer.write(encodeMessage(request)).catch(() => {});
+    const written = this.#writer.write(bytes);
+    this.#leg.uncork();
+    return written;
+  }
+
+  /** Settles when an answer arrives or never will, however long that takes while bytes move in either direction. */
+  async awaitAnswer(): Promise<void> {
+    const chunk = await this.#leg.read().catch(() => null);
+    if (chunk) this.#leg.unread(chunk);
+  }
+
+  /**
+   * The next answer, which must be of `type`; a refusal is about `file`, by default the one asked for last.
+   * Throws a refusal, a broken or stalled circuit, or `PEER_PROTOCOL`.
+   */
+  async receive<Type extends Answer['type']>(type: Type, file: string = this.#file): Promise<AnswerOf<Type>> {
+    const answer = await this.#receiveAny(type);
+    if (answer === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
+    if (isOf(answer, type)) return answer;
+    if (answer.type === 'refused') throw refusedError(answer, this.hops, file);
+    throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, this.hops)} answered ${answer.type} where ${type} was due`);
+  }
+
+  /** Passes the next `length` raw bytes to `take` as they arrive, with their place among them; `take` releases each chunk. */
+  async receiveBytes(length: number, take: (chunk: Chunk, position: number) => Promise<void>): Promise<void> {
+    for (let position = 0; position < length; ) {
+      this.#showLife();
+      const chunk = await this.#intake.read(length - position);
+      if (chunk === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
+      const { length: taken } = chunk.bytes;
+      await take(chunk, position);
+      position += taken;
+    }
+  }
+
+  /** Does something that may take long, and shows meanwhile that the circuit is used. Throws what `work` does. */
+  during<Result>(work: () => Promise<Result>): Promise<Result> {
+    return work().finally(every(this.#client.clock, this.#client.limits.pulseMs, () => this.#showLife()));
+  }
+
+  /** The next answer, of whatever type but one to a pulse, or that it takes its time; null when the peer has ended. */
+  async #receiveAny(due: Answer['type']): Promise<Answer | null> {
+    const { clock, limits } = this.#client;
+    const decode = (bytes: Buffer) => decodeAnswer(bytes, limits.maxHeaderBytes);
+    for (;;) {
+      const ms = this.#answered ? limits.idleMs : limits.openMs;
+      // The time that the circuit takes to open is not the peer's.
+      const beforeWait = () => this.#answered && this.#intake.beginAnswer(due === 'data' || due === 'end');
+      const answer = await readHead(this.#leg, decode, { clock, ms, beforeWait }).finally(() => {
+        this.#intake.endAnswer();
+      });
+      if (answer?.type === 'taken') {
+        noteTaken(answer, this.#hops);
+        continue;
+      }
+      this.#answered ||= answer !== null;
+      if (answer?.type === 'working' && (due === 'ready' || due === 'committed')) continue;
+      if (answer && endsAnswer(answer)) this.#due -= 1;
+      if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
+      this.#pulses -= 1;
+    }
+  }
+
+  /**
+   * Shows every node that the circuit is used, though it may have passed on long ago what is only arriving here:
+   * on a slow circuit, megabytes wait in between.
+   */
+  #showLife(): void {
+    const { clock, limits } = this.#client;
+    if (clock.now() - this.#sentMs < limits.pulseMs) return;
+    this.send([{ type: 'ping' }]);
+    this.#pulses += 1;
+  }
+
+  /** Hands the leg over, on which nothing is due; from then on the circuit does nothing more. */
+  release(): Leg {
+    this.#closing = Promise.resolve();
+    return this.#leg;
+  }
+
+  /** Breaks the circuit: whoever waits for an answer gets `error`. */
+  fail(error: HoplineError): void {
+    this.#leg.destroy(error);
+  }
+
+  /** Ends the circuit. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** Closing on the answers to pulses would look like a break to every node. */
+  async #close(): Promise<void> {
+    if (this.#pulses > 0 && this.#pulses === this.#due) await this.#leg.linger(this.#client.limits.lingerMs);
+    this.#leg.destroy();
+    await this.#leg.closed;
+  }
+}
+
+/** Whether nothing more comes of the request that is answered. */
+function endsAnswer(answer: Answer): boolean {
+  return answer.type === 'listing' ? answer.last : answer.type !== 'data';
+}
+
+function isOf<Type extends Answer['type']>(answer: Answer, type: Type): answer is AnswerOf<Type> {
+  return answer.type === type;
+}

@@ -1,0 +1,191 @@
+/**
+ * The circuits of one transfer: each by the best way there is, and another one when it fails.
+ *
+ * Owns retry, backoff and the reasons to give up. Which way is best is
+ * route-chooser.ts's affair, what is done over a circuit its caller's.
+ * Invariant: a failure that another circuit cannot mend is thrown as it is.
+ */
+
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { type Hop, isPoolHop } from '../../wire/address.ts';
+import type { Message } from '../../wire/native/messages.ts';
+import { ClassicWatch } from '../classic-hop.ts';
+import type { RouteChooser, Way } from '../ways/route-chooser.ts';
+import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
+import { locateFailure } from './diagnose.ts';
+import { membersTaken } from './taken-members.ts';
+
+export interface RetryOptions {
+  /**
+   * How often a transfer that has begun is taken up again without a byte in between; given, also how often one that has
+   * not begun is tried again. Another way that was not tried yet is always tried.
+   * @default 5 once it has begun, 0 before
+   */
+  readonly retry?: number | undefined;
+}
+
+/** A circuit failed and another takes its place. */
+export interface Reroute {
+  /** What happened, with the hop named where that is known. */
+  readonly failure: HoplineError;
+  readonly from: readonly Hop[];
+  readonly to: readonly Hop[];
+  /** Milliseconds until it is tried. */
+  readonly waitMs: number;
+}
+
+const defaultRetry = 5;
+/** What no other circuit can mend. */
+const finalCodes =
+  /^(USAGE_|DISK_|FILE_IS_DIRECTORY|LIMIT_LISTING|INTERRUPTED|TIMEOUT_DEADLINE|ROUTE_SYNTAX|ROUTE_TOO_LONG)/;
+
+export type Failed = Pick<Reroute, 'failure' | 'from'>;
+
+export class Circuits {
+  readonly #client: ClientContext;
+  readonly #chooser: RouteChooser;
+  readonly #retry: number | undefined;
+  readonly #tunnel: boolean;
+  readonly #onReroute: (reroute: Reroute) => void;
+  #hasBegun = false;
+  /** Those of the circuit that served last, with the members that were taken. */
+  hops: readonly Hop[] = [];
+  #attempts = 0;
+  /** The first way that failed because a hop of it speaks nothing but classic. */
+  #classic: Failed | undefined;
+  #hasGivenUp = false;
+
+  constructor(
+    chooser: RouteChooser,
+    client: ClientContext,
+    { retry, tunnel = false }: RetryOptions & Pick<CircuitKind, 'tunnel'>,
+    onReroute: (reroute: Reroute) => void = () => {},
+  ) {
+    this.#chooser = chooser;
+    this.#client = client;
+    this.#retry = retry;
+    this.#tunnel = tunnel;
+    this.#onReroute = onReroute;
+  }
+
+  /**
+   * Runs `work` over a circuit that starts with `requests`, and once more over another whenever one fails. Settles early
+   * once `over` aborts, which ends the circuit: the work is then done by others.
+   * Throws what no other circuit can mend, and the failure that was one too many.
+   */
+  async run(
+    requests: () => readonly Message[],
+    work: (circuit: Circuit) => Promise<void>,
+    over: AbortSignal = this.#client.signal,
+  ): Promise<void> {
+    const client = { ...this.#client, signal: AbortSignal.any([this.#client.signal, over]) };
+    let failed: Failed | undefined;
+    for (;;) {
+      const way = this.#chooser.choose();
+      if (!way) throw this.#giveUp(failed?.failure ?? new HoplineError('INTERNAL', 'there is no way to try'));
+      const { hops, waitMs } = way;
+      if (failed) this.#onReroute({ ...failed, to: hops, waitMs });
+      if (waitMs > 0) await pause(waitMs, client);
+      this.#client.signal.throwIfAborted();
+      if (over.aborted) return;
+      failed = await this.#attempt(way, requests(), work, client);
+      if (!failed) return;
+    }
+  }
+
+  /** Bytes came over a circuit: the transfer has begun, and what failed before is forgiven. */
+  progressed(circuit: Circuit): void {
+    this.#hasBegun = true;
+    this.#attempts = 0;
+    this.hops = circuit.hops;
+    this.#chooser.succeeded(circuit.asked, circuit.hops);
+  }
+
+  /** The way that is left where no native one is: only before anything came, and for want of ways. */
+  get classicWay(): Failed | undefined {
+    // The dialect knows no pools.
+    const isLeft = this.#hasGivenUp && !this.#hasBegun && this.#classic?.from.some(isPoolHop) === false;
+    return isLeft ? this.#classic : undefined;
+  }
+
+  #giveUp(failure: HoplineError): HoplineError {
+    this.#hasGivenUp = true;
+    return failure;
+  }
+
+  /** Resolves to the failure if another attempt is due after it, and to undefined when the work is done. */
+  async #attempt(
+    { hops, avoid }: Way,
+    requests: readonly Message[],
+    work: (circuit: Circuit) => Promise<void>,
+    client: ClientContext,
+  ): Promise<Failed | undefined> {
+    const release = this.#chooser.use(hops);
+    // Nobody asks what a tunnel leads to: it may be anything.
+    const nodesOf = (all: readonly Hop[]) => (this.#tunnel ? all.slice(0, -1) : all);
+    let circuit: Circuit | undefined;
+    let watch: ClassicWatch | undefined;
+    try {
+      circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel, avoid });
+      watch = new ClassicWatch(circuit, client, nodesOf);
+      await work(circuit);
+      this.hops = circuit.hops;
+      return undefined;
+    } catch (error) {
+      await circuit?.close();
+      const isUnderstood = this.#hasBegun || circuit?.isAnswered === true;
+      const from = circuit?.hops ?? hops;
+      const judged = judge(asHoplineError(error), isUnderstood);
+      const classic = await watch?.verdict(judged);
+      const failure = classic ?? (await locateFailure(judged, nodesOf(from), client));
+      this.#client.signal.throwIfAborted();
+      if (client.signal.aborted) return undefined;
+      if (failure.code === 'PEER_CLASSIC') this.#classic ??= { failure, from: membersTaken(from) };
+      this.#countFailure(hops, from, failure);
+      return { failure, from };
+    } finally {
+      release();
+      watch?.close();
+      await circuit?.close();
+    }
+  }
+
+  /** Throws the failure if no further attempt is due after it. */
+  #countFailure(hops: readonly Hop[], taken: readonly Hop[], failure: HoplineError): void {
+    if (isFinal(failure)) throw failure;
+    this.#chooser.failed(hops, failure, taken);
+    if (!this.#chooser.hasUntried()) this.#attempts += 1;
+    const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
+    if (this.#attempts > allowed) throw this.#giveUp(failure);
+  }
+}
+
+/**
+ * Nodes that understood this client before understand it still: what they do not understand now was damaged on its way,
+ * and may come through another time. A cause says so, since a node's own word has none.
+ */
+function judge(error: HoplineError, isUnderstood: boolean): HoplineError {
+  const { code, hop, cause, message } = error;
+  if (code !== 'PEER_PROTOCOL' || !isUnderstood || hop === undefined || cause !== undefined) return error;
+  return new HoplineError(code, message, { hop, cause: error });
+}
+
+/** An origin whose file is busy may only not have noticed yet that a circuit of ours broke. */
+function isFinal({ code, hop }: HoplineError): boolean {
+  if (code === 'INTERNAL') return hop === undefined;
+  return finalCodes.test(code) && !(code === 'DISK_BUSY' && hop !== undefined);
+}
+
+/** Settles after `ms`, or as soon as the signal aborts. */
+function pause(ms: number, { clock, signal }: ClientContext): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      cancel();
+      signal.removeEventListener('abort', settle);
+      resolve();
+    };
+    const cancel = clock.after(ms, settle);
+    signal.addEventListener('abort', settle, { once: true });
+    if (signal.aborted) settle();
+  });
+}

@@ -1,0 +1,97 @@
+/**
+ * Finds the leg at which a circuit broke or stalled.
+ *
+ * A relay is a tunnel and cannot put a word between the bytes it passes, so a
+ * broken circuit looks the same wherever it broke. The client asks anew: it
+ * opens a circuit to each hop, and the nearest that does not answer a PING is the one.
+ */
+
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { Hop } from '../../wire/address.ts';
+import { Circuit, type ClientContext } from './circuit.ts';
+import { nameHop } from './refusal-text.ts';
+import { membersTaken } from './taken-members.ts';
+
+const brokenCodes: ReadonlySet<string> = new Set(['PEER_LOST', 'TIMEOUT_IDLE', 'TIMEOUT_HEAD', 'PEER_PROTOCOL']);
+
+/**
+ * The error to show for `failure` on a circuit over `hops`: with the leg that broke, if it can be found.
+ * Anything that already names its hop is returned as it is.
+ */
+export async function locateFailure(
+  failure: HoplineError,
+  hops: readonly Hop[],
+  client: ClientContext,
+): Promise<HoplineError> {
+  if (!isJustBroken(failure) || client.signal.aborted) return failure;
+  const blamed = await findBroken(hops, client);
+  if (client.signal.aborted) return failure;
+  if (failure.code === 'PEER_PROTOCOL') return brokeProtocol(failure, blamed?.place, hops);
+  const what = failure.code.startsWith('TIMEOUT') ? 'the circuit stalled' : 'the circuit broke';
+  if (!blamed) {
+    const message = `${what}, though every hop answers now: ${failure.message}`;
+    return new HoplineError(failure.code, message, { cause: failure });
+  }
+  const { place, error } = blamed;
+  const leg = `leg ${place}, from ${nameHop(place - 1, hops)} to ${nameHop(place, hops)}`;
+  const { code, reason } = failure;
+  const details = { hop: place - 1, cause: failure, ...(reason === undefined ? {} : { reason }) };
+  // The time that was waited is that of the failure: asking again has a shorter one.
+  const waited = code.startsWith('TIMEOUT') ? `${failure.message}; asked again, ` : '';
+  return new HoplineError(code, `${what} at ${leg}: ${waited}${error.message}`, details);
+}
+
+/** Whether a circuit broke or was silent, without a word from any node. */
+export function isJustBroken({ code, hop }: HoplineError): boolean {
+  return brokenCodes.has(code) && hop === undefined;
+}
+
+/** What came says what is wrong; asking again only says who sent it, since a hop may well be silent by then. */
+function brokeProtocol(failure: HoplineError, place: number | undefined, hops: readonly Hop[]): HoplineError {
+  const { code, message, reason } = failure;
+  const details = { cause: failure, ...(reason === undefined ? {} : { reason }) };
+  if (place !== undefined) {
+    return new HoplineError(code, `${nameHop(place, hops)} broke the protocol: ${message}`, {
+      ...details,
+      hop: place - 1,
+    });
+  }
+  const who = hops.length === 1 ? nameHop(1, hops) : `${nameHop(1, hops)}, or one behind it,`;
+  return new HoplineError(code, `${who} broke the protocol, though every hop answers now: ${message}`, details);
+}
+
+/** The nearest hop that does not answer. All are asked at once, since whoever waits has a download to go on with. */
+export async function findBroken(
+  hops: readonly Hop[],
+  client: ClientContext,
+  probeMs: number = client.limits.probeMs,
+): Promise<{ readonly place: number; readonly error: HoplineError } | undefined> {
+  const limits = { ...client.limits, connectMs: probeMs, openMs: probeMs, idleMs: probeMs };
+  const found = new AbortController();
+  const context = { ...client, limits, signal: AbortSignal.any([client.signal, found.signal]) };
+  const taken = membersTaken(hops);
+  const probes = hops.map((_hop, index) => probe(taken.slice(0, index + 1), context));
+  try {
+    for (const [index, probed] of probes.entries()) {
+      const error = await probed;
+      if (error) return { place: index + 1, error };
+    }
+    return undefined;
+  } finally {
+    found.abort();
+    await Promise.all(probes);
+  }
+}
+
+async function probe(hops: readonly Hop[], client: ClientContext): Promise<HoplineError | undefined> {
+  let circuit: Circuit | undefined;
+  try {
+    circuit = await Circuit.open(hops, [{ type: 'ping' }], client);
+    await circuit.receive('pong');
+    return undefined;
+  } catch (error) {
+    return asHoplineError(error);
+  } finally {
+    await circuit?.close();
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * Downloads a directory with all that is in it: the listing first, then each file that is not there yet, as any other.
+ *
+ * Owns the order of the steps. What a listing may say is manifest.ts's affair,
+ * how a tree lies on disk io/disk/tree/tree-target.ts's, how its files come several-files.ts's.
+ * Invariant: nothing is made before the whole listing was found to be sound;
+ * when `downloadTree` has settled there is no socket or timer left, and each file is either whole or as it was.
+ */
+
+import path from 'node:path';
+import { asHoplineError } from '../../core/errors.ts';
+import { type TreeFile, TreeTarget } from '../../io/disk/tree/tree-target.ts';
+import { checkName } from '../../wire/route.ts';
+import { startClient, type TransferOptions } from '../transfer.ts';
+import { enterPools } from '../ways/first-pool.ts';
+import type { DownloadOptions } from './download.ts';
+import { type FileOutcome, type FilesEvent, SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
+import { fetchManifest, type Manifest, type SkippedEntries, type TreeLink } from './tree-listing.ts';
+
+export interface DownloadTreeOptions
+  extends TransferOptions,
+    Omit<SeveralFilesOptions, 'onEvent'>,
+    Pick<DownloadOptions, 'force' | 'resume'> {
+  /** Path below the origin's root. */
+  readonly directory: string;
+  /** The directory to put it into, under the last part of its name; made if it is not there. @default the working directory */
+  readonly output?: string | undefined;
+  /** Must not throw. */
+  readonly onEvent?: ((event: TreeEvent) => void) | undefined;
+}
+
+export type TreeEvent = ({ readonly kind: 'listed' } & TreeCounts) | FilesEvent;
+
+/** What is in the tree, and what of it is here. */
+interface TreeCounts {
+  readonly directories: number;
+  readonly files: number;
+  /** Bytes, of all files. */
+  readonly size: number;
+  /** Files that are here, with the same size and time. */
+  readonly unchanged: number;
+  /** Files and bytes to fetch; those that may not be replaced are not among them. */
+  readonly due: { readonly files: number; readonly size: number };
+  /** They are not followed, and not made. */
+  readonly links: readonly TreeLink[];
+  /** Sockets, devices and the like, which are not made either. */
+  readonly others: number;
+  /** Missing from the listing. */
+  readonly skipped: SkippedEntries;
+}
+
+export interface TreeResult extends TreeCounts {
+  /** Where the tree is now. */
+  readonly path: string;
+  /** Of all files but the unchanged ones. One that is here and differs is `DISK_EXISTS`, unless `force` is set. */
+  readonly outcomes: readonly FileOutcome[];
+  readonly elapsedMs: number;
+}
+
+/**
+ * Downloads what is in a directory of the origin; a file that is here already with the same size and time is not fetched.
+ * A file that fails does not stop the others, as with `downloadFiles`. Throws where there is no sound listing, or where
+ * directories cannot be made. Rules: docs/protocol.md#directories
+ */
+export async function downloadTree(options: DownloadTreeOptions): Promise<TreeResult> {
+  const { directory, output = '.', force = false, resume, limits } = options;
+  checkName(directory, limits?.maxNameBytes);
+  const { client, end } = startClient(options);
+  const { clock, signal } = client;
+  const startedMs = clock.now();
+  const tree = new TreeTarget(path.join(output, path.basename(directory)), {
+    force,
+    signal,
+    ...(resume === undefined ? {} : { resume }),
+  });
+  try {
+    const routes = await enterPools(options.routes, options.pools, client);
+    const run = new SeveralFiles({ ...options, routes }, client);
+    const manifest = await fetchManifest(directory, run.circuits, client);
+    await tree.begin(manifest.directories, manifest.files);
+    const counts = await fill(tree, manifest, run, options).finally(() => tree.finish());
+    return { path: tree.path, ...counts, outcomes: run.outcomes, elapsedMs: clock.now() - startedMs };
+  } catch (error) {
+    signal.throwIfAborted();
+    throw asHoplineError(error);
+  } finally {
+    end();
+  }
+}
+
+async function fill(
+  tree: TreeTarget,
+  { files, directories, links, others, skipped }: Manifest,
+  run: SeveralFiles,
+  { directory, onEvent }: DownloadTreeOptions,
+): Promise<TreeCounts> {
+  const verdicts = await tree.compare(files);
+  const left = files.map((file, index) => ({ file, verdict: verdicts[index] ?? 'missing' }));
+  const changed = left.filter(({ verdict }) => verdict !== 'same');
+  const due = changed.flatMap(({ file, verdict }) => (tree.takes(verdict) ? file : []));
+  const counts = {
+    directories: directories.length,
+    files: files.length,
+    size: sizeOf(files),
+    unchanged: files.length - changed.length,
+    due: { files: due.length, size: sizeOf(due) },
+    links,
+    others,
+    skipped,
+  };
+  onEvent?.({ kind: 'listed', ...counts });
+  for (const { file, verdict } of changed) run.add(`${directory}/${file.path}`, () => tree.target(file, verdict));
+  await run.fetch();
+  return counts;
+}
+
+function sizeOf(files: readonly TreeFile[]): number {
+  return files.reduce((sum, { size }) => sum + size, 0);
+}

@@ -1,0 +1,152 @@
+/**
+ * The pieces of one file: which are missing, which are on their way, which have arrived, and which version vouches for each.
+ *
+ * Hands pieces out, never the same twice at a time unless someone wants to race
+ * for one. Knows nothing about circuits or disks.
+ * Invariant: a piece that has arrived stays arrived; the file is whole when one version vouches for all of it.
+ * Rules: docs/resume.md#versions
+ */
+
+import type { Vouched } from '../../io/disk/writing/target.ts';
+
+/** Whoever fetches pieces; how much it still has to bring decides whom the others help. */
+export interface Fetcher {
+  /** The pieces that were asked for and have not come, in their order. */
+  readonly asked: readonly number[];
+  /** Bytes per millisecond so far. */
+  readonly speed: number;
+}
+
+interface Coverage {
+  readonly pieces: Uint8Array;
+  count: number;
+}
+
+export class PieceMap {
+  readonly count: number;
+  readonly #maxEarly: number;
+  readonly #digests: (string | undefined)[];
+  readonly #onTheWay: Uint8Array;
+  readonly #coverage = new Map<string, Coverage>();
+  /** Given back, to be handed out before any other. */
+  readonly #returned: number[] = [];
+  readonly #waiting = new Set<() => void>();
+  #next = 0;
+  #firstMissing = 0;
+  #arrived = 0;
+
+  /**
+   * `left` are the pieces that are there already, for which no version vouches in this run yet, whatever was written down of
+   * them; no piece is handed out `maxEarly` or more beyond the first missing one.
+   */
+  constructor(count: number, left: ReadonlyMap<number, Vouched>, maxEarly = Number.POSITIVE_INFINITY) {
+    this.count = count;
+    this.#maxEarly = maxEarly;
+    this.#digests = new Array(count);
+    this.#onTheWay = new Uint8Array(count);
+    for (const [index, { digest }] of left) this.#arrive(index, digest);
+  }
+
+  get arrived(): number {
+    return this.#arrived;
+  }
+
+  get isComplete(): boolean {
+    return this.#arrived === this.count;
+  }
+
+  hasArrived(index: number): boolean {
+    return this.#digests[index] !== undefined;
+  }
+
+  /** The digests of all pieces in their order, in hex. The map must be complete. */
+  get digests(): readonly string[] {
+    return this.#digests as string[];
+  }
+
+  digestOf(index: number): string | undefined {
+    return this.#digests[index];
+  }
+
+  /** The next piece to fetch, which counts as on its way from now on; undefined if none may be asked for now. */
+  take(): number | undefined {
+    for (let index = this.#returned.shift(); index !== undefined; index = this.#returned.shift()) {
+      if (!this.hasArrived(index) && this.#onTheWay[index] === 0) return this.#send(index);
+    }
+    while (this.#next < this.count && (this.hasArrived(this.#next) || this.#onTheWay[this.#next] !== 0))
+      this.#next += 1;
+    if (this.#next >= this.count || this.#next - this.#firstMissing >= this.#maxEarly) return undefined;
+    return this.#send(this.#next);
+  }
+
+  /** A piece that someone else is to bring, and will bring latest of all; undefined if each of them is raced for already. */
+  takeSlowest(fetchers: Iterable<Fetcher>): number | undefined {
+    let slowest: number | undefined;
+    let latest = -1;
+    for (const { asked, speed } of fetchers) {
+      for (const [place, index] of asked.entries()) {
+        const due = (place + 1) / Math.max(speed, Number.MIN_VALUE);
+        if (due <= latest || this.hasArrived(index) || this.#onTheWay[index] !== 1) continue;
+        latest = due;
+        slowest = index;
+      }
+    }
+    return slowest === undefined ? undefined : this.#send(slowest);
+  }
+
+  /** The piece will not come from whoever took it. */
+  giveBack(index: number): void {
+    this.#onTheWay[index] = Math.max(0, (this.#onTheWay[index] ?? 0) - 1);
+    if (this.hasArrived(index) || this.#onTheWay[index] !== 0) return;
+    this.#returned.push(index);
+    this.#tell();
+  }
+
+  /** The piece has arrived with this digest. */
+  settle(index: number, { digest, version }: Vouched): void {
+    if (!this.hasArrived(index)) this.#arrive(index, digest);
+    this.vouch(index, version);
+    this.#tell();
+  }
+
+  /** The version has shown the digest that the piece has. */
+  vouch(index: number, version: string): void {
+    const coverage = this.#coverage.get(version) ?? { pieces: new Uint8Array(this.count), count: 0 };
+    this.#coverage.set(version, coverage);
+    coverage.count += 1 - (coverage.pieces[index] ?? 0);
+    coverage.pieces[index] = 1;
+  }
+
+  /** The pieces that have arrived and that this version does not vouch for yet. */
+  unproven(version: string): number[] {
+    const coverage = this.#coverage.get(version);
+    if (coverage?.count === this.#arrived) return [];
+    return [...this.#digests.keys()].filter((index) => this.hasArrived(index) && coverage?.pieces[index] !== 1);
+  }
+
+  /** Whether one version vouches for every piece. */
+  get isProven(): boolean {
+    return this.count === 0 || [...this.#coverage.values()].some(({ count }) => count === this.count);
+  }
+
+  /** Settles at the next change of what can be taken. */
+  changed(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  #arrive(index: number, digest: string): void {
+    this.#digests[index] = digest;
+    this.#arrived += 1;
+    while (this.#firstMissing < this.count && this.hasArrived(this.#firstMissing)) this.#firstMissing += 1;
+  }
+
+  #send(index: number): number {
+    this.#onTheWay[index] = (this.#onTheWay[index] ?? 0) + 1;
+    return index;
+  }
+
+  #tell(): void {
+    for (const resolve of this.#waiting) resolve();
+    this.#waiting.clear();
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * One piece over a circuit: how it is asked for, received, and compared with what the origin says it is.
+ *
+ * Knows nothing about which piece is due or where it goes.
+ * Invariant: the bytes of a piece are given to nobody before its digest has been compared.
+ * Specification: docs/protocol.md#pieces
+ */
+
+import { HoplineError } from '../../core/errors.ts';
+import type { Limits } from '../../core/limits.ts';
+import type { DigestAlgorithm } from '../../io/digests/digest.ts';
+import { type Chunk, HeldChunks } from '../../io/legs/blocks.ts';
+import type { AnswerOf, Message } from '../../wire/native/messages.ts';
+import type { Circuit } from '../circuit/circuit.ts';
+
+const minPieceBytes = 1024;
+
+/** A range of a file, and what to check it with. */
+export interface PieceRange {
+  /** The name of the file, for messages. */
+  readonly file: string;
+  /** Bytes. */
+  readonly offset: number;
+  readonly length: number;
+  readonly algorithm: DigestAlgorithm;
+}
+
+export interface ReceivedPiece {
+  /** Whoever takes the piece releases them. */
+  readonly chunks: readonly Chunk[];
+  /** In hex. */
+  readonly digest: string;
+}
+
+/** STAT and, before anyone knows how the origin cuts the file, a READ of what is likely its first piece. */
+export function requestFile(name: string, digests: readonly DigestAlgorithm[], limits: Limits): Message[] {
+  return [requestStatus(name, digests), { type: 'read', offset: 0, length: limits.pieceBytes }];
+}
+
+export function requestStatus(name: string, digests: readonly DigestAlgorithm[]): Message {
+  return { type: 'stat', name, digests: digests.map(({ name: digest }) => digest) };
+}
+
+/** The digest that the origin chose. Throws `PEER_PROTOCOL` if it, or the size of the pieces, cannot be. */
+export function checkStatus(
+  { digest, pieceBytes }: AnswerOf<'status'>,
+  offered: readonly DigestAlgorithm[],
+  limits: Limits,
+): DigestAlgorithm {
+  const algorithm = offered.find(({ name }) => name === digest);
+  if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
+  if (pieceBytes < minPieceBytes || pieceBytes > limits.maxReadBytes) {
+    throw new HoplineError('PEER_PROTOCOL', `the origin cuts files into pieces of ${pieceBytes} bytes`);
+  }
+  return algorithm;
+}
+
+/** Whether the READ that went along with STAT asked for exactly the first piece. */
+export function isFirstPiece({ size, pieceBytes }: AnswerOf<'status'>, limits: Limits): boolean {
+  return size > 0 && Math.min(size, limits.pieceBytes) === Math.min(size, pieceBytes);
+}
+
+/** Takes the answer to the READ that went along with STAT, and drops it. */
+export async function skipFirstRead(
+  circuit: Circuit,
+  { size }: AnswerOf<'status'>,
+  file: string,
+  limits: Limits,
+): Promise<void> {
+  const length = Math.min(size, limits.pieceBytes);
+  await receiveData(circuit, file, 0, length);
+  await circuit.receiveBytes(length, async (chunk) => chunk.release());
+  await circuit.receive('end', file);
+}
+
+/**
+ * Receives the piece that is due; undefined if it does not match its digest.
+ * `onBytes` is called as content arrives. Throws as the circuit does.
+ */
+export async function receivePiece(
+  circuit: Circuit,
+  { file, offset, length, algorithm }: PieceRange,
+  onBytes: (count: number) => void,
+): Promise<ReceivedPiece | undefined> {
+  const held = new HeldChunks(8);
+  try {
+    await receiveData(circuit, file, offset, length);
+    const hasher = algorithm.start();
+    await circuit.receiveBytes(length, async (chunk) => {
+      hasher.update(chunk.bytes);
+      onBytes(chunk.bytes.length);
+      held.add(chunk);
+    });
+    const { digest } = await circuit.receive('end', file);
+    if (hasher.digest() === digest) return { chunks: held.take(), digest };
+    return undefined;
+  } finally {
+    held.release();
+  }
+}
+
+async function receiveData(circuit: Circuit, file: string, offset: number, length: number): Promise<void> {
+  const data = await circuit.receive('data', file);
+  if (data.offset === offset && data.length === length) return;
+  throw new HoplineError('PEER_PROTOCOL', `the origin sent other bytes than were asked for at ${offset}`);
+}

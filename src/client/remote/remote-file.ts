@@ -1,0 +1,290 @@
+/**
+ * A file at the end of a route, open for reading ranges of it: verified bytes alone, over whichever circuit there is.
+ *
+ * One circuit at a time, begun by STAT and the first READ in one go. When it
+ * breaks, another one goes on behind the last verified byte, at any origin that has the same version.
+ * Invariant: all bytes read from one open file are of one version, or the read fails with `FILE_CHANGED`.
+ */
+
+import type { Readable } from 'node:stream';
+import { untilAborted } from '../../core/clock.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import { nameCopy } from '../../io/disk/reading/versioned-file.ts';
+import { describeHop } from '../../wire/address.ts';
+import type { AnswerOf, Message, RequestOf } from '../../wire/native/messages.ts';
+import type { Circuit, ClientContext } from '../circuit/circuit.ts';
+import type { Circuits } from '../circuit/circuits.ts';
+import type { KeptCircuits } from '../circuit/kept-circuits.ts';
+import { mismatchError } from '../download/piece-fetcher.ts';
+import { checkStatus, receivePiece, requestStatus } from '../download/receive-piece.ts';
+import { ContentStream } from './content-stream.ts';
+
+/** Bytes of a file: at least one. */
+export interface FileRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export interface RemoteFile {
+  /** Bytes. */
+  readonly size: number;
+  /** Changes when the file does; the same for every origin whose copy has this size and modification time. */
+  readonly version: string;
+  /** When the file was last modified, in milliseconds since 1970, if the origin says so. */
+  readonly modified: number | undefined;
+  /**
+   * The bytes of a range, which must lie within the file. Reads are served one after the other. Destroying one before its end
+   * closes the file. The stream fails with what no other circuit could mend.
+   */
+  read(offset: number, length: number): Readable;
+  /** Ends the circuit, and reads that have not ended. */
+  close(): Promise<void>;
+}
+
+/** A circuit on which the file is open. */
+interface Lane {
+  readonly circuit: Circuit;
+  readonly status: AnswerOf<'status'>;
+  readonly algorithm: DigestAlgorithm;
+  /** READs whose answers have not come, as long as the answers will be. */
+  readonly asked: FileRange[];
+}
+
+interface Identity {
+  readonly size: number;
+  readonly version: string;
+  readonly modified: number | undefined;
+}
+
+export interface RemoteReaderOptions {
+  readonly name: string;
+  readonly client: ClientContext;
+  readonly circuits: Circuits;
+  /** What is likely to be read first, and is asked for at once; it may lie behind the end. */
+  readonly ahead?: FileRange | undefined;
+  /** Those that other files have left. */
+  readonly kept: KeptCircuits;
+  /** The file has been found over this circuit. */
+  readonly onOpen: (circuit: Circuit) => void;
+}
+
+/** Opens a file. Throws what the circuits do, such as `FILE_NOT_FOUND`; `INTERRUPTED` with an aborted signal. */
+export async function openRemoteFile(options: RemoteReaderOptions): Promise<RemoteFile> {
+  const reader = new RemoteReader(options);
+  const identity = await reader.opened;
+  return { ...identity, read: (offset, length) => reader.read(offset, length), close: () => reader.close() };
+}
+
+class RemoteReader {
+  readonly opened: Promise<Identity>;
+  readonly #options: RemoteReaderOptions;
+  readonly #digests = availableDigests();
+  readonly #over = new AbortController();
+  readonly #running: Promise<void>;
+  readonly #reads: ContentStream[] = [];
+  /** Origins that had another version. */
+  readonly #changed = new Set<string>();
+  #ahead: RequestOf<'read'> | undefined;
+  #identity: Identity | undefined;
+  #failure: HoplineError | undefined;
+  #onOpened: (identity: Identity) => void = () => {};
+  #onRead = () => {};
+  /** Between reads, with nothing due on the circuit: then it can be kept. */
+  #isIdle = false;
+  #isDone = false;
+
+  constructor(options: RemoteReaderOptions) {
+    this.#options = options;
+    this.opened = new Promise((resolve, reject) => {
+      this.#onOpened = resolve;
+      this.#over.signal.addEventListener('abort', () => reject(this.#failure), { once: true });
+    });
+    this.#running = this.#run().catch((error) => this.#end(error));
+  }
+
+  read(offset: number, length: number): Readable {
+    const stream = new ContentStream(offset, length, () => this.#end());
+    if (length === 0) stream.push(null);
+    else if (this.#failure || this.#isDone) stream.destroy(this.#failure ?? closed());
+    else {
+      this.#reads.push(stream);
+      this.#onRead();
+    }
+    return stream;
+  }
+
+  async close(): Promise<void> {
+    this.#isDone = true;
+    // What was kept must not hear of an end.
+    if (this.#isIdle && this.#reads.length === 0) this.#onRead();
+    else this.#end();
+    await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    const { circuits } = this.#options;
+    if (await this.#runKept()) return;
+    await circuits.run(
+      () => this.#requests(),
+      (circuit) => this.#serve(circuit),
+      this.#over.signal,
+    );
+  }
+
+  /** Serves reads over a circuit that was kept, if there is one; false if another is needed, which then says why. */
+  async #runKept(): Promise<boolean> {
+    const { kept, client } = this.#options;
+    const circuit = kept.take({ ...client, signal: AbortSignal.any([client.signal, this.#over.signal]) });
+    if (!circuit) return false;
+    try {
+      circuit.send(this.#requests());
+      await this.#serve(circuit);
+      return true;
+    } catch {
+      return this.#over.signal.aborted;
+    } finally {
+      await circuit.close();
+    }
+  }
+
+  /** Ends all, with the first error for those who wait. */
+  #end(error: unknown = closed()): void {
+    this.#failure ??= asHoplineError(error);
+    this.#over.abort(this.#failure);
+    for (const stream of this.#reads.splice(0)) stream.destroy(this.#failure);
+  }
+
+  /** STAT and the next READ in one go: a short range costs one round trip. */
+  #requests(): Message[] {
+    const { name, client, ahead } = this.#options;
+    const [due] = this.#reads;
+    const { offset, length } = due ? { offset: due.position, length: due.end - due.position } : (ahead ?? {});
+    const stat = requestStatus(name, this.#digests);
+    if (offset === undefined || length === undefined || (this.#identity && !due)) {
+      this.#ahead = undefined;
+      return [stat];
+    }
+    this.#ahead = { type: 'read', ...cutAtPiece(offset, offset + length, client.limits.pieceBytes) };
+    return [stat, this.#ahead];
+  }
+
+  /** Serves reads over one circuit until it fails or all is over. */
+  async #serve(circuit: Circuit): Promise<void> {
+    const { name, client, kept, onOpen } = this.#options;
+    const ahead = this.#ahead;
+    const status = await circuit.receive('status', name);
+    const algorithm = checkStatus(status, this.#digests, client.limits);
+    this.#identify(status, circuit);
+    onOpen(circuit);
+    const asked = ahead ? [{ ...ahead, length: Math.max(0, Math.min(ahead.length, status.size - ahead.offset)) }] : [];
+    const lane = { circuit, status, algorithm, asked };
+    while (!this.#over.signal.aborted) {
+      const [due] = this.#reads;
+      if (due) {
+        await this.#fill(due, lane);
+        this.#reads.shift();
+      } else {
+        this.#isIdle = circuit.isSettled;
+        await untilAborted(this.#nextRead(), this.#over.signal);
+        this.#isIdle = false;
+        if (this.#isDone) return kept.keep(circuit, client);
+      }
+    }
+  }
+
+  #nextRead(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#onRead = resolve;
+    });
+  }
+
+  /** Throws `FILE_CHANGED` if this is not the file that was opened; the second time at one origin, for good. */
+  #identify(status: AnswerOf<'status'>, { hops }: Circuit): void {
+    const identity = identify(status);
+    if (!this.#identity) {
+      this.#identity = identity;
+      this.#onOpened(identity);
+    }
+    if (identity.version === this.#identity.version) return;
+    const message = `"${this.#options.name}" is not the same any more as what was read of it before`;
+    const error = new HoplineError('FILE_CHANGED', message, { hop: hops.length });
+    const origin = hops.slice(-1).map(describeHop).join();
+    if (this.#changed.has(origin)) this.#end(error);
+    this.#changed.add(origin);
+    throw error;
+  }
+
+  /** Brings what is missing of one read, in its order. */
+  async #fill(stream: ContentStream, lane: Lane): Promise<void> {
+    const { name, client, circuits } = this.#options;
+    const { circuit, status, algorithm, asked } = lane;
+    if (asked[0]?.offset !== stream.position) await this.#drop(lane);
+    for (let attempts = 0; stream.position < stream.end; ) {
+      this.#askAhead(stream, lane);
+      const [range] = asked;
+      if (!range) throw new HoplineError('INTERNAL', 'nothing was asked for');
+      const piece = await receivePiece(circuit, { file: name, ...range, algorithm }, () => {});
+      asked.shift();
+      if (piece) {
+        attempts = 0;
+        circuits.progressed(circuit);
+        await stream.give(piece.chunks);
+        continue;
+      }
+      attempts += 1;
+      if (attempts > client.limits.maxPieceRetries) {
+        const index = Math.floor(range.offset / status.pieceBytes);
+        throw mismatchError(index, Math.ceil(status.size / status.pieceBytes), attempts, circuit);
+      }
+      // What comes behind it would be out of order.
+      await this.#drop(lane);
+    }
+  }
+
+  /** Takes the answers that are due, and drops them. */
+  async #drop({ circuit, algorithm, asked }: Lane): Promise<void> {
+    for (const range of asked.splice(0)) {
+      const piece = await receivePiece(circuit, { file: this.#options.name, ...range, algorithm }, () => {});
+      for (const chunk of piece?.chunks ?? []) chunk.release();
+    }
+  }
+
+  #askAhead({ position, end }: ContentStream, { circuit, status, asked }: Lane): void {
+    const { maxReadsAhead } = this.#options.client.limits;
+    // Many at a time: each request on its own would wake every node on the route.
+    if (asked.length > maxReadsAhead / 2) return;
+    const last = asked.at(-1);
+    const added: FileRange[] = [];
+    let next = last ? last.offset + last.length : position;
+    while (asked.length + added.length < maxReadsAhead && next < end) {
+      const range = cutAtPiece(next, end, status.pieceBytes);
+      added.push(range);
+      next += range.length;
+    }
+    const { version } = status;
+    if (added.length > 0) circuit.send(added.map((range) => ({ type: 'read', ...range, version }) as const));
+    asked.push(...added);
+  }
+}
+
+function closed(): HoplineError {
+  return new HoplineError('INTERRUPTED', 'the file was closed');
+}
+
+/** The first part of a range: whole pieces have digests that the origin may know already. */
+function cutAtPiece(offset: number, end: number, pieceBytes: number): FileRange {
+  const pieceEnd = (Math.floor(offset / pieceBytes) + 1) * pieceBytes;
+  return { offset, length: Math.min(end, pieceEnd) - offset };
+}
+
+/** Copies of one file have versions of their own at each origin, but one time. */
+function identify({ size, version, mtimeNs }: AnswerOf<'status'>): Identity {
+  if (mtimeNs === undefined) return { size, version, modified: undefined };
+  const time = BigInt(mtimeNs);
+  return {
+    size,
+    version: nameCopy(size, time),
+    modified: Number(time / 1_000_000n),
+  };
+}

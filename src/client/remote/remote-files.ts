@@ -1,0 +1,65 @@
+/**
+ * Files at the end of one set of routes, opened one after another or many at once.
+ *
+ * Owns what the next open file has from the ones before: the way that works, and circuits that are still open.
+ * Invariant: each file has a circuit of its own, so that a slow reader holds nobody else up.
+ */
+
+import { HoplineError } from '../../core/errors.ts';
+import { nameProblem } from '../../wire/name.ts';
+import { Circuits } from '../circuit/circuits.ts';
+import { KeptCircuits } from '../circuit/kept-circuits.ts';
+import { startClient } from '../transfer.ts';
+import { enterPools } from '../ways/first-pool.ts';
+import { RecentWay } from '../ways/recent-way.ts';
+import { RouteChooser } from '../ways/route-chooser.ts';
+import { type FileRange, openRemoteFile, type RemoteFile } from './remote-file.ts';
+import type { RoutesOptions } from './tunnels.ts';
+
+export interface OpenRemoteOptions {
+  /** What is likely to be read first: asked for along with the file itself, so that it costs no round trip more. */
+  readonly ahead?: FileRange | undefined;
+  /** Closes the file. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class RemoteFiles {
+  readonly #options: Omit<RoutesOptions, 'deadlineMs'>;
+  readonly #recent: RecentWay;
+  readonly #kept: KeptCircuits;
+
+  constructor(options: Omit<RoutesOptions, 'deadlineMs'>) {
+    const { client, end } = startClient(options);
+    end();
+    this.#options = options;
+    this.#kept = new KeptCircuits(client.limits);
+    this.#recent = new RecentWay(options.routes, client.clock, client.limits.avoidMs);
+  }
+
+  /**
+   * Opens `name`, a path below the origin's root. The file must be closed.
+   * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_IS_DIRECTORY`, and what the last way failed with, the hop named.
+   */
+  async open(name: string, { ahead, signal }: OpenRemoteOptions = {}): Promise<RemoteFile> {
+    const { client: started, end } = startClient({ ...this.#options, signal });
+    // As many as whoever the files are for has clients, and slow ones among them.
+    const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
+    try {
+      const problem = nameProblem(name, client.limits.maxNameBytes);
+      if (problem !== undefined) throw new HoplineError('FILE_DENIED', problem);
+      const routes = await enterPools(this.#recent.routes, this.#options.pools, client);
+      const circuits = new Circuits(new RouteChooser({ routes }, client), client, this.#options);
+      const onOpen = ({ hops }: { readonly hops: Parameters<RecentWay['carried']>[0] }) => this.#recent.carried(hops);
+      const file = await openRemoteFile({ name, client, circuits, kept: this.#kept, ahead, onOpen });
+      return { ...file, close: () => file.close().finally(end) };
+    } catch (error) {
+      end();
+      throw error;
+    }
+  }
+
+  /** Ends the circuits that wait for a next file; files that are open stay so, and are their openers' to close. */
+  close(): Promise<void> {
+    return this.#kept.close();
+  }
+}

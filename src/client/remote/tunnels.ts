@@ -1,0 +1,68 @@
+/**
+ * Tunnels: connections to an address behind the last node of a route.
+ *
+ * Owns how one comes about: by the way that carried the last, by another if that
+ * fails. What is said over it is not hopline's affair, and nothing of it is verified.
+ * Invariant: a tunnel that is returned is connected; one that is not leaves no socket behind.
+ * Specification: docs/protocol.md#tunnels
+ */
+
+import type { Duplex } from 'node:stream';
+import type { Clock } from '../../core/clock.ts';
+import { HoplineError } from '../../core/errors.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import { LegStream } from '../../io/legs/leg-stream.ts';
+import type { Hop } from '../../wire/address.ts';
+import { Circuits } from '../circuit/circuits.ts';
+import { startClient, type TransferOptions } from '../transfer.ts';
+import { enterPools } from '../ways/first-pool.ts';
+import { RecentWay, type Routes } from '../ways/recent-way.ts';
+import { RouteChooser } from '../ways/route-chooser.ts';
+
+/** What tunnels and remote files take: the ways, and what counts for each request. */
+export interface RoutesOptions extends Omit<TransferOptions, 'signal' | 'limitRate' | 'minRate'> {
+  /** The ways to the last node, as in a plan: at least one, with at least one place. */
+  readonly routes: Routes;
+}
+
+export class Tunnels {
+  readonly #options: RoutesOptions;
+  readonly #recent: RecentWay;
+  readonly #clock: Clock;
+
+  constructor(options: RoutesOptions) {
+    const { client, end } = startClient(options);
+    end();
+    this.#options = options;
+    this.#clock = client.clock;
+    this.#recent = new RecentWay(options.routes, client.clock, client.limits.avoidMs);
+  }
+
+  /**
+   * Opens a connection to `address`, which the last node of the route must be allowed to dial. `signal` ends the attempt;
+   * a tunnel that is open is ended by destroying it. Good as the socket of Node's HTTP and TLS clients.
+   * Throws what the last way failed with, the hop named; with an aborted signal, `INTERRUPTED`.
+   */
+  async open(address: Hop, signal?: AbortSignal): Promise<Duplex> {
+    const { client: started, end } = startClient({ ...this.#options, signal });
+    const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
+    try {
+      const entered = await enterPools(this.#recent.routes, this.#options.pools, client);
+      const routes = entered.map((places) => [...places, [address]]);
+      const circuits = new Circuits(new RouteChooser({ routes }, client), client, { ...this.#options, tunnel: true });
+      let leg: Leg | undefined;
+      await circuits.run(
+        () => [],
+        async (circuit) => {
+          await circuit.receive('connected');
+          this.#recent.carried(circuit.hops.slice(0, -1));
+          leg = circuit.release();
+        },
+      );
+      if (leg) return new LegStream(leg, this.#clock);
+      throw new HoplineError('INTERNAL', 'the tunnel ended before it was open');
+    } finally {
+      end();
+    }
+  }
+}

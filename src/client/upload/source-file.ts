@@ -1,0 +1,88 @@
+/**
+ * The file that is uploaded: opened once, read piece by piece, and the same from the first to the last.
+ *
+ * Invariant: its failures are this machine's, so they never look like a hop's.
+ */
+
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
+
+export class Source {
+  readonly path: string;
+  readonly #file: VersionedFile;
+
+  private constructor(path: string, file: VersionedFile) {
+    this.path = path;
+    this.#file = file;
+  }
+
+  /** Opens a regular file. Throws `USAGE_INVALID` for anything else. */
+  static async open(path: string): Promise<Source> {
+    let handle: FileHandle | undefined;
+    try {
+      // Non-blocking, or opening a FIFO would wait for its writer.
+      handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+      const opened = await handle.stat({ bigint: true });
+      if (opened.isFile()) return new Source(path, new VersionedFile(handle, opened));
+    } catch (cause) {
+      await handle?.close();
+      throw unusable(path, reasons[systemCode(cause) ?? ''] ?? systemCode(cause) ?? 'it cannot be read', cause);
+    }
+    const isDirectory = (await handle.stat()).isDirectory();
+    await handle.close();
+    throw unusable(path, isDirectory ? 'it is a directory' : 'it is not a regular file');
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#file.size;
+  }
+
+  /** Changes whenever the file does. */
+  get version(): string {
+    return this.#file.version;
+  }
+
+  /** Fills `buffer` from `position` on. Throws `FILE_CHANGED`, `DISK_FAILED`. */
+  async read(buffer: Buffer, position: number): Promise<void> {
+    try {
+      await this.#file.readFully(buffer, position);
+      this.#file.check();
+    } catch (error) {
+      throw this.#ours(error);
+    }
+  }
+
+  /** Throws `FILE_CHANGED` unless the file is as it was opened. */
+  check(): void {
+    try {
+      this.#file.check();
+    } catch (error) {
+      throw this.#ours(error);
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+
+  #ours(error: unknown): HoplineError {
+    const { code, reason = 'unknown' } = asHoplineError(error);
+    if (code === 'FILE_CHANGED') return new HoplineError(code, `${this.path} changed while it was sent`, { hop: 0 });
+    return new HoplineError('DISK_FAILED', `cannot read ${this.path} (${reason})`, { cause: error, reason });
+  }
+}
+
+const reasons: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file',
+  EACCES: 'no permission',
+  EISDIR: 'it is a directory',
+  ENXIO: 'it is not a regular file',
+};
+
+function unusable(path: string, why: string, cause?: unknown): HoplineError {
+  return new HoplineError('USAGE_INVALID', `cannot send ${path}: ${why}`, { cause });
+}

@@ -1,0 +1,256 @@
+/**
+ * One file on its way to an origin: what is known of it there, and the last word that makes it visible.
+ *
+ * Each circuit begins with PUT and learns what is missing at its origin. Owns
+ * the digests of the file. How pieces go over a circuit is send-pieces.ts's affair.
+ * Invariant: progress counts what an origin has acknowledged, and nothing else.
+ * Specification: docs/protocol.md#uploads
+ */
+
+import { randomBytes } from 'node:crypto';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { Limits } from '../../core/limits.ts';
+import {
+  availableDigests,
+  type DigestAlgorithm,
+  type DigestName,
+  digestOfPieces,
+  ownDigest,
+} from '../../io/digests/digest.ts';
+import type { Hop } from '../../wire/address.ts';
+import type { AnswerOf, Message } from '../../wire/native/messages.ts';
+import type { Circuit, ClientContext } from '../circuit/circuit.ts';
+import type { Circuits } from '../circuit/circuits.ts';
+import { checkStatus, requestStatus } from '../download/receive-piece.ts';
+import type { Source } from './source-file.ts';
+import { PieceSender, type SendTask } from './upload-pieces.ts';
+
+export interface SendFileOptions {
+  /** The name at the origin. */
+  readonly file: string;
+  readonly source: Source;
+  /** Lets the origin replace a file, if it is willing to. */
+  readonly force: boolean;
+  readonly client: ClientContext;
+  readonly sink: FileSendSink;
+}
+
+/** Whom a sending tells what happens. Must not throw. */
+interface FileSendSink {
+  /** The first origin has reserved the space; it has `leftBytes` of an earlier run. */
+  onStarted(start: { readonly size: number; readonly leftBytes: number }): void;
+  /** So much is at the origin: less than before if a circuit leads to another one. */
+  onBytes(bytes: number): void;
+  onRetry(piece: number, attempt: number, circuit: Circuit): void;
+}
+
+export interface Sent {
+  readonly hops: readonly Hop[];
+  readonly replaced: boolean;
+  readonly pieces: number;
+  /** Of the file, as other programs compute it; null where there are several pieces, which tell theirs. */
+  readonly digest: { readonly algorithm: DigestName; readonly hex: string } | null;
+  /** Over the digests of all pieces, or of the only one; null when the file changed before all were known. */
+  readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string } | null;
+  /** Bytes that an earlier run had left at the origin. */
+  readonly resumedBytes: number;
+  /** Bytes that were sent and worth nothing: damaged, lost with a circuit, or there already. */
+  readonly wastedBytes: number;
+}
+
+export class FileSend {
+  readonly #options: SendFileOptions;
+  readonly #offered = availableDigests();
+  readonly #upload = randomBytes(16).toString('hex');
+  readonly #over = new AbortController();
+  readonly #pieceBytes: number;
+  readonly #pieces: number;
+  #algorithm: DigestAlgorithm | undefined;
+  #digests: (string | undefined)[];
+  #resumedBytes: number | undefined;
+  #bytes = 0;
+  #sentBytes = 0;
+  #committed: { readonly hops: readonly Hop[]; readonly replaced: boolean } | undefined;
+  /** COMMIT has left, and no answer has come: the file may be in its place. */
+  #isInDoubt = false;
+  #fatal: HoplineError | undefined;
+
+  /** Throws `USAGE_INVALID` for a file that is larger than any upload. */
+  constructor(options: SendFileOptions) {
+    this.#options = options;
+    const { size } = options.source;
+    this.#pieceBytes = choosePieceBytes(size, options.client.limits);
+    this.#pieces = Math.ceil(size / this.#pieceBytes);
+    this.#digests = new Array(this.#pieces);
+  }
+
+  /** Sends the file over `circuits` until it is at its place. Throws what ends the sending. */
+  async run(circuits: Circuits): Promise<Sent> {
+    const requests = () => [this.#isInDoubt ? requestStatus(this.#options.file, this.#offered) : this.#put()];
+    await circuits.run(requests, (circuit) => this.#sendOver(circuit, circuits), this.#over.signal);
+    if (this.#fatal) throw this.#fatal;
+    if (!this.#committed) throw new HoplineError('INTERNAL', 'the sending ended before the file was whole');
+    const resumedBytes = this.#resumedBytes ?? 0;
+    const wastedBytes = Math.max(0, this.#sentBytes - (this.#options.source.size - resumedBytes));
+    const digests = { pieces: this.#pieces, piecesDigest: await this.#digest() };
+    return { ...this.#committed, ...digests, digest: ownDigest(digests), resumedBytes, wastedBytes };
+  }
+
+  #put(): Message {
+    const { file, source, force } = this.#options;
+    const { size, version } = source;
+    const digests = this.#offered.map(({ name }) => name);
+    const put = { type: 'put', name: file, size, pieceBytes: this.#pieceBytes, version, digests } as const;
+    return { ...put, upload: this.#upload, ...(force ? { force } : {}) };
+  }
+
+  /** Sends what is missing over a circuit that began with PUT, and COMMIT. Throws what the circuit fails with. */
+  async #sendOver(circuit: Circuit, circuits: Circuits): Promise<void> {
+    const { file } = this.#options;
+    if (this.#isInDoubt) {
+      if (await this.#isThere(circuit)) {
+        // What it was that COMMIT replaced, its lost answer said.
+        this.#committed = { hops: circuit.hops, replaced: false };
+        return;
+      }
+      circuit.send([this.#put()]);
+    }
+    const ready = await circuit.receive('ready', file);
+    await this.#sendMissing(circuit, ready, circuits);
+  }
+
+  async #sendMissing(circuit: Circuit, ready: AnswerOf<'ready'>, circuits: Circuits): Promise<void> {
+    const { file, source, client, sink } = this.#options;
+    const algorithm = this.#choose(ready);
+    const { count, leftBytes } = this.#start(ready);
+    this.#bytes = leftBytes;
+    const task: SendTask = {
+      file,
+      source,
+      pieceBytes: this.#pieceBytes,
+      algorithm,
+      limits: client.limits,
+      sink: {
+        onSent: (bytes) => {
+          this.#sentBytes += bytes;
+        },
+        onStored: (index, digest) => {
+          this.#digests[index] = digest;
+          this.#bytes += this.#lengthOf(index);
+          circuits.progressed(circuit);
+          sink.onBytes(this.#bytes);
+        },
+        onRetry: (index, attempt) => sink.onRetry(index, attempt, circuit),
+      },
+    };
+    await new PieceSender(circuit, task, piecesOf(ready), count).run((error) => this.#fail(error));
+    if (this.#over.signal.aborted) return;
+    try {
+      source.check();
+    } catch (error) {
+      return this.#fail(error);
+    }
+    // Once: an origin that always ends here must not be asked for ever.
+    if (!this.#isInDoubt) circuits.progressed(circuit);
+    this.#isInDoubt = true;
+    circuit.send([{ type: 'commit' }]);
+    const { replaced } = await circuit.receive('committed', file);
+    this.#committed = { hops: circuit.hops, replaced };
+  }
+
+  /** Whether the origin has the file, as it is here: the answer to a STAT is due. Throws what the circuit fails with. */
+  async #isThere(circuit: Circuit): Promise<boolean> {
+    const { file, source, client } = this.#options;
+    const status = await circuit.receive('status', file).catch((error) => {
+      if (asHoplineError(error).code === 'FILE_NOT_FOUND') return undefined;
+      throw error;
+    });
+    if (status?.size !== source.size) return false;
+    const algorithm = checkStatus(status, this.#offered, client.limits);
+    const buffer = Buffer.allocUnsafeSlow(Math.min(source.size, this.#pieceBytes));
+    for (let index = 0; index < this.#pieces; index += 1) {
+      const [offset, length] = [index * this.#pieceBytes, this.#lengthOf(index)];
+      circuit.send([{ type: 'digest', offset, length, version: status.version }]);
+      const bytes = buffer.subarray(0, length);
+      await source.read(bytes, offset);
+      const { digest } = await circuit.receive('end', file);
+      if (algorithm.digestOf(bytes).toString('hex') !== digest) return false;
+    }
+    return true;
+  }
+
+  /** The digest that the origin chose. Throws `PEER_PROTOCOL` if it was not offered, or if its pieces are not this file's. */
+  #choose({ digest, missing }: AnswerOf<'ready'>): DigestAlgorithm {
+    const algorithm = this.#offered.find(({ name }) => name === digest);
+    if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
+    let end = 0;
+    for (const [first, count] of missing) {
+      if (first < end || count > this.#pieces - first) {
+        throw new HoplineError('PEER_PROTOCOL', 'the origin misses pieces that the file does not have');
+      }
+      end = first + count;
+    }
+    if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
+    this.#algorithm = algorithm;
+    return algorithm;
+  }
+
+  #start({ missing }: AnswerOf<'ready'>): { readonly count: number; readonly leftBytes: number } {
+    const { source, sink } = this.#options;
+    let count = 0;
+    let missingBytes = 0;
+    for (const [first, length] of missing) {
+      count += length;
+      missingBytes += Math.min(source.size, (first + length) * this.#pieceBytes) - first * this.#pieceBytes;
+    }
+    const leftBytes = source.size - missingBytes;
+    if (this.#resumedBytes === undefined) sink.onStarted({ size: source.size, leftBytes });
+    else sink.onBytes(leftBytes);
+    this.#resumedBytes ??= leftBytes;
+    return { count, leftBytes };
+  }
+
+  #lengthOf(index: number): number {
+    return Math.min(this.#pieceBytes, this.#options.source.size - index * this.#pieceBytes);
+  }
+
+  /** Of the pieces that an earlier run had sent the digests are not known yet. */
+  async #digest(): Promise<Sent['piecesDigest']> {
+    const { source, client } = this.#options;
+    const algorithm = this.#algorithm;
+    if (!algorithm) return null;
+    try {
+      const buffer = Buffer.allocUnsafeSlow(Math.min(source.size, this.#pieceBytes));
+      for (let index = 0; index < this.#pieces; index += 1) {
+        if (this.#digests[index] !== undefined) continue;
+        client.signal.throwIfAborted();
+        const bytes = buffer.subarray(0, this.#lengthOf(index));
+        await source.read(bytes, index * this.#pieceBytes);
+        const hasher = algorithm.start();
+        hasher.update(bytes);
+        this.#digests[index] = hasher.digest();
+      }
+    } catch {
+      return null;
+    }
+    return { algorithm: algorithm.name, hex: digestOfPieces(this.#digests as string[], algorithm) };
+  }
+
+  /** Ends the sending for good: no other circuit can mend it. */
+  #fail(error: unknown): void {
+    this.#fatal ??= asHoplineError(error);
+    this.#over.abort();
+  }
+}
+
+/** The client's own cut, in larger pieces where these would be too many. */
+function choosePieceBytes(size: number, { pieceBytes, maxReadBytes, maxUploadPieces }: Limits): number {
+  let chosen = pieceBytes;
+  while (Math.ceil(size / chosen) > maxUploadPieces && chosen * 2 <= maxReadBytes) chosen *= 2;
+  if (Math.ceil(size / chosen) <= maxUploadPieces) return chosen;
+  throw new HoplineError('USAGE_INVALID', `an upload has at most ${chosen * maxUploadPieces} bytes, not ${size}`);
+}
+
+function* piecesOf({ missing }: AnswerOf<'ready'>): Generator<number, undefined> {
+  for (const [first, count] of missing) for (let index = first; index < first + count; index += 1) yield index;
+}

@@ -1,0 +1,323 @@
+/**
+ * Fetches one URL, as a user wants it: with what is here already, tries, and the content in its place.
+ *
+ * How an answer comes about is the business of the exchange, and where redirects
+ * lead that of redirects.ts.
+ * Invariant: a file gets its name only if the answer was a success and is whole;
+ * nothing that a stream has been given is fetched again.
+ * Rules: docs/http.md#the-client
+ */
+
+import type { Readable, Writable } from 'node:stream';
+import { type Clock, pause, startDeadline, systemClock } from '../core/clock.ts';
+import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import type { HttpCache } from '../gateway/cache/cache.ts';
+import { dropBody, readBody } from '../http/body.ts';
+import { strongValidator } from '../http/conditions.ts';
+import type { Exchange, HttpAnswer, RawFields } from '../http/exchange.ts';
+import { fieldValue } from '../http/fields.ts';
+import { parseHttpUrl } from '../http/http-url.ts';
+import type { Asked } from '../http/redirect.ts';
+import type { Dial } from '../http/transport/connect.ts';
+import { dialDirect } from '../http/transport/dial.ts';
+import { createDirectExchange } from '../http/transport/direct.ts';
+import type { Reservation, Target } from '../io/disk/writing/target.ts';
+import { createFileTarget } from '../io/disk/writing/target-place.ts';
+import { createSystemResolver } from '../io/names/system-resolver.ts';
+import { formatHop } from '../wire/address.ts';
+import { type Answered, Asker, passingStatuses, statusError } from './redirects.ts';
+import { continues, findLeft, type Left, rangeAfter, saveBody } from './save.ts';
+import { writeAll } from './write-all.ts';
+
+/** The longest that a timer takes. */
+const maxTimerMs = 2 ** 31 - 1;
+/** Asking twice does the same as asking once: RFC 9110, 9.2.2. */
+const repeatable = ['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'];
+const passing: readonly ErrorCode[] = [
+  'PEER_UNRESOLVED',
+  'PEER_UNREACHABLE',
+  'PEER_LOST',
+  'TIMEOUT_CONNECT',
+  'TIMEOUT_HEAD',
+  'TIMEOUT_IDLE',
+];
+
+export interface FetchOptions {
+  /** @default GET, or POST with content */
+  readonly method?: string | undefined;
+  /** Sent with the request: name, value, name, value. */
+  readonly fields?: RawFields | undefined;
+  /** Content for the request, opened anew each time that it is sent. */
+  readonly body?: { readonly length: number; open(): Readable } | undefined;
+  /** Where a success is saved: a file, or a directory to put it into. Without it all goes to `stream`. */
+  readonly path?: string | undefined;
+  /** Gets the content that is not saved: without `path`, and of an answer that is no success. */
+  readonly stream: Writable;
+  /** Replaces an existing file. @default false */
+  readonly force?: boolean | undefined;
+  /** Follows redirects, at most 10. @default false */
+  readonly follow?: boolean | undefined;
+  /** A proxy that is asked instead of the server: `HOST:PORT` or a URL with http. */
+  readonly proxy?: string | undefined;
+  /** Authorities to believe instead of the system's, in PEM. */
+  readonly ca?: string | undefined;
+  /** Believes any certificate. @default false */
+  readonly insecure?: boolean | undefined;
+  /** Times to try again what may pass: a lost connection, a status 502, 503 or 504. @default 0 */
+  readonly retry?: number | undefined;
+  /** For all of it. @default none */
+  readonly deadlineMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly limits?: Partial<Limits>;
+  readonly clock?: Clock;
+  /** Answers where it may, and stores what comes. @default none */
+  readonly cache?: Pick<HttpCache, 'wrap'> | undefined;
+  /** Opens connections. @default TCP */
+  readonly dial?: Dial | undefined;
+  readonly onEvent?: ((event: FetchEvent) => void) | undefined;
+}
+
+export type FetchEvent =
+  /** An answer's head. Throwing refuses its content. `isFinal` unless the request is made again, for a redirect or a try. */
+  | ({ readonly kind: 'head'; readonly isFinal: boolean } & FetchHead)
+  /** Content begins to arrive; `size` in bytes where it is known, of which `leftBytes` are here. */
+  | {
+      readonly kind: 'started';
+      readonly size: number | undefined;
+      readonly leftBytes: number;
+      readonly reservation: Reservation;
+    }
+  | { readonly kind: 'progress'; readonly bytes: number }
+  | { readonly kind: 'retry'; readonly failure: HoplineError; readonly waitMs: number }
+  /** The transfer ends unfinished; the same call goes on from there. */
+  | { readonly kind: 'kept'; readonly bytes: number };
+
+export interface FetchHead {
+  readonly method: string;
+  /** Without user and password. */
+  readonly url: string;
+  readonly status: number;
+  readonly reason: string;
+  readonly fields: RawFields;
+  /** Whether content of this answer goes to `stream`. */
+  readonly isStreamed: boolean;
+  /** What the cache did, if one was asked: `hit`, `stale`, `validated`, `miss`, `collapsed` or `bypass`. */
+  readonly cache?: string | undefined;
+}
+
+export interface FetchResult {
+  /** Where the answer came from in the end. */
+  readonly url: string;
+  readonly status: number;
+  /** The value of Content-Type. */
+  readonly type?: string;
+  /** Bytes of content. */
+  readonly size: number;
+  /** The file, or null for the stream. */
+  readonly path: string | null;
+  /** Whether an earlier file of that name was replaced. */
+  readonly replaced: boolean;
+  /** Bytes of the file that an earlier run had left. */
+  readonly resumedBytes: number;
+  readonly elapsedMs: number;
+}
+
+/**
+ * Fetches `url`. Throws `HTTP_CLIENT_ERROR` and `HTTP_SERVER_ERROR` for an answer from 400 on once its content has been given
+ * to the stream; `HTTP_REDIRECT`, `USAGE_INVALID`, and what connections and disks do.
+ */
+export async function fetchUrl(url: string, options: FetchOptions): Promise<FetchResult> {
+  const { signal, deadlineMs = maxTimerMs, clock = systemClock } = options;
+  const interrupted = new AbortController();
+  const interrupt = () => interrupted.abort(new HoplineError('INTERRUPTED', 'interrupted'));
+  if (signal?.aborted) interrupt();
+  signal?.addEventListener('abort', interrupt, { once: true });
+  const late = () => new HoplineError('TIMEOUT_DEADLINE', `the fetch took longer than ${deadlineMs / 1000} s`);
+  const deadline = startDeadline(clock, deadlineMs, late, interrupted.signal);
+  try {
+    return await new Fetch(url, options, clock, deadline.signal).run();
+  } finally {
+    deadline.clear();
+    signal?.removeEventListener('abort', interrupt);
+  }
+}
+
+class Fetch {
+  readonly #options: FetchOptions;
+  readonly #clock: Clock;
+  readonly #signal: AbortSignal;
+  readonly #limits: Limits;
+  readonly #startedMs: number;
+  readonly #asked: Asked;
+  readonly #asker: Asker;
+  #target: Target | undefined;
+  #streamedBytes = 0;
+
+  constructor(url: string, options: FetchOptions, clock: Clock, signal: AbortSignal) {
+    const { method, fields = [], body } = options;
+    const hasBody = body !== undefined;
+    this.#options = options;
+    this.#clock = clock;
+    this.#signal = signal;
+    this.#limits = { ...defaultLimits, ...options.limits };
+    this.#startedMs = clock.now();
+    this.#asked = { method: method ?? (hasBody ? 'POST' : 'GET'), url: parseHttpUrl(url), fields, hasBody };
+    const onPassed = (answered: Answered) => this.#tellHead(answered, false);
+    this.#asker = new Asker(openExchange(options, this.#limits, clock), { ...options, signal, onPassed });
+  }
+
+  /** Tries until there is an answer, or nothing that could help. */
+  async run(): Promise<FetchResult> {
+    const { path, force = false, retry = 0 } = this.#options;
+    const { url, method } = this.#asked;
+    if (path !== undefined) {
+      const stream = { signal: this.#signal, maxPiecesEarly: this.#limits.maxReadsAhead };
+      this.#target = await createFileTarget(path, url.name, { force, signal: this.#signal, stream });
+    }
+    let { retryMinMs: waitMs } = this.#limits;
+    for (let left = repeatable.includes(method) ? retry : 0; ; left -= 1) {
+      try {
+        return await this.#try(left > 0);
+      } catch (error) {
+        const failure = asHoplineError(this.#signal.aborted ? this.#signal.reason : error);
+        const isOver = left === 0 || !mayPass(failure) || this.#streamedBytes > 0;
+        await this.#keep(isOver);
+        if (isOver) throw failure;
+        this.#tell({ kind: 'retry', failure, waitMs });
+        await pause(this.#clock, waitMs, this.#signal);
+        waitMs = Math.min(waitMs * 2, this.#limits.retryMaxMs);
+      }
+    }
+  }
+
+  /** One try, from what is here already to the content in its place; `mayRetry` where another may follow it. */
+  async #try(mayRetry: boolean): Promise<FetchResult> {
+    const { method, url, fields } = this.#asked;
+    const mayResume = method === 'GET' && fieldValue(fields, 'range') === undefined;
+    const left = mayResume && this.#target ? await findLeft(this.#target, url.href) : undefined;
+    let answered = await this.#asker.ask(this.#asked, rangeAfter(left), mayRetry);
+    const isStale = left !== undefined && !isWhole(answered.answer) && !continues(answered.answer, left);
+    if (isStale) {
+      await dropBody(answered.answer);
+      this.#tellHead(answered, false);
+      answered = await this.#asker.ask(this.#asked, [], mayRetry);
+    }
+    return this.#receive(answered, !isStale && answered.answer.status === 206 ? left : undefined);
+  }
+
+  /** Puts the content where it belongs. */
+  async #receive(answered: Answered, left: Left | undefined): Promise<FetchResult> {
+    const { asked, answer } = answered;
+    const { status, fields } = answer;
+    const target = status >= 200 && status < 300 && status !== 204 ? this.#target : undefined;
+    try {
+      this.#tellHead(answered, true, target === undefined);
+    } catch (error) {
+      await dropBody(answer);
+      throw error;
+    }
+    const size = target ? await this.#save(target, asked, answer, left) : await this.#stream(asked, answer);
+    if (status >= 300 && status !== 304) throw statusError(asked.url.href, answer);
+    // What an earlier run left stays, if this was no answer with content to save.
+    await this.#target?.keep();
+    const type = fieldValue(fields, 'content-type');
+    return {
+      url: asked.url.href,
+      status,
+      ...(type === undefined ? {} : { type }),
+      size,
+      path: target?.path ?? null,
+      replaced: target?.replaces ?? false,
+      resumedBytes: left?.offset ?? 0,
+      elapsedMs: this.#clock.now() - this.#startedMs,
+    };
+  }
+
+  async #save(target: Target, asked: Asked, answer: HttpAnswer, left: Left | undefined): Promise<number> {
+    const leftBytes = left?.offset ?? 0;
+    const length = contentLength(asked, answer);
+    const size = length === undefined ? undefined : leftBytes + length;
+    const version = answer.status === 200 ? strongValidator(answer.fields) : left?.version;
+    let arrived = leftBytes;
+    await saveBody(target, this.#read(asked, answer, length), {
+      href: this.#asked.url.href,
+      size,
+      pieceBytes: this.#limits.pieceBytes,
+      version,
+      left,
+      onBegun: (reservation) => this.#tell({ kind: 'started', leftBytes, reservation, size }),
+      onBytes: (bytes) => {
+        arrived = bytes;
+        // What a FIFO or a device was given cannot be taken back.
+        if (target.maxPiecesEarly !== undefined) this.#streamedBytes = bytes;
+        this.#tell({ kind: 'progress', bytes });
+      },
+    });
+    return arrived;
+  }
+
+  async #stream(asked: Asked, answer: HttpAnswer): Promise<number> {
+    const length = contentLength(asked, answer);
+    this.#tell({ kind: 'started', leftBytes: 0, reservation: 'none', size: length });
+    for await (const chunk of this.#read(asked, answer, length)) {
+      await writeAll(this.#options.stream, chunk, this.#signal);
+      this.#streamedBytes += chunk.length;
+      this.#tell({ kind: 'progress', bytes: this.#streamedBytes });
+    }
+    return this.#streamedBytes;
+  }
+
+  #read({ url }: Asked, answer: HttpAnswer, length: number | undefined): AsyncGenerator<Buffer, void> {
+    const { stallMs } = this.#limits;
+    return readBody(answer, { clock: this.#clock, peer: formatHop(url), stallMs, length, signal: this.#signal });
+  }
+
+  async #keep(isOver: boolean): Promise<void> {
+    const bytes = (await this.#target?.keep()) ?? 0;
+    if (isOver && bytes > 0) this.#tell({ kind: 'kept', bytes });
+  }
+
+  #tellHead({ asked, answer, notes }: Answered, isFinal: boolean, isStreamed = false): void {
+    const { status, reason, fields } = answer;
+    const { method, url } = asked;
+    const { cache } = notes;
+    this.#tell({ kind: 'head', isFinal, method, url: url.href, status, reason, fields, isStreamed, cache });
+  }
+
+  #tell(event: FetchEvent): void {
+    this.#options.onEvent?.(event);
+  }
+}
+
+function openExchange(options: FetchOptions, limits: Limits, clock: Clock): Exchange {
+  const { proxy, ca, insecure, cache, fields = [] } = options;
+  const resolve = createSystemResolver();
+  const dial: Dial =
+    options.dial ?? ((to, signal) => dialDirect(to, { clock, resolve, signal, connectMs: limits.connectMs }));
+  const asked = proxy === undefined ? undefined : parseHttpUrl(proxy);
+  if (asked?.scheme === 'https') {
+    throw new HoplineError('USAGE_INVALID', 'a proxy is spoken to over http: expected HOST:PORT');
+  }
+  const direct = createDirectExchange({ ...limits, clock, dial, ca, insecure, proxy: asked });
+  // Under another Host, an answer is not that of its URL.
+  const isCached = cache !== undefined && fieldValue(fields, 'host') === undefined;
+  return isCached ? cache.wrap(direct) : direct;
+}
+
+function mayPass({ code, reason }: HoplineError): boolean {
+  return passing.includes(code) || (code === 'HTTP_SERVER_ERROR' && passingStatuses.includes(Number(reason)));
+}
+
+/** An answer that does not depend on what is here: all of the file, or none. */
+function isWhole({ status }: HttpAnswer): boolean {
+  return status !== 206 && status !== 416;
+}
+
+/** Bytes of content that the answer announces. */
+function contentLength({ method }: Asked, { status, fields }: HttpAnswer): number | undefined {
+  const length = fieldValue(fields, 'content-length');
+  if (length === undefined || fieldValue(fields, 'transfer-encoding') !== undefined) return undefined;
+  if (method === 'HEAD' || status === 204 || status === 304) return undefined;
+  return /^\d{1,15}$/.test(length) ? Number(length) : undefined;
+}

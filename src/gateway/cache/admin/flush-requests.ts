@@ -1,0 +1,96 @@
+/**
+ * Flushing a cache that another process has open: a request in a file, and the answer in another.
+ *
+ * Whoever has the directory looks every so often for requests in `flush/`,
+ * carries them out and says so. So there is one owner of the index at any time.
+ * Invariant: a request is carried out at most once; what is no request of ours is removed unread.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type Clock, pause } from '../../../core/clock.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import type { Limits } from '../../../core/limits.ts';
+
+const requestName = /^[0-9a-f]{32}\.request$/;
+const maxRequestBytes = 16 * 1024;
+
+export interface FlushRequests {
+  close(): Promise<void>;
+}
+
+/** Carries out requests until it is closed. `flush` gets a host, a URL, or undefined for everything. */
+export function serveFlushRequests(
+  directory: string,
+  flush: (target: string | undefined) => Promise<number>,
+  { clock, limits }: { readonly clock: Clock; readonly limits: Limits },
+): FlushRequests {
+  const place = path.join(directory, 'flush');
+  const stop = new AbortController();
+  const work = async () => {
+    await mkdir(place, { recursive: true, mode: 0o700 }).catch(() => {});
+    while (!stop.signal.aborted) {
+      for (const name of await readdir(place).catch(() => [])) {
+        if (requestName.test(name)) await carryOut(path.join(place, name), flush);
+      }
+      await pause(clock, limits.cachePollMs, stop.signal);
+    }
+  };
+  const done = work().catch(() => {});
+  return {
+    close: async () => {
+      stop.abort();
+      await done;
+    },
+  };
+}
+
+/** Asks whoever has the directory, and waits for the answer: how many entries went. Throws `TIMEOUT_DEADLINE`. */
+export async function requestFlush(
+  directory: string,
+  target: string | undefined,
+  { clock, limits }: { readonly clock: Clock; readonly limits: Limits },
+): Promise<number> {
+  const base = path.join(directory, 'flush', randomBytes(16).toString('hex'));
+  await mkdir(path.dirname(base), { recursive: true, mode: 0o700 });
+  await writeFile(`${base}.part`, JSON.stringify({ target }), { mode: 0o600 });
+  await rename(`${base}.part`, `${base}.request`);
+  const deadline = clock.now() + limits.answerMs;
+  try {
+    while (clock.now() < deadline) {
+      const answer = await readFile(`${base}.done`, 'utf8').catch(() => undefined);
+      if (answer !== undefined) return Number(answer);
+      await pause(clock, limits.cachePollMs / 4, new AbortController().signal);
+    }
+  } finally {
+    for (const end of ['part', 'request', 'done']) await unlink(`${base}.${end}`).catch(() => {});
+  }
+  throw new HoplineError('TIMEOUT_DEADLINE', `whoever uses the cache in "${directory}" does not answer`);
+}
+
+async function carryOut(file: string, flush: (target: string | undefined) => Promise<number>): Promise<void> {
+  const request = await readRequest(file);
+  await unlink(file).catch(() => {});
+  if (!request) return;
+  const count = await flush(request.target);
+  const base = file.slice(0, -'.request'.length);
+  await writeFile(`${base}.part`, String(count), { mode: 0o600 }).catch(() => {});
+  await rename(`${base}.part`, `${base}.done`).catch(() => {});
+}
+
+async function readRequest(file: string): Promise<{ readonly target: string | undefined } | undefined> {
+  const handle = await open(file, 'r').catch(() => undefined);
+  if (!handle) return undefined;
+  try {
+    if ((await handle.stat()).size > maxRequestBytes) return undefined;
+    const value: unknown = JSON.parse(await handle.readFile('utf8'));
+    if (typeof value !== 'object' || value === null) return undefined;
+    const target = 'target' in value ? value.target : undefined;
+    return target === undefined || typeof target === 'string' ? { target } : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    await handle.close();
+  }
+}

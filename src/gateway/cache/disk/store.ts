@@ -1,0 +1,288 @@
+/**
+ * The stored answers of one directory: an index in memory, a file each, the small ones' content in memory besides.
+ *
+ * Owns the directory (a lock keeps a second process out), the names in it, which
+ * are random, and which answer goes when room is needed: the one used longest
+ * ago. Does not know what freshness is. Invariant: content is compared with its digests
+ * the first time it is read after a start; what does not fit is removed and was never there.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { unlinkSync } from 'node:fs';
+import { type FileHandle, mkdir, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import type { Clock } from '../../../core/clock.ts';
+import { HoplineError, systemCode } from '../../../core/errors.ts';
+import type { Limits } from '../../../core/limits.ts';
+import type { Logger } from '../../../core/log.ts';
+import { selectionKey } from '../../../http/caching/vary.ts';
+import { availableDigests, type DigestAlgorithm } from '../../../io/digests/digest.ts';
+import { Pace } from './disk-speed.ts';
+import { EntryWriter, rewriteRecord, writeEntry } from './entry-file.ts';
+import type { EntryHead, EntryRecord } from './entry-record.ts';
+import { lockDirectory } from './lock.ts';
+import { scanEntries } from './scan.ts';
+import { type Content, openContent, type ReadableEntry } from './stored-content.ts';
+
+export interface StoreOptions {
+  readonly directory: string;
+  /** Bytes of all files together. */
+  readonly maxBytes: number;
+  readonly limits: Limits;
+  readonly log: Logger;
+  readonly clock: Clock;
+}
+
+/** One stored answer. */
+export interface Entry extends ReadableEntry {
+  record: EntryRecord;
+  /** Of its file. */
+  bytes: number;
+  /** False once it has been removed. */
+  isStored: boolean;
+}
+
+export class CacheStore {
+  readonly #options: StoreOptions;
+  readonly #lock: FileHandle;
+  readonly #algorithms: readonly DigestAlgorithm[] = availableDigests();
+  readonly #byKey = new Map<string, Entry[]>();
+  /** In the order of their last use. */
+  readonly #entries = new Set<Entry>();
+  /** Those whose content is in memory, in the order of their last use. */
+  readonly #inMemory = new Set<Entry>();
+  /** Files of removed entries that are still there. */
+  readonly #toUnlink = new Set<string>();
+  readonly #pace: Pace;
+  #bytes = 0;
+  #memoryBytes = 0;
+
+  private constructor(options: StoreOptions, lock: FileHandle) {
+    this.#options = options;
+    this.#lock = lock;
+    this.#pace = new Pace(options.clock, options.limits);
+  }
+
+  /** Makes the directory if it is not there, and reads what is in it. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
+  static async open(options: StoreOptions): Promise<CacheStore> {
+    try {
+      await mkdir(options.directory, { recursive: true, mode: 0o700 });
+      const store = new CacheStore(options, await lockDirectory(options.directory));
+      await store.#scan();
+      return store;
+    } catch (cause) {
+      if (cause instanceof HoplineError) throw cause;
+      const reason = systemCode(cause) ?? 'unknown';
+      const message = `cache directory "${options.directory}": expected one that can be written (${reason})`;
+      throw new HoplineError('USAGE_INVALID', message, { cause, reason });
+    }
+  }
+
+  get size(): { readonly entries: number; readonly bytes: number; readonly memoryBytes: number } {
+    return { entries: this.#entries.size, bytes: this.#bytes, memoryBytes: this.#memoryBytes };
+  }
+
+  /** All of one resource, the newest last. */
+  variants(key: string): readonly Entry[] {
+    return this.#byKey.get(key) ?? [];
+  }
+
+  /** The one used longest ago first. */
+  all(): Iterable<Entry> {
+    return this.#entries;
+  }
+
+  /** Says that an entry was used. */
+  touch(entry: Entry): void {
+    if (!entry.isStored) return;
+    this.#entries.delete(entry);
+    this.#entries.add(entry);
+    if (this.#inMemory.delete(entry)) this.#inMemory.add(entry);
+  }
+
+  /** The file for an answer that is arriving. */
+  async create(): Promise<EntryWriter> {
+    return EntryWriter.create(this.#pathOf(randomName()), this.#algorithm);
+  }
+
+  /**
+   * Takes what a writer has written, in place of what was there for the same request, unless it is not `isWanted` any more.
+   * A small `content` is kept in memory, too.
+   */
+  async publish(writer: EntryWriter, head: EntryHead, isWanted: () => boolean, content?: Buffer): Promise<void> {
+    const { name } = writer;
+    const written = await writer.publish(head);
+    if (!isWanted() || this.#hasNewer(head)) return this.#unlink(name);
+    const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+    const gone = this.#add(entry);
+    if (content) this.#remember(entry, content);
+    for (const other of gone) await this.#unlink(other.name);
+  }
+
+  /** Whether small answers are best `put`, and not left to other threads. */
+  get isQuick(): boolean {
+    return this.#pace.isQuick;
+  }
+
+  /** Takes a small content, which is on disk and in memory when this returns. Throws what the system says. */
+  put(head: EntryHead, content: Buffer): void {
+    if (this.#hasNewer(head)) return;
+    this.#pace.time(() => {
+      const name = randomName();
+      const written = writeEntry(this.#pathOf(name), head, content, this.#algorithm);
+      const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+      const gone = this.#add(entry);
+      this.#remember(entry, content);
+      for (const other of gone) this.#unlinkSoon(other);
+    });
+  }
+
+  /** Writes down what is now known of an entry. */
+  async refresh(entry: Entry, head: EntryHead): Promise<void> {
+    entry.record = { ...entry.record, head };
+    if (!entry.isStored) return;
+    try {
+      const bytes = await rewriteRecord(this.#pathOf(entry.name), entry.record);
+      this.#bytes += bytes - entry.bytes;
+      entry.bytes = bytes;
+    } catch (error) {
+      this.#options.log.warn({ reason: systemCode(error) }, 'a stored answer was confirmed, but not written down');
+      await this.remove(entry);
+    }
+  }
+
+  /** Resolves when it is gone from the disk, too. Whoever reads it reads on. */
+  async remove(entry: Entry): Promise<void> {
+    if (!entry.isStored) return;
+    this.#takeOut(entry);
+    await this.#unlink(entry.name);
+  }
+
+  /** The content, or undefined if it has been damaged or is gone; the entry is then removed. */
+  async open(entry: Entry): Promise<Content | undefined> {
+    if (entry.content) return { kind: 'memory', bytes: entry.content };
+    const content = await openContent(this.#pathOf(entry.name), entry, {
+      algorithms: this.#algorithms,
+      isSmall: this.#isSmall(entry.record),
+      onDamage: () => void this.#drop(entry),
+    });
+    if (!content) await this.#drop(entry);
+    else if (content.kind === 'memory') this.#remember(entry, content.bytes);
+    return content;
+  }
+
+  /** Lets another process have the directory. */
+  async close(): Promise<void> {
+    await this.#unlinkLeft();
+    await this.#lock.close();
+  }
+
+  get #algorithm(): DigestAlgorithm {
+    const [best] = this.#algorithms;
+    if (!best) throw new HoplineError('INTERNAL', 'no digest algorithm at all');
+    return best;
+  }
+
+  #isSmall({ contentBytes }: EntryRecord): boolean {
+    return contentBytes <= this.#options.limits.maxCacheSmallBytes;
+  }
+
+  #pathOf(name: string): string {
+    return path.join(this.#options.directory, name);
+  }
+
+  /** Answers that were fetched side by side are complete in any order. */
+  #hasNewer({ key, selection, arrivedMs }: EntryHead): boolean {
+    const same = selectionKey(selection);
+    const others = this.variants(key).map(({ record }) => record.head);
+    return others.some((head) => head.arrivedMs > arrivedMs && selectionKey(head.selection) === same);
+  }
+
+  async #drop(entry: Entry): Promise<void> {
+    this.#options.log.warn({ key: entry.record.head.key }, 'a stored answer is damaged or gone, and dropped');
+    await this.remove(entry);
+  }
+
+  /** Windows keeps a file that is being read: it is tried again with the next one. */
+  async #unlink(name: string): Promise<void> {
+    this.#toUnlink.add(name);
+    await this.#unlinkLeft();
+  }
+
+  async #unlinkLeft(): Promise<void> {
+    for (const name of [...this.#toUnlink]) {
+      const code = await unlink(this.#pathOf(name)).then(() => undefined, systemCode);
+      if (code === undefined || code === 'ENOENT') this.#toUnlink.delete(name);
+    }
+  }
+
+  /** Removing a small file takes a few µs, and a large one as long as it takes. */
+  #unlinkSoon({ name, record }: Entry): void {
+    if (!this.#isSmall(record)) return void this.#unlink(name);
+    try {
+      unlinkSync(this.#pathOf(name));
+    } catch {
+      void this.#unlink(name);
+    }
+  }
+
+  /** Returns those that are no longer stored for it: replaced, or used longest ago when room is needed. Their files are there still. */
+  #add(entry: Entry): readonly Entry[] {
+    const { head } = entry.record;
+    const same = selectionKey(head.selection);
+    const others = this.variants(head.key);
+    const replaced = others.filter((other) => selectionKey(other.record.head.selection) === same);
+    const surplus = others.length - replaced.length >= this.#options.limits.maxCacheVariants ? others.slice(0, 1) : [];
+    this.#byKey.set(head.key, [...others, entry]);
+    this.#entries.add(entry);
+    this.#bytes += entry.bytes;
+    const gone = [...new Set([...replaced, ...surplus])];
+    for (const other of gone) this.#takeOut(other);
+    for (const oldest of this.#entries) {
+      const isFull = this.#bytes > this.#options.maxBytes || this.#entries.size > this.#options.limits.maxCacheEntries;
+      if (!isFull) break;
+      this.#takeOut(oldest);
+      gone.push(oldest);
+    }
+    return gone;
+  }
+
+  #takeOut(entry: Entry): void {
+    entry.isStored = false;
+    this.#entries.delete(entry);
+    this.#bytes -= entry.bytes;
+    this.#forget(entry);
+    const { key } = entry.record.head;
+    const left = this.variants(key).filter((other) => other !== entry);
+    if (left.length > 0) this.#byKey.set(key, left);
+    else this.#byKey.delete(key);
+  }
+
+  #remember(entry: Entry, content: Buffer): void {
+    if (!entry.isStored || entry.content) return;
+    entry.content = content;
+    this.#memoryBytes += content.length;
+    this.#inMemory.add(entry);
+    for (const oldest of this.#inMemory) {
+      if (this.#memoryBytes <= this.#options.limits.maxCacheMemoryBytes) break;
+      this.#forget(oldest);
+    }
+  }
+
+  #forget(entry: Entry): void {
+    if (!this.#inMemory.delete(entry)) return;
+    this.#memoryBytes -= entry.content?.length ?? 0;
+    entry.content = undefined;
+  }
+
+  async #scan(): Promise<void> {
+    const found = await scanEntries(this.#options.directory, this.#algorithms);
+    for (const entry of found) {
+      for (const other of this.#add({ ...entry, isStored: true, content: undefined })) await this.#unlink(other.name);
+    }
+  }
+}
+
+function randomName(): string {
+  return `${randomUUID().replaceAll('-', '')}.entry`;
+}

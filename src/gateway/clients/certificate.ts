@@ -1,0 +1,63 @@
+/**
+ * The certificate that a gateway shows to its clients: whether it can be used, and for how long.
+ *
+ * Owns the daily look at its last day. Does not know where it came from.
+ * Invariant: what `readCertificate` lets pass can be used for a handshake, as long as it is not too old.
+ */
+
+import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { createSecureContext } from 'node:tls';
+import type { Clock } from '../../core/clock.ts';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import type { Logger } from '../../core/log.ts';
+
+/** PEM. */
+export interface ServerTls {
+  readonly cert: string | Buffer;
+  readonly key: string | Buffer;
+}
+
+const dayMs = 24 * 60 * 60 * 1000;
+/** Before its last day a certificate is complained about: time for whoever has to ask for a new one. */
+const warnDays = 14;
+
+/** The first certificate. Throws `USAGE_INVALID` unless certificate and key are ones, and belong together. */
+export function readCertificate({ cert, key }: ServerTls): X509Certificate {
+  try {
+    createSecureContext({ cert, key });
+    const first = new X509Certificate(cert);
+    // A context takes a key of another kind, and fails at each handshake.
+    if (first.checkPrivateKey(createPrivateKey(key))) return first;
+  } catch (cause) {
+    const reason = systemCode(cause) ?? 'not in PEM';
+    throw new HoplineError('USAGE_INVALID', `the certificate and its key cannot be used (${reason})`, { cause });
+  }
+  throw new HoplineError('USAGE_INVALID', 'the certificate and its key do not belong together');
+}
+
+/** What is wrong with its time at `now`, in milliseconds since 1970, or undefined. */
+export function judgeTime({ validFrom, validTo }: X509Certificate, now: number): string | undefined {
+  const [from, to] = [Date.parse(validFrom), Date.parse(validTo)];
+  if (now < from) return `the certificate is not valid before ${day(from)}`;
+  if (now > to) return `the certificate expired on ${day(to)}`;
+  return to - now < warnDays * dayMs ? `the certificate expires on ${day(to)}` : undefined;
+}
+
+/** Warns of what is wrong with its time now, and each day; the function returned ends that. */
+export function watchTime(
+  certificate: X509Certificate,
+  { log, clock, now = Date.now }: { readonly log: Logger; readonly clock: Clock; readonly now?: () => number },
+): () => void {
+  let cancel = () => {};
+  const look = () => {
+    const wrong = judgeTime(certificate, now());
+    if (wrong !== undefined) log.warn({ subject: certificate.subject }, wrong);
+    cancel = clock.after(dayMs, look);
+  };
+  look();
+  return () => cancel();
+}
+
+function day(time: number): string {
+  return new Date(time).toISOString().slice(0, 10);
+}

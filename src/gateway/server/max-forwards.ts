@@ -1,0 +1,23 @@
+/** Requests that go no further than here, since their Max-Forwards says so (RFC 9110, 7.6.2). */
+
+import type { HttpAnswer, RawFields } from '../../http/exchange.ts';
+import { fieldValue } from '../../http/fields.ts';
+import type { Target } from '../../http/request-target.ts';
+
+/** The answer to TRACE and OPTIONS with a Max-Forwards of zero; undefined to any other request. */
+export function answerItself(method: string, target: Target, fields: RawFields): HttpAnswer | undefined {
+  if ((method !== 'TRACE' && method !== 'OPTIONS') || fieldValue(fields, 'max-forwards')?.trim() !== '0')
+    return undefined;
+  if (method === 'OPTIONS') return { status: 204, reason: '', fields: [], body: undefined };
+  const secret = /^(authorization|cookie|proxy-authorization)$/i;
+  const lines = fields.flatMap((name, index) =>
+    index % 2 === 0 && !secret.test(name) ? [`${name}: ${fields[index + 1]}\r\n`] : [],
+  );
+  const body = Buffer.from(`TRACE ${target.target} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  return {
+    status: 200,
+    reason: '',
+    fields: ['Content-Type', 'message/http', 'Content-Length', String(body.length)],
+    body,
+  };
+}

@@ -1,0 +1,42 @@
+/**
+ * Which site a host belongs to: the exact name, then the longest wildcard, then the default.
+ *
+ * Invariant: a host that is not listed is nobody's.
+ */
+
+import { isIPv4, isIPv6 } from 'node:net';
+import { isHostName } from '../../wire/address.ts';
+
+export class Sites<Site extends { readonly host: string }> {
+  readonly #exact = new Map<string, Site>();
+  /** By what follows `*`, such as `.example.org`. */
+  readonly #wildcards = new Map<string, Site>();
+  #default: Site | undefined;
+
+  constructor(sites: readonly Site[]) {
+    for (const site of sites) {
+      const host = site.host.toLowerCase().replace(/\.$/, '');
+      if (host === '*') this.#default = site;
+      else if (host.startsWith('*.')) this.#wildcards.set(host.slice(1), site);
+      else this.#exact.set(host, site);
+    }
+  }
+
+  /** `host` is in lower case and has no port; empty if the client named none. */
+  find(host: string): Site | undefined {
+    const exact = this.#exact.get(host);
+    if (exact) return exact;
+    for (let dot = host.indexOf('.'); dot > 0; dot = host.indexOf('.', dot + 1)) {
+      const site = this.#wildcards.get(host.slice(dot));
+      if (site) return site;
+    }
+    return this.#default;
+  }
+}
+
+/** Whether `text` can be the host of a site: a name, an address, `*.` and a name, or `*`. */
+export function isSiteHost(text: string): boolean {
+  if (text === '*' || isIPv4(text)) return true;
+  const [, address = ''] = /^\[(.*)\]$/.exec(text) ?? [];
+  return isIPv6(address) || isHostName(text.replace(/^\*\./, ''));
+}

@@ -1,0 +1,95 @@
+/**
+ * An answer's content as chunks, whatever it comes from: a stream, or an open file.
+ *
+ * Owns the wait for it: only while somebody waits does the time count, so a slow
+ * reader ends nothing.
+ * Invariant: content that is shorter than what was announced ends in an error; the body is closed in the end, whatever its outcome.
+ */
+
+import type { Readable } from 'node:stream';
+import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import { idled } from '../io/legs/loss.ts';
+import type { FileBody, HttpAnswer } from './exchange.ts';
+
+const fileChunkBytes = 256 * 1024;
+
+export interface BodyOptions {
+  readonly clock: Clock;
+  /** How the other side is called in messages. */
+  readonly peer: string;
+  /** Milliseconds that are waited for the next byte. */
+  readonly stallMs: number;
+  /** Bytes that were announced. */
+  readonly length: number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** Throws `PEER_LOST`, `TIMEOUT_IDLE`, the signal's reason, or what the body fails with. */
+export async function* readBody({ body }: HttpAnswer, options: BodyOptions): AsyncGenerator<Buffer, void> {
+  const { length, peer } = options;
+  let bytes = 0;
+  for await (const chunk of chunksOf(body, options)) {
+    bytes += chunk.length;
+    yield chunk;
+  }
+  if (length !== undefined && bytes !== length) {
+    throw new HoplineError('PEER_LOST', `${peer} ended its answer after ${bytes} of ${length} bytes`);
+  }
+}
+
+/** Ends a body that nobody wants. */
+export async function dropBody({ body }: HttpAnswer): Promise<void> {
+  if (body === undefined || Buffer.isBuffer(body)) return;
+  if (isFile(body)) await body.close();
+  else body.destroy();
+}
+
+function chunksOf(body: HttpAnswer['body'], options: BodyOptions): AsyncIterable<Buffer> | Iterable<Buffer> {
+  if (body === undefined) return [];
+  if (Buffer.isBuffer(body)) return [body];
+  return isFile(body) ? readFile(body) : readStream(body, options);
+}
+
+async function* readStream(stream: Readable, options: BodyOptions): AsyncGenerator<Buffer, void> {
+  const chunks = stream[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
+  try {
+    for (;;) {
+      const next = await nextChunk(chunks, options);
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    stream.destroy();
+  }
+}
+
+async function nextChunk(chunks: AsyncIterator<Buffer>, options: BodyOptions): Promise<IteratorResult<Buffer>> {
+  const { clock, peer, stallMs, signal } = options;
+  const deadline = startDeadline(clock, stallMs, () => idled(peer, stallMs), signal);
+  try {
+    return await untilAborted(chunks.next(), deadline.signal);
+  } catch (error) {
+    throw deadline.signal.aborted ? deadline.signal.reason : error;
+  } finally {
+    deadline.clear();
+  }
+}
+
+async function* readFile(file: FileBody): AsyncGenerator<Buffer, void> {
+  try {
+    for (let at = 0; at < file.length; ) {
+      const buffer = Buffer.allocUnsafe(Math.min(fileChunkBytes, file.length - at));
+      const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, file.offset + at);
+      if (bytesRead === 0) return;
+      at += bytesRead;
+      yield buffer.subarray(0, bytesRead);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+function isFile(body: Readable | FileBody): body is FileBody {
+  return 'handle' in body;
+}

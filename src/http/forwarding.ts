@@ -1,0 +1,128 @@
+/**
+ * What a proxy says of a request that it passes on: Via, Forwarded and X-Forwarded-*, and a trace.
+ *
+ * Invariant: an address that a client claims counts only if the client is one of those that are trusted.
+ * Rules: RFC 9110, 7.6.3; RFC 7239; W3C Trace Context
+ */
+
+import { randomFillSync } from 'node:crypto';
+import type { BlockList } from 'node:net';
+import { isInList } from '../io/names/networks.ts';
+import type { RawFields } from './exchange.ts';
+import { endToEndFields, FieldNames, fieldValue, hopByHop, listMembers } from './fields.ts';
+
+/** How a gateway calls itself in Cache-Status and Proxy-Status. In Via it has a name of its own, by which it knows a loop. */
+export const pseudonym = 'hopline';
+
+/** By these a client has many an application take another URL, or another method, than the one that was judged on the way. */
+const overriding = [
+  'x-original-url',
+  'x-original-uri',
+  'x-rewrite-url',
+  'x-http-method',
+  'x-http-method-override',
+  'x-method-override',
+];
+
+/** What is not passed on as it came. */
+const claimNames = [
+  ...hopByHop,
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-forwarded-port',
+  'x-real-ip',
+  'traceparent',
+  'via',
+];
+const claims = new FieldNames([...claimNames, ...overriding]);
+const claimsBesideOverrides = new FieldNames(claimNames);
+
+export interface Passed {
+  readonly fields: RawFields;
+  /** The address of whoever asks, as far as it can be trusted. */
+  readonly client: string;
+  /** Names the request everywhere it comes by: 32 hexadecimal digits. */
+  readonly trace: string;
+}
+
+export interface PassOptions {
+  /** The address that the request came from. */
+  readonly peer: string;
+  readonly scheme: 'http' | 'https';
+  /** As the client wrote it. */
+  readonly authority: string;
+  /** `1.1` or `1.0`. */
+  readonly version: string;
+  /** The gateway's name in Via. */
+  readonly name: string;
+  /** Whose word counts. */
+  readonly trusted: BlockList | undefined;
+  /** Whether X-HTTP-Method-Override and its like go on. @default false */
+  readonly passOverrides?: boolean | undefined;
+}
+
+/** The end-to-end fields of a request, with what this gateway adds. */
+export function passedFields(fields: RawFields, options: PassOptions): Passed {
+  const { peer, scheme, authority, version, name } = options;
+  const isTrusted = options.trusted !== undefined && isInList(options.trusted, peer);
+  const passed = endToEndFields(fields, options.passOverrides ? claimsBesideOverrides : claims);
+  const claimed = (name: string) => (isTrusted ? fieldValue(fields, name) : undefined);
+  const node = peer.includes(':') ? `"[${peer}]"` : peer;
+  const proto = claimed('x-forwarded-proto') ?? scheme;
+  const ids = randomHex(24);
+  const trace = takeTrace(claimed('traceparent')) ?? ids.slice(0, 32);
+  passed.push(
+    'Via',
+    appended(fieldValue(fields, 'via'), `${version} ${name}`),
+    'Forwarded',
+    appended(claimed('forwarded'), `for=${node};host="${authority}";proto=${scheme}`),
+    'X-Forwarded-For',
+    appended(claimed('x-forwarded-for'), peer),
+    'X-Forwarded-Host',
+    claimed('x-forwarded-host') ?? authority,
+    'X-Forwarded-Proto',
+    proto,
+    'traceparent',
+    `00-${trace}-${ids.slice(32)}-01`,
+  );
+  return { fields: passed, client: clientOf(claimed('x-forwarded-for'), options), trace };
+}
+
+/** Whether the request has been through the gateway of this name before. */
+export function isLoop(fields: RawFields, name: string): boolean {
+  const via = fieldValue(fields, 'via');
+  return via?.includes(name) === true && listMembers(via).some((one) => one.split(' ')[1] === name);
+}
+
+/** The nearest address that is not itself a trusted proxy's. */
+function clientOf(claim: string | undefined, { peer, trusted }: PassOptions): string {
+  if (claim === undefined || !trusted) return peer;
+  for (const address of listMembers(claim).reverse()) {
+    if (!/^[0-9a-f.:]+$/.test(address)) return peer;
+    if (!isInList(trusted, address)) return address;
+  }
+  return peer;
+}
+
+function takeTrace(traceparent: string | undefined): string | undefined {
+  const [, trace] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent ?? '') ?? [];
+  return trace === undefined || /^0+$/.test(trace) ? undefined : trace;
+}
+
+function appended(list: string | undefined, member: string): string {
+  return list === undefined || list === '' ? member : `${list}, ${member}`;
+}
+
+/** A trace is not a secret: random bytes are fetched many at a time. */
+const pool = { bytes: Buffer.alloc(4096), used: 4096 };
+
+function randomHex(bytes: number): string {
+  if (pool.used + bytes > pool.bytes.length) {
+    randomFillSync(pool.bytes);
+    pool.used = 0;
+  }
+  pool.used += bytes;
+  return pool.bytes.toString('hex', pool.used - bytes, pool.used);
+}

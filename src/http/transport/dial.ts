@@ -1,0 +1,34 @@
+/** Connections to backends, straight over TCP. */
+
+import net from 'node:net';
+import { readPastFailedWrites } from '../../io/legs/failed-writes.ts';
+import { unreachable } from '../../io/legs/loss.ts';
+import { reach, type WayOptions } from '../../io/names/resolve.ts';
+import { type Address, formatHop } from '../../wire/address.ts';
+
+/**
+ * Opens a connection to one of the addresses of a server.
+ * Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `TIMEOUT_CONNECT`, or the signal's reason.
+ */
+export function dialDirect(to: Address, options: WayOptions): Promise<net.Socket> {
+  return reach(to, (address, signal) => connect(address, to.port, signal), options);
+}
+
+function connect(host: string, port: number, signal: AbortSignal): Promise<net.Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
+    const abort = () => socket.destroy(signal.reason);
+    const fail = (error: Error) => {
+      signal.removeEventListener('abort', abort);
+      reject(signal.aborted ? signal.reason : unreachable(formatHop({ host, port }), error));
+    };
+    socket.once('error', fail);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    socket.once('connect', () => {
+      socket.off('error', fail);
+      signal.removeEventListener('abort', abort);
+      resolve(readPastFailedWrites(socket));
+    });
+  });
+}

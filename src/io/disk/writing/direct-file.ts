@@ -1,0 +1,109 @@
+/**
+ * A second way into an open file: whole blocks go from memory to the disk, past the system's cache.
+ *
+ * A copy into the cache costs the system more than all else that a download
+ * does, and what is in the cache must still be written before the file can be
+ * synced. Owns a descriptor of its own and the memory that the disk reads from.
+ * Invariant: a file system that will not have it is told once; the caller then writes the usual way.
+ */
+
+import { constants } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { systemCode } from '../../../core/errors.ts';
+import type { AllocateAligned } from '../../kernel/libc.ts';
+
+/** What places, lengths and addresses must be multiples of; no disk in use has larger blocks. */
+export const directBlockBytes = 4096;
+
+const { O_WRONLY, O_DIRECT } = constants;
+const memoryBytes = 1024 * 1024;
+const maxFreeMemories = 4;
+
+export class DirectFile {
+  readonly #handle: FileHandle;
+  readonly #allocate: AllocateAligned;
+  readonly #free: Buffer[] = [];
+  #isRefused = false;
+
+  private constructor(handle: FileHandle, allocate: AllocateAligned) {
+    this.#handle = handle;
+    this.#allocate = allocate;
+  }
+
+  /** Opens an open file once more; undefined where the system or the file system has no such way. */
+  static async open(file: FileHandle, allocate: AllocateAligned | undefined): Promise<DirectFile | undefined> {
+    if (!allocate || O_DIRECT === undefined) return undefined;
+    // By its name, it could be another file by now.
+    const handle = await open(`/proc/self/fd/${file.fd}`, O_WRONLY | O_DIRECT).catch(() => undefined);
+    return handle && new DirectFile(handle, allocate);
+  }
+
+  /**
+   * Writes from the beginning of `buffers`, which belong at `position`, as many whole blocks as it can; resolves to
+   * how many bytes. The rest, which may be everything, is the caller's to write. Throws what the write failed with.
+   */
+  async write(buffers: readonly Buffer[], position: number): Promise<number> {
+    if (position % directBlockBytes !== 0) return 0;
+    const source = new Source(buffers);
+    const length = source.left - (source.left % directBlockBytes);
+    let written = 0;
+    while (written < length && !this.#isRefused) {
+      const memory = this.#free.pop() ?? this.#allocate(memoryBytes, directBlockBytes);
+      try {
+        const filled = source.fill(memory.subarray(0, length - written));
+        const count = await this.#writeOnce(memory.subarray(0, filled), position + written);
+        written += count;
+        if (count < filled) break;
+      } finally {
+        if (this.#free.length < maxFreeMemories) this.#free.push(memory);
+      }
+    }
+    return written;
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #writeOnce(memory: Buffer, position: number): Promise<number> {
+    try {
+      const { bytesWritten } = await this.#handle.write(memory, 0, memory.length, position);
+      // A disk that is nearly full may take less than a block's multiple; the rest of that block is written again.
+      return bytesWritten - (bytesWritten % directBlockBytes);
+    } catch (error) {
+      if (systemCode(error) !== 'EINVAL') throw error;
+      this.#isRefused = true;
+      return 0;
+    }
+  }
+}
+
+/** The bytes of several buffers, one behind the other. */
+class Source {
+  readonly #buffers: readonly Buffer[];
+  #index = 0;
+  #offset = 0;
+  /** Bytes that have not been taken. */
+  left: number;
+
+  constructor(buffers: readonly Buffer[]) {
+    this.#buffers = buffers;
+    this.left = buffers.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Copies the next bytes into `memory`, as many as there are or fit; returns how many. */
+  fill(memory: Buffer): number {
+    let filled = 0;
+    while (filled < memory.length && this.left > 0) {
+      const buffer = this.#buffers[this.#index] as Buffer;
+      const copied = buffer.copy(memory, filled, this.#offset);
+      filled += copied;
+      this.left -= copied;
+      this.#offset += copied;
+      if (this.#offset < buffer.length) break;
+      this.#index += 1;
+      this.#offset = 0;
+    }
+    return filled;
+  }
+}

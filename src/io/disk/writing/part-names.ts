@@ -1,0 +1,43 @@
+/** Names in a directory: those of an unfinished file, what is wrong with writing to one, the call that makes new ones last. */
+
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { HoplineError, systemCode } from '../../../core/errors.ts';
+
+/** A rename is durable once its directory is; Windows has no such call and no need for it. Throws what the system says. */
+export async function syncDirectory(directory: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const handle = await open(directory, constants.O_RDONLY);
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+export function exists(target: string): HoplineError {
+  return new HoplineError('DISK_EXISTS', `${target} exists already`);
+}
+
+/**
+ * What `base` is called while it is unfinished; wire/name.ts knows such names. Cut so that what is put around it never makes it
+ * longer than file systems take.
+ */
+export function partName(base: string): string {
+  if (Buffer.byteLength(base) <= 200) return `.${base}.part`;
+  const hash = createHash('sha256').update(base).digest('hex').slice(0, 16);
+  return `.${Buffer.from(base).subarray(0, 180).toString('utf8')}.${hash}.part`;
+}
+
+export function journalPath(part: string): string {
+  return `${part}.journal`;
+}
+
+/** What the system said about writing `target`, as `DISK_FULL` or `DISK_FAILED`; an error of ours as it is. */
+export function diskError(target: string, error: unknown): HoplineError {
+  if (error instanceof HoplineError) return error;
+  const reason = systemCode(error) ?? 'unknown';
+  const code = reason === 'ENOSPC' || reason === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED';
+  return new HoplineError(code, `cannot write ${target} (${reason})`, { cause: error, reason });
+}

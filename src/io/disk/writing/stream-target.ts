@@ -1,0 +1,99 @@
+/**
+ * A download into a stream: pieces leave in their order.
+ *
+ * Invariant: holds no more pieces than `maxPiecesEarly`.
+ */
+
+import type { Writable } from 'node:stream';
+import { untilAborted } from '../../../core/clock.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import type { WholeDigest } from '../../digests/whole-digest.ts';
+import { outputError } from '../output-error.ts';
+import type { Begun, Content, Piece, Target } from './target.ts';
+
+export class StreamTarget implements Target {
+  readonly path = null;
+  readonly replaces = false;
+  readonly mayResume = false;
+  readonly maxPiecesEarly: number;
+  readonly #stream: Writable;
+  readonly #signal: AbortSignal;
+  readonly #held = new Map<number, Buffer[]>();
+  readonly #whole: WholeDigest | undefined;
+  #emitting: Promise<void> | undefined;
+  #position = 0;
+  #next = 0;
+  #failure: HoplineError | undefined;
+
+  /** A reader of the stream may stop for ever; only `signal` ends the wait for it. */
+  constructor(stream: Writable, signal: AbortSignal, maxPiecesEarly: number, whole?: WholeDigest) {
+    this.#stream = stream;
+    this.#signal = signal;
+    this.#whole = whole;
+    this.maxPiecesEarly = maxPiecesEarly;
+    stream.on('error', (cause) => {
+      this.#failure ??= outputError(cause);
+    });
+  }
+
+  /** What has left cannot be taken back. */
+  async begin(content: Content): Promise<Begun> {
+    if (this.#next > 0 || this.#emitting) {
+      throw new HoplineError('FILE_CHANGED', 'the file changed after part of it had been written out');
+    }
+    this.#held.clear();
+    this.#whole?.begin(content);
+    return { reservation: 'none', left: new Map() };
+  }
+
+  /** Settles at once while the piece whose turn it is has not come: whoever brings it may be the one who waits here. */
+  async write({ index, chunks }: Piece): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    const parts = chunks.map(({ bytes }) => Buffer.from(bytes));
+    for (const chunk of chunks) chunk.release();
+    this.#held.set(index, parts);
+    if (index === this.#next) {
+      this.#emitting ??= this.#emitDue().finally(() => {
+        this.#emitting = undefined;
+      });
+    }
+    await this.#emitting;
+  }
+
+  async commit(): Promise<void> {
+    await this.#emitting;
+    if (this.#failure) throw this.#failure;
+    await this.#whole?.finish(this.#position);
+  }
+
+  async keep(): Promise<number> {
+    await this.discard();
+    return 0;
+  }
+
+  async discard(): Promise<void> {
+    this.#held.clear();
+  }
+
+  async #emitDue(): Promise<void> {
+    for (let due = this.#held.get(this.#next); due; due = this.#held.get(this.#next)) {
+      for (const part of due) {
+        this.#whole?.take(this.#position, [{ bytes: part }]);
+        this.#position += part.length;
+        await this.#emit(part);
+      }
+      this.#held.delete(this.#next);
+      this.#next += 1;
+    }
+  }
+
+  #emit(bytes: Buffer): Promise<void> {
+    const written = new Promise<void>((resolve, reject) => {
+      this.#stream.write(bytes, (cause) => {
+        if (cause) reject(this.#failure ?? outputError(cause));
+        else resolve();
+      });
+    });
+    return untilAborted(written, this.#signal);
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * What of an earlier run's books is true: the line between what a file is said to hold and what it holds.
+ *
+ * Every piece is read back. The digests are those of the books, so whoever wrote
+ * them could have written any bytes: whether they are the right ones, the origin must say.
+ */
+
+import type { FileHandle } from 'node:fs/promises';
+import { HoplineError } from '../../../core/errors.ts';
+import { availableDigests } from '../../digests/digest.ts';
+import { RangeReader } from '../reading/read-digest.ts';
+import { type Books, contentOf } from './journal.ts';
+import type { Content, Vouched } from './target.ts';
+
+/** Whether the books are of this content, by whichever algorithm. */
+export function speaksOf(books: Books, { file, size, pieceBytes }: Content): boolean {
+  const booked = contentOf(books);
+  return booked?.file === file && booked.size === size && booked.pieceBytes === pieceBytes;
+}
+
+/** Whether the books are of a file of this name that had another size. Throws `FILE_CHANGED` where that is to be an end. */
+export function speaksOfEarlier(
+  books: Books | undefined,
+  { file, size }: Content,
+  onChange?: 'restart' | 'fail',
+): boolean {
+  const booked = books && contentOf(books);
+  if (booked?.file !== file || booked.size === size || books?.pieces.length === 0) return false;
+  if (onChange !== 'fail') return true;
+  throw new HoplineError('FILE_CHANGED', `"${file}" is not the same as what was fetched of it before`);
+}
+
+/**
+ * The pieces that the file holds with the digest that the books have for them, each with its digest by the content's
+ * algorithm. Throws the signal's reason, or what the system says.
+ */
+export async function believe(
+  books: Books,
+  content: Content,
+  handle: FileHandle,
+  signal?: AbortSignal,
+): Promise<Map<number, Vouched>> {
+  const left = new Map<number, Vouched>();
+  const find = (wanted: Content | undefined) => availableDigests().find(({ name }) => name === wanted?.algorithm);
+  const [algorithm, booked] = [find(content), find(contentOf(books))];
+  if (!speaksOf(books, content) || !algorithm || !booked) return left;
+  const { size, pieceBytes } = content;
+  // Of a piece that was written twice, the last word counts.
+  const pieces = new Map(books.pieces.map((piece) => [piece.index, piece]));
+  const reader = new RangeReader(handle, signal);
+  for (const { index, digest, version } of pieces.values()) {
+    const start = index * pieceBytes;
+    const end = Math.min(size, start + pieceBytes);
+    const hasher = booked.start();
+    const other = booked.name === algorithm.name ? undefined : algorithm.start();
+    const isWhole = start < end && (await reader.read(start, end, other ? [hasher, other] : [hasher]));
+    if (isWhole && hasher.digest() === digest) left.set(index, { digest: other?.digest() ?? digest, version });
+  }
+  return left;
+}

@@ -1,0 +1,39 @@
+/** Chunks to a file, however little of them the system takes at a time. */
+
+import type { FileHandle } from 'node:fs/promises';
+import type { Chunk } from '../../legs/blocks.ts';
+import type { DirectFile } from './direct-file.ts';
+
+/**
+ * Writes chunks one behind the other from `position` on, what it can by way of `direct`, another way into the same file;
+ * resolves to how many bytes they were.
+ */
+export async function writeFully(
+  handle: FileHandle,
+  direct: DirectFile | undefined,
+  chunks: readonly Chunk[],
+  position: number,
+): Promise<number> {
+  const buffers = chunks.map(({ bytes }) => bytes);
+  const written = (await direct?.write(buffers, position)) ?? 0;
+  let left = dropBytes(buffers, written);
+  let at = position + written;
+  while (left.length > 0) {
+    const { bytesWritten } = await handle.writev(left, at);
+    at += bytesWritten;
+    left = dropBytes(left, bytesWritten);
+  }
+  return at - position;
+}
+
+/** What is left of `buffers` after the first `count` bytes. */
+function dropBytes(buffers: readonly Buffer[], count: number): Buffer[] {
+  let drop = count;
+  const left: Buffer[] = [];
+  for (const buffer of buffers) {
+    const taken = Math.min(drop, buffer.length);
+    drop -= taken;
+    if (taken < buffer.length) left.push(buffer.subarray(taken));
+  }
+  return left;
+}

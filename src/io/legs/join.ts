@@ -1,0 +1,119 @@
+/**
+ * Joins two legs into a tunnel: bytes pass unread in both directions until both have ended.
+ *
+ * Inside the kernel where an engine is given and both legs have a descriptor,
+ * through this process otherwise; nobody can tell but by the cost.
+ * Honours half-close each way. A leg that breaks or idles out ends the other at
+ * once, with a reset, so that the far end never mistakes it for a clean end; what the leg had said before goes first.
+ * Invariant: at most a few blocks a direction are held; a slow reader stops the fast writer.
+ */
+
+import { type Clock, systemClock } from '../../core/clock.ts';
+import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import type { KernelEngine } from '../kernel/engine.ts';
+import { limitWrites } from '../rates/limited-writer.ts';
+import type { Rates } from '../rates/rate.ts';
+import type { Detached, Leg } from './leg.ts';
+
+export interface JoinOptions {
+  /** What moves the bytes inside the kernel; without it, they pass through this process. */
+  readonly kernel?: KernelEngine | undefined;
+  /** Milliseconds without a byte in either direction before a tunnel inside the kernel is given up; else each leg's own. */
+  readonly idleMs: number;
+  /** How fast bytes may pass. @default as fast as they come */
+  readonly rates?: Rates | undefined;
+  /** @default the system's */
+  readonly clock?: Clock;
+  /** Told when an engine was given and a leg did not allow it. */
+  readonly onFallback?: (reason: string) => void;
+}
+
+export interface JoinResult {
+  /** Bytes from the first leg to the second. */
+  readonly bytesForward: number;
+  /** Bytes from the second leg to the first. */
+  readonly bytesBack: number;
+  /** Why the tunnel broke; undefined when both directions ended cleanly. */
+  readonly failure?: HoplineError;
+  /** The leg that broke, where it was one and not this machine or the time. */
+  readonly broken?: 'near' | 'far';
+}
+
+/** Passes bytes between `near` and `far` until both directions have ended. Never throws. */
+export async function joinLegs(near: Leg, far: Leg, options: JoinOptions): Promise<JoinResult> {
+  const { kernel, rates } = options;
+  return (kernel && (await joinInKernel(near, far, kernel, options))) ?? joinHere(near, far, rates);
+}
+
+/** Hands both connections to the engine; undefined, with the legs as they were, when that cannot be. */
+async function joinInKernel(
+  near: Leg,
+  far: Leg,
+  kernel: KernelEngine,
+  { idleMs, clock = systemClock, rates, onFallback }: JoinOptions,
+): Promise<JoinResult | undefined> {
+  try {
+    await Promise.all([near.quiesce(), far.quiesce()]);
+  } catch {
+    return undefined;
+  }
+  // From here to the splice nothing may wait: a byte that arrived in between would be read by nobody.
+  const [nearSocket, farSocket] = [near, far].map(({ descriptor }) => kernel.duplicate(descriptor));
+  if (!nearSocket || !farSocket) {
+    for (const socket of [nearSocket, farSocket]) socket?.close();
+    if (!near.failure && !far.failure) onFallback?.('a connection has no descriptor of its own');
+    return undefined;
+  }
+  const abort = (error: HoplineError) => splice.abort(error);
+  const legs = [near.detach(abort), far.detach(abort)] as const;
+  const splice = kernel.splice(
+    { socket: nearSocket, peer: near.peer, head: takeHead(legs[0]) },
+    { socket: farSocket, peer: far.peer, head: takeHead(legs[1]) },
+    { clock, idleMs, rates },
+  );
+  const result = await splice.done;
+  for (const leg of legs) leg.settle(result.failure);
+  return result;
+}
+
+/** The unread bytes of a detached leg; its blocks go with it, so there is nobody to release them to. */
+function takeHead({ unread }: Detached): Buffer[] {
+  return unread.map(({ bytes }) => bytes);
+}
+
+async function joinHere(near: Leg, far: Leg, rates: Rates | undefined): Promise<JoinResult> {
+  const counts = { forward: 0, back: 0 };
+  let failure: HoplineError | undefined;
+  let broken: JoinResult['broken'];
+  const breakOff = (error: HoplineError, leg: Leg) => {
+    if (!failure && error.code === 'PEER_LOST') broken = leg === near ? 'near' : 'far';
+    failure ??= error;
+    near.destroy(failure);
+    far.destroy(failure);
+  };
+  for (const leg of [near, far]) leg.readPastFailedWrites();
+  // A pump that waits for one leg does not see the other one break.
+  for (const leg of [near, far]) void leg.closed.then(() => leg.failure && breakOff(leg.failure, leg));
+  const pump = async (from: Leg, to: Leg, direction: keyof typeof counts) => {
+    const rate = rates?.[direction];
+    const writer = limitWrites(to, rate);
+    try {
+      for (let chunk = await from.read(rate?.burstBytes); chunk; chunk = await from.read(rate?.burstBytes)) {
+        await writer.write(chunk.bytes);
+        counts[direction] += chunk.bytes.length;
+        chunk.release();
+      }
+      to.end();
+    } catch (error) {
+      breakOff(asHoplineError(error), error === from.failure ? from : to);
+    }
+  };
+  await Promise.all([pump(near, far, 'forward'), pump(far, near, 'back')]);
+  await Promise.all([near.closed, far.closed]);
+  return {
+    bytesForward: counts.forward,
+    bytesBack: counts.back,
+    ...(failure ? { failure } : {}),
+    ...(broken ? { broken } : {}),
+  };
+}

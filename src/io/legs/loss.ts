@@ -1,0 +1,27 @@
+/** How a broken connection is told, in the same words on every path that bytes take. */
+
+import { HoplineError, systemCode } from '../../core/errors.ts';
+
+/** The connection with `peer` broke, or was closed when it should not have been. */
+export function lost(peer: string, cause?: unknown): HoplineError {
+  const reason = systemCode(cause);
+  const how = reason === undefined ? 'closed' : `lost (${reason})`;
+  return new HoplineError('PEER_LOST', `the connection with ${peer} was ${how}`, {
+    cause,
+    ...(reason === undefined ? {} : { reason }),
+  });
+}
+
+/** No connection came to be. */
+export function unreachable(peer: string, cause: Error): HoplineError {
+  const reason = systemCode(cause);
+  return new HoplineError('PEER_UNREACHABLE', `no connection to ${peer} (${reason ?? cause.message})`, {
+    cause,
+    ...(reason === undefined ? {} : { reason }),
+  });
+}
+
+/** No byte moved for too long. */
+export function idled(peer: string, idleMs: number): HoplineError {
+  return new HoplineError('TIMEOUT_IDLE', `no byte moved between here and ${peer} for ${idleMs / 1000} s`);
+}

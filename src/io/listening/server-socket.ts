@@ -1,0 +1,47 @@
+/**
+ * The socket that a node or a gateway listens on: binding it, and which addresses reach it.
+ *
+ * Knows nothing about what is accepted.
+ */
+
+import type net from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import { formatHop } from '../../wire/address.ts';
+
+/** Binds and listens. Throws `LISTEN_FAILED`, with the reason for people. */
+export function listen(server: net.Server, { host, port }: { host: string; port: number }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: Error) => {
+      const reason = systemCode(cause);
+      const why: Record<string, string> = {
+        EADDRINUSE: 'the port is in use',
+        EACCES: 'the port needs more rights',
+        EADDRNOTAVAIL: 'this machine does not have the address',
+        ENOTFOUND: 'the name does not resolve',
+      };
+      const text = why[reason ?? ''] ?? cause.message;
+      reject(new HoplineError('LISTEN_FAILED', `cannot listen on ${formatHop({ host, port })}: ${text}`, { cause }));
+    };
+    server.once('error', fail);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.off('error', fail);
+      resolve();
+    });
+  });
+}
+
+/** Where it listens, with the real port. */
+export function boundAddress(server: net.Server): { host: string; port: number } {
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new HoplineError('INTERNAL', 'the server has no address');
+  return { host: address.address, port: address.port };
+}
+
+/** Whether dialling `address` would reach a server that is bound to `bound`. */
+export function isOwnAddress(address: string, bound: string): boolean {
+  if (address === bound) return true;
+  if (bound !== '0.0.0.0' && bound !== '::') return false;
+  const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
+  return own.some((entry) => entry.address === address);
+}

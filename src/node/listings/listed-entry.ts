@@ -1,0 +1,30 @@
+/** What a listing says of one entry of a directory. Links are told and never followed. */
+
+import type { BigIntStats } from 'node:fs';
+import { lstat, readlink } from 'node:fs/promises';
+import type { Listed } from '../../wire/native/messages.ts';
+
+/** Characters. */
+const maxTargetLength = 1024;
+
+/** What is at `way`, in a directory that is held. Throws what the system says. */
+export async function describe(way: string, relative: string): Promise<Listed> {
+  const stats = await lstat(way, { bigint: true });
+  return stats.isSymbolicLink()
+    ? { kind: 'link', path: relative, target: await readTarget(way) }
+    : entryOf(stats, relative);
+}
+
+export function entryOf(stats: BigIntStats, relative: string): Listed {
+  // Windows has no bit that lets one enter a directory.
+  const mode = Number(stats.mode & 0o777n) | (process.platform === 'win32' && stats.isDirectory() ? 0o111 : 0);
+  const attributes = { path: relative, mode, mtimeNs: String(stats.mtimeNs) };
+  if (stats.isDirectory()) return { kind: 'directory', ...attributes };
+  if (stats.isFile()) return { kind: 'file', size: Number(stats.size), ...attributes };
+  return { kind: 'other', path: relative };
+}
+
+async function readTarget(way: string): Promise<string> {
+  const target = await readlink(way).catch(() => '');
+  return target.slice(0, maxTargetLength);
+}

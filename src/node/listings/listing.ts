@@ -1,0 +1,234 @@
+/**
+ * What lies below a directory of the root, frame by frame and as fast as the client takes it.
+ *
+ * Depth first, the names of each directory in the order of their bytes, so that
+ * the same tree always gives the same listing. Links are told and never followed.
+ * Invariant: what it holds does not depend on how large a directory is; name-room.ts says how much that is.
+ * Format: docs/protocol.md#directories
+ */
+
+import { isUtf8 } from 'node:buffer';
+import path from 'node:path';
+import { HoplineError } from '../../core/errors.ts';
+import type { Limits } from '../../core/limits.ts';
+import { type Held, type Hold, hold } from '../../io/disk/held.ts';
+import { holdBelow, openError } from '../../io/disk/reading/below-root.ts';
+import { isUnfinished, nameProblem } from '../../wire/name.ts';
+import type { AnswerOf, Listed } from '../../wire/native/messages.ts';
+import { describe, entryOf } from './listed-entry.ts';
+import { ListingDisk } from './listing-disk.ts';
+import type { NameHolder, NameRoom } from './name-room.ts';
+import { OrderedNames } from './ordered-names.ts';
+
+/** Entries that are looked at before their turn. */
+const looksAhead = 32;
+
+/** Bytes of entries after which a frame leaves; one more entry, of the longest, still fits under the cap of a header. */
+const frameBytes = 32 * 1024;
+
+/** Entries that are there and not in the listing. */
+export interface Skipped {
+  /** Their names cannot travel. */
+  names: number;
+  /** Directories and entries that could not be read; the directories are in the listing, without what is in them. */
+  unreadable: number;
+  /** Part files of unfinished transfers. */
+  unfinished: number;
+}
+
+type Frame = AnswerOf<'listing'>;
+
+/** A directory that the walk is in. */
+interface Level {
+  readonly real: string;
+  /** What comes before the names of its entries. */
+  readonly prefix: string;
+  readonly names: OrderedNames;
+  ready: Listed[];
+}
+
+export class Listing implements NameHolder {
+  readonly skipped: Skipped = { names: 0, unreadable: 0, unfinished: 0 };
+  readonly #name: string;
+  readonly #limits: Limits;
+  readonly #room: NameRoom;
+  readonly #levels: Level[] = [];
+  readonly #top: string;
+  readonly #disk: ListingDisk;
+  #isBegun = false;
+  #entries = 0;
+  #namesTaken = 0;
+  #firstBad: string | undefined;
+
+  private constructor(top: string, name: string, limits: Limits, room: NameRoom, by: Hold) {
+    this.#room = room;
+    this.#top = top;
+    this.#disk = new ListingDisk(by, room.turns);
+    this.#name = name;
+    this.#limits = limits;
+  }
+
+  /**
+   * Opens the directory `name` below `root`, which must be a real path.
+   * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`.
+   */
+  static async open(root: string, name: string, limits: Limits, room: NameRoom, by: Hold = hold): Promise<Listing> {
+    let held: Held | undefined;
+    try {
+      held = await holdBelow(root, name, limits.maxNameBytes, by);
+      if (!held.stats.isDirectory()) throw new HoplineError('FILE_DENIED', 'the name is not that of a directory');
+      return new Listing(held.real, name, limits, room, by);
+    } catch (error) {
+      throw openError(error);
+    } finally {
+      await held?.close();
+    }
+  }
+
+  /** What there is to say once the last frame is made. */
+  get summary() {
+    return { entries: this.#entries, ...this.skipped, firstBadName: this.#firstBad };
+  }
+
+  /** The next LISTING. Throws `LIMIT_LISTING`; on the first call, `FILE_DENIED` and `FILE_UNREADABLE`. */
+  async nextFrame(): Promise<Frame> {
+    const entries: Listed[] = [];
+    let bytes = 0;
+    while (bytes < frameBytes) {
+      const entry = await this.#next();
+      if (!entry) return { type: 'listing', entries, last: true, skipped: this.skipped };
+      this.#entries += 1;
+      bytes += Buffer.byteLength(JSON.stringify(entry));
+      entries.push(entry);
+    }
+    return { type: 'listing', entries, last: false };
+  }
+
+  /** Waits for the client to take a frame; meanwhile the names may make room for a listing that goes on. */
+  async pauseFor(sent: Promise<void>): Promise<void> {
+    this.#room.lend(this);
+    try {
+      await sent;
+    } finally {
+      this.#room.reclaim(this);
+    }
+  }
+
+  /** There is nobody to list for: what goes on throws `PEER_LOST` soon. */
+  abandon(): void {
+    this.#disk.abandon();
+  }
+
+  giveUp(): void {
+    for (const { names } of this.#levels) names.giveUp();
+  }
+
+  /** Must be called, at the end or before it. */
+  close(): void {
+    this.giveUp();
+    this.#levels.length = 0;
+  }
+
+  /** The next entry, the directory itself first; undefined at the end. */
+  async #next(): Promise<Listed | undefined> {
+    if (!this.#isBegun) return this.#begin();
+    for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
+      const entry = level.ready.shift();
+      if (entry) {
+        if (entry.kind === 'directory') await this.#tryToEnter(entry.path);
+        return entry;
+      }
+      if (!(await this.#lookAhead(level))) this.#levels.pop()?.names.giveUp();
+    }
+    return undefined;
+  }
+
+  async #begin(): Promise<Listed> {
+    this.#isBegun = true;
+    try {
+      return await this.#enter(this.#top, '');
+    } catch (error) {
+      throw openError(error);
+    }
+  }
+
+  /** A directory that cannot be read is told without what is in it. */
+  async #tryToEnter(relative: string): Promise<void> {
+    try {
+      await this.#enter(path.join(this.#top, relative), `${relative}/`);
+    } catch (error) {
+      if (endsListing(error)) throw error;
+      this.skipped.unreadable += 1;
+    }
+  }
+
+  /** Throws what the system says, `FILE_DENIED`, `LIMIT_LISTING`. */
+  async #enter(real: string, prefix: string): Promise<Listed> {
+    const { maxListDepth } = this.#limits;
+    if (this.#levels.length >= maxListDepth) {
+      throw new HoplineError('LIMIT_LISTING', `directories lie in each other more than ${maxListDepth} deep`);
+    }
+    const stats = await this.#disk.look(real, 1, async ({ stats }) => stats);
+    const room = this.#room.open(this.#limits.maxListHeldBytes);
+    const names = new OrderedNames({ read: (take) => this.#disk.readNames(real, take), room });
+    this.#levels.push({ real, prefix, names, ready: [] });
+    try {
+      await names.fill(this.#namesLeft);
+    } catch (error) {
+      this.#levels.pop()?.names.giveUp();
+      throw error;
+    }
+    return entryOf(stats, '');
+  }
+
+  get #namesLeft(): number {
+    return this.#limits.maxListEntries - this.#namesTaken;
+  }
+
+  /** Whether there was anything left. A directory that has become unreadable ends there. */
+  async #lookAhead(level: Level): Promise<boolean> {
+    let names: readonly string[] = [];
+    try {
+      names = await level.names.take(looksAhead, this.#namesLeft);
+      this.#namesTaken += names.length;
+      if (names.length === 0) return false;
+      const look = (held: Held) => Promise.all(names.map((name) => this.#look(held, level.prefix, name)));
+      const entries = await this.#disk.look(level.real, names.length, look);
+      level.ready = entries.filter((entry) => entry !== undefined);
+    } catch (error) {
+      if (endsListing(error)) throw error;
+      this.#countUnreadable(error, Math.max(1, names.length));
+    }
+    return names.length > 0;
+  }
+
+  async #look(directory: Held, prefix: string, bytes: string): Promise<Listed | undefined> {
+    const raw = Buffer.from(bytes, 'latin1');
+    const name = raw.toString('utf8');
+    const relative = `${prefix}${name}`;
+    if (isUnfinished(name)) {
+      this.skipped.unfinished += 1;
+      return undefined;
+    }
+    if (!isUtf8(raw) || nameProblem(`${this.#name}/${relative}`, this.#limits.maxNameBytes) !== undefined) {
+      this.skipped.names += 1;
+      this.#firstBad ??= `${prefix}${bytes}`;
+      return undefined;
+    }
+    return describe(directory.way(name), relative).catch((error) => {
+      this.#countUnreadable(error, 1);
+      return undefined;
+    });
+  }
+
+  #countUnreadable(error: unknown, entries: number): void {
+    // What was removed since the names were read is not missing.
+    if (openError(error).code !== 'FILE_NOT_FOUND') this.skipped.unreadable += entries;
+  }
+}
+
+/** Whether it concerns all of the listing, and not one directory. */
+function endsListing(error: unknown): boolean {
+  const { code } = openError(error);
+  return code === 'LIMIT_LISTING' || code === 'PEER_LOST';
+}

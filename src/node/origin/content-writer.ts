@@ -1,0 +1,97 @@
+/**
+ * The content of files on its way to a client: through this process where it must be hashed, inside the kernel where it need not.
+ *
+ * Knows ranges of files and the outbox that they go into; which frames stand
+ * around a range is origin.ts's affair.
+ * Invariant: a length that was promised is sent whole. What a file no longer
+ * has is sent as zeros, and the error thrown says so.
+ */
+
+import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import { changed, type VersionedFile } from '../../io/disk/reading/versioned-file.ts';
+import type { KernelEngine } from '../../io/kernel/engine.ts';
+import type { FileSender } from '../../io/kernel/file-sender.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import type { RateLimit } from '../../io/rates/rate.ts';
+import type { Outbox } from './outbox.ts';
+
+/** Bytes below which a copy costs less than the calls that would save it. */
+const minKernelBytes = 64 * 1024;
+
+export interface ContentRange {
+  readonly offset: number;
+  readonly length: number;
+}
+
+export class ContentWriter {
+  readonly #leg: Leg;
+  readonly #outbox: Outbox;
+  readonly #kernel: KernelEngine | undefined;
+  readonly #rate: RateLimit | undefined;
+  #sender: FileSender | undefined;
+  #isClosed = false;
+
+  /** `rate` is the one that the outbox writes at. */
+  constructor(leg: Leg, outbox: Outbox, kernel: KernelEngine | undefined, rate: RateLimit | undefined) {
+    this.#leg = leg;
+    this.#outbox = outbox;
+    this.#kernel = kernel;
+    this.#rate = rate;
+  }
+
+  /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
+  async send(served: VersionedFile, range: ContentRange): Promise<void> {
+    const sender = range.length >= minKernelBytes ? await this.#openSender() : undefined;
+    if (!sender) return this.sendSeen(served, range, () => {});
+    const sent = await sender.send({ file: served.handle, ...range }, () => this.#leg.touch());
+    if (sent < range.length) {
+      await this.#sendZeros(range.length - sent);
+      throw changed();
+    }
+    served.check();
+  }
+
+  /** Sends a range and shows it to `see`, block by block. Throws as `send`; then not all that was shown may be right. */
+  async sendSeen(served: VersionedFile, { offset, length }: ContentRange, see: (block: Buffer) => void): Promise<void> {
+    let failure: HoplineError | undefined;
+    let position = offset;
+    while (position < offset + length && !failure) {
+      const block = await this.#outbox.room(offset + length - position);
+      failure = await served.readFully(block, position).then(() => undefined, asHoplineError);
+      if (failure) break;
+      see(block);
+      this.#outbox.advance(block.length);
+      position += block.length;
+    }
+    await this.#sendZeros(offset + length - position);
+    if (failure) throw failure;
+    served.check();
+  }
+
+  /** Lets go of the descriptor; the leg stays as it is. */
+  close(): void {
+    this.#isClosed = true;
+    this.#sender?.close();
+  }
+
+  /** What sends files inside the kernel, once everything before has left; undefined where there is no such way. */
+  async #openSender(): Promise<FileSender | undefined> {
+    if (!this.#kernel) return undefined;
+    await this.#outbox.drain();
+    if (this.#sender || this.#isClosed) return this.#sender;
+    const socket = this.#kernel.duplicate(this.#leg.descriptor);
+    if (!socket) return undefined;
+    const sender = this.#kernel.openSender(socket, this.#leg.peer, this.#rate);
+    void this.#leg.closed.then(() => sender.close());
+    this.#sender = sender;
+    return sender;
+  }
+
+  async #sendZeros(length: number): Promise<void> {
+    for (let left = length; left > 0; ) {
+      const block = (await this.#outbox.room(left)).fill(0);
+      this.#outbox.advance(block.length);
+      left -= block.length;
+    }
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The policies of a front: messages that are passed to a member of the pool of their name, and answered by it.
+ *
+ * Knows packets and the form that each server writes them in. Who is in a pool is
+ * pools.ts's affair, whoever asks is packets.ts's.
+ * Documentation: docs/pools.md#registration
+ */
+
+import { HoplineError } from '../../core/errors.ts';
+import { type Member, nameMember } from '../../pool/member.ts';
+import type { SharedRegistry } from '../../pool/registry/leases.ts';
+import { type Address, formatHop } from '../../wire/address.ts';
+import { answerInForm, type MessagePacket, messageInForm, type SetupPacket } from '../../wire/packet/packet.ts';
+import type { Form } from '../../wire/packet/packet-fields.ts';
+import type { Pools } from '../pools/pools.ts';
+import { ServerConnections, type ServerConnectionsOptions } from './server-connections.ts';
+
+export interface PoliciesOptions extends ServerConnectionsOptions {
+  /** Knows how servers that registered elsewhere write. */
+  readonly registry: SharedRegistry | undefined;
+}
+
+export interface Passed {
+  readonly bytes: Buffer;
+  /** The name of the member that answered. */
+  readonly server: string;
+}
+
+export class Policies {
+  readonly #connections: ServerConnections;
+  readonly #registry: SharedRegistry | undefined;
+  readonly #maxForms: number;
+  /** How each server that registered writes the types of packets; those that registered last. */
+  readonly #forms = new Map<string, Form>();
+
+  constructor(options: PoliciesOptions) {
+    this.#connections = new ServerConnections(options);
+    this.#registry = options.registry;
+    const { maxRegistered } = options.limits;
+    this.#maxForms = maxRegistered;
+  }
+
+  /**
+   * Has a message answered by a server of its policy: the bytes of the answer, in the form of the question, and who gave it.
+   * Throws `POLICY_UNKNOWN`, `POOL_EMPTY`, or the signal's reason.
+   */
+  async pass(message: MessagePacket, pools: Pools, signal: AbortSignal): Promise<Passed> {
+    const policy = pools.find(message.policy);
+    if (!policy) {
+      throw new HoplineError(
+        'POLICY_UNKNOWN',
+        `no server has registered for the policy ${JSON.stringify(message.policy)}`,
+      );
+    }
+    const attempt = async ({ hop }: Member) => {
+      // Text is what all originals write that speak JSON.
+      const form = this.#formOf(nameMember(hop)) ?? 'string';
+      const answer = await this.#connections.ask(hop, messageInForm(message, form), signal);
+      if (answer.kind === 'refusal' && answer.code === 'POLICY_UNKNOWN') {
+        throw new HoplineError('POLICY_UNKNOWN', `${formatHop(hop)} does not serve the policy`);
+      }
+      return { bytes: answerInForm(answer, message), server: nameMember(hop) };
+    };
+    try {
+      return await policy.pool.run(attempt, { key: message.source, signal });
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw new HoplineError('POOL_EMPTY', `no server of the policy ${JSON.stringify(message.policy)} answers`, {
+        cause,
+      });
+    }
+  }
+
+  /** Takes a server that sent its setup from `host`. Throws `REGISTER_DENIED`. */
+  register(setup: SetupPacket, host: string, pools: Pools): void {
+    const server: Address = { host, port: setup.port };
+    const member = pools.register(setup.policy, server, setup);
+    this.#forms.delete(member);
+    this.#forms.set(member, setup.form);
+    const [oldest] = this.#forms.keys();
+    if (this.#forms.size > this.#maxForms && oldest !== undefined) this.#forms.delete(oldest);
+  }
+
+  async close(): Promise<void> {
+    await this.#connections.close();
+  }
+
+  #formOf(server: string): Form | undefined {
+    const note = this.#registry?.note(server);
+    return this.#forms.get(server) ?? (note === 'number' || note === 'string' ? note : undefined);
+  }
+}

@@ -1,0 +1,255 @@
+/**
+ * The named pools of a node: those that are configured, and those that come to be when a server registers, here or at
+ * another node.
+ *
+ * Owns who may register; how many may, and for how long, is the affair of registrations.ts. How
+ * members are checked is a function for each way of checking, which is passed in;
+ * what is sent to them is the affair of relay.ts and front.ts.
+ * Invariant: once `close()` has settled, nothing of any pool is left.
+ * Documentation: docs/pools.md
+ */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Clock } from '../../core/clock.ts';
+import { HoplineError } from '../../core/errors.ts';
+import type { Limits } from '../../core/limits.ts';
+import type { Logger } from '../../core/log.ts';
+import { OwnerTurns } from '../../core/work/turns.ts';
+import type { Algorithm } from '../../pool/balance.ts';
+import type { HealthRule } from '../../pool/health.ts';
+import { nameMember } from '../../pool/member.ts';
+import type { Probe } from '../../pool/member-checks.ts';
+import { Pool } from '../../pool/pool.ts';
+import type { SharedRegistry } from '../../pool/registry/leases.ts';
+import { ListedMembers } from '../../pool/sources/listed.ts';
+import { RegisteredMembers } from '../../pool/sources/registered.ts';
+import { systemNameServers } from '../../pool/sources/resolved.ts';
+import { memberSources, type PoolMembers, toMembers } from '../../pool/sources/sources.ts';
+import type { Address } from '../../wire/address.ts';
+import type { RegisterPolicy } from '../access/access-rules.ts';
+import { type Registration, Registrations } from './registrations.ts';
+
+/** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
+export const poolChecks = ['node', 'packet', 'connect'] as const;
+export type PoolCheck = (typeof poolChecks)[number];
+
+export interface PoolOptions extends PoolMembers {
+  /** @default 'round-robin' */
+  readonly algorithm?: Algorithm | undefined;
+  /** What consistent hashing goes by in routes: the name of the file, or the address that asks. @default 'file' */
+  readonly hashBy?: 'file' | 'client' | undefined;
+  readonly health?: Partial<HealthRule> | undefined;
+  /** What members must pass. @default 'node' */
+  readonly check?: PoolCheck | undefined;
+}
+
+/** All are asked for whenever they are needed: they may change. */
+export interface PoolsOptions {
+  readonly mayRegister: RegisterPolicy;
+  /** For pools that name none. */
+  readonly algorithm: Algorithm | undefined;
+  /** Whether dialling this address and port would reach the node itself. */
+  readonly isSelf: (address: string, port: number) => boolean;
+  /** Where other nodes find the servers that register here, and this one theirs. */
+  readonly registry: SharedRegistry | undefined;
+  readonly limits: Limits;
+  readonly clock: Clock;
+  readonly log: Logger;
+}
+
+/** A server that asks to be a member. */
+export interface Applicant {
+  readonly id: string | undefined;
+  /** What other nodes are to know of it. */
+  readonly form: string;
+  readonly token: string | undefined;
+}
+
+export interface NamedPool {
+  readonly pool: Pool;
+  readonly hashBy: 'file' | 'client';
+  readonly registered: RegisteredMembers;
+}
+
+interface OwnPool extends NamedPool {
+  /** What the pool was made of. */
+  readonly options: PoolOptions;
+  readonly maxMembers: number;
+  readonly maxTries: number;
+  readonly listed: ListedMembers;
+}
+
+/** Throws `USAGE_INVALID` for two pools of one name. */
+export function checkPools(configured: readonly PoolOptions[]): void {
+  const names = new Set<string>();
+  for (const { name } of configured) {
+    if (names.has(name))
+      throw new HoplineError('USAGE_INVALID', `the pool ${JSON.stringify(name)} is configured twice`);
+    names.add(name);
+  }
+}
+
+/** Checks of servers that never answered, at once: enough to find one that is there soon. */
+const checksOfUnproven = 8;
+
+export class Pools {
+  readonly #options: PoolsOptions;
+  readonly #probes: Readonly<Record<PoolCheck, Probe>>;
+  readonly #pools = new Map<string, OwnPool>();
+  /** Pools that have been given up, until nothing of them is left. */
+  readonly #closing = new Set<Promise<void>>();
+  #configured: ReadonlySet<string> = new Set();
+  readonly #registrations: Registrations;
+  /** Of all pools: whoever registers chooses how many there are. */
+  readonly #turns = new OwnerTurns(checksOfUnproven);
+
+  constructor(options: PoolsOptions, probes: Readonly<Record<PoolCheck, Probe>>) {
+    this.#options = options;
+    this.#probes = probes;
+    this.#registrations = new Registrations(options, (registration) => this.#forgotten(registration));
+  }
+
+  /**
+   * Makes these the pools that are configured, in place of those before. One whose definition has not changed, but for
+   * its members, goes on; registered members stay in any case.
+   */
+  configure(configured: readonly PoolOptions[]): void {
+    const names = new Set(configured.map(({ name }) => name));
+    this.#configured = names;
+    for (const [name, { registered }] of [...this.#pools]) {
+      if (names.has(name)) continue;
+      if (registered.size > 0 || this.#options.registry?.has(name)) this.#set(unconfigured(name));
+      else this.#retire(name);
+    }
+    for (const options of configured) this.#set(options);
+  }
+
+  /** A pool that only the registry knows comes to be when it is asked for. */
+  find(name: string): NamedPool | undefined {
+    const known = this.#pools.get(name);
+    const { registry, limits } = this.#options;
+    if (known || !registry?.has(name) || this.#pools.size >= limits.maxPools) return known;
+    return this.#set(unconfigured(name));
+  }
+
+  /**
+   * Takes a server that asks to be a member of a pool, and says what it is called there.
+   * Throws `REGISTER_DENIED`, `LIMIT_MEMBERS`.
+   */
+  register(name: string, server: Address, { id, form, token }: Applicant): string {
+    const { isSelf, mayRegister, log } = this.#options;
+    if (!mayRegister(server.host, token)) {
+      throw denied(`neither a --register-from rule nor a token lets ${server.host} register`);
+    }
+    if (isSelf(server.host, server.port)) throw denied('a node does not register with itself');
+    const member = nameMember(server);
+    this.#makeRoom(name, member);
+    const entered = { hop: server, weight: 1, priority: 0 };
+    this.#registrations.enter({ pool: name, name: member, member: entered, form });
+    const { pool, registered } = this.#pools.get(name) ?? this.#set(unconfigured(name));
+    const isNew = registered.add(entered);
+    if (isNew) log.info({ pool: name, member, id }, 'server registered');
+    else pool.recheck(member);
+    if (pool.isProven(member)) this.#prove(name, member);
+    return member;
+  }
+
+  async close(): Promise<void> {
+    for (const name of [...this.#pools.keys()]) this.#retire(name);
+    await Promise.all(this.#closing);
+  }
+
+  /** So that a server can be a member of a pool. Throws `REGISTER_DENIED`. */
+  #makeRoom(name: string, member: string): void {
+    const { maxPools, maxPoolMembers } = this.#options.limits;
+    const known = this.#pools.get(name);
+    if (known?.pool.has(member)) return;
+    if (known && known.registered.size >= maxPoolMembers) {
+      const isRoom = this.#registrations.makeRoom(({ pool }) => pool === name);
+      if (!isRoom) throw denied(`the pool has its ${maxPoolMembers} members already`);
+    } else if (!known && this.#pools.size >= maxPools) {
+      const isAlone = (pool: string) => !this.#configured.has(pool) && this.#pools.get(pool)?.registered.size === 1;
+      const isRoom = this.#registrations.makeRoom(({ pool }) => isAlone(pool));
+      if (!isRoom || this.#pools.size >= maxPools) throw denied(`the node has its ${maxPools} pools already`);
+    }
+  }
+
+  /** A server has been shown to be there: from now on others are told of it. */
+  #prove(name: string, server: string): void {
+    this.#registrations.prove(name, server);
+    const registration = this.#registrations.find(name, server);
+    if (!registration) return;
+    const isUp = () => this.#pools.get(name)?.pool.isUp(server) ?? false;
+    this.#options.registry?.register({ pool: name, member: registration.member, note: registration.form }, isUp);
+  }
+
+  #forgotten({ pool: name, name: member }: Registration): void {
+    const { registry, log } = this.#options;
+    const known = this.#pools.get(name);
+    known?.registered.remove(member);
+    registry?.leave(name, member);
+    log.info({ pool: name, member }, 'server forgotten');
+    const isNeeded = this.#configured.has(name) || registry?.has(name) || known?.registered.size !== 0;
+    if (!isNeeded) this.#retire(name);
+  }
+
+  #set({ algorithm = this.#options.algorithm, ...given }: PoolOptions): NamedPool {
+    const options = { ...given, algorithm };
+    const { name, hashBy = 'file' } = options;
+    const { maxPoolMembers: maxMembers, maxPoolTries: maxTries } = this.#options.limits;
+    const known = this.#pools.get(name);
+    const listed = known?.listed ?? new ListedMembers();
+    const registered = known?.registered ?? new RegisteredMembers({ isHearsay: true });
+    listed.set(toMembers(options.members ?? []));
+    const isSame = isDeepStrictEqual({ ...known?.options, members: 0 }, { ...options, members: 0 });
+    if (known && isSame && known.maxMembers === maxMembers && known.maxTries === maxTries) return known;
+    this.#retire(name);
+    const pool = this.#createPool(options, listed, registered);
+    const named = { pool, hashBy, registered, options, maxMembers, maxTries, listed };
+    this.#pools.set(name, named);
+    return named;
+  }
+
+  /** Forgets a pool; what is under way there goes on. */
+  #retire(name: string): void {
+    const known = this.#pools.get(name);
+    if (!known) return;
+    const closing = known.pool.close().finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+    this.#pools.delete(name);
+  }
+
+  #createPool(options: PoolOptions, listed: ListedMembers, registered: RegisteredMembers): Pool {
+    const { name, algorithm, health, check = 'node' } = options;
+    const { registry, limits, clock, log } = this.#options;
+    const configured = memberSources(options, { clock, log, servers: systemNameServers() }, listed);
+    return new Pool({
+      name,
+      sources: [...configured, registered, ...(registry ? [registry.source(name)] : [])],
+      algorithm,
+      health: { ...defaultHealth(check), ...health },
+      probe: this.#probes[check],
+      probation: { turns: this.#turns, onProven: (member) => this.#prove(name, member) },
+      onDown: (member, downMs) => this.#registrations.fail(name, member, downMs),
+      maxMembers: limits.maxPoolMembers,
+      maxTries: limits.maxPoolTries,
+      clock,
+      log,
+    });
+  }
+}
+
+/** Where the rule differs from that of other pools. */
+export function defaultHealth(check: PoolCheck): Partial<HealthRule> {
+  // A server of messages has nothing to warm up, and turns are exact.
+  return check === 'packet' ? { slowStartMs: 0 } : {};
+}
+
+/** A pool that comes to be when a server registers. */
+function unconfigured(name: string): PoolOptions {
+  return { name, check: 'packet' };
+}
+
+function denied(why: string): HoplineError {
+  return new HoplineError('REGISTER_DENIED', why);
+}

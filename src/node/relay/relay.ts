@@ -1,0 +1,141 @@
+/**
+ * A node as a relay: strips itself off the route, opens the next leg, and becomes a tunnel.
+ *
+ * Where the next hop is a pool, a member takes its place; who that is, the client is told before any byte from there.
+ * Parses nothing behind OPEN, but for another OPEN where a tunnel ends (nested-open.ts); all else is passed on as it is.
+ * Where the next leg leads to no node, but to the address that a tunnel ends at,
+ * it is the client that is told of it, and not the address.
+ * Specification: docs/protocol.md#open
+ */
+
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { type JoinResult, joinLegs } from '../../io/legs/join.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import { reachHop } from '../../io/names/resolve.ts';
+import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../../wire/address.ts';
+import { encodeMessage, type Open, passOpenOn } from '../../wire/native/messages.ts';
+import type { NodeContext } from '../context.ts';
+import { passNestedOpen } from './nested-open.ts';
+
+/** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
+export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeContext): Promise<void> {
+  const started = node.clock.now();
+  const leftMs = () => Math.max(1, open.deadlineMs - Math.ceil(node.clock.now() - started));
+  if (isPoolHop(next)) return relayToMember(near, open, next, leftMs, node);
+  const far = await reachNext(near, next, leftMs(), node);
+  await runTunnel(near, far, { ...open, hops: open.hops.slice(1), deadlineMs: leftMs() }, node);
+}
+
+/**
+ * Opens the leg to the next hop if the policy allows it, and gives up when the near side goes.
+ * Throws as `reachHop`, `POLICY_DENIED`, or `ROUTE_LOOP` when the next hop is this node.
+ */
+export async function reachNext(near: Leg, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {
+  const { signal, release } = watchNear(near, next, node);
+  try {
+    return await dialNext(near, next, Math.min(node.limits.connectMs, deadlineMs), signal, node);
+  } finally {
+    release();
+  }
+}
+
+/** As for a hop that is an address, with the member in place of the pool. Throws `POOL_UNKNOWN`, `POOL_EMPTY`. */
+async function relayToMember(
+  near: Leg,
+  open: Open,
+  next: PoolHop,
+  leftMs: () => number,
+  node: NodeContext,
+): Promise<void> {
+  const named = node.pools.find(next.pool);
+  if (!named) throw new HoplineError('POOL_UNKNOWN', `there is no pool ${formatHop(next)}`);
+  const { signal, release } = watchNear(near, next, node);
+  let isStanding = false;
+  // The circuit is a part of the try, so that it counts as under way at its member for as long as it runs.
+  const attempt = async ({ hop: member }: { readonly hop: Address }, commit: () => void) => {
+    const far = await dialNext(near, member, Math.min(node.limits.answerMs, leftMs()), signal, node);
+    release();
+    commit();
+    isStanding = true;
+    near.post(encodeMessage({ type: 'taken', hop: open.hop + 1, address: formatHop(member) }));
+    const hops = [member, ...open.hops.slice(2)];
+    const { failure, broken } = await runTunnel(near, far, { ...open, hops, deadlineMs: leftMs() }, node);
+    if (failure && broken === 'far') throw failure;
+  };
+  const key = named.hashBy === 'file' ? open.key : hostOf(near);
+  try {
+    // That a connection was taken and passed bytes does not show that a node is behind it.
+    await named.pool.run(attempt, { key, avoid: open.avoid, isCheck: false, signal });
+  } catch (cause) {
+    if (isStanding) return;
+    signal.throwIfAborted();
+    const { reason } = asHoplineError(cause);
+    const details = { cause, ...(reason === undefined ? {} : { reason }) };
+    throw new HoplineError('POOL_EMPTY', `no member of ${formatHop(next)} can be reached`, details);
+  } finally {
+    release();
+  }
+}
+
+/** A signal that aborts when the near side goes or the node stops, until it is released. */
+function watchNear(near: Leg, next: Hop, node: NodeContext): { signal: AbortSignal; release: () => void } {
+  const gone = new AbortController();
+  const stop = () => gone.abort(node.stopping.reason);
+  if (node.stopping.aborted) stop();
+  node.stopping.addEventListener('abort', stop);
+  let isWatched = true;
+  void near.closed.then(() => {
+    if (!isWatched) return;
+    gone.abort(new HoplineError('PEER_LOST', `${near.peer} left while ${formatHop(next)} was dialled`));
+  });
+  const release = () => {
+    isWatched = false;
+    node.stopping.removeEventListener('abort', stop);
+  };
+  return { signal: gone.signal, release };
+}
+
+function dialNext(near: Leg, next: Address, connectMs: number, signal: AbortSignal, node: NodeContext): Promise<Leg> {
+  return reachHop(next, {
+    clock: node.clock,
+    resolve: node.resolve,
+    connectMs,
+    idleMs: node.limits.idleMs,
+    maxBlockBytes: node.limits.maxBlockBytes,
+    setUserTimeout: node.setUserTimeout,
+    signal,
+    peer: hostOf(near),
+    checkName: () => node.next.mayLookUp(next),
+    check: (address) => {
+      if (node.isSelf(address, next.port)) throw new HoplineError('ROUTE_LOOP', 'the next hop is this node itself');
+      node.next.mayDial(next, address);
+    },
+  });
+}
+
+/** Sends OPEN on, from its receiver's place to the next, and passes bytes until both legs are closed. Never throws. */
+async function runTunnel(near: Leg, far: Leg, open: Open, node: NodeContext): Promise<JoinResult> {
+  if (open.tunnel && open.hops.length === 1) {
+    near.post(encodeMessage({ type: 'connected' }));
+    await passNestedOpen(near, far, open, node);
+  } else far.post(passOpenOn(open, { hops: open.hops.map(formatHop), hop: open.hop + 1, deadlineMs: open.deadlineMs }));
+  node.metrics.relayed += 1;
+  const result = await joinLegs(near, far, { ...node.join, rates: node.openRates() });
+  const { bytesForward, bytesBack, failure } = result;
+  node.metrics.bytesRelayed += bytesForward + bytesBack;
+  const fields = { peer: near.peer, next: far.peer, hop: open.hop, trace: open.trace, bytesForward, bytesBack };
+  if (failure) {
+    node.metrics.countFailure(failure.code);
+    node.log.warn({ ...fields, code: failure.code, reason: failure.reason }, `circuit broke: ${failure.message}`);
+  } else {
+    // Where nothing was asked, it was looked whether the way is open: checks do so every second or two.
+    const tell = bytesForward === 0 ? node.log.debug : node.log.info;
+    tell.call(node.log, fields, 'circuit relayed');
+  }
+  return result;
+}
+
+function hostOf(leg: Leg): string {
+  const parsed = parseAddress(leg.peer);
+  return parsed.kind === 'ok' ? parsed.hop.host : leg.peer;
+}

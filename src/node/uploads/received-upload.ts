@@ -1,0 +1,261 @@
+/**
+ * One upload over one circuit: which of its pieces are here, and where they go.
+ *
+ * Takes pieces that have been verified. What came before a break counts if the
+ * client's file is still of the same version. How pieces arrive is receiver.ts's affair.
+ * Invariant: until `commit` has settled the file is as it was before.
+ * Rules: docs/protocol.md#uploads, docs/resume.md
+ */
+
+import { HoplineError } from '../../core/errors.ts';
+import type { Limits } from '../../core/limits.ts';
+import type { GiveBack } from '../../core/work/budget.ts';
+import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import { FileTarget } from '../../io/disk/writing/file-target.ts';
+import type { Content } from '../../io/disk/writing/target.ts';
+import type { DiskCalls } from '../../io/kernel/libc.ts';
+import type { Chunk } from '../../io/legs/blocks.ts';
+import { type AnswerOf, maxMissingRanges, type RequestOf } from '../../wire/native/messages.ts';
+import type { NodeContext } from '../context.ts';
+import { servedRoot } from '../root.ts';
+import type { Claim, Claimant, Finished } from './claims.ts';
+import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
+import type { UploadSlot } from './upload-slots.ts';
+
+type PutRequest = RequestOf<'put'>;
+
+/** Whoever sends a PUT. */
+interface UploadingClient extends Claimant {
+  /** Aborts when its circuit has ended. */
+  readonly gone: AbortSignal;
+}
+
+const minPieceBytes = 1024;
+
+export class Upload {
+  readonly algorithm: DigestAlgorithm;
+  /** How many pieces the file has. */
+  readonly pieces: number;
+  readonly size: number;
+  readonly #put: PutRequest;
+  readonly #placed: Placed;
+  readonly #giveBack: GiveBack | undefined;
+  readonly #target: FileTarget | undefined;
+  readonly #has: Uint8Array;
+  #missing: number;
+  #finished: Finished | undefined;
+
+  private constructor(put: PutRequest, placed: Placed, { target, giveBack, left, finished }: Begun) {
+    this.algorithm = placed.algorithm;
+    this.size = put.size;
+    this.pieces = countPieces(put);
+    this.#put = put;
+    this.#placed = placed;
+    this.#target = target;
+    this.#giveBack = giveBack;
+    this.#finished = finished;
+    this.#has = new Uint8Array(this.pieces).fill(finished ? 1 : 0);
+    for (const index of left) this.#has[index] = 1;
+    this.#missing = this.#has.reduce((missing, has) => missing - has, this.pieces);
+  }
+
+  /**
+   * Makes room for the file of a PUT, and reads what an earlier circuit left of it.
+   * Throws `UPLOAD_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_UPLOADS` and the codes of a target.
+   */
+  static async begin(put: PutRequest, node: NodeContext, client: UploadingClient): Promise<Upload> {
+    const { uploads, limits } = node;
+    if (!uploads.rules) throw new HoplineError('UPLOAD_DENIED', 'the node takes no uploads');
+    if (put.size > (uploads.rules.maxBytes ?? Number.POSITIVE_INFINITY)) {
+      const message = `an upload of ${put.size} bytes is more than the ${uploads.rules.maxBytes} that the node takes`;
+      throw new HoplineError('UPLOAD_DENIED', message, { reason: 'EFBIG' });
+    }
+    checkCut(put, limits);
+    const algorithm = chooseDigest(node.digests, put.digests);
+    if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the client knows none of the digests that this node has');
+    try {
+      return await Upload.#place(put, node, client, algorithm);
+    } catch (error) {
+      // A directory that another upload had made for nothing may have gone from under this one's feet: once more.
+      if (!(error instanceof HoplineError && error.code === 'DISK_FAILED' && error.reason === 'ENOENT')) throw error;
+      return Upload.#place(put, node, client, algorithm);
+    }
+  }
+
+  static async #place(
+    put: PutRequest,
+    node: NodeContext,
+    { owner, end, gone }: UploadingClient,
+    algorithm: DigestAlgorithm,
+  ): Promise<Upload> {
+    const { uploads, leftovers, limits } = node;
+    const place = await placeUpload(servedRoot(node), put.name, limits.maxNameBytes);
+    const made = [...place.made];
+    const leave = async (isFinished: boolean) => {
+      await place.leave();
+      if (!isFinished) await leftovers.add(place.path, owner, made);
+    };
+    let claim: Claim | undefined;
+    try {
+      claim = await uploads.claim(place.path, put.upload, { owner, end });
+      made.unshift(...leftovers.take(place.path));
+      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, gone, leave }));
+    } catch (error) {
+      claim?.release();
+      await leave(false);
+      throw error;
+    }
+  }
+
+  static async #open(put: PutRequest, { uploads }: NodeContext, placed: Placed): Promise<Upload> {
+    const { algorithm, place, claim, gone: signal } = placed;
+    const finished = uploads.finished(place.path, put.upload);
+    if (finished) return new Upload(put, placed, { finished, left: [] });
+    const force = put.force === true && uploads.rules?.force === true;
+    const replaces = await checkReplaces(place, force);
+    // Without a share the disk's space is not set aside, but taken as content comes.
+    const giveBack = await uploads.reserve(claim.slot.owner, put.size, place.way);
+    const { calls } = uploads;
+    const disk = giveBack ? calls : withoutReserving(calls);
+    const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: disk, signal });
+    try {
+      const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
+      return new Upload(put, placed, { target, giveBack, left });
+    } catch (error) {
+      giveBack?.();
+      throw error;
+    }
+  }
+
+  /** What a client needs to know to go on. */
+  get ready(): AnswerOf<'ready'> {
+    return { type: 'ready', digest: this.algorithm.name, missing: missingRanges(this.#has) };
+  }
+
+  /** What the upload has for as long as it moves bytes. */
+  get slot(): UploadSlot {
+    return this.#placed.claim.slot;
+  }
+
+  /** Whether the file is at its place, since this circuit's COMMIT or an earlier one's. */
+  get isFinished(): boolean {
+    return this.#finished !== undefined;
+  }
+
+  /** Bytes of piece `index`. Throws `PEER_PROTOCOL` if there is no such piece. */
+  lengthOf(index: number): number {
+    if (index < this.pieces) return Math.min(this.#put.pieceBytes, this.size - index * this.#put.pieceBytes);
+    throw new HoplineError('PEER_PROTOCOL', `a WRITE is for piece ${index} of ${this.pieces}`);
+  }
+
+  /** Writes a piece whose digest was compared, unless it is here already; releases its chunks. Throws as a target. */
+  async write(index: number, digest: string, chunks: readonly Chunk[]): Promise<void> {
+    if (!this.#target || this.#has[index] === 1) {
+      for (const chunk of chunks) chunk.release();
+      return;
+    }
+    const vouched = { digest, version: this.#put.version };
+    await this.#target.write({ index, position: index * this.#put.pieceBytes, chunks, vouched });
+    this.#has[index] = 1;
+    this.#missing -= 1;
+  }
+
+  /** Makes the file durable and visible. Throws `PEER_PROTOCOL` while pieces are missing, and as a target. */
+  async commit(): Promise<Finished> {
+    if (this.#missing > 0) throw new HoplineError('PEER_PROTOCOL', `a COMMIT came ${this.#missing} pieces early`);
+    if (this.#target && !this.#finished) {
+      await this.#placed.place.check();
+      await this.#target.commit();
+    }
+    this.#finished ??= { replaced: this.#target?.replaces ?? false };
+    this.#placed.claim.finish(this.#finished);
+    return this.#finished;
+  }
+
+  /** Lets go of the file; resolves to how many bytes of an unfinished one are kept for the next circuit. Never throws. */
+  async end(): Promise<number> {
+    if (!this.#finished && this.#missing < this.pieces) await this.#target?.giveBack(this.#missingBytes());
+    const bytes = this.#finished ? 0 : ((await this.#target?.keep()) ?? 0);
+    this.#giveBack?.();
+    this.#placed.claim.release();
+    await this.#placed.leave(this.#finished !== undefined);
+    return bytes;
+  }
+
+  *#missingBytes(): Generator<[position: number, bytes: number]> {
+    for (let first = this.#has.indexOf(0); first >= 0; ) {
+      const next = this.#has.indexOf(1, first);
+      const end = next < 0 ? this.pieces : next;
+      const position = first * this.#put.pieceBytes;
+      yield [position, Math.min(this.size, end * this.#put.pieceBytes) - position];
+      first = this.#has.indexOf(0, end);
+    }
+  }
+}
+
+interface Placed {
+  readonly algorithm: DigestAlgorithm;
+  readonly place: UploadPlace;
+  readonly claim: Claim;
+  readonly gone: AbortSignal;
+  /** Lets go of the place. Unless the file is finished, what is left of it is noted. Never throws. */
+  readonly leave: (isFinished: boolean) => Promise<void>;
+}
+
+interface Begun {
+  /** Ends the share of what is set aside. */
+  readonly giveBack?: GiveBack | undefined;
+  /** Without one, the upload was completed over an earlier circuit. */
+  readonly target?: FileTarget;
+  readonly finished?: Finished;
+  readonly left: Iterable<number>;
+}
+
+function withoutReserving({ fallocate: _, ...others }: DiskCalls): DiskCalls {
+  return others;
+}
+
+function checkCut(put: PutRequest, { maxReadBytes, maxUploadPieces }: Limits): void {
+  const { pieceBytes } = put;
+  if (pieceBytes < minPieceBytes || pieceBytes > maxReadBytes) {
+    throw new HoplineError('PEER_PROTOCOL', `a PUT cuts its file into pieces of ${pieceBytes} bytes`);
+  }
+  if (countPieces(put) <= maxUploadPieces) return;
+  throw new HoplineError('PEER_PROTOCOL', `a PUT cuts its file into more than ${maxUploadPieces} pieces`);
+}
+
+function countPieces({ size, pieceBytes }: PutRequest): number {
+  return Math.ceil(size / pieceBytes);
+}
+
+function contentOf(
+  { size, pieceBytes }: PutRequest,
+  { name }: UploadPlace,
+  { name: algorithm }: DigestAlgorithm,
+): Content {
+  return { file: name, size, pieceBytes, algorithm };
+}
+
+/** The pieces that count: those of an earlier circuit, if the client's file has not changed since. */
+async function beginTarget(target: FileTarget, content: Content, version: string): Promise<Iterable<number>> {
+  try {
+    const { left } = await target.begin(content);
+    const isSame = [...left.values()].every((vouched) => vouched.version === version);
+    return isSame ? left.keys() : (await target.begin(content, true)).left.keys();
+  } catch (error) {
+    await target.keep();
+    throw error;
+  }
+}
+
+/** Runs of zeros in `has`; where there are more than a READY holds, the last one reaches to the end. */
+function missingRanges(has: Uint8Array): [first: number, count: number][] {
+  const ranges: [number, number][] = [];
+  for (let first = has.indexOf(0); first >= 0; ) {
+    const next = ranges.length === maxMissingRanges - 1 ? -1 : has.indexOf(1, first);
+    const end = next < 0 ? has.length : next;
+    ranges.push([first, end - first]);
+    first = next < 0 ? -1 : has.indexOf(0, end);
+  }
+  return ranges;
+}

@@ -1,0 +1,165 @@
+/**
+ * The uploads of one circuit: answers PUT, WRITE and COMMIT.
+ *
+ * A piece is written while the next one arrives, and answered when it is with
+ * the system; a disk that fails is told at once, not when the client speaks next.
+ * Invariant: at most two pieces are held, one that arrives and one that is being written.
+ * Specification: docs/protocol.md#uploads
+ */
+
+import { every } from '../../core/clock.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { ownerOf } from '../../core/work/budget.ts';
+import { HeldChunks } from '../../io/legs/blocks.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import { holdBack } from '../../io/rates/limited-reader.ts';
+import type { RateLimit } from '../../io/rates/rate.ts';
+import type { Message, Open, RequestOf } from '../../wire/native/messages.ts';
+import type { NodeContext } from '../context.ts';
+import { Upload } from './received-upload.ts';
+
+export interface ReceiverOptions {
+  readonly leg: Leg;
+  readonly open: Open;
+  readonly node: NodeContext;
+  /** Of what comes from the client. */
+  readonly rate: RateLimit | undefined;
+  /** Sends an answer at once. Throws what broke the leg. */
+  readonly send: (message: Message) => Promise<void>;
+}
+
+/** Milliseconds after which a client hears that its answer takes time: well within what the least patient one waits. */
+const workingMs = 1000;
+
+export class Receiver {
+  readonly #options: ReceiverOptions;
+  readonly #failed = new AbortController();
+  /** Aborts when the client is gone. */
+  readonly #gone = new AbortController();
+  #upload: Upload | undefined;
+  /** The piece before, until it has been answered. Never rejects. */
+  #storing: Promise<void> = Promise.resolve();
+
+  constructor(options: ReceiverOptions) {
+    this.#options = options;
+    const lost = () => this.#gone.abort(new HoplineError('PEER_LOST', `${options.leg.peer} is gone`));
+    void options.leg.closed.then(lost);
+  }
+
+  /** Aborts when a piece could not be written, with the reason; nothing more is to be waited for then. */
+  get failure(): AbortSignal {
+    return this.#failed.signal;
+  }
+
+  /** Settles when every piece so far has been answered. Throws if one could not be written. */
+  async settle(): Promise<void> {
+    await this.#storing;
+    this.#failed.signal.throwIfAborted();
+  }
+
+  /** Begins an upload and ends the one before it. Throws as `Upload.begin`. */
+  async put(request: RequestOf<'put'>): Promise<void> {
+    const { leg, node, send } = this.#options;
+    await this.close();
+    const owner = ownerOf(leg.address?.host ?? leg.peer);
+    const client = { owner, end: (reason: HoplineError) => this.#end(reason), gone: this.#gone.signal };
+    this.#upload = await this.#working(() => Upload.begin(request, node, client));
+    const { ready } = this.#upload;
+    const missing = ready.missing.reduce((sum, [, count]) => sum + count, 0);
+    node.log.info({ ...this.#fields(), bytes: request.size, missing, pieces: this.#upload.pieces }, 'upload begun');
+    await send(ready);
+  }
+
+  /** Takes a piece. Throws `HASH_MISMATCH` if it is not what its digest says, `PEER_PROTOCOL`, and what broke the leg. */
+  async write({ index, digest }: RequestOf<'write'>): Promise<void> {
+    const { leg, rate } = this.#options;
+    const { signal } = this.#failed;
+    const upload = this.#current('WRITE');
+    const held = new HeldChunks(2);
+    const hasher = upload.algorithm.start();
+    try {
+      for (let left = upload.lengthOf(index); left > 0; ) {
+        const read = await leg.read(left, signal);
+        if (read === null) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
+        upload.slot.moved(read.bytes.length);
+        const chunk = await upload.slot.during(holdBack(leg, read, rate, signal));
+        left -= chunk.bytes.length;
+        hasher.update(chunk.bytes);
+        held.add(chunk);
+      }
+      const isRight = hasher.digest() === digest;
+      await this.settle();
+      if (!isRight) throw new HoplineError('HASH_MISMATCH', `piece ${index} came damaged`);
+      this.#storing = this.#store(upload, { index, digest, held });
+    } catch (error) {
+      held.release();
+      throw error;
+    }
+  }
+
+  /** Makes the file of the upload visible. Throws `PEER_PROTOCOL` while pieces are missing, and as a target. */
+  async commit(): Promise<void> {
+    const { node, send } = this.#options;
+    const upload = this.#current('COMMIT');
+    const { isFinished } = upload;
+    const { replaced } = await this.#working(() => upload.slot.during(upload.commit()));
+    this.#upload = undefined;
+    await upload.end();
+    if (!isFinished) {
+      node.metrics.uploaded += 1;
+      node.log.info({ ...this.#fields(), bytes: upload.size, pieces: upload.pieces, replaced }, 'file uploaded');
+    }
+    await send({ type: 'committed', replaced });
+  }
+
+  /** Ends an unfinished upload; what came of it waits for the next circuit. Never throws. */
+  async close(): Promise<void> {
+    const upload = this.#upload;
+    if (!upload) return;
+    this.#upload = undefined;
+    await this.#storing;
+    const bytes = await upload.end();
+    this.#options.node.log.info({ ...this.#fields(), kept: bytes, of: upload.size }, 'upload ended unfinished');
+  }
+
+  /** Does what a client waits for, and tells it every now and then that this is under way. Throws what `work` does. */
+  #working<Result>(work: () => Promise<Result>): Promise<Result> {
+    const { node, send } = this.#options;
+    // What broke the leg shows elsewhere.
+    const stop = every(node.clock, workingMs, () => send({ type: 'working' }).catch(() => {}));
+    return work().finally(stop);
+  }
+
+  /** Ends the circuit: a client that goes on over another one does not listen any more, any other is told why. */
+  #end(reason: HoplineError): void {
+    if (reason.code === 'PEER_LOST') this.#options.leg.destroy(reason);
+    else this.#failed.abort(reason);
+  }
+
+  #current(what: string): Upload {
+    if (this.#upload) return this.#upload;
+    throw new HoplineError('PEER_PROTOCOL', `a ${what} came without an upload`);
+  }
+
+  async #store(upload: Upload, { index, digest, held }: StoredPiece): Promise<void> {
+    const { node, send } = this.#options;
+    try {
+      await upload.slot.during(upload.write(index, digest, held.take()));
+      node.metrics.bytesUploaded += upload.lengthOf(index);
+      await send({ type: 'stored', index });
+    } catch (error) {
+      this.#failed.abort(asHoplineError(error));
+    }
+  }
+
+  #fields(): object {
+    const { leg, open } = this.#options;
+    return { peer: leg.peer, hop: open.hop, trace: open.trace };
+  }
+}
+
+interface StoredPiece {
+  readonly index: number;
+  readonly digest: string;
+  readonly held: HeldChunks;
+}

@@ -1,0 +1,172 @@
+/**
+ * Where an upload goes: from a name on the wire to a place below the root, the directories in between made as needed.
+ *
+ * Holds one directory after the other, each reached from the one before it, and looks where it is before it makes the
+ * next: a link may lead around inside the root, never out.
+ * Invariant: nothing is made, written or removed outside the root.
+ */
+
+import { lstat, mkdir, rmdir } from 'node:fs/promises';
+import path from 'node:path';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import { type Held, type Hold, hold } from '../../io/disk/held.ts';
+import { checkReplaceable } from '../../io/disk/occupant.ts';
+import { isWithin, outside, pathBelow } from '../../io/disk/reading/below-root.ts';
+import { syncDirectory } from '../../io/disk/writing/part-names.ts';
+
+export interface UploadPlace {
+  /** The real path, for people and to compare. */
+  readonly path: string;
+  /** The path by which the system comes there, for as long as the place is held. */
+  readonly way: string;
+  /** The name without what does not matter in it, so that it is the same however the client writes it. */
+  readonly name: string;
+  /** Throws `FILE_DENIED` if the directory was moved or exchanged since it was found. */
+  check(): Promise<void>;
+  /** Directories that were made for it, the first first. */
+  readonly made: readonly MadeDirectory[];
+  /** Lets go of the directory. Never throws. */
+  leave(): Promise<void>;
+}
+
+/** A directory, by the real path of the one that it is in. */
+export interface MadeDirectory {
+  readonly directory: string;
+  readonly segment: string;
+}
+
+/** Finds the place for `name` below `root`, which must be a real path. Throws `FILE_DENIED`, `DISK_FAILED`. */
+export async function placeUpload(
+  root: string,
+  name: string,
+  maxNameBytes: number,
+  by: Hold = hold,
+): Promise<UploadPlace> {
+  pathBelow(root, name, maxNameBytes);
+  const segments = name.split('/').filter((segment) => segment !== '' && segment !== '.');
+  const base = segments.pop();
+  if (base === undefined || /(^|\/)\.$/.test(name)) throw denied('the name is that of a directory');
+  if (process.platform === 'win32' && [...segments, base].some((segment) => /[. ]$/.test(segment))) {
+    throw denied('a part of the name ends in a character that Windows leaves out');
+  }
+  const walk = new Walk(root, by);
+  try {
+    await walk.begin();
+    for (const segment of segments) await walk.enter(segment);
+    return walk.placeFor(base, [...segments, base].join('/'));
+  } catch (error) {
+    await walk.leave();
+    await removeDirectories(walk.made);
+    throw error;
+  }
+}
+
+/** Whether there is something at the place. Throws `DISK_EXISTS` unless it may be replaced, `DISK_FAILED` if nothing may replace it. */
+export async function checkReplaces(place: UploadPlace, mayReplace: boolean): Promise<boolean> {
+  const existing = await lstat(place.way).catch(() => undefined);
+  if (existing && !existing.isFile()) await checkReplaceable(place.way, place.path);
+  if (existing && (!mayReplace || existing.isDirectory())) {
+    throw new HoplineError('DISK_EXISTS', `${place.path} exists already`);
+  }
+  return existing !== undefined;
+}
+
+/** Removes directories that were made for nothing, as far as they are empty. Never throws. */
+export async function removeDirectories(made: readonly MadeDirectory[]): Promise<void> {
+  // The last first; one that is not empty, or not there any more, is in use or somebody's.
+  for (const { directory, segment } of made.toReversed()) {
+    const held = await hold(directory).catch(() => undefined);
+    if (held?.real === directory) await rmdir(held.way(segment)).catch(() => {});
+    await held?.close();
+  }
+}
+
+/** A way from the root down, one directory after the other. */
+class Walk {
+  readonly #root: string;
+  readonly #hold: Hold;
+  #here: Held | undefined;
+  /** Directories that were made on the way, the first first. */
+  readonly made: MadeDirectory[] = [];
+
+  constructor(root: string, by: Hold) {
+    this.#root = root;
+    this.#hold = by;
+  }
+
+  async begin(): Promise<void> {
+    this.#here = await this.#held(this.#root, this.#root);
+  }
+
+  /** Goes on into `segment`, which is made if it is not there. */
+  async enter(segment: string): Promise<void> {
+    const from = this.#current;
+    const wanted = path.join(from.real, segment);
+    const next = await this.#held(from.way(segment), wanted, () => this.#make(from, segment));
+    await from.close();
+    this.#here = next;
+  }
+
+  placeFor(base: string, name: string): UploadPlace {
+    const { real, way } = this.#current;
+    return {
+      path: path.join(real, base),
+      way: way(base),
+      name,
+      check: async () => {
+        const still = await this.#hold(real).catch(() => undefined);
+        await still?.close();
+        const { ino, dev } = this.#current.stats;
+        if (still?.real !== real || still.stats.ino !== ino || still.stats.dev !== dev) throw outside();
+      },
+      made: this.made,
+      leave: () => this.leave(),
+    };
+  }
+
+  async leave(): Promise<void> {
+    await this.#here?.close();
+    this.#here = undefined;
+  }
+
+  get #current(): Held {
+    if (!this.#here) throw new HoplineError('INTERNAL', 'a way from the root was left already');
+    return this.#here;
+  }
+
+  /** Holds a directory, which `make` makes if there is none. Throws `FILE_DENIED`, `DISK_FAILED`. */
+  async #held(way: string, wanted: string, make?: () => Promise<void>): Promise<Held> {
+    try {
+      const held = await this.#hold(way).catch(async (error) => {
+        if (systemCode(error) !== 'ENOENT' || !make) throw error;
+        await make();
+        return this.#hold(way);
+      });
+      const isInside = isWithin(this.#root, held.real);
+      if (isInside && held.stats.isDirectory()) return held;
+      await held.close();
+      if (!isInside) throw outside();
+    } catch (cause) {
+      if (cause instanceof HoplineError) throw cause;
+      const reason = systemCode(cause) ?? 'unknown';
+      throw new HoplineError('DISK_FAILED', `cannot make ${wanted} (${reason})`, { cause, reason });
+    }
+    throw new HoplineError('DISK_FAILED', `${wanted} is no directory`, { reason: 'ENOTDIR' });
+  }
+
+  async #make(from: Held, segment: string): Promise<void> {
+    try {
+      await from.check();
+      await mkdir(from.way(segment));
+      this.made.push({ directory: from.real, segment });
+    } catch (error) {
+      // Another upload may have been faster.
+      if (systemCode(error) !== 'EEXIST') throw error;
+    }
+    await syncDirectory(from.way());
+  }
+}
+
+function denied(message: string): HoplineError {
+  return new HoplineError('FILE_DENIED', message);
+}

@@ -1,0 +1,236 @@
+/**
+ * A gateway by its rules: the sites with what answers for them, the cache, the log of requests and the certificate.
+ *
+ * Owns the order in which these come and go. Where routes and HTTP meet is open-backend.ts's affair.
+ * Invariant: once `close()` has settled, nothing of the gateway is left; a reload that fails changes nothing.
+ * Documentation: docs/http.md
+ */
+
+import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
+import { pause, systemClock } from '../core/clock.ts';
+import { HoplineError, systemCode } from '../core/errors.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import type { Logger } from '../core/log.ts';
+import type { AccessFormat, MaskQuery } from '../gateway/access-log/access-format.ts';
+import { type AccessLog, openAccessLog } from '../gateway/access-log/access-log.ts';
+import { accessRecord } from '../gateway/access-log/access-record.ts';
+import { createHttpCache, type HttpCache, type SiteCacheOptions } from '../gateway/cache/cache.ts';
+import { judgeTime, readCertificate, watchTime } from '../gateway/clients/certificate.ts';
+import { type HttpServers, type RunningGateway, type SiteOptions, startGateway } from '../gateway/server/start.ts';
+import { shareLookups } from '../io/names/lookups.ts';
+import { createSystemResolver } from '../io/names/system-resolver.ts';
+import type { HttpServing, NodeOptions } from '../node/options.ts';
+import { type OpenBackend, openBackend } from './open-backend.ts';
+import type { SiteText } from './site-text.ts';
+
+export interface SiteRules extends SiteText, Omit<SiteOptions, 'backend' | 'wrap'> {
+  /** What a pool of servers is told beside its members. */
+  readonly servers?: Omit<HttpServers, 'members' | 'dial'> | undefined;
+  /** Authorities to believe about the servers, instead of the system's; a file in PEM. */
+  readonly caFile?: string | undefined;
+  /** How its answers are cached; `false` for not at all. @default as they say themselves */
+  readonly cache?: SiteCacheOptions | false | undefined;
+}
+
+export interface GatewayRules {
+  /** Without it, connections come by `serving` alone; port 0 picks a free one. */
+  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  readonly sites: readonly SiteRules[];
+  /** Networks of proxies whose word on their clients' addresses counts. */
+  readonly trusted?: readonly string[] | undefined;
+  /** Files in PEM; with them, the gateway speaks TLS with clients. */
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined;
+  readonly cache?:
+    | { readonly directory: string; readonly maxBytes?: number | undefined; readonly ttlS?: number | undefined }
+    | undefined;
+  readonly accessLog?:
+    | { readonly file: string; readonly format?: AccessFormat; readonly maskQuery?: MaskQuery }
+    | undefined;
+}
+
+export interface HttpServiceOptions extends Pick<NodeOptions, 'pools' | 'resolve'> {
+  readonly limits?: Partial<Limits> | undefined;
+  /** Whether files leave inside the kernel where that can be. @default true */
+  readonly kernel?: boolean | undefined;
+  readonly log: Logger;
+}
+
+export interface HttpService {
+  /** Where it listens, with the real port. */
+  readonly address: RunningGateway['address'];
+  /** For a node, which leaves HTTP that comes to its port to this gateway. */
+  readonly serving: HttpServing;
+  /**
+   * Takes other sites, reads the certificate and opens the log of requests again. Throws `CONFIG_INVALID` for what needs
+   * a restart, and what the start throws.
+   */
+  reload(rules: GatewayRules, options: HttpServiceOptions): Promise<void>;
+  /** As `RunningGateway.close` does. */
+  close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+/** Starts a gateway. Throws `LISTEN_FAILED`, `DISK_BUSY` for a cache in use, and `USAGE_INVALID` for a rule that is none. */
+export async function startHttpService(rules: GatewayRules, options: HttpServiceOptions): Promise<HttpService> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const { log } = options;
+  // One for all sites: the threads that the system looks names up in are the process's.
+  const resolve = shareLookups(options.resolve ?? createSystemResolver(), { limits, clock: systemClock });
+  const open: Closable[] = [];
+  const closeAll = async () => {
+    for (const one of open.splice(0).reverse()) await one.close();
+  };
+  try {
+    const tls = await readTls(rules.tls);
+    const time = { log, clock: systemClock };
+    let endTime = tls && watchTime(readCertificate(tls), time);
+    open.push({ close: async () => endTime?.() });
+    const accessLog = rules.accessLog && keep(open, await openLog(rules.accessLog, limits, log));
+    const cache = rules.cache && keep(open, await createHttpCache({ ...rules.cache, limits, log }));
+    let sites = await openSites(rules, cache, { ...options, resolve });
+    open.push({ close: () => sites.close() });
+    const gateway = await startGateway({
+      listen: rules.listen,
+      sites: sites.sites,
+      trusted: rules.trusted ?? [],
+      tls,
+      kernel: options.kernel,
+      resolve,
+      limits,
+      log,
+      onEnded: accessLog && ((ended) => accessLog.write(accessRecord(ended))),
+    });
+    let current = rules;
+    let inUse = tls;
+    let isClosing = false;
+    const reloading = new Set<Promise<void>>();
+    const reload = async (next: GatewayRules, nextOptions: HttpServiceOptions) => {
+      // Whoever renamed the log waits for a new one, whatever else is wrong.
+      accessLog?.reopen();
+      checkReload({ ...current, kernel: options.kernel }, { ...next, kernel: nextOptions.kernel });
+      const nextTls = await readTls(next.tls);
+      const certificate = nextTls && readCertificate(nextTls);
+      const nextSites = await openSites(next, cache, { ...nextOptions, resolve });
+      if (isClosing) {
+        await nextSites.close();
+        throw new HoplineError('NODE_STOPPING', 'the gateway is stopping');
+      }
+      if (nextTls) gateway.setTls(nextTls);
+      if (!isDeepStrictEqual(nextTls, inUse))
+        log.info({ cert: next.tls?.cert }, 'another certificate is in use from now on');
+      inUse = nextTls;
+      endTime?.();
+      endTime = certificate && watchTime(certificate, time);
+      gateway.setSites(nextSites.sites);
+      const old = sites;
+      [sites, current] = [nextSites, next];
+      await old.close();
+    };
+    return {
+      address: gateway.address,
+      serving: { dialect: tls ? 'tls' : 'http', accept: gateway.accept },
+      reload: async (next, nextOptions) => {
+        const under = reload(next, nextOptions).finally(() => reloading.delete(under));
+        reloading.add(under);
+        await under;
+      },
+      close: async (how) => {
+        isClosing = true;
+        await gateway.close(how);
+        await closeAll();
+        // One that is under way closes what it opens, but whether a read ever ends is not known.
+        await settledWithin(limits.lingerMs, reloading);
+      },
+    };
+  } catch (error) {
+    await closeAll();
+    throw error;
+  }
+}
+
+/** Settles when all `work` has, whichever way, and after `ms` at the latest. */
+async function settledWithin(ms: number, work: Iterable<Promise<unknown>>): Promise<void> {
+  const over = new AbortController();
+  void Promise.allSettled(work).then(() => over.abort());
+  await pause(systemClock, ms, over.signal);
+}
+
+type Closable = Pick<OpenBackend, 'close'>;
+
+function keep<T extends Closable>(open: Closable[], one: T): T {
+  open.push(one);
+  return one;
+}
+
+async function openSites(rules: GatewayRules, cache: HttpCache | undefined, options: HttpServiceOptions) {
+  const { limits, pools, resolve } = options;
+  const opened: OpenBackend[] = [];
+  const close = async () => {
+    await Promise.all(opened.map((backend) => backend.close()));
+  };
+  try {
+    const sites: SiteOptions[] = [];
+    for (const { backend: text, servers, caFile, cache: caching, ...site } of rules.sites) {
+      const ca = caFile && String(await readPem('authorities', caFile));
+      const told = ca ? { ...servers, tls: { ...servers?.tls, ca } } : servers;
+      const backend = await openBackend(text, { limits, pools, resolve }, told);
+      opened.push(backend);
+      // Files of this machine are no nearer in a cache.
+      const isCached = cache && caching !== false && text.kind !== 'root';
+      const wrap: SiteOptions['wrap'] = isCached
+        ? (exchange) => cache.wrap(exchange, { ttlS: rules.cache?.ttlS, ...caching })
+        : undefined;
+      sites.push({ ...site, backend: backend.backend, wrap });
+    }
+    return { sites, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/** Reads a certificate and its key; resolves to what is wrong with its time, if anything. Throws `USAGE_INVALID` as the start does. */
+export async function checkCertificate(files: NonNullable<GatewayRules['tls']>): Promise<string | undefined> {
+  const tls = await readTls(files);
+  return tls && judgeTime(readCertificate(tls), Date.now());
+}
+
+type FixedRules = GatewayRules & Pick<HttpServiceOptions, 'kernel'>;
+
+/** Throws `CONFIG_INVALID`, with a line for each, if something has changed that a running gateway cannot change. */
+function checkReload(before: FixedRules, after: FixedRules): void {
+  const facts = ({ kernel = true, listen, trusted = [], tls, cache, accessLog }: FixedRules) => ({
+    kernel,
+    'gateway.listen': listen,
+    'gateway.trusted': trusted,
+    'gateway.tls': tls !== undefined,
+    'gateway.cache': cache && { ...cache, ttlS: undefined },
+    'gateway.access-log': accessLog,
+  });
+  const now: Readonly<Record<string, unknown>> = facts(after);
+  const changed = Object.entries(facts(before)).filter(([key, value]) => !isDeepStrictEqual(value, now[key]));
+  const problems = changed.map(
+    ([key]) => `${key}: read another value, expected the one from the start; needs a restart`,
+  );
+  if (problems.length > 0) throw new HoplineError('CONFIG_INVALID', problems.join('; '), { problems });
+}
+
+function openLog(
+  { file, format = 'combined', maskQuery = [] }: NonNullable<GatewayRules['accessLog']>,
+  limits: Limits,
+  log: Logger,
+): Promise<AccessLog> {
+  return openAccessLog({ file, format, maskQuery, maxBytes: limits.maxAccessLogBytes, log });
+}
+
+async function readTls(files: GatewayRules['tls']): Promise<{ cert: Buffer; key: Buffer } | undefined> {
+  return files && { cert: await readPem('certificate', files.cert), key: await readPem('key', files.key) };
+}
+
+async function readPem(what: string, file: string): Promise<Buffer> {
+  try {
+    return await readFile(file);
+  } catch (cause) {
+    throw new HoplineError('USAGE_INVALID', `TLS: cannot read the ${what} ${file} (${systemCode(cause)})`, { cause });
+  }
+}

@@ -1,0 +1,268 @@
+/**
+ * The messages of the native dialect: what the header of a frame may say.
+ *
+ * OPEN travels forward and builds a circuit, TAKEN tells back which member of a pool is on it; STAT, READ, DIGEST, LIST and PING,
+ * and PUT, WRITE and COMMIT for uploads, are the client's requests to the origin; the
+ * other messages are the answers. One definition a message serves both ends: the schema checks what
+ * arrives, its type shapes what is sent. Unknown fields are ignored, so that a
+ * later version may add some.
+ * Format: docs/protocol.md#messages
+ */
+
+import * as v from 'valibot';
+import type { HoplineError } from '../../core/errors.ts';
+import { safeText } from '../../core/text.ts';
+import { type Hop, type ParsedHop, parseAddress, parseHop } from '../address.ts';
+import { bad, type Decoded, ok } from '../decoded.ts';
+import { findMembers, replaceMembers } from '../packet/json-object.ts';
+import { beginsFrame, decodeFrame, encodeFrame, headerOf } from './frame.ts';
+import { wireCodes } from './refusal.ts';
+
+const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
+const shortText = v.pipe(v.string(), v.maxLength(200));
+const hexDigest = v.pipe(v.string(), v.regex(/^[0-9a-f]{32,128}$/));
+/** What the system calls a failure, or the name of a limit. */
+const reasonPattern = /^[A-Z0-9_]{1,40}$/;
+
+const hop = parsedBy(parseHop);
+const address = parsedBy(parseAddress);
+
+/** Members in one OPEN that are to be avoided. */
+export const maxAvoided = 16;
+
+const open = v.object({
+  type: v.literal('open'),
+  /** The hops that are left, the receiver first. */
+  hops: v.pipe(v.array(hop), v.minLength(1), v.maxLength(256)),
+  /** The receiver's place in the route, from 1. */
+  hop: v.pipe(positive, v.maxValue(256)),
+  /** Names this circuit on every node that it goes through. */
+  trace: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+  /** Milliseconds that are left for the circuit to reach the origin. */
+  deadlineMs: positive,
+  /** Hops before the first one of this route: those of the tunnel that it comes through. */
+  behind: v.optional(count),
+  /** Whether the last of `hops` is no node but an address that the one before connects to. */
+  tunnel: v.optional(v.boolean()),
+  /** For a relay that picks a member of a pool: those that are taken only if there is no other. */
+  avoid: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(300))), v.maxLength(maxAvoided))),
+  /** For consistent hashing: the same for whatever had better come from the same member. */
+  key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64))),
+});
+
+/** Permission bits, without those that would give a file another user's rights. */
+const mode = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0o777));
+/** Nanoseconds since 1970, in decimal, since JSON has no numbers that long. */
+const timeNs = v.pipe(
+  v.string(),
+  v.regex(/^(0|-?[1-9][0-9]{0,18})$/),
+  v.check((text) => BigInt.asIntN(64, BigInt(text)) === BigInt(text), 'expected 64 bits'),
+);
+/** Relative to the directory that is listed; empty for itself. */
+const entryPath = v.pipe(v.string(), v.maxLength(4096));
+
+const entry = v.variant('kind', [
+  v.object({ kind: v.literal('file'), path: entryPath, size: count, mode, mtimeNs: timeNs }),
+  v.object({ kind: v.literal('directory'), path: entryPath, mode, mtimeNs: timeNs }),
+  /** Where it points is for people to read, and for nothing else. */
+  v.object({ kind: v.literal('link'), path: entryPath, target: v.optional(v.pipe(v.string(), v.maxLength(1024))) }),
+  /** A socket, a device: there, but nothing that could be sent. */
+  v.object({ kind: v.literal('other'), path: entryPath }),
+]);
+
+const name = v.pipe(v.string(), v.maxLength(4096));
+/** Digest algorithms that the client knows, the best first. */
+const digests = v.pipe(v.array(shortText), v.maxLength(16));
+
+const request = v.variant('type', [
+  v.object({
+    type: v.literal('stat'),
+    name,
+    digests,
+  }),
+  v.object({
+    type: v.literal('read'),
+    offset: count,
+    length: positive,
+    /** The version that STATUS gave; without it, whichever was opened. */
+    version: v.optional(shortText),
+  }),
+  /** READ without the bytes: answered by END. */
+  v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
+  v.object({ type: v.literal('list'), name: v.pipe(v.string(), v.maxLength(4096)) }),
+  v.object({ type: v.literal('ping') }),
+  /** Begins an upload, or goes on with one. */
+  v.object({
+    type: v.literal('put'),
+    name,
+    size: count,
+    pieceBytes: positive,
+    /** The client's name for the version of its file, as STATUS has the origin's. */
+    version: shortText,
+    /** Names one run of a client, so that it can take over from a circuit of its own that broke. */
+    upload: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
+    digests,
+    /** Whether a file that is there may be replaced. */
+    force: v.optional(v.boolean()),
+  }),
+  /** One piece of the upload: its raw bytes follow this frame. */
+  v.object({ type: v.literal('write'), index: count, digest: hexDigest }),
+  v.object({ type: v.literal('commit') }),
+]);
+
+/** Ranges in one READY: they fit a header whatever their numbers are. */
+export const maxMissingRanges = 1024;
+
+const answer = v.variant('type', [
+  v.object({
+    type: v.literal('status'),
+    size: count,
+    version: shortText,
+    pieceBytes: positive,
+    digest: shortText,
+    /** When the file was last modified; an origin need not say. */
+    mtimeNs: v.optional(timeNs),
+  }),
+  /** `length` raw bytes follow this frame, and then END or REFUSED. */
+  v.object({ type: v.literal('data'), offset: count, length: count }),
+  v.object({ type: v.literal('end'), digest: hexDigest }),
+  /** One of several that answer one LIST. */
+  v.object({
+    type: v.literal('listing'),
+    entries: v.array(entry),
+    last: v.boolean(),
+    /** With the last: how many entries are missing because of their names, because they cannot be read, or are part files. */
+    skipped: v.optional(v.object({ names: count, unreadable: count, unfinished: count })),
+  }),
+  v.object({
+    type: v.literal('pong'),
+    software: shortText,
+    /** What it does besides: docs/protocol.md lists the words. */
+    roles: v.optional(v.pipe(v.array(shortText), v.maxLength(16))),
+    /** Its connections, now and at most. */
+    load: v.optional(v.object({ open: count, max: positive })),
+  }),
+  /** The end of a tunnel is connected: what follows is what it says. */
+  v.object({ type: v.literal('connected') }),
+  /** The upload may go on: these pieces are missing, as ranges of the first and how many. */
+  v.object({
+    type: v.literal('ready'),
+    digest: shortText,
+    missing: v.pipe(v.array(v.strictTuple([count, positive])), v.maxLength(maxMissingRanges)),
+  }),
+  v.object({ type: v.literal('stored'), index: count }),
+  /** READY or COMMITTED takes its time: the origin is at it. */
+  v.object({ type: v.literal('working') }),
+  /** The relay before a pool says which member it took; before anything that comes from there. */
+  v.object({
+    type: v.literal('taken'),
+    /** The place of the pool in the route, from 1. */
+    hop: v.pipe(positive, v.maxValue(256)),
+    address,
+  }),
+  v.object({ type: v.literal('committed'), replaced: v.boolean() }),
+  v.object({
+    type: v.literal('refused'),
+    code: v.picklist(wireCodes),
+    /** The place in the route of the node that refused, from 1. */
+    hop: v.pipe(positive, v.maxValue(256)),
+    /** The operating system's word for it, such as ECONNREFUSED. */
+    reason: v.optional(v.pipe(v.string(), v.regex(reasonPattern))),
+  }),
+]);
+
+export type Open = v.InferOutput<typeof open> & {
+  /** The header as it came, for a relay to pass on: it may hold what a later version knows. */
+  readonly header: Buffer;
+};
+export type Request = v.InferOutput<typeof request>;
+export type Answer = v.InferOutput<typeof answer>;
+/** What is sent; hops travel as text. */
+export type Message = v.InferInput<typeof open> | v.InferInput<typeof request> | v.InferInput<typeof answer>;
+
+export type Listed = v.InferOutput<typeof entry>;
+
+export type AnswerOf<Type extends Answer['type']> = Extract<Answer, { type: Type }>;
+
+export type RequestOf<Type extends Request['type']> = Extract<Request, { type: Type }>;
+
+/** Encodes one message as a frame. */
+export function encodeMessage(message: Message): Buffer {
+  return encodeFrame(message);
+}
+
+/** Decodes the first frame of a circuit. Bad as `decodeFrame`, and `PEER_PROTOCOL` for anything but a valid OPEN. */
+export function decodeOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open> {
+  const decoded = decodeAs(open, 'OPEN', bytes, maxHeaderBytes);
+  if (decoded.kind !== 'ok') return decoded;
+  // The block that the bytes are in is read into again.
+  const header = Buffer.from(headerOf(bytes, decoded.used));
+  return ok({ ...decoded.value, header }, decoded.used);
+}
+
+/** What a relay changes in an OPEN that it passes on. */
+export type OpenChanges = Partial<Pick<v.InferInput<typeof open>, 'hops' | 'hop' | 'deadlineMs' | 'trace' | 'behind'>>;
+
+/** An OPEN as it came but for `changes`: every other byte of its header goes on untouched. */
+export function passOpenOn({ header }: Open, changes: OpenChanges): Buffer {
+  const values = Object.entries(changes).map(([name, value]) => [name, JSON.stringify(value)]);
+  return encodeFrame(replaceMembers({ bytes: header, members: findMembers(header) }, Object.fromEntries(values)));
+}
+
+/** Decodes an OPEN at the beginning of something else; null, with nothing used, for what does not begin like a frame. */
+export function decodeNestedOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open | null> {
+  return beginsFrame(bytes) ? decodeOpen(bytes, maxHeaderBytes) : ok(null, 0);
+}
+
+/** Decodes a request to the origin. */
+export function decodeRequest(bytes: Buffer, maxHeaderBytes: number): Decoded<Request> {
+  return decodeAs(request, 'request', bytes, maxHeaderBytes);
+}
+
+/** Decodes an answer to the client. */
+export function decodeAnswer(bytes: Buffer, maxHeaderBytes: number): Decoded<Answer> {
+  return decodeAs(answer, 'answer', bytes, maxHeaderBytes);
+}
+
+/** The REFUSED that tells the client of `error`, sent by the node at place `hop`. */
+export function refusal(error: HoplineError, hop: number): Message {
+  const code = wireCodes.find((known) => known === error.code) ?? 'INTERNAL';
+  // The name of a limit is written like any other reason there: maxUploads, MAX_UPLOADS.
+  const reason = error.reason?.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
+  return { type: 'refused', code, hop, ...(reason !== undefined && reasonPattern.test(reason) ? { reason } : {}) };
+}
+
+function decodeAs<Schema extends v.GenericSchema>(
+  schema: Schema,
+  what: string,
+  bytes: Buffer,
+  maxHeaderBytes: number,
+): Decoded<v.InferOutput<Schema>> {
+  const frame = decodeFrame(bytes, maxHeaderBytes);
+  if (frame.kind !== 'ok') return frame;
+  const parsed = v.safeParse(schema, frame.value, { abortEarly: true });
+  if (parsed.success) return ok(parsed.output, frame.used);
+  const [issue] = parsed.issues;
+  return bad('PEER_PROTOCOL', `the peer sent a malformed ${what}: ${describeIssue(issue)}`);
+}
+
+/** What was expected and where; never what came, which is a peer's. */
+export function describeIssue(issue: v.BaseIssue<unknown>): string {
+  const expected =
+    issue.expected ?? (issue.type === 'raw_transform' || issue.type === 'check' ? issue.message : 'other');
+  return `${v.getDotPath(issue) ?? 'header'}: ${expected.startsWith('expected') ? '' : 'expected '}${safeText(expected, 200)}`;
+}
+
+function parsedBy<Kind extends Hop>(parse: (text: string) => ParsedHop<Kind>) {
+  return v.pipe(
+    v.string(),
+    v.maxLength(300),
+    v.rawTransform<string, Kind>(({ dataset, addIssue, NEVER }) => {
+      const parsed = parse(dataset.value);
+      if (parsed.kind === 'ok') return parsed.hop;
+      addIssue({ message: `expected ${parsed.expected}` });
+      return NEVER;
+    }),
+  );
+}

@@ -1,6 +1,6 @@
-// Checks the floors of src/: what each folder imports.
+// Checks the rooms of src/: what each imports, how full it is, and that no name means two things.
 //
-// docs/architecture.md says what a folder is for. Circles within a folder are the linter's to find.
+// docs/architecture.md says what a room is for. Circles within a room are the linter's to find.
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -10,12 +10,16 @@ const floors = {
   wire: ['core'],
   io: ['core', 'wire'],
   pool: ['core', 'wire'],
+  http: ['core', 'wire', 'io'],
   secure: ['core', 'wire', 'io'],
   node: ['core', 'wire', 'io', 'pool', 'secure'],
   client: ['core', 'wire', 'io', 'pool', 'secure'],
-  gateway: ['core', 'wire', 'io', 'pool'],
-  config: ['core', 'wire', 'io', 'pool', 'node', 'client', 'gateway', 'http-service.ts', 'site-text.ts'],
+  gateway: ['core', 'wire', 'io', 'pool', 'http'],
+  fetch: ['core', 'wire', 'io', 'http', 'gateway'],
+  sites: ['core', 'wire', 'io', 'http', 'node', 'client', 'gateway'],
+  config: ['core', 'wire', 'io', 'pool', 'http', 'node', 'gateway', 'sites'],
 };
+const most = { filesInFolder: 12, linesInFile: 260 };
 
 const root = path.resolve(process.argv[2] ?? 'src');
 const files = readdirSync(root, { recursive: true })
@@ -23,7 +27,7 @@ const files = readdirSync(root, { recursive: true })
   .filter((name) => name.endsWith('.ts'))
   .sort();
 const texts = new Map(files.map((file) => [file, readFileSync(path.join(root, file), 'utf8')]));
-const problems = [...findForeignImports()];
+const problems = [...findForeignImports(), ...findFullFolders(), ...findLongFiles(), ...findNamesakes()];
 for (const problem of problems) console.error(problem);
 process.exitCode = problems.length > 0 ? 1 : 0;
 
@@ -38,4 +42,41 @@ function* findForeignImports() {
         yield `src/${file}: ${room}/ does not import ${specifier}; it may import ${allowed.join(', ') || 'nothing of ours'}`;
     }
   }
+}
+
+function* findFullFolders() {
+  for (const [folder, inside] of group(files, path.posix.dirname))
+    if (inside.length > most.filesInFolder)
+      yield `src/${folder}: ${inside.length} files, and a folder has at most ${most.filesInFolder}`;
+}
+
+function* findLongFiles() {
+  for (const [file, text] of texts) {
+    const lines = text.split('\n').length - 1;
+    if (lines > most.linesInFile) yield `src/${file}: ${lines} lines, and a file has at most ${most.linesInFile}`;
+  }
+}
+
+/** Files, and what they export: a name that stands in two places means two things, or one thing twice. */
+function* findNamesakes() {
+  for (const [name, same] of group(files, path.posix.basename))
+    if (same.length > 1) yield `${name} is the name of ${same.length} files: ${same.join(', ')}`;
+  const exported = files.flatMap((file) => exportsOf(texts.get(file)).map((name) => ({ name, file })));
+  for (const [name, same] of group(exported, ({ name }) => name))
+    if (same.length > 1) yield `${name} is exported from ${same.map(({ file }) => file).join(', ')}`;
+}
+
+/** The names of types and functions; what is passed on from another module is exported there. */
+function exportsOf(text) {
+  const declared = text.matchAll(
+    /^export (?:declare )?(?:abstract )?(?:async )?(?:function\*?|class|interface|type|enum) ([A-Za-z_$][\w$]*)(?=[\s(<=;])/gm,
+  );
+  const arrows = text.matchAll(/^export const ([A-Za-z_$][\w$]*)[^=\n]*=\s*(?:async )?\([^)]*\)[^=\n]*=>/gm);
+  return [...new Set([...declared, ...arrows].map(([, name]) => name))];
+}
+
+function group(items, keyOf) {
+  const groups = new Map();
+  for (const item of items) groups.set(keyOf(item), [...(groups.get(keyOf(item)) ?? []), item]);
+  return groups;
 }

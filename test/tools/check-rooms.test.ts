@@ -44,3 +44,20 @@ for (const [file, text] of [
     });
   });
 }
+
+test('a folder that is too full, a file that is too long, and names of two things are named', async (t) => {
+  const many = Object.fromEntries(Array.from({ length: 13 }, (_, index) => [`io/disk/file-${index}.ts`, '']));
+  await assert.rejects(check(t, many), { code: 1, stderr: /^src\/io\/disk: 13 files, and a folder has at most 12\n$/ });
+  await assert.rejects(check(t, { 'io/long.ts': '\n'.repeat(261) }), {
+    code: 1,
+    stderr: /^src\/io\/long.ts: 261 lines/,
+  });
+  await assert.rejects(check(t, { 'io/a.ts': '', 'node/a.ts': '' }), {
+    code: 1,
+    stderr: /^a.ts is the name of 2 files/,
+  });
+  const twice = { 'io/a.ts': 'export interface Source {\n}\n', 'node/b.ts': 'export class Source {\n}\n' };
+  await assert.rejects(check(t, twice), { code: 1, stderr: /^Source is exported from io\/a.ts, node\/b.ts\n$/ });
+  const calls = { 'io/a.ts': 'export const open = () => 1;\n', 'node/b.ts': 'export async function open() {}\n' };
+  await assert.rejects(check(t, calls), { code: 1, stderr: /^open is exported from/ });
+});

@@ -17,7 +17,7 @@ export type { FileOutcome, FilesEvent } from './client/download/several-files.ts
 export type { SkippedEntries, TreeLink } from './client/download/tree-listing.ts';
 export type { Delivered, Sender, SenderOptions } from './client/messages/sender.ts';
 export { openSender } from './client/messages/sender.ts';
-export type { FileRange, RemoteFile } from './client/remote/remote-file.ts';
+export type { RemoteFile, RemoteRange } from './client/remote/remote-file.ts';
 export type { OpenRemoteOptions } from './client/remote/remote-files.ts';
 export { RemoteFiles } from './client/remote/remote-files.ts';
 export type { RoutesOptions } from './client/remote/tunnels.ts';
@@ -75,7 +75,7 @@ export type { Service } from './service.ts';
 export { startService } from './service.ts';
 export type { GatewayRules, HttpService, HttpServiceOptions, SiteRules } from './sites/http-service.ts';
 export { checkCertificate, startHttpService } from './sites/http-service.ts';
-export type { BackendOptions, OpenBackend } from './sites/open-backend.ts';
+export type { OpenBackend, OpenBackendOptions } from './sites/open-backend.ts';
 export { openBackend } from './sites/open-backend.ts';
 export type { BackendText, SiteText } from './sites/site-text.ts';
 export { parseSite } from './sites/site-text.ts';

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { flushHttpCache, listHttpCache } from '../gateway/cache/admin/inspect.ts';
 import type { ListedEntry } from '../gateway/cache/disk/entry-summary.ts';
 import { print } from './terminal/lines.ts';
-import { formatBytes, formatDuration } from './terminal/units.ts';
+import { formatBytes, formatTime } from './terminal/units.ts';
 
 interface CacheFlags {
   readonly cache: string;
@@ -54,8 +54,8 @@ function printStat(entries: readonly ListedEntry[], json = false): void {
 function printList(entries: readonly ListedEntry[], json = false): void {
   for (const entry of entries) {
     const { status, bytes, ageS, ttlS, url } = entry;
-    const left = ttlS > 0 ? formatDuration(ttlS) : 'stale';
-    const text = `${status} ${formatBytes(bytes).padStart(9)} ${formatDuration(ageS).padStart(8)} ${left.padStart(8)} ${url}`;
+    const left = ttlS > 0 ? formatTime(ttlS) : 'stale';
+    const text = `${status} ${formatBytes(bytes).padStart(9)} ${formatTime(ageS).padStart(8)} ${left.padStart(8)} ${url}`;
     print(json ? JSON.stringify(entry) : text);
   }
 }

@@ -13,14 +13,14 @@ import { defaultHealthRule } from '../pool/health.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatDuration } from '../wire/quantity.ts';
 import { toLimits } from './from-file.ts';
-import { type Problem, type Source, valueProblem } from './problems.ts';
+import { type ConfigText, type Problem, valueProblem } from './problems.ts';
 import { limitKeys } from './schema/limit-settings.ts';
 import type { ConfigFile } from './schema/schema.ts';
 
 type PoolsOfFile = NonNullable<ConfigFile['pools']>;
 
 /** What shows only between two keys. */
-export function checkKeys(file: ConfigFile, source: Source): Problem[] {
+export function checkKeys(file: ConfigFile, source: ConfigText): Problem[] {
   const pools = Object.entries(file.pools ?? {});
   return [
     ...checkLimits(file.limits ?? {}, source),
@@ -35,7 +35,7 @@ export function checkKeys(file: ConfigFile, source: Source): Problem[] {
 }
 
 /** What the disk must have, whatever else is wrong with the file. Never throws. */
-export async function checkDisk(base: string, source: Source): Promise<Problem[]> {
+export async function checkDisk(base: string, source: ConfigText): Promise<Problem[]> {
   const pathOf = (key: string) => {
     const value: unknown = source.document.getIn([key]);
     return typeof value === 'string' && value !== '' ? path.resolve(base, value) : undefined;
@@ -52,7 +52,7 @@ export async function checkDisk(base: string, source: Source): Promise<Problem[]
 }
 
 /** The authorities that sites believe are read when the gateway starts, and a file that is missing would end it. */
-async function checkAuthorities(base: string, source: Source): Promise<Problem[]> {
+async function checkAuthorities(base: string, source: ConfigText): Promise<Problem[]> {
   const sites: unknown = source.document.getIn(['sites']);
   const hosts = isMap(sites) ? sites.items.map(({ key }) => String(isScalar(key) ? key.value : key)) : [];
   const problems = hosts.map(async (host) => {
@@ -72,7 +72,7 @@ async function isReadable(file: string): Promise<boolean> {
   );
 }
 
-function checkLimits(given: NonNullable<ConfigFile['limits']>, source: Source): Problem[] {
+function checkLimits(given: NonNullable<ConfigFile['limits']>, source: ConfigText): Problem[] {
   const limits = { ...defaultLimits, ...toLimits(given) };
   const written = (name: keyof Limits) => limitKeys(name).find((key) => given[key] !== undefined);
   const problems = (Object.keys(defaultLimits) as (keyof Limits)[]).flatMap((name) => {
@@ -85,7 +85,11 @@ function checkLimits(given: NonNullable<ConfigFile['limits']>, source: Source): 
   return [...problems, valueProblem(['limits', place], 'piece to be at most max-read; change one of them', source)];
 }
 
-function checkMembers(pool: string, members: NonNullable<PoolsOfFile[string]['members']>, source: Source): Problem[] {
+function checkMembers(
+  pool: string,
+  members: NonNullable<PoolsOfFile[string]['members']>,
+  source: ConfigText,
+): Problem[] {
   const known = new Set<string>();
   return members.flatMap((member, index) => {
     const [hop, path] = 'address' in member ? [member.address, ['address']] : [member, []];
@@ -98,7 +102,7 @@ function checkMembers(pool: string, members: NonNullable<PoolsOfFile[string]['me
   });
 }
 
-function checkHealth(pool: string, health: NonNullable<PoolsOfFile[string]['health']>, source: Source): Problem[] {
+function checkHealth(pool: string, health: NonNullable<PoolsOfFile[string]['health']>, source: ConfigText): Problem[] {
   const first = health.eject ?? defaultHealthRule.ejectMs;
   const longest = health['max-eject'] ?? defaultHealthRule.maxEjectMs;
   if (first <= longest) return [];
@@ -112,7 +116,7 @@ function checkHealth(pool: string, health: NonNullable<PoolsOfFile[string]['heal
 /** What only goes with servers. */
 const serverKeys = ['via', 'algorithm', 'check', 'health', 'sticky', 'https', 'host', 'connect'] as const;
 
-function checkSite(host: string, site: NonNullable<ConfigFile['sites']>[string], source: Source): Problem[] {
+function checkSite(host: string, site: NonNullable<ConfigFile['sites']>[string], source: ConfigText): Problem[] {
   const given = (['servers', 'dns', 'route', 'root'] as const).filter((key) => site[key] !== undefined);
   const isServers = given.every((key) => key === 'servers' || key === 'dns');
   if (given.length === 0 || (given.length > 1 && !isServers)) {
@@ -130,7 +134,7 @@ function checkFirstPools(
   host: string,
   site: NonNullable<ConfigFile['sites']>[string],
   pools: ReadonlySet<string>,
-  source: Source,
+  source: ConfigText,
 ): Problem[] {
   return (['route', 'via'] as const).flatMap((key) => {
     const names = site[key]?.[0]?.match(/(?<=@)[\w.-]+/g) ?? [];
@@ -143,7 +147,7 @@ function checkFirstPools(
 }
 
 /** A gateway without sites serves nobody, and sites without a port are served nowhere. */
-function checkGateway({ sites, gateway, listen }: ConfigFile, source: Source): Problem[] {
+function checkGateway({ sites, gateway, listen }: ConfigFile, source: ConfigText): Problem[] {
   if (gateway !== undefined && sites === undefined) {
     return [valueProblem(['gateway'], 'sites beside it; add sites, or remove it', source)];
   }

@@ -13,7 +13,7 @@ import { HoplineError } from '../core/errors.ts';
 export type Path = readonly (string | number)[];
 
 /** A file as it was read, which knows where its values are. */
-export interface Source {
+export interface ConfigText {
   readonly file: string;
   readonly document: Document;
   readonly lines: LineCounter;
@@ -26,19 +26,19 @@ export interface Problem {
 }
 
 /** All issues of a schema; of a choice between several forms, those of the form that comes closest. */
-export function issueProblems(issues: readonly v.BaseIssue<unknown>[], source: Source): Problem[] {
+export function issueProblems(issues: readonly v.BaseIssue<unknown>[], source: ConfigText): Problem[] {
   return issues.flatMap((issue) => unfold(issue, [])).map(({ issue, path }) => issueProblem(issue, path, source));
 }
 
 /** A problem with the value at `path`. */
-export function valueProblem(path: Path, expected: string, source: Source): Problem {
+export function valueProblem(path: Path, expected: string, source: ConfigText): Problem {
   const node = source.document.getIn(path, true);
   const found = isScalar(node) ? node.value : node;
   return place(path, 'value', `read ${show(found)}, expected ${expected}`, source);
 }
 
 /** A problem that the parser of YAML has found at an offset. */
-export function offsetProblem(offset: number, message: string, { file, lines }: Source): Problem {
+export function offsetProblem(offset: number, message: string, { file, lines }: ConfigText): Problem {
   const { line, col } = lines.linePos(offset);
   return { offset, line: `${file}:${Math.max(1, line)}:${Math.max(1, col)}: ${message}` };
 }
@@ -62,7 +62,7 @@ function unfold(issue: v.BaseIssue<unknown>, above: Path): Unfolded[] {
   return deeper.length > 0 ? deeper.flatMap((inner) => unfold(inner, path)) : [{ issue, path }];
 }
 
-function issueProblem(issue: v.BaseIssue<unknown>, path: Path, source: Source): Problem {
+function issueProblem(issue: v.BaseIssue<unknown>, path: Path, source: ConfigText): Problem {
   const [last] = path.slice(-1);
   const [item] = issue.path?.slice(-1) ?? [];
   if (issue.type === 'never') {
@@ -76,7 +76,7 @@ function issueProblem(issue: v.BaseIssue<unknown>, path: Path, source: Source): 
   return place(path, 'key', `read nothing, expected the key ${last}; add ${last}: VALUE`, source);
 }
 
-function place(path: Path, where: 'key' | 'value', message: string, source: Source): Problem {
+function place(path: Path, where: 'key' | 'value', message: string, source: ConfigText): Problem {
   const offset = offsetOf(source.document.contents, path, where) ?? 0;
   return offsetProblem(offset, path.length === 0 ? message : `${formatPath(path)}: ${message}`, source);
 }

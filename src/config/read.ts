@@ -14,7 +14,7 @@ import { HoplineError, systemCode } from '../core/errors.ts';
 import { checkDisk, checkKeys } from './checks.ts';
 import type { Config } from './config.ts';
 import { toConfig } from './from-file.ts';
-import { configError, issueProblems, offsetProblem, type Problem, type Source } from './problems.ts';
+import { type ConfigText, configError, issueProblems, offsetProblem, type Problem } from './problems.ts';
 import { configSchema } from './schema/schema.ts';
 
 const maxConfigBytes = 1024 * 1024;
@@ -54,7 +54,7 @@ async function readText(file: string): Promise<string> {
   }
 }
 
-function parseSource(file: string, text: string): Source {
+function parseSource(file: string, text: string): ConfigText {
   const lines = new LineCounter();
   try {
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
@@ -84,13 +84,13 @@ const syntax: Readonly<Record<string, string>> = {
   NON_STRING_KEY: 'read a key that is no text, expected one; put it in quotes',
 };
 
-function syntaxProblem({ code, message, pos }: YAMLError, source: Source): Problem {
+function syntaxProblem({ code, message, pos }: YAMLError, source: ConfigText): Problem {
   const fallback = `read what is not YAML, expected it to be: ${message}; put text with special characters in quotes`;
   return offsetProblem(pos[0], syntax[code] ?? fallback, source);
 }
 
 /** Keys that would get lost on the way to a value, and references to nothing. */
-function partProblems(source: Source): Problem[] {
+function partProblems(source: ConfigText): Problem[] {
   const problems: Problem[] = [];
   let aliases = 0;
   const add = (node: Node, message: string) => problems.push(offsetProblem(node.range?.[0] ?? 0, message, source));
@@ -114,7 +114,7 @@ function partProblems(source: Source): Problem[] {
 /** They mean something to JavaScript, so that valibot passes over them. */
 const lostKeys: ReadonlySet<string> = new Set(['__proto__', 'constructor', 'prototype']);
 
-function toValue(source: Source): unknown {
+function toValue(source: ConfigText): unknown {
   try {
     return source.document.toJS({ maxAliasCount: maxAliases }) ?? {};
   } catch (cause) {

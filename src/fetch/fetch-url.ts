@@ -13,13 +13,13 @@ import { type Clock, pause, startDeadline, systemClock } from '../core/clock.ts'
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { HttpCache } from '../gateway/cache/cache.ts';
-import { dropBody, readBody } from '../http/body.ts';
+import { readBody } from '../http/body.ts';
 import { strongValidator } from '../http/conditions.ts';
-import type { Exchange, HttpAnswer, RawFields } from '../http/exchange.ts';
+import { dropBody, type Exchange, type HttpAnswer, type RawFields } from '../http/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
 import { parseHttpUrl } from '../http/http-url.ts';
-import type { Asked } from '../http/redirect.ts';
-import type { Dial } from '../http/transport/connect.ts';
+import type { RedirectedRequest } from '../http/redirect.ts';
+import type { Connect } from '../http/transport/connect.ts';
 import { dialDirect } from '../http/transport/dial.ts';
 import { createDirectExchange } from '../http/transport/direct.ts';
 import type { Reservation, Target } from '../io/disk/writing/target.ts';
@@ -74,7 +74,7 @@ export interface FetchOptions {
   /** Answers where it may, and stores what comes. @default none */
   readonly cache?: Pick<HttpCache, 'wrap'> | undefined;
   /** Opens connections. @default TCP */
-  readonly dial?: Dial | undefined;
+  readonly dial?: Connect | undefined;
   readonly onEvent?: ((event: FetchEvent) => void) | undefined;
 }
 
@@ -149,7 +149,7 @@ class Fetch {
   readonly #signal: AbortSignal;
   readonly #limits: Limits;
   readonly #startedMs: number;
-  readonly #asked: Asked;
+  readonly #asked: RedirectedRequest;
   readonly #asker: Asker;
   #target: Target | undefined;
   #streamedBytes = 0;
@@ -199,7 +199,7 @@ class Fetch {
     let answered = await this.#asker.ask(this.#asked, rangeAfter(left), mayRetry);
     const isStale = left !== undefined && !isWhole(answered.answer) && !continues(answered.answer, left);
     if (isStale) {
-      await dropBody(answered.answer);
+      await dropBody(answered.answer.body);
       this.#tellHead(answered, false);
       answered = await this.#asker.ask(this.#asked, [], mayRetry);
     }
@@ -214,7 +214,7 @@ class Fetch {
     try {
       this.#tellHead(answered, true, target === undefined);
     } catch (error) {
-      await dropBody(answer);
+      await dropBody(answer.body);
       throw error;
     }
     const size = target ? await this.#save(target, asked, answer, left) : await this.#stream(asked, answer);
@@ -234,7 +234,7 @@ class Fetch {
     };
   }
 
-  async #save(target: Target, asked: Asked, answer: HttpAnswer, left: Left | undefined): Promise<number> {
+  async #save(target: Target, asked: RedirectedRequest, answer: HttpAnswer, left: Left | undefined): Promise<number> {
     const leftBytes = left?.offset ?? 0;
     const length = contentLength(asked, answer);
     const size = length === undefined ? undefined : leftBytes + length;
@@ -257,7 +257,7 @@ class Fetch {
     return arrived;
   }
 
-  async #stream(asked: Asked, answer: HttpAnswer): Promise<number> {
+  async #stream(asked: RedirectedRequest, answer: HttpAnswer): Promise<number> {
     const length = contentLength(asked, answer);
     this.#tell({ kind: 'started', leftBytes: 0, reservation: 'none', size: length });
     for await (const chunk of this.#read(asked, answer, length)) {
@@ -268,7 +268,7 @@ class Fetch {
     return this.#streamedBytes;
   }
 
-  #read({ url }: Asked, answer: HttpAnswer, length: number | undefined): AsyncGenerator<Buffer, void> {
+  #read({ url }: RedirectedRequest, answer: HttpAnswer, length: number | undefined): AsyncGenerator<Buffer, void> {
     const { stallMs } = this.#limits;
     return readBody(answer, { clock: this.#clock, peer: formatHop(url), stallMs, length, signal: this.#signal });
   }
@@ -293,7 +293,7 @@ class Fetch {
 function openExchange(options: FetchOptions, limits: Limits, clock: Clock): Exchange {
   const { proxy, ca, insecure, cache, fields = [] } = options;
   const resolve = createSystemResolver();
-  const dial: Dial =
+  const dial: Connect =
     options.dial ?? ((to, signal) => dialDirect(to, { clock, resolve, signal, connectMs: limits.connectMs }));
   const asked = proxy === undefined ? undefined : parseHttpUrl(proxy);
   if (asked?.scheme === 'https') {
@@ -315,7 +315,7 @@ function isWhole({ status }: HttpAnswer): boolean {
 }
 
 /** Bytes of content that the answer announces. */
-function contentLength({ method }: Asked, { status, fields }: HttpAnswer): number | undefined {
+function contentLength({ method }: RedirectedRequest, { status, fields }: HttpAnswer): number | undefined {
   const length = fieldValue(fields, 'content-length');
   if (length === undefined || fieldValue(fields, 'transfer-encoding') !== undefined) return undefined;
   if (method === 'HEAD' || status === 204 || status === 304) return undefined;

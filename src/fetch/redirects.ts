@@ -9,10 +9,9 @@
 import type { Readable } from 'node:stream';
 import { HoplineError } from '../core/errors.ts';
 import { safeText } from '../core/text.ts';
-import { dropBody } from '../http/body.ts';
-import type { Exchange, ExchangeNotes, HttpAnswer, RawFields } from '../http/exchange.ts';
+import { dropBody, type Exchange, type ExchangeNotes, type HttpAnswer, type RawFields } from '../http/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
-import { type Asked, followRedirect, isRedirect } from '../http/redirect.ts';
+import { followRedirect, isRedirect, type RedirectedRequest } from '../http/redirect.ts';
 
 const maxRedirects = 10;
 /** Statuses that say that another try may do better. */
@@ -28,7 +27,7 @@ export interface AskerOptions {
 
 /** The last answer, and the request that it is to. */
 export interface Answered {
-  readonly asked: Asked;
+  readonly asked: RedirectedRequest;
   readonly answer: HttpAnswer;
   /** What happened on the way. */
   readonly notes: ExchangeNotes;
@@ -47,7 +46,7 @@ export class Asker {
    * Asks with `more` fields in front. With `mayRetry`, a status that may pass is an error at once.
    * Throws `HTTP_REDIRECT`, `HTTP_SERVER_ERROR`, and what the exchange does.
    */
-  async ask(first: Asked, more: RawFields, mayRetry: boolean): Promise<Answered> {
+  async ask(first: RedirectedRequest, more: RawFields, mayRetry: boolean): Promise<Answered> {
     const { follow, onPassed } = this.#options;
     let asked = first;
     for (let redirects = 0; ; redirects += 1) {
@@ -57,7 +56,7 @@ export class Asker {
       const isRetried = mayRetry && passingStatuses.includes(status);
       if (!isRetried && !(follow && isRedirect(status, fields))) return { asked, answer, notes };
       onPassed({ asked, answer, notes });
-      await dropBody(answer);
+      await dropBody(answer.body);
       if (isRetried) throw statusError(asked.url.href, answer);
       if (redirects === maxRedirects) {
         throw new HoplineError('HTTP_REDIRECT', `${first.url.href} redirects more than ${maxRedirects} times`);
@@ -66,7 +65,11 @@ export class Asker {
     }
   }
 
-  #exchangeOne({ method, url, fields, hasBody }: Asked, more: RawFields, notes: ExchangeNotes): Promise<HttpAnswer> {
+  #exchangeOne(
+    { method, url, fields, hasBody }: RedirectedRequest,
+    more: RawFields,
+    notes: ExchangeNotes,
+  ): Promise<HttpAnswer> {
     const { body, signal } = this.#options;
     const sent = [...more, ...fields];
     const addDefault = (name: string, value: string | undefined) => {

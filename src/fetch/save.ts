@@ -14,13 +14,13 @@ import { fieldValue } from '../http/fields.ts';
 import { availableDigests } from '../io/digests/digest.ts';
 import { contentOf, readBooks } from '../io/disk/writing/journal.ts';
 import { journalPath, partName } from '../io/disk/writing/part-names.ts';
-import type { Content, Reservation, Target } from '../io/disk/writing/target.ts';
+import type { Reservation, Target, TargetContent } from '../io/disk/writing/target.ts';
 
 /** The beginning of a file, from an earlier run. */
 export interface Left {
   /** Bytes that need not be fetched again. */
   readonly offset: number;
-  readonly content: Content;
+  readonly content: TargetContent;
   readonly reservation: Reservation;
   /** What the server has to be asked about: the value for If-Range. */
   readonly version: string;
@@ -48,7 +48,7 @@ export function rangeAfter(left: Left | undefined): RawFields {
   return left ? ['Range', `bytes=${left.offset}-`, 'If-Range', left.version] : [];
 }
 
-function lastPiece({ size, pieceBytes }: Content): number {
+function lastPiece({ size, pieceBytes }: TargetContent): number {
   return Math.floor((size - 1) / pieceBytes) * pieceBytes;
 }
 

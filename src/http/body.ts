@@ -38,13 +38,6 @@ export async function* readBody({ body }: HttpAnswer, options: BodyOptions): Asy
   }
 }
 
-/** Ends a body that nobody wants. */
-export async function dropBody({ body }: HttpAnswer): Promise<void> {
-  if (body === undefined || Buffer.isBuffer(body)) return;
-  if (isFile(body)) await body.close();
-  else body.destroy();
-}
-
 function chunksOf(body: HttpAnswer['body'], options: BodyOptions): AsyncIterable<Buffer> | Iterable<Buffer> {
   if (body === undefined) return [];
   if (Buffer.isBuffer(body)) return [body];

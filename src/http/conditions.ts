@@ -19,10 +19,14 @@ export interface Validators {
 }
 
 /** `perform`: go on; `not-modified`: 304; `failed`: 412. */
-export type Verdict = 'perform' | 'not-modified' | 'failed';
+export type ConditionVerdict = 'perform' | 'not-modified' | 'failed';
 
 /** Judges the conditions of a request (RFC 9110, 13.2.2); `current` is undefined if there is no representation. */
-export function evaluateConditions(method: string, fields: RawFields, current: Validators | undefined): Verdict {
+export function evaluateConditions(
+  method: string,
+  fields: RawFields,
+  current: Validators | undefined,
+): ConditionVerdict {
   const isRead = method === 'GET' || method === 'HEAD';
   const ifMatch = fieldValue(fields, 'if-match');
   if (ifMatch !== undefined) {

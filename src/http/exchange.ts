@@ -77,10 +77,10 @@ export interface FileBody {
 export type Exchange = (request: HttpRequest) => Promise<HttpAnswer>;
 
 /** Ends the content of an answer that nobody wants. */
-export function dropBody(body: Body | undefined): void {
+export async function dropBody(body: Body | undefined): Promise<void> {
   if (body === undefined || Buffer.isBuffer(body)) return;
   if (isStream(body)) body.destroy();
-  else void body.close();
+  else await body.close();
 }
 
 export function isStream(body: Body): body is Readable {

@@ -39,7 +39,7 @@ const claimNames = [
 const claims = new FieldNames([...claimNames, ...overriding]);
 const claimsBesideOverrides = new FieldNames(claimNames);
 
-export interface Passed {
+export interface ForwardedRequest {
   readonly fields: RawFields;
   /** The address of whoever asks, as far as it can be trusted. */
   readonly client: string;
@@ -64,7 +64,7 @@ export interface PassOptions {
 }
 
 /** The end-to-end fields of a request, with what this gateway adds. */
-export function passedFields(fields: RawFields, options: PassOptions): Passed {
+export function passedFields(fields: RawFields, options: PassOptions): ForwardedRequest {
   const { peer, scheme, authority, version, name } = options;
   const isTrusted = options.trusted !== undefined && isInList(options.trusted, peer);
   const passed = endToEndFields(fields, options.passOverrides ? claimsBesideOverrides : claims);

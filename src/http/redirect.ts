@@ -12,7 +12,7 @@ import { fieldValue } from './fields.ts';
 import { type HttpUrl, parseHttpUrl } from './http-url.ts';
 
 /** The part of a request that a redirect may change. */
-export interface Asked {
+export interface RedirectedRequest {
   readonly method: string;
   readonly url: HttpUrl;
   readonly fields: RawFields;
@@ -30,7 +30,7 @@ export function isRedirect(status: number, fields: RawFields): boolean {
 }
 
 /** The request to make next. Throws `HTTP_REDIRECT` for a place that must not be gone to. */
-export function followRedirect(asked: Asked, status: number, fields: RawFields): Asked {
+export function followRedirect(asked: RedirectedRequest, status: number, fields: RawFields): RedirectedRequest {
   const url = readLocation(asked.url, fields);
   if (asked.url.scheme === 'https' && url.scheme === 'http') {
     throw new HoplineError('HTTP_REDIRECT', `${asked.url.href} redirects to ${url.href}, which is not encrypted`);

@@ -9,7 +9,7 @@ import { isIPv6 } from 'node:net';
 import type { RawFields } from './exchange.ts';
 import { countFields, fieldValue } from './fields.ts';
 
-export interface Target {
+export interface RequestTarget {
   readonly kind: 'ok';
   /** Whether the client takes this for its proxy: the absolute form. */
   readonly isForward: boolean;
@@ -35,7 +35,7 @@ interface RequestLine {
 }
 
 /** Reads the target of a request that came over `scheme`; `isOldest` is HTTP/1.0, which needs no Host. */
-export function readTarget(line: RequestLine, fields: RawFields, scheme: 'http' | 'https'): Target | Refused {
+export function readTarget(line: RequestLine, fields: RawFields, scheme: 'http' | 'https'): RequestTarget | Refused {
   const { method, url, isOldest } = line;
   const hosts = countFields(fields, 'host');
   if (hosts > 1) return refused('there is more than one Host');
@@ -55,7 +55,7 @@ function readAbsolute(
   method: string,
   hostField: string | undefined,
   over: 'http' | 'https',
-): Target | Refused {
+): RequestTarget | Refused {
   const absolute = /^(https?):\/\/([^/?]*)(.*)$/i.exec(url);
   if (!absolute) return refused('the target is neither a path nor an http URL');
   const [, named = '', authority = '', rest = ''] = absolute;
@@ -73,7 +73,7 @@ function readAbsolute(
   return target;
 }
 
-function finish(parts: Pick<Target, 'isForward' | 'scheme' | 'authority' | 'target'>): Target | Refused {
+function finish(parts: Pick<RequestTarget, 'isForward' | 'scheme' | 'authority' | 'target'>): RequestTarget | Refused {
   // Only HTTP/1.0 may leave it out; such a request is for the default site.
   if (parts.authority === '' && !parts.isForward) return { kind: 'ok', ...parts, host: '' };
   const parsed = parseAuthority(parts.authority, parts.scheme);

@@ -12,7 +12,7 @@ import { openRootSource } from '../gateway/answering/root-source.ts';
 import type { HttpServers, SiteOptions } from '../gateway/server/start.ts';
 import type { BackendText } from './site-text.ts';
 
-export type BackendOptions = Pick<RoutesOptions, 'clock' | 'limits' | 'resolve' | 'pools'>;
+export type OpenBackendOptions = Pick<RoutesOptions, 'clock' | 'limits' | 'resolve' | 'pools'>;
 
 export interface OpenBackend {
   readonly backend: SiteOptions['backend'];
@@ -22,7 +22,7 @@ export interface OpenBackend {
 /** Makes a backend of its text; `servers` is what else a pool of servers is told. Throws `USAGE_INVALID` for a root that is no directory. */
 export async function openBackend(
   text: BackendText,
-  options: BackendOptions = {},
+  options: OpenBackendOptions = {},
   servers: Omit<HttpServers, 'members' | 'dial'> = {},
 ): Promise<OpenBackend> {
   switch (text.kind) {

@@ -36,9 +36,9 @@ test('the program alone loads its parser of flags and nothing that moves files',
 
 for (const command of ['get', 'put', 'send']) {
   test(`${command} loads neither node, gateway nor configuration, and of packages the three it needs`, () => {
-    const loaded = [...loadedBy(...program, `cli/${command}-command.ts`)];
+    const loaded = [...loadedBy(...program, `cli/${command}/${command}-command.ts`)];
     assert.ok(loaded.some((name) => name.startsWith('client/')));
-    const strange = loaded.filter((name) => /^(node|gateway|config)\/|^[a-z-]+\.ts$/.test(name));
+    const strange = loaded.filter((name) => /^(node|gateway|config|sites|fetch|http)\/|^[a-z-]+\.ts$/.test(name));
     assert.deepEqual(strange, []);
     const packages = loaded.filter((name) => !name.endsWith('.ts'));
     assert.deepEqual(
@@ -48,8 +48,13 @@ for (const command of ['get', 'put', 'send']) {
   });
 }
 
-for (const module of ['cli/get-files.ts', 'cli/get-tree.ts', 'client/download-tree.ts', 'cli/prompt.ts']) {
+for (const module of [
+  'cli/get/get-files.ts',
+  'cli/get/get-tree.ts',
+  'client/download/download-tree.ts',
+  'cli/terminal/prompt.ts',
+]) {
   test(`a get of one file does not load ${module}`, () => {
-    assert.equal(loadedBy(...program, 'cli/get-command.ts').has(module), false);
+    assert.equal(loadedBy(...program, 'cli/get/get-command.ts').has(module), false);
   });
 }

@@ -15,7 +15,7 @@ import {
   type UploadEvent,
   upload,
 } from '../../src/index.ts';
-import type { Content, Piece, Target } from '../../src/io/disk/writing/target.ts';
+import type { Piece, Target, TargetContent } from '../../src/io/disk/writing/target.ts';
 import { createFileTarget } from '../../src/io/disk/writing/target-place.ts';
 import { createSystemResolver } from '../../src/io/names/system-resolver.ts';
 import type { Message } from '../../src/wire/native/messages.ts';
@@ -82,7 +82,7 @@ test('books and bytes that agree are not enough: the origin is asked, though the
   // Somebody else's content under the name, size and version of the right one.
   const planted = Buffer.from(content).fill(7, mib, 2 * mib);
   const { version } = await stat(t, chain, 'data.bin');
-  const plant: Content = { ...contentOf(planted, mib), file: 'data.bin' };
+  const plant: TargetContent = { ...contentOf(planted, mib), file: 'data.bin' };
   const target = await createFileTarget(other.path, 'data.bin', { force: false });
   await target.begin(plant);
   for (let index = 0; index < 6; index += 1) await target.write(pieceOf(planted, index, plant, { version }));

@@ -16,7 +16,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
 import { nodeCalls, type TargetCalls } from '../../src/io/disk/durable.ts';
-import type { Content, Target } from '../../src/io/disk/writing/target.ts';
+import type { Target, TargetContent } from '../../src/io/disk/writing/target.ts';
 import { createFileTarget, type PlaceOptions } from '../../src/io/disk/writing/target-place.ts';
 import { until } from '../support/chain.ts';
 import { contentOf, pieceOf } from '../support/targets.ts';
@@ -31,7 +31,7 @@ async function makeTarget(t: TestContext) {
   const at = (name: string) => path.join(root.path, name);
   const create = (options: Partial<PlaceOptions> = {}) => createFileTarget(at('a'), 'a', { force: false, ...options });
   /** Leaves the first `count` pieces of `bytes` to a later run. */
-  const leave = async (bytes: Buffer, content: Content, count: number) => {
+  const leave = async (bytes: Buffer, content: TargetContent, count: number) => {
     const target = await create();
     await target.begin(content);
     await writePieces(target, bytes, content, count);
@@ -40,7 +40,7 @@ async function makeTarget(t: TestContext) {
   return { ...root, at, create, leave, part: at('.a.part'), journal: at('.a.part.journal') };
 }
 
-async function writePieces(target: Target, bytes: Buffer, content: Content, count: number): Promise<void> {
+async function writePieces(target: Target, bytes: Buffer, content: TargetContent, count: number): Promise<void> {
   for (let index = 0; index < count; index += 1) await target.write(pieceOf(bytes, index, content));
 }
 
@@ -300,7 +300,7 @@ for (const call of ['link', 'rename'] as const) {
 test('where the size is not known before, the file has as many bytes as came, and no others', async (t) => {
   const { create, at, part } = await makeTarget(t);
   const bytes = randomBytes(5 * kib);
-  const unknown: Content = { ...contentOf(bytes, kib), size: 0, algorithm: undefined };
+  const unknown: TargetContent = { ...contentOf(bytes, kib), size: 0, algorithm: undefined };
   const grown = await create();
   await grown.begin(unknown);
   await writePieces(grown, bytes, unknown, 5);

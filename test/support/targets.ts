@@ -1,7 +1,7 @@
 /** Content for targets: pieces with digests, as a transfer would give them. */
 
 import { availableDigests, type DigestAlgorithm } from '../../src/io/digests/digest.ts';
-import type { Content, Piece } from '../../src/io/disk/writing/target.ts';
+import type { Piece, TargetContent } from '../../src/io/disk/writing/target.ts';
 
 const [algorithm] = availableDigests() as [DigestAlgorithm];
 
@@ -12,7 +12,7 @@ export function digestOf(bytes: Buffer): string {
   return hasher.digest();
 }
 
-export function contentOf(bytes: Buffer, pieceBytes: number): Content {
+export function contentOf(bytes: Buffer, pieceBytes: number): TargetContent {
   return { file: 'dir/name', size: bytes.length, pieceBytes, algorithm: algorithm.name };
 }
 
@@ -20,7 +20,7 @@ export function contentOf(bytes: Buffer, pieceBytes: number): Content {
 export function pieceOf(
   bytes: Buffer,
   index: number,
-  { pieceBytes }: Content,
+  { pieceBytes }: TargetContent,
   { version = 'v1', onRelease = () => {} } = {},
 ): Piece {
   const position = index * pieceBytes;

@@ -7,7 +7,7 @@ import { safeText } from '../../core/text.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { say } from './lines.ts';
-import { formatBytes, formatDuration, formatRate } from './units.ts';
+import { formatBytes, formatRate, formatTime } from './units.ts';
 
 const plainEveryMs = 5_000;
 const minBarColumns = 6;
@@ -177,7 +177,7 @@ function describe(bytes: number, size: number, ms: number, hops: number, leftByt
     done: formatBytes(bytes),
     whole: formatBytes(size),
     speed: formatRate(fetched, ms),
-    left: perMs > 0 ? formatDuration((size - bytes) / perMs / 1000) : '-:--',
+    left: perMs > 0 ? formatTime((size - bytes) / perMs / 1000) : '-:--',
     count: hops === 0 ? '' : hopCount(hops),
   };
 }

@@ -18,7 +18,7 @@ export function formatRate(bytes: number, ms: number): string {
 }
 
 /** `75` seconds are `1:15`. */
-export function formatDuration(seconds: number): string {
+export function formatTime(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const hours = Math.floor(whole / 3600);
   const minutes = Math.floor((whole % 3600) / 60);

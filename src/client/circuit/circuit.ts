@@ -18,12 +18,12 @@ import { type Resolver, reachHop } from '../../io/names/resolve.ts';
 import { limitWrites, type Writer } from '../../io/rates/limited-writer.ts';
 import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
-import { Intake, type IntakeOptions } from './leg-intake.ts';
+import { LegIntake, type LegIntakeOptions } from './leg-intake.ts';
 import { firstLegError, nameHop, refusedError } from './refusal-text.ts';
 import { noteTaken, poolFields } from './taken-members.ts';
 
 /** What every connection of one download shares. */
-export interface ClientContext extends IntakeOptions {
+export interface ClientContext extends LegIntakeOptions {
   readonly resolve: Resolver;
   /** For every leg; undefined where it cannot be. */
   readonly setUserTimeout?: SetUserTimeout | undefined;
@@ -69,7 +69,7 @@ export class Circuit {
   readonly #hops: Hop[];
   readonly #leg: Leg;
   readonly #client: ClientContext;
-  readonly #intake: Intake;
+  readonly #intake: LegIntake;
   readonly #writer: Writer;
   #file = '';
   #answered = false;
@@ -85,7 +85,7 @@ export class Circuit {
     this.asked = hops;
     this.#hops = [...hops];
     this.#client = client;
-    this.#intake = new Intake(leg, nameHop(1, hops), client);
+    this.#intake = new LegIntake(leg, nameHop(1, hops), client);
     this.#writer = limitWrites(leg, client.rate);
     this.#sentMs = client.clock.now();
     const { signal } = client;

@@ -13,18 +13,18 @@ import type { Leg } from '../../io/legs/leg.ts';
 import { type ClassicSize, decodeClassicSize, encodeClassicRequest, goAhead } from '../../wire/classic/classic-text.ts';
 import type { Route } from '../../wire/route.ts';
 import { type ClientContext, reachFirstHop } from './circuit.ts';
-import { Intake } from './leg-intake.ts';
+import { LegIntake } from './leg-intake.ts';
 import { nameHop } from './refusal-text.ts';
 
 export class ClassicCircuit {
   readonly #leg: Leg;
   readonly #route: Route;
-  readonly #intake: Intake;
+  readonly #intake: LegIntake;
 
   private constructor(leg: Leg, route: Route, client: ClientContext) {
     this.#leg = leg;
     this.#route = route;
-    this.#intake = new Intake(leg, nameHop(1, route.hops), client);
+    this.#intake = new LegIntake(leg, nameHop(1, route.hops), client);
   }
 
   static async open(route: Route, client: ClientContext): Promise<ClassicCircuit> {

@@ -10,9 +10,9 @@ import type { Chunk } from '../../io/legs/blocks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { holdBack } from '../../io/rates/limited-reader.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
-import { Pace } from './patience.ts';
+import { Patience } from './patience.ts';
 
-export interface IntakeOptions {
+export interface LegIntakeOptions {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -22,19 +22,19 @@ export interface IntakeOptions {
   readonly minRate?: number | undefined;
 }
 
-export class Intake {
+export class LegIntake {
   readonly #leg: Leg;
-  readonly #pace: Pace;
+  readonly #pace: Patience;
   readonly #rate: RateLimit | undefined;
   readonly #signal: AbortSignal;
 
   /** `peer` is how the leg's other end is called in messages. */
-  constructor(leg: Leg, peer: string, { limits, clock, signal, rate, minRate }: IntakeOptions) {
+  constructor(leg: Leg, peer: string, { limits, clock, signal, rate, minRate }: LegIntakeOptions) {
     const { stallMs, minRateMs } = limits;
     this.#leg = leg;
     this.#rate = rate;
     this.#signal = signal;
-    this.#pace = new Pace({ clock, peer, stallMs, minRate, minRateMs, giveUp: (error) => leg.destroy(error) });
+    this.#pace = new Patience({ clock, peer, stallMs, minRate, minRateMs, giveUp: (error) => leg.destroy(error) });
     void leg.closed.then(() => this.#pace.close());
   }
 

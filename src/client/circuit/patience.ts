@@ -23,7 +23,7 @@ export interface PaceOptions {
   readonly giveUp: (error: HoplineError) => void;
 }
 
-export class Pace {
+export class Patience {
   readonly #options: PaceOptions;
   #wait: { readonly sinceMs: number; readonly isContent: boolean } | undefined;
   /** Of content since the average was begun: waited for, and brought. */

@@ -11,7 +11,7 @@
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
-import type { Content, Target } from '../../io/disk/writing/target.ts';
+import type { Target, TargetContent } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
@@ -34,7 +34,7 @@ export interface FileJob {
 
 /** A small file that has arrived whole and verified; nothing of it is reserved or written yet. */
 export interface SmallFile {
-  readonly content: Content;
+  readonly content: TargetContent;
   readonly algorithm: DigestAlgorithm;
   readonly version: string;
   /** Undefined for an empty file. */

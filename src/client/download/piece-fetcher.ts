@@ -10,7 +10,7 @@ import { untilAborted } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
-import type { Content, Target } from '../../io/disk/writing/target.ts';
+import type { Target, TargetContent } from '../../io/disk/writing/target.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { Circuit } from '../circuit/circuit.ts';
@@ -22,7 +22,7 @@ const aheadMs = 500;
 
 /** The file that several fetchers work on. */
 export interface FetchTask {
-  readonly content: Content;
+  readonly content: TargetContent;
   /** By which the pieces that are here are known. */
   readonly algorithm: DigestAlgorithm;
   /** What the target is being given. */

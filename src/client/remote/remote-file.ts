@@ -21,7 +21,7 @@ import { checkStatus, receivePiece, requestStatus } from '../download/receive-pi
 import { ContentStream } from './content-stream.ts';
 
 /** Bytes of a file: at least one. */
-export interface FileRange {
+export interface RemoteRange {
   readonly offset: number;
   readonly length: number;
 }
@@ -48,7 +48,7 @@ interface Lane {
   readonly status: AnswerOf<'status'>;
   readonly algorithm: DigestAlgorithm;
   /** READs whose answers have not come, as long as the answers will be. */
-  readonly asked: FileRange[];
+  readonly asked: RemoteRange[];
 }
 
 interface Identity {
@@ -62,7 +62,7 @@ export interface RemoteReaderOptions {
   readonly client: ClientContext;
   readonly circuits: Circuits;
   /** What is likely to be read first, and is asked for at once; it may lie behind the end. */
-  readonly ahead?: FileRange | undefined;
+  readonly ahead?: RemoteRange | undefined;
   /** Those that other files have left. */
   readonly kept: KeptCircuits;
   /** The file has been found over this circuit. */
@@ -255,7 +255,7 @@ class RemoteReader {
     // Many at a time: each request on its own would wake every node on the route.
     if (asked.length > maxReadsAhead / 2) return;
     const last = asked.at(-1);
-    const added: FileRange[] = [];
+    const added: RemoteRange[] = [];
     let next = last ? last.offset + last.length : position;
     while (asked.length + added.length < maxReadsAhead && next < end) {
       const range = cutAtPiece(next, end, status.pieceBytes);
@@ -273,7 +273,7 @@ function closed(): HoplineError {
 }
 
 /** The first part of a range: whole pieces have digests that the origin may know already. */
-function cutAtPiece(offset: number, end: number, pieceBytes: number): FileRange {
+function cutAtPiece(offset: number, end: number, pieceBytes: number): RemoteRange {
   const pieceEnd = (Math.floor(offset / pieceBytes) + 1) * pieceBytes;
   return { offset, length: Math.min(end, pieceEnd) - offset };
 }

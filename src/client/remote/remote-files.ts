@@ -13,12 +13,12 @@ import { startClient } from '../transfer.ts';
 import { enterPools } from '../ways/first-pool.ts';
 import { RecentWay } from '../ways/recent-way.ts';
 import { RouteChooser } from '../ways/route-chooser.ts';
-import { type FileRange, openRemoteFile, type RemoteFile } from './remote-file.ts';
+import { openRemoteFile, type RemoteFile, type RemoteRange } from './remote-file.ts';
 import type { RoutesOptions } from './tunnels.ts';
 
 export interface OpenRemoteOptions {
   /** What is likely to be read first: asked for along with the file itself, so that it costs no round trip more. */
-  readonly ahead?: FileRange | undefined;
+  readonly ahead?: RemoteRange | undefined;
   /** Closes the file. */
   readonly signal?: AbortSignal | undefined;
 }

@@ -9,7 +9,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 
-export class Source {
+export class SourceFile {
   readonly path: string;
   readonly #file: VersionedFile;
 
@@ -19,13 +19,13 @@ export class Source {
   }
 
   /** Opens a regular file. Throws `USAGE_INVALID` for anything else. */
-  static async open(path: string): Promise<Source> {
+  static async open(path: string): Promise<SourceFile> {
     let handle: FileHandle | undefined;
     try {
       // Non-blocking, or opening a FIFO would wait for its writer.
       handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
       const opened = await handle.stat({ bigint: true });
-      if (opened.isFile()) return new Source(path, new VersionedFile(handle, opened));
+      if (opened.isFile()) return new SourceFile(path, new VersionedFile(handle, opened));
     } catch (cause) {
       await handle?.close();
       throw unusable(path, reasons[systemCode(cause) ?? ''] ?? systemCode(cause) ?? 'it cannot be read', cause);

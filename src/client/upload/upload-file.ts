@@ -22,13 +22,13 @@ import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
 import { checkStatus, requestStatus } from '../download/receive-piece.ts';
-import type { Source } from './source-file.ts';
+import type { SourceFile } from './source-file.ts';
 import { PieceSender, type SendTask } from './upload-pieces.ts';
 
 export interface SendFileOptions {
   /** The name at the origin. */
   readonly file: string;
-  readonly source: Source;
+  readonly source: SourceFile;
   /** Lets the origin replace a file, if it is willing to. */
   readonly force: boolean;
   readonly client: ClientContext;
@@ -44,7 +44,7 @@ interface FileSendSink {
   onRetry(piece: number, attempt: number, circuit: Circuit): void;
 }
 
-export interface Sent {
+export interface UploadedFile {
   readonly hops: readonly Hop[];
   readonly replaced: boolean;
   readonly pieces: number;
@@ -85,7 +85,7 @@ export class FileSend {
   }
 
   /** Sends the file over `circuits` until it is at its place. Throws what ends the sending. */
-  async run(circuits: Circuits): Promise<Sent> {
+  async run(circuits: Circuits): Promise<UploadedFile> {
     const requests = () => [this.#isInDoubt ? requestStatus(this.#options.file, this.#offered) : this.#put()];
     await circuits.run(requests, (circuit) => this.#sendOver(circuit, circuits), this.#over.signal);
     if (this.#fatal) throw this.#fatal;
@@ -215,7 +215,7 @@ export class FileSend {
   }
 
   /** Of the pieces that an earlier run had sent the digests are not known yet. */
-  async #digest(): Promise<Sent['piecesDigest']> {
+  async #digest(): Promise<UploadedFile['piecesDigest']> {
     const { source, client } = this.#options;
     const algorithm = this.#algorithm;
     if (!algorithm) return null;

@@ -12,12 +12,12 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { Circuit } from '../circuit/circuit.ts';
-import type { Source } from './source-file.ts';
+import type { SourceFile } from './source-file.ts';
 
 export interface SendTask {
   /** The name at the origin, for messages. */
   readonly file: string;
-  readonly source: Source;
+  readonly source: SourceFile;
   readonly pieceBytes: number;
   readonly algorithm: DigestAlgorithm;
   readonly limits: Limits;

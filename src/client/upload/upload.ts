@@ -13,8 +13,8 @@ import { Circuits, type Reroute } from '../circuit/circuits.ts';
 import { startClient, type TransferOptions } from '../transfer.ts';
 import { enterPools } from '../ways/first-pool.ts';
 import { RouteChooser } from '../ways/route-chooser.ts';
-import { Source } from './source-file.ts';
-import { FileSend, type Sent } from './upload-file.ts';
+import { SourceFile } from './source-file.ts';
+import { FileSend, type UploadedFile } from './upload-file.ts';
 
 export interface UploadOptions extends TransferOptions {
   /** The file that is sent: a regular file. */
@@ -36,7 +36,7 @@ export type UploadEvent =
   | { readonly kind: 'retry'; readonly piece: number; readonly attempt: number; readonly hops: readonly Hop[] }
   | ({ readonly kind: 'reroute' } & Reroute);
 
-export interface UploadResult extends Sent {
+export interface UploadResult extends UploadedFile {
   /** The name at the origin. */
   readonly file: string;
   /** Bytes. */
@@ -54,11 +54,11 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
   const { route, force = false, retry, onEvent } = options;
   const { client, end } = startClient(options);
   const started = client.clock.now();
-  let source: Source | undefined;
+  let source: SourceFile | undefined;
   let reroutes = 0;
   try {
     checkName(route.file, client.limits.maxNameBytes, 'the name at the origin');
-    source = await Source.open(options.source);
+    source = await SourceFile.open(options.source);
     const { size } = source;
     const sink = {
       onStarted: (start: { size: number; leftBytes: number }) => onEvent?.({ kind: 'started', ...start }),

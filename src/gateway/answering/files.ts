@@ -27,7 +27,7 @@ import {
 import { nameOf, type TargetName } from '../../http/target-name.ts';
 
 /** An open file of one version. */
-export interface SourceFile {
+export interface OpenedFile {
   /** Bytes. */
   readonly size: number;
   /** Names the content: another one whenever a byte is different. */
@@ -48,7 +48,7 @@ export interface FileSource {
   open(
     name: string,
     options: { readonly ahead?: ByteRange | undefined; readonly signal: AbortSignal },
-  ): Promise<SourceFile>;
+  ): Promise<OpenedFile>;
 }
 
 export interface FileExchangeOptions {
@@ -81,7 +81,7 @@ export function serveFiles(source: FileSource, { now = Date.now }: FileExchangeO
 }
 
 /** Undefined for a directory that was asked for as if it were a file. */
-async function open(source: FileSource, { name }: TargetName, request: HttpRequest): Promise<SourceFile | undefined> {
+async function open(source: FileSource, { name }: TargetName, request: HttpRequest): Promise<OpenedFile | undefined> {
   const { method, fields, signal } = request;
   const range = fieldValue(fields, 'range');
   // What is not read after all would have come for nothing.
@@ -96,7 +96,7 @@ async function open(source: FileSource, { name }: TargetName, request: HttpReque
 }
 
 /** The answer to a request for a file that is open (RFC 9110, 13.2.2). */
-function judge(file: SourceFile, name: string, request: HttpRequest, nowMs: number): HttpAnswer {
+function judge(file: OpenedFile, name: string, request: HttpRequest, nowMs: number): HttpAnswer {
   const { method, fields } = request;
   const validators = validatorsOf(file, nowMs);
   const shared = ['Accept-Ranges', 'bytes', ...formatValidators(validators)];
@@ -118,7 +118,7 @@ function judge(file: SourceFile, name: string, request: HttpRequest, nowMs: numb
 }
 
 function answerRanges(
-  file: SourceFile,
+  file: OpenedFile,
   ranges: readonly ByteRange[],
   contentType: string,
   shared: RawFields,
@@ -143,7 +143,7 @@ function hasConditions(fields: RawFields): boolean {
 }
 
 /** A time that is still to come is none that could be sent (RFC 9110, 8.8.2.1). */
-function validatorsOf({ version, modified }: SourceFile, nowMs: number): Validators {
+function validatorsOf({ version, modified }: OpenedFile, nowMs: number): Validators {
   const isPast = modified !== undefined && modified <= nowMs;
   return { etag: `"${tagOf(version)}"`, lastModified: isPast ? modified : undefined };
 }
@@ -160,19 +160,19 @@ function formatValidators({ etag = '', lastModified }: Validators): string[] {
 }
 
 /** Undefined for no bytes. */
-function bodyOf(file: SourceFile, { offset, length }: ByteRange): HttpAnswer['body'] {
+function bodyOf(file: OpenedFile, { offset, length }: ByteRange): HttpAnswer['body'] {
   if (length === 0) return undefined;
   const body = file.read(offset, length);
   if (body instanceof Readable) return closingWith(body, file);
   return { ...body, close: () => file.close() };
 }
 
-function closingWith(body: Readable, file: SourceFile): Readable {
+function closingWith(body: Readable, file: OpenedFile): Readable {
   return body.once('close', () => void file.close().catch(() => {}));
 }
 
 async function* joinParts(
-  file: SourceFile,
+  file: OpenedFile,
   ranges: readonly ByteRange[],
   { heads, end }: { readonly heads: readonly Buffer[]; readonly end: Buffer },
 ): AsyncGenerator<Buffer> {

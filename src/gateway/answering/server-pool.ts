@@ -201,7 +201,7 @@ async function probeAnswer(backend: Backend, address: Address, check: HttpCheck,
     signal,
     notes: {},
   });
-  dropBody(answer.body);
+  void dropBody(answer.body);
   const { status } = answer;
   if (check.status === undefined ? status >= 200 && status < 400 : status === check.status) return;
   throw new HoplineError('PEER_PROTOCOL', `${formatHop(address)} answered ${status} to GET ${check.path}`);

@@ -15,7 +15,7 @@ import { serveFlushRequests } from './admin/flush-requests.ts';
 import { describeEntry, type ListedEntry } from './disk/entry-summary.ts';
 import { CacheStore } from './disk/store.ts';
 import { Courses } from './flow/answer-cached.ts';
-import { Fetcher } from './flow/ask-origin.ts';
+import { OriginAsker } from './flow/ask-origin.ts';
 import { Flights } from './flow/shared-fetches.ts';
 
 export interface HttpCacheOptions {
@@ -64,7 +64,7 @@ export async function createHttpCache(options: HttpCacheOptions): Promise<HttpCa
   const { directory, log, maxBytes = options.limits.maxCacheBytes, now = Date.now, clock = systemClock } = options;
   const limits = { ...options.limits, maxCacheEntryBytes: Math.min(options.limits.maxCacheEntryBytes, maxBytes) };
   const store = await CacheStore.open({ directory, maxBytes, limits, log, clock });
-  const fetcher = new Fetcher({ store, limits, log, now });
+  const fetcher = new OriginAsker({ store, limits, log, now });
   const flights = new Flights(fetcher, limits, now);
   const courses = new Courses({ store, fetcher, flights, now });
   const flush = async (target?: string) => {

@@ -23,7 +23,7 @@ type ConnectionLimits = Pick<
 >;
 
 export class Connections {
-  readonly #connections = new WeakMap<Duplex, Connection>();
+  readonly #connections = new WeakMap<Duplex, ClientConnection>();
   readonly #limits: ConnectionLimits;
   /** Requests behind others on their connections. */
   readonly #ahead: Budget;
@@ -38,7 +38,7 @@ export class Connections {
     });
   }
 
-  of(socket: Duplex): Connection {
+  of(socket: Duplex): ClientConnection {
     return this.#connections.get(socket) ?? this.add(socket);
   }
 
@@ -47,8 +47,8 @@ export class Connections {
   }
 
   /** `activity` is told when an answer is due on it, and when none is. */
-  add(socket: Duplex, activity?: Activity): Connection {
-    const connection = new Connection(socket, this.#limits, this.#ahead, activity);
+  add(socket: Duplex, activity?: Activity): ClientConnection {
+    const connection = new ClientConnection(socket, this.#limits, this.#ahead, activity);
     this.#connections.set(socket, connection);
     return connection;
   }
@@ -62,7 +62,7 @@ interface Waiting {
   readonly begin: (isWanted: boolean) => void;
 }
 
-export class Connection {
+export class ClientConnection {
   readonly #socket: Duplex & { destroySoon?: () => void };
   readonly #limits: ConnectionLimits;
   readonly #ahead: Budget;

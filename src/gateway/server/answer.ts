@@ -18,7 +18,7 @@ import { type FileKernel, sendFileContent } from './send-range.ts';
 const clientLeftStatus = 499;
 
 /** What has left: bytes of content as they are given to the system to send, and the status before them. */
-export interface Sent {
+export interface SentAnswer {
   bytes: number;
   status: number;
 }
@@ -31,13 +31,13 @@ export async function sendAnswer(
   response: ServerResponse,
   answer: HttpAnswer,
   method: string,
-  sent: Sent,
+  sent: SentAnswer,
   kernel?: FileKernel,
 ): Promise<void> {
   const { status, body } = answer;
   sent.status = status;
   if (response.destroyed) {
-    dropBody(body);
+    void dropBody(body);
     sent.status = clientLeftStatus;
     throw lostClient();
   }
@@ -47,13 +47,13 @@ export async function sendAnswer(
     // Node takes the flat form of rawHeaders, though its types do not say so.
     response.writeHead(status, answer.reason || STATUS_CODES[status], fields as unknown as string[]);
   } catch (cause) {
-    dropBody(body);
+    void dropBody(body);
     sent.status = 502;
     await sendStandIn(response);
     throw new HoplineError('PEER_PROTOCOL', 'the head of an answer cannot be written', { cause });
   }
   if (!hasContent) {
-    dropBody(body);
+    void dropBody(body);
     return endResponse(response);
   }
   if (Buffer.isBuffer(body)) {
@@ -134,7 +134,7 @@ const explanations: Readonly<Record<number, string>> = {
  * Passes a stream on as fast as the client takes it. Node's `pipeline` does the same at three times the cost: it makes and
  * aborts a signal for each stream.
  */
-function sendStream(response: ServerResponse, body: Readable, answer: HttpAnswer, sent: Sent): Promise<void> {
+function sendStream(response: ServerResponse, body: Readable, answer: HttpAnswer, sent: SentAnswer): Promise<void> {
   return new Promise((resolve, reject) => {
     // Node tells of it both when all has left and when nothing more will.
     response.on('close', () => {
@@ -178,7 +178,7 @@ function addTrailers(response: ServerResponse, { trailers, fields }: HttpAnswer)
 async function sendFile(
   response: ServerResponse,
   body: FileBody,
-  sent: Sent,
+  sent: SentAnswer,
   kernel: FileKernel | undefined,
 ): Promise<void> {
   try {

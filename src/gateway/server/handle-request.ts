@@ -14,7 +14,7 @@ import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from
 import { applyRules, type FieldRules, fieldValue, isNamed, listMembers, trailerFields } from '../../http/fields.ts';
 import { isLoop, passedFields, pseudonym } from '../../http/forwarding.ts';
 import { checkFraming } from '../../http/framing.ts';
-import { parseAuthority, type Refused, readTarget, type Target } from '../../http/request-target.ts';
+import { parseAuthority, type Refused, type RequestTarget, readTarget } from '../../http/request-target.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import { answerItself } from './max-forwards.ts';
 import { RequestContent } from './request-content.ts';
@@ -119,7 +119,7 @@ const methods: ReadonlySet<string> = new Set(http.METHODS);
 
 interface Found {
   readonly site: Site;
-  readonly target: Target;
+  readonly target: RequestTarget;
   readonly peer: string;
   readonly asking: Asking;
   readonly context: HandleContext;
@@ -224,7 +224,7 @@ function answerFields({ fields, status }: HttpAnswer, site: Site, name: string):
 }
 
 /** CONNECT names a host and a port and nothing else (RFC 9112, 3.2.3). */
-function readConnect(request: http.IncomingMessage): Target | Refused {
+function readConnect(request: http.IncomingMessage): RequestTarget | Refused {
   const url = request.url ?? '';
   const parsed = /:\d+$/.test(url) ? parseAuthority(url, 'https') : undefined;
   if (!parsed) return { kind: 'refused', status: 400, why: 'CONNECT wants HOST:PORT' };

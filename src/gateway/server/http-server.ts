@@ -25,7 +25,7 @@ import { Clients } from '../clients/clients.ts';
 import { Connections } from '../clients/connections.ts';
 import { answerPlainHttp } from '../clients/plain-on-tls.ts';
 import { refuseBytes } from '../clients/refuse-garbage.ts';
-import { failureAnswer, type Sent, sendAnswer } from './answer.ts';
+import { failureAnswer, type SentAnswer, sendAnswer } from './answer.ts';
 import { type Handled, handleRequest, plainAddress, type Site, wantsUpgrade } from './handle-request.ts';
 import type { FileKernel } from './send-range.ts';
 import { Sites } from './sites.ts';
@@ -226,7 +226,7 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
 }
 
 /** What came first, unless nothing of the answer could leave. */
-function failureBehind({ answer, failure }: Handled, sent: Sent, error: unknown): HoplineError {
+function failureBehind({ answer, failure }: Handled, sent: SentAnswer, error: unknown): HoplineError {
   return failure !== undefined && sent.status === answer.status ? failure : asHoplineError(error);
 }
 

@@ -2,10 +2,10 @@
 
 import type { HttpAnswer, RawFields } from '../../http/exchange.ts';
 import { fieldValue } from '../../http/fields.ts';
-import type { Target } from '../../http/request-target.ts';
+import type { RequestTarget } from '../../http/request-target.ts';
 
 /** The answer to TRACE and OPTIONS with a Max-Forwards of zero; undefined to any other request. */
-export function answerItself(method: string, target: Target, fields: RawFields): HttpAnswer | undefined {
+export function answerItself(method: string, target: RequestTarget, fields: RawFields): HttpAnswer | undefined {
   if ((method !== 'TRACE' && method !== 'OPTIONS') || fieldValue(fields, 'max-forwards')?.trim() !== '0')
     return undefined;
   if (method === 'OPTIONS') return { status: 204, reason: '', fields: [], body: undefined };

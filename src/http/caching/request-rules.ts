@@ -10,7 +10,7 @@ import { firstBytes } from '../ranges.ts';
 import { type Directives, parseDirectives, readSeconds, secondsOf } from './directives.ts';
 import type { Terms } from './storing-rules.ts';
 
-export interface Asked {
+export interface RequestRules {
   readonly directives: Directives;
   readonly range: string | undefined;
   /** If-None-Match, If-Modified-Since or If-Range is there. */
@@ -32,7 +32,7 @@ export type Use =
   /** As before, but it is fresh: the request wants it so. */
   | 'validate-anyway';
 
-export function readAsked(fields: RawFields): Asked {
+export function readAsked(fields: RawFields): RequestRules {
   let control: string | undefined;
   let pragma: string | undefined;
   let range: string | undefined;
@@ -73,7 +73,7 @@ const nearBytes = 64 * 1024;
  * Whether a range begins where the whole does, or so near that nobody waits for what is before it: players and resumed
  * copies ask so. The whole answers such a request as well.
  */
-export function beginsWhole({ method, fields }: HttpRequest, { range }: Asked): boolean {
+export function beginsWhole({ method, fields }: HttpRequest, { range }: RequestRules): boolean {
   if (method !== 'GET' || range === undefined || range.includes(',')) return false;
   if (['if-none-match', 'if-modified-since'].some((name) => fieldValue(fields, name) !== undefined)) return false;
   const first = firstBytes(range);
@@ -81,7 +81,7 @@ export function beginsWhole({ method, fields }: HttpRequest, { range }: Asked): 
 }
 
 /** `ageS` is how old the answer is now. */
-export function assess(terms: Terms, ageS: number, { directives }: Asked): Use {
+export function assess(terms: Terms, ageS: number, { directives }: RequestRules): Use {
   const isFresh = ageS < terms.lifetimeS && !terms.noCache;
   if (directives.size === 0) return isFresh ? 'fresh' : assessStale(terms, ageS);
   const isNew = !directives.has('no-cache') && ageS <= (secondsOf(directives, 'max-age') ?? Number.POSITIVE_INFINITY);
@@ -92,7 +92,12 @@ export function assess(terms: Terms, ageS: number, { directives }: Asked): Use {
 }
 
 /** Whether a stale answer may stand in for a failure; `maxStaleS` is how stale it may be without either side having said so. */
-export function allowsStaleOnError(terms: Terms, ageS: number, { directives }: Asked, maxStaleS: number): boolean {
+export function allowsStaleOnError(
+  terms: Terms,
+  ageS: number,
+  { directives }: RequestRules,
+  maxStaleS: number,
+): boolean {
   if (isNeverStale(terms) || directives.has('no-cache')) return false;
   const requested = readSeconds(directives.get('stale-if-error')) ?? 0;
   return ageS < terms.lifetimeS + Math.max(terms.staleIfErrorS, requested, maxStaleS);

@@ -48,7 +48,7 @@ export interface Terms {
   readonly noCache: boolean;
 }
 
-export type Verdict =
+export type StoringVerdict =
   | { readonly kind: 'store'; readonly terms: Terms; readonly fields: RawFields }
   /** `reason` is a word for Cache-Status. */
   | { readonly kind: 'skip'; readonly reason: string };
@@ -73,7 +73,7 @@ const unstoredFields = new Set([
 ]);
 
 /** Judges an answer that has just arrived. */
-export function judgeArrival(arrival: Arrival, rules: CacheRules): Verdict {
+export function judgeArrival(arrival: Arrival, rules: CacheRules): StoringVerdict {
   const { status, fields } = arrival;
   const directives = directivesFor(fields, rules);
   const skipped = forbids(arrival, directives, rules);

@@ -15,13 +15,13 @@ import type { HttpUrl } from '../http-url.ts';
 import { encrypt } from './encrypt.ts';
 
 /** Opens a connection to a host and port; ends as soon as the signal aborts. */
-export type Dial = (to: Address, signal: AbortSignal) => Promise<Duplex>;
+export type Connect = (to: Address, signal: AbortSignal) => Promise<Duplex>;
 
 export interface ConnectOptions {
   readonly clock: Clock;
   /** For lookup, connection, proxy and TLS together. */
   readonly connectMs: number;
-  readonly dial: Dial;
+  readonly dial: Connect;
   /** Asked instead of the server itself. */
   readonly proxy?: HttpUrl | undefined;
   /** Authorities to believe instead of the system's, in PEM. */

@@ -11,7 +11,7 @@ import { checkReplaceable } from './occupant.ts';
 import { isAt } from './own-file.ts';
 import { exists } from './writing/part-names.ts';
 
-export interface Finished {
+export interface UnpublishedFile {
   readonly handle: FileHandle;
   /** Where it is, and where it shall be, for the system. */
   readonly part: string;
@@ -24,7 +24,7 @@ export interface Finished {
 
 /** Gives what `handle` is open on its name. Throws `DISK_EXISTS`, `DISK_FAILED`, or what the system says. */
 export async function publish(
-  finished: Finished,
+  finished: UnpublishedFile,
   force: boolean,
   calls: Pick<DurableCalls, 'link' | 'rename'>,
 ): Promise<void> {
@@ -39,7 +39,7 @@ export async function publish(
 
 /** Without `force` a link is made instead of a rename, since that fails if someone created the target meanwhile. */
 async function name(
-  { part, way, target }: Finished,
+  { part, way, target }: UnpublishedFile,
   force: boolean,
   { link, rename }: Pick<DurableCalls, 'link' | 'rename'>,
 ): Promise<void> {

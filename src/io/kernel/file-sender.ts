@@ -20,7 +20,7 @@ import type { KernelSocket } from './socket.ts';
 const sliceBytes = 512 * 1024;
 const room: PollEvents = { readable: false, writable: true };
 
-export interface FileRange {
+export interface OpenRange {
   /** Whoever opened it says at each slice which descriptor it has; none once it is closed, as a FileHandle does. */
   readonly file: { readonly fd: number };
   readonly offset: number;
@@ -37,7 +37,7 @@ interface SenderOptions {
 }
 
 interface Sending {
-  readonly range: FileRange;
+  readonly range: OpenRange;
   readonly onSlice: (bytes: number) => void;
   sent: number;
   settle(failure?: HoplineError): void;
@@ -65,7 +65,7 @@ export class FileSender {
    * `onSlice` is called with how many whenever some have gone. Throws `PEER_LOST`, and `INTERNAL` where the file was
    * closed meanwhile or another range is under way.
    */
-  send(range: FileRange, onSlice: (bytes: number) => void): Promise<number> {
+  send(range: OpenRange, onSlice: (bytes: number) => void): Promise<number> {
     return new Promise((resolve, reject) => {
       const sending: Sending = {
         range,

@@ -12,7 +12,7 @@ import { peerShare } from '../../core/limits.ts';
 import { ownerOf } from '../../core/work/budget.ts';
 import type { Leg } from '../legs/leg.ts';
 
-export type Connection = Pick<Leg, 'address' | 'interrupt' | 'destroy'>;
+export type PlacedConnection = Pick<Leg, 'address' | 'interrupt' | 'destroy'>;
 
 export interface ConnectionLimits {
   readonly maxConnections: number;
@@ -29,12 +29,12 @@ export interface Activity {
 export class Places {
   readonly #limitName: string;
   /** Those that hold a place, with their owners. */
-  readonly #held = new Map<Connection, string>();
+  readonly #held = new Map<PlacedConnection, string>();
   readonly #perOwner = new Map<string, number>();
   /** Of those, the ones that rest; the longest first. */
-  readonly #resting = new Set<Connection>();
+  readonly #resting = new Set<PlacedConnection>();
   /** Those that hold none any more; the oldest first. */
-  readonly #leaving = new Set<Connection>();
+  readonly #leaving = new Set<PlacedConnection>();
 
   /** `limitName`: what `maxConnections` is called to others. */
   constructor(limitName = 'maxConnections') {
@@ -47,7 +47,7 @@ export class Places {
   }
 
   /** Takes a place for a connection, which rests; without one, says why it is to be turned away. */
-  add(connection: Connection, limits: ConnectionLimits): HoplineError | undefined {
+  add(connection: PlacedConnection, limits: ConnectionLimits): HoplineError | undefined {
     const owner = ownerOf(connection.address?.host ?? '');
     const refusal = this.#findPlace(owner, limits);
     if (refusal) {
@@ -61,26 +61,26 @@ export class Places {
   }
 
   /** It asked for something. */
-  wake(connection: Connection): void {
+  wake(connection: PlacedConnection): void {
     this.#resting.delete(connection);
   }
 
   /** All that it asked for is answered. */
-  rest(connection: Connection): void {
+  rest(connection: PlacedConnection): void {
     if (this.#held.has(connection)) this.#resting.add(connection);
   }
 
-  activityOf(connection: Connection): Activity {
+  activityOf(connection: PlacedConnection): Activity {
     return { wake: () => this.wake(connection), rest: () => this.rest(connection) };
   }
 
   /** It is being refused, or only lingers. */
-  leave(connection: Connection, limits: ConnectionLimits): void {
+  leave(connection: PlacedConnection, limits: ConnectionLimits): void {
     if (this.#held.has(connection)) this.#leave(connection, limits);
   }
 
   /** It is closed. */
-  remove(connection: Connection): void {
+  remove(connection: PlacedConnection): void {
     this.#release(connection);
     this.#leaving.delete(connection);
   }
@@ -112,7 +112,7 @@ export class Places {
     return false;
   }
 
-  #leave(connection: Connection, { maxRefusals }: ConnectionLimits): void {
+  #leave(connection: PlacedConnection, { maxRefusals }: ConnectionLimits): void {
     this.#release(connection);
     this.#leaving.add(connection);
     for (const oldest of this.#leaving) {
@@ -122,7 +122,7 @@ export class Places {
     }
   }
 
-  #release(connection: Connection): void {
+  #release(connection: PlacedConnection): void {
     const owner = this.#held.get(connection);
     if (owner === undefined) return;
     this.#held.delete(connection);

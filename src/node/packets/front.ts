@@ -20,7 +20,7 @@ export interface PoliciesOptions extends ServerConnectionsOptions {
   readonly registry: SharedRegistry | undefined;
 }
 
-export interface Passed {
+export interface PassedMessage {
   readonly bytes: Buffer;
   /** The name of the member that answered. */
   readonly server: string;
@@ -44,7 +44,7 @@ export class Policies {
    * Has a message answered by a server of its policy: the bytes of the answer, in the form of the question, and who gave it.
    * Throws `POLICY_UNKNOWN`, `POOL_EMPTY`, or the signal's reason.
    */
-  async pass(message: MessagePacket, pools: Pools, signal: AbortSignal): Promise<Passed> {
+  async pass(message: MessagePacket, pools: Pools, signal: AbortSignal): Promise<PassedMessage> {
     const policy = pools.find(message.policy);
     if (!policy) {
       throw new HoplineError(

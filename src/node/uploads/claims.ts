@@ -37,11 +37,11 @@ export interface Claimant {
 export interface Claim {
   readonly slot: UploadSlot;
   /** Says that the file is complete; whoever asks again under the same number is told so. */
-  finish(outcome: Finished): void;
+  finish(outcome: FinishedUpload): void;
   release(): void;
 }
 
-export interface Finished {
+export interface FinishedUpload {
   /** Whether there was a file of that name. */
   readonly replaced: boolean;
 }
@@ -65,7 +65,7 @@ export class Uploads {
   readonly #slots: UploadSlots;
   readonly #reserved: Budget;
   readonly #holders: Map<string, Holder>;
-  readonly #finished: Map<string, Finished>;
+  readonly #finished: Map<string, FinishedUpload>;
 
   /** With `earlier`, what that has claimed stays claimed, and the other way round. */
   constructor(rules: UploadRules | undefined, limits: Limits, clock: Clock, earlier?: Uploads) {
@@ -131,7 +131,7 @@ export class Uploads {
   }
 
   /** How the upload of this number to `file` ended, if it was completed not long ago. */
-  finished(file: string, upload: string): Finished | undefined {
+  finished(file: string, upload: string): FinishedUpload | undefined {
     return this.#finished.get(`${upload} ${keyOf(file)}`);
   }
 
@@ -144,7 +144,7 @@ export class Uploads {
     }
   }
 
-  #remember(key: string, outcome: Finished): void {
+  #remember(key: string, outcome: FinishedUpload): void {
     this.#finished.set(key, outcome);
     for (const oldest of this.#finished.keys()) {
       if (this.#finished.size <= maxFinished) return;

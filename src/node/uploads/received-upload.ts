@@ -12,13 +12,13 @@ import type { Limits } from '../../core/limits.ts';
 import type { GiveBack } from '../../core/work/budget.ts';
 import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
 import { FileTarget } from '../../io/disk/writing/file-target.ts';
-import type { Content } from '../../io/disk/writing/target.ts';
+import type { TargetContent } from '../../io/disk/writing/target.ts';
 import type { DiskCalls } from '../../io/kernel/libc.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
 import { type AnswerOf, maxMissingRanges, type RequestOf } from '../../wire/native/messages.ts';
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
-import type { Claim, Claimant, Finished } from './claims.ts';
+import type { Claim, Claimant, FinishedUpload } from './claims.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
 import type { UploadSlot } from './upload-slots.ts';
 
@@ -43,7 +43,7 @@ export class Upload {
   readonly #target: FileTarget | undefined;
   readonly #has: Uint8Array;
   #missing: number;
-  #finished: Finished | undefined;
+  #finished: FinishedUpload | undefined;
 
   private constructor(put: PutRequest, placed: Placed, { target, giveBack, left, finished }: Begun) {
     this.algorithm = placed.algorithm;
@@ -161,7 +161,7 @@ export class Upload {
   }
 
   /** Makes the file durable and visible. Throws `PEER_PROTOCOL` while pieces are missing, and as a target. */
-  async commit(): Promise<Finished> {
+  async commit(): Promise<FinishedUpload> {
     if (this.#missing > 0) throw new HoplineError('PEER_PROTOCOL', `a COMMIT came ${this.#missing} pieces early`);
     if (this.#target && !this.#finished) {
       await this.#placed.place.check();
@@ -207,7 +207,7 @@ interface Begun {
   readonly giveBack?: GiveBack | undefined;
   /** Without one, the upload was completed over an earlier circuit. */
   readonly target?: FileTarget;
-  readonly finished?: Finished;
+  readonly finished?: FinishedUpload;
   readonly left: Iterable<number>;
 }
 
@@ -232,12 +232,12 @@ function contentOf(
   { size, pieceBytes }: PutRequest,
   { name }: UploadPlace,
   { name: algorithm }: DigestAlgorithm,
-): Content {
+): TargetContent {
   return { file: name, size, pieceBytes, algorithm };
 }
 
 /** The pieces that count: those of an earlier circuit, if the client's file has not changed since. */
-async function beginTarget(target: FileTarget, content: Content, version: string): Promise<Iterable<number>> {
+async function beginTarget(target: FileTarget, content: TargetContent, version: string): Promise<Iterable<number>> {
   try {
     const { left } = await target.begin(content);
     const isSame = [...left.values()].every((vouched) => vouched.version === version);

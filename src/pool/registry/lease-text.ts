@@ -10,7 +10,7 @@ import * as v from 'valibot';
 import { formatHop, parseAddress } from '../../wire/address.ts';
 import type { Member } from '../member.ts';
 
-export interface Entry {
+export interface LeaseEntry {
   readonly pool: string;
   readonly member: Member;
   /** What whoever registers a member wants those to know who use it; nobody here reads it. */
@@ -30,14 +30,14 @@ const schema = v.object({
   note: v.optional(v.pipe(v.string(), v.maxLength(64))),
 });
 
-export function formatEntry({ pool, member, note }: Entry): string {
+export function formatEntry({ pool, member, note }: LeaseEntry): string {
   const { hop, weight, priority } = member;
   const more = { ...(weight === 1 ? {} : { weight }), ...(priority === 0 ? {} : { priority }) };
   return JSON.stringify({ pool, at: formatHop(hop), ...more, ...(note === undefined ? {} : { note }) });
 }
 
 /** The entry that a text is, or undefined. */
-export function parseEntry(text: string): Entry | undefined {
+export function parseEntry(text: string): LeaseEntry | undefined {
   if (Buffer.byteLength(text) > maxEntryBytes) return undefined;
   const parsed = v.safeParse(schema, parseJson(text));
   if (!parsed.success) return undefined;

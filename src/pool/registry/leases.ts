@@ -15,7 +15,7 @@ import type { Logger } from '../../core/log.ts';
 import { describeChanges } from '../changes.ts';
 import { type MemberSource, nameMember } from '../member.ts';
 import { RegisteredMembers } from '../sources/registered.ts';
-import { type Entry, formatEntry, parseEntry } from './lease-text.ts';
+import { formatEntry, type LeaseEntry, parseEntry } from './lease-text.ts';
 
 /** What a store holds. */
 export interface Holding {
@@ -110,7 +110,7 @@ export class SharedRegistry {
   }
 
   /** Holds a lease for a member, and renews it whenever `isAlive` says so. A second time, it takes the entry's place. */
-  register(entry: Entry, isAlive: () => boolean = () => true): void {
+  register(entry: LeaseEntry, isAlive: () => boolean = () => true): void {
     const key = keyOf(entry.pool, nameMember(entry.member.hop));
     const text = formatEntry(entry);
     const held = this.#leases.get(key);
@@ -230,7 +230,7 @@ export class SharedRegistry {
   #publish(texts: readonly string[]): void {
     const { isSelf, limits } = this.#options;
     const { maxPools, maxPoolMembers } = limits;
-    const pools = new Map<string, Entry[]>();
+    const pools = new Map<string, LeaseEntry[]>();
     const notes = new Map<string, string>();
     let unusable = 0;
     for (const text of texts) {

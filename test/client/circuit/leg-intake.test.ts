@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { Intake, type IntakeOptions } from '../../../src/client/circuit/leg-intake.ts';
+import { LegIntake, type LegIntakeOptions } from '../../../src/client/circuit/leg-intake.ts';
 import { defaultLimits } from '../../../src/core/limits.ts';
 import { RateLimit } from '../../../src/io/rates/rate.ts';
 import { FakeClock, makeLeg } from '../../support/legs.ts';
 
-async function startIntake(t: TestContext, clock: FakeClock, options: Partial<IntakeOptions>) {
+async function startIntake(t: TestContext, clock: FakeClock, options: Partial<LegIntakeOptions>) {
   const { leg, peer } = await makeLeg(t);
   const stop = new AbortController();
-  const intake = new Intake(leg, 'hop 1', { limits: defaultLimits, clock, signal: stop.signal, ...options });
+  const intake = new LegIntake(leg, 'hop 1', { limits: defaultLimits, clock, signal: stop.signal, ...options });
   return { leg, peer, stop, intake };
 }
 

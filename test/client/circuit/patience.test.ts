@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Pace } from '../../../src/client/circuit/patience.ts';
+import { Patience } from '../../../src/client/circuit/patience.ts';
 import type { HoplineError } from '../../../src/core/errors.ts';
 import { FakeClock } from '../../support/legs.ts';
 
@@ -8,7 +8,7 @@ function startPace(minRate?: number) {
   const clock = new FakeClock();
   const failures: HoplineError[] = [];
   const giveUp = (error: HoplineError) => failures.push(error);
-  const pace = new Pace({ clock, peer: 'hop 1', stallMs: 15_000, minRate, minRateMs: 10_000, giveUp });
+  const pace = new Patience({ clock, peer: 'hop 1', stallMs: 15_000, minRate, minRateMs: 10_000, giveUp });
   /** Waits for content that comes after `ms`. */
   const receive = (ms: number, bytes: number) => {
     pace.begin(true);

@@ -5,7 +5,7 @@ import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { type TestContext, test } from 'node:test';
-import { type FileSource, type SourceFile, serveFiles } from '../../../src/gateway/answering/files.ts';
+import { type FileSource, type OpenedFile, serveFiles } from '../../../src/gateway/answering/files.ts';
 import { openRootSource } from '../../../src/gateway/answering/root-source.ts';
 import type { Exchange, HttpAnswer } from '../../../src/http/exchange.ts';
 import { RemoteFiles } from '../../../src/index.ts';
@@ -73,12 +73,12 @@ async function fill(root: string): Promise<void> {
 }
 
 /** Counts what is open. */
-function counting(source: FileSource): { source: FileSource; open: Set<SourceFile> } {
-  const open = new Set<SourceFile>();
+function counting(source: FileSource): { source: FileSource; open: Set<OpenedFile> } {
+  const open = new Set<OpenedFile>();
   const counted: FileSource = {
     open: async (name, options) => {
       const file = await source.open(name, options);
-      const wrapped: SourceFile = {
+      const wrapped: OpenedFile = {
         ...file,
         close: async () => {
           open.delete(wrapped);
@@ -255,7 +255,7 @@ test('RFC 9110, 8.8.2.1: a modification time that is still to come is not sent',
 
 test('a version that no field could hold makes a tag that one can', async () => {
   const close = async () => {};
-  const file: SourceFile = { size: 0, version: 'a"\r\nb é', read: () => Readable.from([]), close };
+  const file: OpenedFile = { size: 0, version: 'a"\r\nb é', read: () => Readable.from([]), close };
   const { fields } = await ask(serveFiles({ open: async () => file }), 'GET', '/a');
   assert.match(fields.etag ?? '', /^"[0-9a-f]{64}"$/);
 });

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Connection, type ConnectionLimits, Places } from '../../../src/io/listening/places.ts';
+import { type ConnectionLimits, type PlacedConnection, Places } from '../../../src/io/listening/places.ts';
 
-interface Fake extends Connection {
+interface Fake extends PlacedConnection {
   readonly gaveWay: boolean;
 }
 

@@ -8,7 +8,7 @@ import { HoplineError } from '../../../src/core/errors.ts';
 import { defaultLimits, type Limits } from '../../../src/core/limits.ts';
 import { type Logger, silentLogger } from '../../../src/core/log.ts';
 import { type Member, nameMember } from '../../../src/pool/member.ts';
-import { type Entry, formatEntry, parseEntry } from '../../../src/pool/registry/lease-text.ts';
+import { formatEntry, type LeaseEntry, parseEntry } from '../../../src/pool/registry/lease-text.ts';
 import { type Holding, SharedRegistry, type Store } from '../../../src/pool/registry/leases.ts';
 import { redisStore } from '../../../src/pool/registry/redis-store.ts';
 import type { Port } from '../../../src/wire/address.ts';
@@ -23,7 +23,11 @@ const limits: Limits = { ...defaultLimits, leaseMs: 3000, storePollMs: 100 };
 /** For what was told to be with whoever reads: no renewal, no lease, no retry takes as little. */
 const storedMs = 2 * limits.storePollMs;
 const memberAt = (host: string): Member => ({ hop: { host, port: 80 as Port }, weight: 1, priority: 0 });
-const entryAt = (host: string, more: Partial<Entry> = {}): Entry => ({ pool, member: memberAt(host), ...more });
+const entryAt = (host: string, more: Partial<LeaseEntry> = {}): LeaseEntry => ({
+  pool,
+  member: memberAt(host),
+  ...more,
+});
 const nameAt = (host: string) => `${host}:80`;
 
 /** A store in memory, by the clock of the test. */

@@ -11,7 +11,7 @@ import type { Limits } from '../../../core/limits.ts';
 /** How much one time counts: a pause of the process among many short ones must not decide. */
 const weight = 1 / 64;
 
-export class Pace {
+export class DiskSpeed {
   readonly #clock: Clock;
   readonly #limits: Limits;
   #averageUs = 0;

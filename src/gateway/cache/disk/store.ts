@@ -17,12 +17,12 @@ import type { Limits } from '../../../core/limits.ts';
 import type { Logger } from '../../../core/log.ts';
 import { selectionKey } from '../../../http/caching/vary.ts';
 import { availableDigests, type DigestAlgorithm } from '../../../io/digests/digest.ts';
-import { Pace } from './disk-speed.ts';
+import { DiskSpeed } from './disk-speed.ts';
 import { EntryWriter, rewriteRecord, writeEntry } from './entry-file.ts';
 import type { EntryHead, EntryRecord } from './entry-record.ts';
 import { lockDirectory } from './lock.ts';
 import { scanEntries } from './scan.ts';
-import { type Content, openContent, type ReadableEntry } from './stored-content.ts';
+import { openContent, type ReadableEntry, type StoredContent } from './stored-content.ts';
 
 export interface StoreOptions {
   readonly directory: string;
@@ -34,7 +34,7 @@ export interface StoreOptions {
 }
 
 /** One stored answer. */
-export interface Entry extends ReadableEntry {
+export interface CacheEntry extends ReadableEntry {
   record: EntryRecord;
   /** Of its file. */
   bytes: number;
@@ -46,21 +46,21 @@ export class CacheStore {
   readonly #options: StoreOptions;
   readonly #lock: FileHandle;
   readonly #algorithms: readonly DigestAlgorithm[] = availableDigests();
-  readonly #byKey = new Map<string, Entry[]>();
+  readonly #byKey = new Map<string, CacheEntry[]>();
   /** In the order of their last use. */
-  readonly #entries = new Set<Entry>();
+  readonly #entries = new Set<CacheEntry>();
   /** Those whose content is in memory, in the order of their last use. */
-  readonly #inMemory = new Set<Entry>();
+  readonly #inMemory = new Set<CacheEntry>();
   /** Files of removed entries that are still there. */
   readonly #toUnlink = new Set<string>();
-  readonly #pace: Pace;
+  readonly #pace: DiskSpeed;
   #bytes = 0;
   #memoryBytes = 0;
 
   private constructor(options: StoreOptions, lock: FileHandle) {
     this.#options = options;
     this.#lock = lock;
-    this.#pace = new Pace(options.clock, options.limits);
+    this.#pace = new DiskSpeed(options.clock, options.limits);
   }
 
   /** Makes the directory if it is not there, and reads what is in it. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
@@ -83,17 +83,17 @@ export class CacheStore {
   }
 
   /** All of one resource, the newest last. */
-  variants(key: string): readonly Entry[] {
+  variants(key: string): readonly CacheEntry[] {
     return this.#byKey.get(key) ?? [];
   }
 
   /** The one used longest ago first. */
-  all(): Iterable<Entry> {
+  all(): Iterable<CacheEntry> {
     return this.#entries;
   }
 
   /** Says that an entry was used. */
-  touch(entry: Entry): void {
+  touch(entry: CacheEntry): void {
     if (!entry.isStored) return;
     this.#entries.delete(entry);
     this.#entries.add(entry);
@@ -113,7 +113,7 @@ export class CacheStore {
     const { name } = writer;
     const written = await writer.publish(head);
     if (!isWanted() || this.#hasNewer(head)) return this.#unlink(name);
-    const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+    const entry: CacheEntry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
     const gone = this.#add(entry);
     if (content) this.#remember(entry, content);
     for (const other of gone) await this.#unlink(other.name);
@@ -130,7 +130,7 @@ export class CacheStore {
     this.#pace.time(() => {
       const name = randomName();
       const written = writeEntry(this.#pathOf(name), head, content, this.#algorithm);
-      const entry: Entry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
+      const entry: CacheEntry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
       const gone = this.#add(entry);
       this.#remember(entry, content);
       for (const other of gone) this.#unlinkSoon(other);
@@ -138,7 +138,7 @@ export class CacheStore {
   }
 
   /** Writes down what is now known of an entry. */
-  async refresh(entry: Entry, head: EntryHead): Promise<void> {
+  async refresh(entry: CacheEntry, head: EntryHead): Promise<void> {
     entry.record = { ...entry.record, head };
     if (!entry.isStored) return;
     try {
@@ -152,14 +152,14 @@ export class CacheStore {
   }
 
   /** Resolves when it is gone from the disk, too. Whoever reads it reads on. */
-  async remove(entry: Entry): Promise<void> {
+  async remove(entry: CacheEntry): Promise<void> {
     if (!entry.isStored) return;
     this.#takeOut(entry);
     await this.#unlink(entry.name);
   }
 
   /** The content, or undefined if it has been damaged or is gone; the entry is then removed. */
-  async open(entry: Entry): Promise<Content | undefined> {
+  async open(entry: CacheEntry): Promise<StoredContent | undefined> {
     if (entry.content) return { kind: 'memory', bytes: entry.content };
     const content = await openContent(this.#pathOf(entry.name), entry, {
       algorithms: this.#algorithms,
@@ -198,7 +198,7 @@ export class CacheStore {
     return others.some((head) => head.arrivedMs > arrivedMs && selectionKey(head.selection) === same);
   }
 
-  async #drop(entry: Entry): Promise<void> {
+  async #drop(entry: CacheEntry): Promise<void> {
     this.#options.log.warn({ key: entry.record.head.key }, 'a stored answer is damaged or gone, and dropped');
     await this.remove(entry);
   }
@@ -217,7 +217,7 @@ export class CacheStore {
   }
 
   /** Removing a small file takes a few µs, and a large one as long as it takes. */
-  #unlinkSoon({ name, record }: Entry): void {
+  #unlinkSoon({ name, record }: CacheEntry): void {
     if (!this.#isSmall(record)) return void this.#unlink(name);
     try {
       unlinkSync(this.#pathOf(name));
@@ -227,7 +227,7 @@ export class CacheStore {
   }
 
   /** Returns those that are no longer stored for it: replaced, or used longest ago when room is needed. Their files are there still. */
-  #add(entry: Entry): readonly Entry[] {
+  #add(entry: CacheEntry): readonly CacheEntry[] {
     const { head } = entry.record;
     const same = selectionKey(head.selection);
     const others = this.variants(head.key);
@@ -247,7 +247,7 @@ export class CacheStore {
     return gone;
   }
 
-  #takeOut(entry: Entry): void {
+  #takeOut(entry: CacheEntry): void {
     entry.isStored = false;
     this.#entries.delete(entry);
     this.#bytes -= entry.bytes;
@@ -258,7 +258,7 @@ export class CacheStore {
     else this.#byKey.delete(key);
   }
 
-  #remember(entry: Entry, content: Buffer): void {
+  #remember(entry: CacheEntry, content: Buffer): void {
     if (!entry.isStored || entry.content) return;
     entry.content = content;
     this.#memoryBytes += content.length;
@@ -269,7 +269,7 @@ export class CacheStore {
     }
   }
 
-  #forget(entry: Entry): void {
+  #forget(entry: CacheEntry): void {
     if (!this.#inMemory.delete(entry)) return;
     this.#memoryBytes -= entry.content?.length ?? 0;
     entry.content = undefined;

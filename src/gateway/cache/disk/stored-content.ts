@@ -34,7 +34,7 @@ export interface ContentOptions {
   readonly onDamage: () => void;
 }
 
-export type Content =
+export type StoredContent =
   | { readonly kind: 'memory'; readonly bytes: Buffer }
   /** Whoever gets it closes it. */
   | { readonly kind: 'file'; readonly source: FileSource };
@@ -46,7 +46,7 @@ export async function openContent(
   path: string,
   entry: ReadableEntry,
   { algorithms, isSmall, onDamage }: ContentOptions,
-): Promise<Content | undefined> {
+): Promise<StoredContent | undefined> {
   const algorithm = algorithms.find(({ name }) => name === entry.record.algorithm);
   const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch(() => undefined);
   if (!handle) return undefined;

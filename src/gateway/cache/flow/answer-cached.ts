@@ -14,15 +14,15 @@ import { describesSame } from '../../../http/caching/validation.ts';
 import { isSelected, selectBy, selectionKey } from '../../../http/caching/vary.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest } from '../../../http/exchange.ts';
 import { without } from '../../../http/fields.ts';
-import type { CacheStore, Entry } from '../disk/store.ts';
-import { ageOf, type Fetcher, type Outcome, type Plan } from './ask-origin.ts';
+import type { CacheEntry, CacheStore } from '../disk/store.ts';
+import { ageOf, type OriginAsker, type Outcome, type Plan } from './ask-origin.ts';
 import { serveContent, serveNew } from './build-answer.ts';
 import type { Flights } from './shared-fetches.ts';
 
 /** What answers come out of. */
 export interface Sources {
   readonly store: CacheStore;
-  readonly fetcher: Fetcher;
+  readonly fetcher: OriginAsker;
   readonly flights: Flights;
   /** Milliseconds since 1970. */
   readonly now: () => number;
@@ -70,15 +70,15 @@ export class Courses {
     return this.#goOn({ ...course, entry: undefined });
   }
 
-  #find(key: string, request: HttpRequest): { entry: Entry | undefined; fwd: 'uri-miss' | 'vary-miss' } {
+  #find(key: string, request: HttpRequest): { entry: CacheEntry | undefined; fwd: 'uri-miss' | 'vary-miss' } {
     const variants = this.#sources.store.variants(key);
-    let entry: Entry | undefined;
+    let entry: CacheEntry | undefined;
     for (const variant of variants) if (isSelected(variant.record.head.selection, request.fields)) entry = variant;
     return { entry, fwd: variants.length > 0 ? 'vary-miss' : 'uri-miss' };
   }
 
   /** Undefined if the origin must be asked first. */
-  async #answerStored(course: Course, entry: Entry, use: Use): Promise<HttpAnswer | undefined> {
+  async #answerStored(course: Course, entry: CacheEntry, use: Use): Promise<HttpAnswer | undefined> {
     if (use === 'validate' || use === 'validate-anyway') return undefined;
     const { terms } = entry.record.head;
     const status = { isHit: true, ttlS: terms.lifetimeS - this.#ageOf(entry) };
@@ -92,7 +92,7 @@ export class Courses {
   }
 
   /** Undefined if the entry turns out to be damaged. */
-  async #serve(course: Course, entry: Entry, status: CacheStatus): Promise<HttpAnswer | undefined> {
+  async #serve(course: Course, entry: CacheEntry, status: CacheStatus): Promise<HttpAnswer | undefined> {
     const { head, contentBytes } = entry.record;
     const { request, asked } = course;
     const content = await this.#sources.store.open(entry);
@@ -145,7 +145,7 @@ export class Courses {
 
   /** The whole was asked for in place of its beginning, and is not for the cache. */
   async #fetchRange(course: Course, key: string, { outcome, isFirst }: Joined): Promise<HttpAnswer> {
-    if (isFirst && outcome.kind === 'own') dropBody(outcome.answer.body);
+    if (isFirst && outcome.kind === 'own') void dropBody(outcome.answer.body);
     this.#sources.flights.doNotShare(key);
     return this.#fetchAlone(course);
   }
@@ -230,7 +230,7 @@ export class Courses {
     return { ...answer, fields: withCacheStatus(answer.fields, { fwd: 'method' }) };
   }
 
-  #ageOf({ record }: Entry): number {
+  #ageOf({ record }: CacheEntry): number {
     return ageOf(record.head.terms, record.head.arrivedMs, this.#sources.now());
   }
 

@@ -8,7 +8,7 @@
 
 import type { Limits } from '../../../core/limits.ts';
 import type { Logger } from '../../../core/log.ts';
-import { type Asked, allowsStaleOnError } from '../../../http/caching/request-rules.ts';
+import { allowsStaleOnError, type RequestRules } from '../../../http/caching/request-rules.ts';
 import { type Arrival, type CacheRules, judgeArrival, type Terms } from '../../../http/caching/storing-rules.ts';
 import { confirms, mergeFields, validationFields } from '../../../http/caching/validation.ts';
 import { selectBy } from '../../../http/caching/vary.ts';
@@ -21,19 +21,19 @@ import {
   type RawFields,
 } from '../../../http/exchange.ts';
 import type { EntryHead } from '../disk/entry-record.ts';
-import type { CacheStore, Entry } from '../disk/store.ts';
+import type { CacheEntry, CacheStore } from '../disk/store.ts';
 import { partOf, wholeFields } from '../parts.ts';
 import type { Arriving } from './build-answer.ts';
-import { contentBytes, Intake, type Ticket } from './store-answer.ts';
+import { AnswerStorer, contentBytes, type Ticket } from './store-answer.ts';
 
 export interface Plan {
   readonly exchange: Exchange;
   readonly rules: CacheRules;
   readonly request: HttpRequest;
-  readonly asked: Asked;
+  readonly asked: RequestRules;
   readonly key: string;
   /** What is stored for the request, if the origin is only to confirm it. */
-  readonly entry: Entry | undefined;
+  readonly entry: CacheEntry | undefined;
   readonly mayStore: boolean;
 }
 
@@ -50,7 +50,7 @@ export type Outcome =
   /** For the cache. */
   | NewOutcome
   /** Stored before; confirmed, or the best there is if `failure` says so. */
-  | { readonly kind: 'entry'; readonly entry: Entry; readonly fwdStatus?: number; readonly failure?: string };
+  | { readonly kind: 'entry'; readonly entry: CacheEntry; readonly fwdStatus?: number; readonly failure?: string };
 
 interface NewOutcome {
   readonly kind: 'new';
@@ -61,7 +61,7 @@ interface NewOutcome {
   readonly content: Buffer | Arriving;
 }
 
-export interface FetcherOptions {
+export interface OriginAskerOptions {
   readonly store: CacheStore;
   readonly limits: Limits;
   readonly log: Logger;
@@ -71,13 +71,13 @@ export interface FetcherOptions {
 
 const errorStatuses = new Set([500, 502, 503, 504]);
 
-export class Fetcher {
-  readonly #options: FetcherOptions;
-  readonly #intake: Intake;
+export class OriginAsker {
+  readonly #options: OriginAskerOptions;
+  readonly #intake: AnswerStorer;
 
-  constructor(options: FetcherOptions) {
+  constructor(options: OriginAskerOptions) {
     this.#options = options;
-    this.#intake = new Intake(options);
+    this.#intake = new AnswerStorer(options);
   }
 
   /** Sends a request on. Rejects with what the exchange rejects with, if nothing stored may stand in for its answer. */
@@ -90,13 +90,13 @@ export class Fetcher {
       const answer = await this.#try(plan, { ...request, fields });
       if (!('status' in answer)) return answer;
       if (entry && answer.status === 304) {
-        dropBody(answer.body);
+        void dropBody(answer.body);
         const confirmed = await this.#confirm(plan, entry, answer, requestedMs);
         // What the origin speaks of is not what we have: without conditions it must send it.
         return confirmed ?? (await this.fetch({ ...plan, entry: undefined, request: withoutConditions(plan) }));
       }
       if (entry && errorStatuses.has(answer.status) && this.#mayBeStale(plan, entry, 0)) {
-        dropBody(answer.body);
+        void dropBody(answer.body);
         return { kind: 'entry', entry, fwdStatus: answer.status, failure: 'stale-if-error' };
       }
       const outcome = this.#take(plan, answer, requestedMs, ticket);
@@ -121,7 +121,7 @@ export class Fetcher {
   }
 
   /** Writes down what an answer without content says about an entry; one that may not be stored any more goes. */
-  async freshen(plan: Plan, entry: Entry, answer: HttpAnswer, requestedMs: number): Promise<void> {
+  async freshen(plan: Plan, entry: CacheEntry, answer: HttpAnswer, requestedMs: number): Promise<void> {
     const { store, now } = this.#options;
     const { head } = entry.record;
     const fields = mergeFields(head.fields, answer.fields);
@@ -149,7 +149,7 @@ export class Fetcher {
     }
   }
 
-  async #confirm(plan: Plan, entry: Entry, answer: HttpAnswer, requestedMs: number): Promise<Outcome | undefined> {
+  async #confirm(plan: Plan, entry: CacheEntry, answer: HttpAnswer, requestedMs: number): Promise<Outcome | undefined> {
     if (!confirms(answer.fields, entry.record.head.fields)) {
       await this.#options.store.remove(entry);
       return undefined;
@@ -158,7 +158,7 @@ export class Fetcher {
     return { kind: 'entry', entry, fwdStatus: 304 };
   }
 
-  #mayBeStale({ asked }: Plan, entry: Entry, atLeastS: number): boolean {
+  #mayBeStale({ asked }: Plan, entry: CacheEntry, atLeastS: number): boolean {
     const { terms, arrivedMs } = entry.record.head;
     return allowsStaleOnError(terms, ageOf(terms, arrivedMs, this.#options.now()), asked, atLeastS);
   }

@@ -7,19 +7,19 @@
 
 import { randomBytes } from 'node:crypto';
 import { type CacheStatus, withCacheStatus } from '../../../http/caching/cache-status.ts';
-import type { Asked } from '../../../http/caching/request-rules.ts';
+import type { RequestRules } from '../../../http/caching/request-rules.ts';
 import { evaluateConditions, isRangeCurrent, parseDate, type Validators } from '../../../http/conditions.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../../../http/exchange.ts';
 import { fieldValue, without } from '../../../http/fields.ts';
 import { type ByteRange, formatContentRange, frameMultipart, selectRanges } from '../../../http/ranges.ts';
 import type { EntryHead } from '../disk/entry-record.ts';
-import type { Content } from '../disk/stored-content.ts';
+import type { StoredContent } from '../disk/stored-content.ts';
 import type { Filling } from './arriving-content.ts';
 
 /** What answers with stored content have in common. */
 export interface Serving {
   readonly request: HttpRequest;
-  readonly asked: Asked;
+  readonly asked: RequestRules;
   readonly head: EntryHead;
   /** Seconds; undefined for whom the answer was fetched. */
   readonly ageS: number | undefined;
@@ -39,7 +39,7 @@ const notModifiedFields = new Set([
 ]);
 
 /** Answers from content that is stored; closes it unless the body needs it. */
-export async function serveContent(serving: Serving, content: Content, bytes: number): Promise<HttpAnswer> {
+export async function serveContent(serving: Serving, content: StoredContent, bytes: number): Promise<HttpAnswer> {
   if (content.kind === 'memory') return serveBytes(serving, content.bytes);
   const plan = planAnswer(serving, bytes);
   const { source } = content;

@@ -12,7 +12,7 @@ import type { Limits } from '../../../core/limits.ts';
 import type { Signal } from '../../../core/signal.ts';
 import { dropBody, type HttpRequest } from '../../../http/exchange.ts';
 import type { Filling } from './arriving-content.ts';
-import type { Fetcher, Outcome, Plan } from './ask-origin.ts';
+import type { OriginAsker, Outcome, Plan } from './ask-origin.ts';
 
 interface Flight {
   /** Of what is fetched. */
@@ -27,14 +27,14 @@ interface Flight {
 }
 
 export class Flights {
-  readonly #fetcher: Fetcher;
+  readonly #fetcher: OriginAsker;
   readonly #limits: Limits;
   readonly #now: () => number;
   readonly #flights = new Map<string, Flight>();
   /** Until when what is found by a key is not waited for together. */
   readonly #unshared = new Map<string, number>();
 
-  constructor(fetcher: Fetcher, limits: Limits, now: () => number) {
+  constructor(fetcher: OriginAsker, limits: Limits, now: () => number) {
     this.#fetcher = fetcher;
     this.#limits = limits;
     this.#now = now;
@@ -91,7 +91,7 @@ export class Flights {
       notes: {},
     };
     const flight = this.#start({ ...plan, request }, key);
-    flight.outcome.then((outcome) => outcome.kind === 'own' && dropBody(outcome.answer.body)).catch(() => {});
+    flight.outcome.then(dropOwn).catch(() => {});
   }
 
   /** What was fetched by this key is for one request alone. */
@@ -148,7 +148,11 @@ async function wait(flight: Flight, signal: Signal): Promise<Outcome> {
 
 /** What came for somebody who has left: only they would have taken an answer for one. */
 function release({ waiting }: Flight, outcome: Outcome): void {
-  if (outcome.kind === 'own') dropBody(outcome.answer.body);
-  else if (outcome.kind === 'new' && !Buffer.isBuffer(outcome.content) && waiting === 0)
+  void dropOwn(outcome);
+  if (outcome.kind === 'new' && waiting === 0 && !Buffer.isBuffer(outcome.content))
     outcome.content.filling.follow().destroy();
+}
+
+async function dropOwn(outcome: Outcome): Promise<void> {
+  if (outcome.kind === 'own') await dropBody(outcome.answer.body);
 }

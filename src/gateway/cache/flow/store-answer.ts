@@ -23,7 +23,7 @@ import type { Arriving } from './build-answer.ts';
 /** Parts of answers that are written or read at once, of the four threads that the process has for files. */
 const turnsAtOnce = 2;
 
-export interface IntakeOptions {
+export interface AnswerStorerOptions {
   readonly store: CacheStore;
   readonly limits: Limits;
   readonly log: Logger;
@@ -36,8 +36,8 @@ export interface Ticket {
   isHeld: boolean;
 }
 
-export class Intake {
-  readonly #options: IntakeOptions;
+export class AnswerStorer {
+  readonly #options: AnswerStorerOptions;
   readonly #tickets = new Set<Ticket>();
   /** All that arrives at full speed at once would leave no time for anything else. */
   readonly #turns = new Turns(turnsAtOnce);
@@ -45,7 +45,7 @@ export class Intake {
   readonly #parts: Parts;
   #isFull = false;
 
-  constructor(options: IntakeOptions) {
+  constructor(options: AnswerStorerOptions) {
     this.#options = options;
     this.#parts = new Parts(options.store, options.limits, (error) => this.#reportUnstored(error));
   }

@@ -13,7 +13,7 @@ import { availableDigests, type DigestAlgorithm } from '../../digests/digest.ts'
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { isAt, ownFileFlags } from '../own-file.ts';
 import { diskError, exists } from '../writing/part-names.ts';
-import type { Begun, Content, FileRange, Target, Vouched } from '../writing/target.ts';
+import type { Begun, FileRange, Target, TargetContent, Vouched } from '../writing/target.ts';
 import { digestOfRange, RangeReader } from './read-digest.ts';
 
 export class PresentFile implements Target {
@@ -32,7 +32,7 @@ export class PresentFile implements Target {
   }
 
   /** Reads the file. Throws `DISK_EXISTS` if it cannot be the origin's; with `startOver` it has turned out not to be. */
-  async begin(content: Content, startOver = false): Promise<Begun> {
+  async begin(content: TargetContent, startOver = false): Promise<Begun> {
     if (startOver) throw this.#differs(`it is not what the origin has`);
     let handle: FileHandle | undefined;
     try {
@@ -86,7 +86,10 @@ export class PresentFile implements Target {
 
   async discard(): Promise<void> {}
 
-  async #readPieces(handle: FileHandle, { size, pieceBytes, algorithm: name }: Content): Promise<Map<number, Vouched>> {
+  async #readPieces(
+    handle: FileHandle,
+    { size, pieceBytes, algorithm: name }: TargetContent,
+  ): Promise<Map<number, Vouched>> {
     const algorithm = availableDigests().find((known) => known.name === name);
     if (!algorithm) throw exists(this.path);
     const reader = new RangeReader(handle, this.#signal);

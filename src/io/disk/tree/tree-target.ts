@@ -42,7 +42,7 @@ export interface TreeFile extends TreeDirectory {
  * How a file on disk compares with the one of the tree. `resembles`: only its time differs, so that its content must tell.
  * `directory`: there is one of that name; `special`: something that no file replaces.
  */
-export type Verdict = 'same' | 'missing' | 'resembles' | 'differs' | 'directory' | 'special';
+export type TreeVerdict = 'same' | 'missing' | 'resembles' | 'differs' | 'directory' | 'special';
 
 export interface TreeTargetOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'calls'> {
   readonly signal: AbortSignal;
@@ -91,7 +91,7 @@ export class TreeTarget {
   }
 
   /** Compares files with what is there, by size and time; where only the permissions differ, they are set. Throws `DISK_FAILED`. */
-  async compare(files: readonly TreeFile[]): Promise<Verdict[]> {
+  async compare(files: readonly TreeFile[]): Promise<TreeVerdict[]> {
     try {
       return await inGroups(files, (file) => this.#compare(file), this.#options.signal);
     } catch (error) {
@@ -100,12 +100,12 @@ export class TreeTarget {
   }
 
   /** Whether a file of which this is known is written. */
-  takes(verdict: Verdict): boolean {
+  takes(verdict: TreeVerdict): boolean {
     return verdict === 'missing' || (/^(resembles|differs)$/.test(verdict) && this.#options.force);
   }
 
   /** The place for a file that is not the same, or what is there to be compared. Throws `DISK_EXISTS`, `DISK_FAILED`. */
-  target(file: TreeFile, verdict: Verdict): Target {
+  target(file: TreeFile, verdict: TreeVerdict): Target {
     const { force, resume = true, signal } = this.#options;
     const target = this.#place(file.path);
     if (verdict === 'special') throw notReplaced(target, { what: 'no regular file' });
@@ -148,7 +148,7 @@ export class TreeTarget {
     }
   }
 
-  async #compare(file: TreeFile): Promise<Verdict> {
+  async #compare(file: TreeFile): Promise<TreeVerdict> {
     if (this.#missing.has(parentOf(file.path))) return 'missing';
     const place = this.#place(file.path);
     const existing = await lookAt(place);

@@ -28,7 +28,7 @@ import { Journal, readBooks } from './journal.ts';
 import { openPart } from './part.ts';
 import { diskError, journalPath, partName } from './part-names.ts';
 import { PartSyncs } from './part-syncs.ts';
-import type { Begun, Content, FileRange, Piece, Target, Vouched } from './target.ts';
+import type { Begun, FileRange, Piece, Target, TargetContent, Vouched } from './target.ts';
 import { believe, speaksOf, speaksOfEarlier } from './trusted-pieces.ts';
 import { writeFully } from './write-fully.ts';
 
@@ -72,7 +72,7 @@ export class FileTarget implements Target {
   readonly #way: string;
   readonly #part: string;
   readonly #syncs: PartSyncs;
-  #content: Content | undefined;
+  #content: TargetContent | undefined;
   #handle: FileHandle | undefined;
   /** Another way into the same file, taken for whole blocks. */
   #direct: DirectFile | undefined;
@@ -95,7 +95,7 @@ export class FileTarget implements Target {
     this.mayResume = options.resume !== false && existsSync(journalPath(this.#part));
   }
 
-  async begin(content: Content, startOver = false): Promise<Begun> {
+  async begin(content: TargetContent, startOver = false): Promise<Begun> {
     const begun = this.#begin(content, startOver);
     this.#beginning = begun.catch(() => {});
     try {
@@ -183,7 +183,7 @@ export class FileTarget implements Target {
     await this.#close();
   }
 
-  async #begin(content: Content, startOver: boolean): Promise<Begun> {
+  async #begin(content: TargetContent, startOver: boolean): Promise<Begun> {
     if (this.#options.isTaken) throw new HoplineError('DISK_EXISTS', `${this.path} is a directory`);
     await checkReplaceable(this.#way, this.path);
     await this.#syncs.settle();
@@ -223,7 +223,7 @@ export class FileTarget implements Target {
   async #findLeft(
     handle: FileHandle,
     journal: string,
-    content: Content,
+    content: TargetContent,
     isWanted: boolean,
   ): Promise<{ left: Map<number, Vouched>; isChanged: boolean }> {
     // Only now: until the part file was locked, another writer could add to them.

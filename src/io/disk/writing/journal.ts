@@ -13,7 +13,7 @@ import { crc32 } from 'node:zlib';
 import { systemCode } from '../../../core/errors.ts';
 import type { DurableCalls } from '../durable.ts';
 import { isOwn, ownFileFlags } from '../own-file.ts';
-import type { Content, Vouched } from './target.ts';
+import type { TargetContent, Vouched } from './target.ts';
 
 /** Above this a journal is none of ours: that of a file of 1 TiB is a third of it. */
 const maxJournalBytes = 256n * 1024n * 1024n;
@@ -32,16 +32,16 @@ interface BookedPiece extends Vouched {
 }
 
 /** The header line for `content`: equal for equal content. */
-export function headerOf({ file, size, pieceBytes, algorithm }: Content): string {
+export function journalHeader({ file, size, pieceBytes, algorithm }: TargetContent): string {
   return `${format} ${JSON.stringify({ file, size, pieceBytes, algorithm })}`;
 }
 
 /** What a header line speaks of; undefined for one that is none of ours. */
-export function contentOf({ header }: Books): Content | undefined {
+export function contentOf({ header }: Books): TargetContent | undefined {
   if (!header.startsWith(`${format} {`)) return undefined;
   try {
-    const content = JSON.parse(header.slice(format.length + 1)) as Content;
-    return headerOf(content) === header ? content : undefined;
+    const content = JSON.parse(header.slice(format.length + 1)) as TargetContent;
+    return journalHeader(content) === header ? content : undefined;
   } catch {
     return undefined;
   }
@@ -86,11 +86,11 @@ export class Journal {
   }
 
   /** Puts a new journal in the place of any earlier, with the pieces that count already. Throws what the system says. */
-  static async create(path: string, content: Content, left: ReadonlyMap<number, Vouched>): Promise<Journal> {
+  static async create(path: string, content: TargetContent, left: ReadonlyMap<number, Vouched>): Promise<Journal> {
     const beside = `${path}.new`;
     await unlink(beside).catch(() => {});
     const journal = new Journal(path, await open(beside, 'ax', 0o600));
-    journal.#append(headerOf(content));
+    journal.#append(journalHeader(content));
     journal.#append(`owner ${process.pid}`);
     for (const [index, vouched] of left) journal.addPiece(index, vouched);
     try {

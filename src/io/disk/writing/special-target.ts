@@ -17,7 +17,7 @@ import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { notReplaced } from '../occupant.ts';
 import { diskError } from './part-names.ts';
 import { StreamTarget } from './stream-target.ts';
-import type { Begun, Content, Piece, Target } from './target.ts';
+import type { Begun, Piece, Target, TargetContent } from './target.ts';
 
 const [open, close, fstat] = [promisify(openFile), promisify(closeFile), promisify(statFile)];
 
@@ -41,7 +41,7 @@ export class SpecialTarget implements Target {
     this.#whole = whole;
   }
 
-  async begin(content: Content): Promise<Begun> {
+  async begin(content: TargetContent): Promise<Begun> {
     try {
       if (!this.#opened) {
         const stream = await openSpecial(this.path, this.#signal);

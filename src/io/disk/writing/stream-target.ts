@@ -9,7 +9,7 @@ import { untilAborted } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { outputError } from '../output-error.ts';
-import type { Begun, Content, Piece, Target } from './target.ts';
+import type { Begun, Piece, Target, TargetContent } from './target.ts';
 
 export class StreamTarget implements Target {
   readonly path = null;
@@ -37,7 +37,7 @@ export class StreamTarget implements Target {
   }
 
   /** What has left cannot be taken back. */
-  async begin(content: Content): Promise<Begun> {
+  async begin(content: TargetContent): Promise<Begun> {
     if (this.#next > 0 || this.#emitting) {
       throw new HoplineError('FILE_CHANGED', 'the file changed after part of it had been written out');
     }

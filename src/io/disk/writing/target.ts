@@ -15,7 +15,7 @@ import type { Chunk } from '../../legs/blocks.ts';
 export type Reservation = 'allocated' | 'sparse' | 'none';
 
 /** What is being transferred: what an earlier run left counts only if all of this was the same. */
-export interface Content {
+export interface TargetContent {
   /** The name that was asked for. */
   readonly file: string;
   /** Bytes. */
@@ -73,7 +73,7 @@ export interface Target {
    * Makes room for the content before its first byte arrives; with `startOver`, in place of what was begun or left.
    * Throws `DISK_FULL`, `DISK_BUSY`, `DISK_FAILED`; `FILE_CHANGED` where it is too late to start over.
    */
-  begin(content: Content, startOver?: boolean): Promise<Begun>;
+  begin(content: TargetContent, startOver?: boolean): Promise<Begun>;
   /**
    * The digest of what was written at a range, by whichever algorithm. Absent where what was written has left.
    * Throws `DISK_FAILED`.

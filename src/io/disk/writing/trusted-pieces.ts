@@ -10,10 +10,10 @@ import { HoplineError } from '../../../core/errors.ts';
 import { availableDigests } from '../../digests/digest.ts';
 import { RangeReader } from '../reading/read-digest.ts';
 import { type Books, contentOf } from './journal.ts';
-import type { Content, Vouched } from './target.ts';
+import type { TargetContent, Vouched } from './target.ts';
 
 /** Whether the books are of this content, by whichever algorithm. */
-export function speaksOf(books: Books, { file, size, pieceBytes }: Content): boolean {
+export function speaksOf(books: Books, { file, size, pieceBytes }: TargetContent): boolean {
   const booked = contentOf(books);
   return booked?.file === file && booked.size === size && booked.pieceBytes === pieceBytes;
 }
@@ -21,7 +21,7 @@ export function speaksOf(books: Books, { file, size, pieceBytes }: Content): boo
 /** Whether the books are of a file of this name that had another size. Throws `FILE_CHANGED` where that is to be an end. */
 export function speaksOfEarlier(
   books: Books | undefined,
-  { file, size }: Content,
+  { file, size }: TargetContent,
   onChange?: 'restart' | 'fail',
 ): boolean {
   const booked = books && contentOf(books);
@@ -36,12 +36,12 @@ export function speaksOfEarlier(
  */
 export async function believe(
   books: Books,
-  content: Content,
+  content: TargetContent,
   handle: FileHandle,
   signal?: AbortSignal,
 ): Promise<Map<number, Vouched>> {
   const left = new Map<number, Vouched>();
-  const find = (wanted: Content | undefined) => availableDigests().find(({ name }) => name === wanted?.algorithm);
+  const find = (wanted: TargetContent | undefined) => availableDigests().find(({ name }) => name === wanted?.algorithm);
   const [algorithm, booked] = [find(content), find(contentOf(books))];
   if (!speaksOf(books, content) || !algorithm || !booked) return left;
   const { size, pieceBytes } = content;

@@ -5,7 +5,7 @@ import { link, lstat, mkdir, readFile, rename, stat, symlink, writeFile } from '
 import { constants as os, tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { Content, Target } from '../../../../src/io/disk/writing/target.ts';
+import type { Target, TargetContent } from '../../../../src/io/disk/writing/target.ts';
 import { createFileTarget, type PlaceOptions } from '../../../../src/io/disk/writing/target-place.ts';
 import { contentOf, pieceOf } from '../../../support/targets.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
@@ -29,7 +29,7 @@ async function fill(target: Target): Promise<void> {
 async function writePieces(
   target: Target,
   bytes: Buffer,
-  content: Content,
+  content: TargetContent,
   indexes: readonly number[],
   version = 'v1',
 ) {

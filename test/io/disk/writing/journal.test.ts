@@ -6,12 +6,12 @@ import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
-import { headerOf, Journal, readBooks } from '../../../../src/io/disk/writing/journal.ts';
-import type { Content, Vouched } from '../../../../src/io/disk/writing/target.ts';
+import { Journal, journalHeader, readBooks } from '../../../../src/io/disk/writing/journal.ts';
+import type { TargetContent, Vouched } from '../../../../src/io/disk/writing/target.ts';
 import { repository } from '../../../support/repository.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
 
-const content: Content = { file: 'a\nb', size: 10_000, pieceBytes: 1024, algorithm: 'sha256' };
+const content: TargetContent = { file: 'a\nb', size: 10_000, pieceBytes: 1024, algorithm: 'sha256' };
 const none: ReadonlyMap<number, Vouched> = new Map();
 
 /** A journal of six pieces by two versions; its text and where it is. */
@@ -37,7 +37,7 @@ const pieces = [
 
 test('what was written down is read back, with its owner and versions', async (t) => {
   const { file, list } = await makeJournal(t);
-  assert.deepEqual(await readBooks(file), { header: headerOf(content), owner: process.pid, pieces });
+  assert.deepEqual(await readBooks(file), { header: journalHeader(content), owner: process.pid, pieces });
   assert.deepEqual(await list(), ['.a.part.journal']);
 });
 
@@ -70,7 +70,7 @@ test('a new journal takes the place of an earlier one, and what is left of a thi
   await writeFile(`${file}.new`, 'a writer died here');
   await (await Journal.create(file, { ...content, size: 1 }, none)).close();
   const books = await readBooks(file);
-  assert.deepEqual([books?.pieces, books?.header], [[], headerOf({ ...content, size: 1 })]);
+  assert.deepEqual([books?.pieces, books?.header], [[], journalHeader({ ...content, size: 1 })]);
   assert.deepEqual(await list(), ['.a.part.journal']);
 });
 
@@ -121,7 +121,7 @@ test('zeros where a power cut lost the end are not read', async (t) => {
 test('sound lines that make no sense end the reading', async (t) => {
   const { file } = await makeJournal(t);
   const seal = (record: string) => `${crc32(record).toString(16).padStart(8, '0')} ${record}\n`;
-  const start = seal(headerOf(content)) + seal('version 0 djE') + seal('piece 1 d1 0');
+  const start = seal(journalHeader(content)) + seal('version 0 djE') + seal('piece 1 d1 0');
   for (const record of ['piece -1 d 0', 'piece 1.5 d 0', 'piece x d 0', 'piece 2 d 9', 'later 1', '']) {
     await writeFile(file, start + seal(record) + seal('piece 5 d5 0'));
     const books = await readBooks(file);

@@ -31,7 +31,7 @@ async function makePart(t: TestContext) {
 async function startHolder(t: TestContext, part: string) {
   const source = (file: string) => JSON.stringify(new URL(`dist/io/${file}`, repository).href);
   const script = `
-    const { openPart } = await import(${source('disk/part.js')});
+    const { openPart } = await import(${source('disk/writing/part.js')});
     const { loadDiskCalls } = await import(${source('kernel/libc.js')});
     const { lock } = loadDiskCalls();
     globalThis.held = await openPart(${JSON.stringify(part)}, { target: 'a', lock, readOwner: async () => 0, mode: 0o600 });

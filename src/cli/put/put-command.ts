@@ -63,7 +63,7 @@ export function addPutCommand(program: Command): void {
     .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
     .option('--limit-rate <RATE>', 'bytes a second at most, such as 500K, 10M or 1.5G', rateFlag)
     .option('-q, --quiet', 'print nothing but errors')
-    .option('--json', 'print one JSON object a line: route, started, progress, retry, reroute, done or error')
+    .option('--json', 'print one JSON object a line: route, started, progress, retry, reroute, kept, done or error')
     .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
     .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.idleMs / 1000})`, secondsFlag)
     .addHelpText(

@@ -72,6 +72,10 @@ function createTextReport(source: string, route: RoutePlan): Report {
         progress.say(`piece ${event.piece + 1} was damaged on ${where}; sending it again (${event.attempt})`);
         break;
       }
+      case 'kept':
+        progress.stop();
+        say(describeKept(event));
+        break;
       default:
         progress.say(tellReroute(event));
     }
@@ -84,6 +88,12 @@ function createTextReport(source: string, route: RoutePlan): Report {
     },
     stop: () => progress.stop(),
   };
+}
+
+/** What stays at the origin, and what to do about it. */
+function describeKept({ bytes, size }: { readonly bytes: number; readonly size: number }): string {
+  if (bytes === size) return 'all of it is at the origin, and may have its name already; the same command tells';
+  return `kept ${formatPart(bytes, size)} at the origin; the same command goes on from there`;
 }
 
 function formatResult(source: string, route: RoutePlan, result: UploadResult): string {

@@ -96,6 +96,11 @@ export class FileSend {
     return { ...this.#committed, ...digests, digest: ownDigest(digests), resumedBytes, wastedBytes };
   }
 
+  /** Bytes that the origin has acknowledged last, and keeps for a later run: it keeps no books of a file of one piece. */
+  get keptBytes(): number {
+    return this.#pieces > 1 ? this.#bytes : 0;
+  }
+
   #put(): Message {
     const { file, source, force } = this.#options;
     const { size, version } = source;

@@ -34,7 +34,9 @@ export type UploadEvent =
   | { readonly kind: 'progress'; readonly bytes: number; readonly size: number }
   /** A piece was damaged somewhere on these hops and is sent again. */
   | { readonly kind: 'retry'; readonly piece: number; readonly attempt: number; readonly hops: readonly Hop[] }
-  | ({ readonly kind: 'reroute' } & Reroute);
+  | ({ readonly kind: 'reroute' } & Reroute)
+  /** The upload failed, and this much waits at the origin for the next run; if it is all, the file may be in its place. */
+  | { readonly kind: 'kept'; readonly bytes: number; readonly size: number };
 
 export interface UploadResult extends UploadedFile {
   /** The name at the origin. */
@@ -55,6 +57,7 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
   const { client, end } = startClient(options);
   const started = client.clock.now();
   let source: SourceFile | undefined;
+  let sending: FileSend | undefined;
   let reroutes = 0;
   try {
     checkName(route.file, client.limits.maxNameBytes, 'the name at the origin');
@@ -72,9 +75,14 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
       reroutes += 1;
       onEvent?.({ kind: 'reroute', ...reroute });
     });
-    const sent = await new FileSend({ file: route.file, source, force, client, sink }).run(circuits);
+    sending = new FileSend({ file: route.file, source, force, client, sink });
+    const sent = await sending.run(circuits);
     return { file: route.file, size, ...sent, reroutes, elapsedMs: client.clock.now() - started };
   } catch (error) {
+    const { keptBytes: bytes = 0 } = sending ?? {};
+    // Pieces of another version are worth nothing to the next run.
+    const isWorthless = asHoplineError(error).code === 'FILE_CHANGED';
+    if (bytes > 0 && !isWorthless) onEvent?.({ kind: 'kept', bytes, size: source?.size ?? 0 });
     client.signal.throwIfAborted();
     throw withoutUploads(asHoplineError(error));
   } finally {

@@ -69,6 +69,36 @@ test('--json prints one object a line with exact numbers', async (t) => {
   assert.match(piecesDigest.hex, /^[0-9a-f]{64}$/);
 });
 
+/** A put of 4 GiB that has begun. */
+async function startLongPut(t: TestContext, ...flags: readonly string[]) {
+  const root = await makeTempRoot(t);
+  const home = await makeTempRoot(t);
+  await writeFile(path.join(home.path, 'data.bin'), '');
+  await truncate(path.join(home.path, 'data.bin'), 4 * 1024 ** 3);
+  const { nodes } = await startChain(t, 1, root.path, { uploads: {} });
+  const via = addressOf(nodes[0] as RunningNode);
+  const args = ['put', 'data.bin', '--via', via, '--limit-rate', '32M', ...flags];
+  return { root, put: startProgram(t, args, { cwd: home.path }) };
+}
+
+test('Ctrl-C says how much stays at the origin and how to go on, to people and to scripts', async (t) => {
+  const { root, put } = await startLongPut(t);
+  // So many pieces are there that the first of them have been acknowledged: fewer are sent ahead.
+  const journal = path.join(root.path, '.data.bin.part.journal');
+  await until(async () => String(await readFile(journal).catch(() => '')).split('\n').length > 20);
+  put.child.kill('SIGINT');
+  const { code, stdout, stderr } = await put.finished;
+  assert.deepEqual([code, stdout], [130, '']);
+  assert.match(
+    stderr,
+    /^kept \d+(\.\d)? MiB of 4\.0 GiB at the origin; the same command goes on from there\nhopline: /,
+  );
+  const json = await startLongPut(t, '--json');
+  await json.put.saw(/"event":"progress","bytes":\d{8}/);
+  json.put.child.kill('SIGINT');
+  assert.match((await json.put.finished).stdout, /\{"event":"kept","bytes":\d+,"size":4294967296\}\n.*"INTERRUPTED"/);
+});
+
 test('each way to fail has its exit code, one line and a hint', async (t) => {
   const root = await makeTempRoot(t);
   const home = await makeTempRoot(t);

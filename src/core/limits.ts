@@ -4,319 +4,220 @@
  * The reason for each is in docs/limits.md; a test holds the two lists against each other.
  */
 
-export interface Limits {
+const gib = 1024 ** 3;
+
+/** Each with what it is when nobody says otherwise. */
+const defaults = {
   /** Hops in a route. */
-  readonly maxHops: number;
+  maxHops: 32,
   /** Hops that one place of a route may name: the preferred one and its alternates. */
-  readonly maxAlternates: number;
+  maxAlternates: 16,
   /** Routes in a route file. */
-  readonly maxRoutes: number;
+  maxRoutes: 16,
   /** Bytes of JSON in one native frame. */
-  readonly maxHeaderBytes: number;
+  maxHeaderBytes: 64 * 1024,
   /** Bytes of a classic request: what the original programs read at most. */
-  readonly maxClassicBytes: number;
+  maxClassicBytes: 1024,
   /** Bytes of a file name on the wire, in UTF-8. */
-  readonly maxNameBytes: number;
+  maxNameBytes: 4096,
   /** Bytes in one piece of a file. */
-  readonly pieceBytes: number;
+  pieceBytes: 1024 * 1024,
   /** Bytes that one READ may ask for. */
-  readonly maxReadBytes: number;
+  maxReadBytes: 16 * 1024 * 1024,
   /** READs, or WRITEs, that a client sends ahead of the answers. */
-  readonly maxReadsAhead: number;
+  maxReadsAhead: 32,
   /** Files that a client asks for ahead of the answers. */
-  readonly maxFilesAhead: number;
+  maxFilesAhead: 32,
   /** Entries in one listing of a directory, and names that an origin looks at for it. */
-  readonly maxListEntries: number;
+  maxListEntries: 1_000_000,
   /** Bytes of the paths in a listing that a client takes. */
-  readonly maxListBytes: number;
+  maxListBytes: 256 * 1024 * 1024,
   /** Bytes of names that a node holds for all listings together. */
-  readonly maxListHeldBytes: number;
+  maxListHeldBytes: 64 * 1024 * 1024,
   /** Directories below each other in a listing. */
-  readonly maxListDepth: number;
+  maxListDepth: 64,
   /** Times a piece is asked for again after its digest was wrong. */
-  readonly maxPieceRetries: number;
+  maxPieceRetries: 2,
   /** Circuits that upload to a node at once; one more gets the place of one that brings too little, or is refused. */
-  readonly maxUploads: number;
+  maxUploads: 64,
   /** Of these, those of one peer. */
-  readonly maxPeerUploads: number;
+  maxPeerUploads: 48,
   /** Bytes a second that an upload brings, or it gives way where others wait. */
-  readonly minUploadRateBytes: number;
+  minUploadRateBytes: 64 * 1024,
   /** Bytes of the disk that uploads set aside ahead of their content. */
-  readonly maxReservedBytes: number;
+  maxReservedBytes: 64 * gib,
   /** Of these, those of one peer. */
-  readonly maxPeerReservedBytes: number;
+  maxPeerReservedBytes: 48 * gib,
   /** Unfinished uploads that are kept, for their clients to go on with. */
-  readonly maxLeftUploads: number;
+  maxLeftUploads: 1024,
   /** Of these, those of one peer. */
-  readonly maxPeerLeftUploads: number;
+  maxPeerLeftUploads: 768,
   /** Bytes on the disk of those that are kept. */
-  readonly maxLeftUploadBytes: number;
+  maxLeftUploadBytes: 256 * gib,
   /** Of these, those of one peer. */
-  readonly maxPeerLeftUploadBytes: number;
+  maxPeerLeftUploadBytes: 192 * gib,
   /** Pieces in one upload. */
-  readonly maxUploadPieces: number;
+  maxUploadPieces: 256 * 1024,
   /** Bytes in one read from a socket at most; a leg grows to it while it is busy. */
-  readonly maxBlockBytes: number;
+  maxBlockBytes: 256 * 1024,
   /** Bytes of piece digests that a node keeps in memory. */
-  readonly maxDigestCacheBytes: number;
+  maxDigestCacheBytes: 64 * 1024 * 1024,
   /** Files in the directory that a node keeps piece digests in. */
-  readonly maxDigestCacheFiles: number;
+  maxDigestCacheFiles: 4096,
   /** Connections that a node holds at once; one more is refused. */
-  readonly maxConnections: number;
+  maxConnections: 2048,
   /** Percent of them, and of what a gateway shares, that one peer holds at most. */
-  readonly maxPeerPercent: number;
+  maxPeerPercent: 75,
   /** Connections beside those that are told why they have no place, or linger; with one more, the oldest is dropped. */
-  readonly maxRefusals: number;
+  maxRefusals: 1024,
   /** Bytes of a message's payload, in UTF-8. */
-  readonly maxPayloadBytes: number;
+  maxPayloadBytes: 1024,
   /** Policies that servers may register for at one node. */
-  readonly maxPools: number;
+  maxPools: 256,
   /** Members of one pool. */
-  readonly maxPoolMembers: number;
+  maxPoolMembers: 256,
   /** Members in a shared registry, of all pools. */
-  readonly maxSharedMembers: number;
+  maxSharedMembers: 4096,
   /** Members that one request is tried on. */
-  readonly maxPoolTries: number;
+  maxPoolTries: 4,
   /** Milliseconds for a member to be connected to and to answer, before another one is tried. */
-  readonly answerMs: number;
+  answerMs: 5_000,
   /** Circuits that wait for the next file of one set of routes. */
-  readonly maxKeptCircuits: number;
+  maxKeptCircuits: 16,
   /** Milliseconds that each of them waits. */
-  readonly keepCircuitMs: number;
+  keepCircuitMs: 5_000,
   /** Milliseconds that a connection to a server is kept without a message. */
-  readonly keepMs: number;
+  keepMs: 1_000,
   /** Milliseconds after which a server registers again. */
-  readonly registerMs: number;
+  registerMs: 2_000,
   /** Servers that one address registers at a node. */
-  readonly maxPeerRegistered: number;
+  maxPeerRegistered: 1024,
   /** Servers that are registered at a node, in all its pools. */
-  readonly maxRegistered: number;
+  maxRegistered: 4096,
   /** Milliseconds after which a registered server that is down is forgotten. */
-  readonly forgetMs: number;
+  forgetMs: 600_000,
   /** Milliseconds after which one is forgotten that never answered. */
-  readonly forgetNewMs: number;
+  forgetNewMs: 10_000,
   /** Bytes that a cache of HTTP answers takes on disk. */
-  readonly maxCacheBytes: number;
+  maxCacheBytes: 4 * 1024 * 1024 * 1024,
   /** Answers in it. */
-  readonly maxCacheEntries: number;
+  maxCacheEntries: 100_000,
   /** Answers of one URL in it, for requests that differ in what Vary names. */
-  readonly maxCacheVariants: number;
+  maxCacheVariants: 32,
   /** Bytes of the content of one answer in it. */
-  readonly maxCacheEntryBytes: number;
+  maxCacheEntryBytes: 2 * 1024 * 1024 * 1024,
   /** Bytes of content up to which an answer is held in memory, too. */
-  readonly maxCacheSmallBytes: number;
+  maxCacheSmallBytes: 64 * 1024,
   /** Bytes of such content. */
-  readonly maxCacheMemoryBytes: number;
+  maxCacheMemoryBytes: 64 * 1024 * 1024,
   /** Microseconds that storing such an answer may take on average, for everything else to wait for it. */
-  readonly maxCachePutUs: number;
+  maxCachePutUs: 1000,
   /** Milliseconds for which nothing waits for it after that. */
-  readonly cacheSlowMs: number;
+  cacheSlowMs: 1000,
   /** Bytes that may be left of content nobody waits for, to be stored all the same. */
-  readonly maxCacheAbandonedBytes: number;
+  maxCacheAbandonedBytes: 16 * 1024 * 1024,
   /** Answers at once that are gathered from their parts. */
-  readonly maxCacheGathered: number;
+  maxCacheGathered: 16,
   /** Milliseconds that an answer may be stale to stand in for an origin that cannot be reached. */
-  readonly maxCacheStaleMs: number;
+  maxCacheStaleMs: 3_600_000,
   /** Milliseconds for which requests do not wait together for what turned out to be for one of them alone. */
-  readonly cacheUnsharedMs: number;
+  cacheUnsharedMs: 10_000,
   /** URLs that this is remembered of. */
-  readonly maxCacheUnshared: number;
+  maxCacheUnshared: 4096,
   /** Milliseconds between looks for requests to flush a cache. */
-  readonly cachePollMs: number;
+  cachePollMs: 500,
   /** Milliseconds after which a member leaves a shared registry if nobody renews its lease. */
-  readonly leaseMs: number;
+  leaseMs: 5_000,
   /** Milliseconds between two reads of a shared registry. */
-  readonly storePollMs: number;
+  storePollMs: 250,
   /** Milliseconds for its store to be connected to, and to answer. */
-  readonly storeMs: number;
+  storeMs: 1_000,
   /** Names that a node looks up at once for one peer; the oldest lookup goes for another. */
-  readonly maxPeerLookups: number;
+  maxPeerLookups: 64,
   /** The same for all peers together. */
-  readonly maxLookups: number;
+  maxLookups: 256,
   /** Milliseconds for one lookup. */
-  readonly lookupMs: number;
+  lookupMs: 5_000,
   /** Milliseconds that a lookup which failed is not tried again. */
-  readonly lookupFailedMs: number;
+  lookupFailedMs: 2_000,
   /** Milliseconds for one attempt to open a TCP connection. */
-  readonly connectMs: number;
+  connectMs: 10_000,
   /** Milliseconds from the first leg's opening to the origin's first answer. */
-  readonly openMs: number;
+  openMs: 30_000,
   /** Milliseconds for a head to arrive whole once a node waits for it. */
-  readonly headMs: number;
+  headMs: 10_000,
   /** Milliseconds without a byte in either direction after which a leg is given up. */
-  readonly idleMs: number;
+  idleMs: 60_000,
   /**
    * Milliseconds that a client waits for a peer that owes an answer or content and sends no byte of it, and an origin for
    * the next byte of an upload.
    */
-  readonly stallMs: number;
-  /** Milliseconds that an upload may be behind `minUploadRateBytes` before it gives way to another. */
-  readonly yieldMs: number;
-  /** Milliseconds that an unfinished upload is kept after its last byte. */
-  readonly keepUploadMs: number;
-  /** Milliseconds of waiting for content over which a circuit's speed is an average. */
-  readonly minRateMs: number;
-  /** Milliseconds without a request after which a client that is still receiving shows that it is there. */
-  readonly pulseMs: number;
-  /** Milliseconds of silence that end a classic message, which has no terminator. */
-  readonly quietMs: number;
-  /** Milliseconds that a closing socket is read on, so that its last bytes are not cut off by a reset. */
-  readonly lingerMs: number;
-  /** Milliseconds for one answer while a broken circuit is looked into. */
-  readonly probeMs: number;
-  /** Milliseconds that a client avoids what failed; twice as long for each further failure in a row. */
-  readonly avoidMs: number;
-  /** Milliseconds that it is avoided at most. */
-  readonly avoidMaxMs: number;
-  /** Milliseconds before the same way is tried again; twice as long for each further failure in a row. */
-  readonly retryMinMs: number;
-  /** Milliseconds before it is tried again at most. */
-  readonly retryMaxMs: number;
-  /** Bytes of the head of an HTTP message. */
-  readonly maxHttpHeadBytes: number;
-  /** Fields of an HTTP message. */
-  readonly maxHttpFields: number;
-  /** Connections of HTTP clients at once; for one more, the one that has rested longest is closed. */
-  readonly maxHttpConnections: number;
-  /** Requests of one connection that are worked on at once; it is not read while another one waits. */
-  readonly maxHttpAtOnce: number;
-  /** Requests, of all connections, that came behind others on theirs which are not answered yet. */
-  readonly maxHttpAhead: number;
-  /** Requests, and so connections, that are at the servers of one site at once. */
-  readonly maxHttpSiteRequests: number;
-  /** The same for all sites together. */
-  readonly maxHttpServerRequests: number;
-  /** Milliseconds that a request waits for a place among these. */
-  readonly httpPlaceMs: number;
-  /** Bytes of the content of a request, where the site does not say. */
-  readonly maxHttpBodyBytes: number;
-  /** Bytes of the content of a request that are here before a server is taken for it, where it has as many. */
-  readonly maxHttpBodyAheadBytes: number;
-  /** Milliseconds without a byte of a request's content, while it is waited for. */
-  readonly httpBodyMs: number;
-  /** Bytes a second of a request's content, on average, while it is waited for longer than `httpBodyMs` in all. */
-  readonly minHttpBodyRate: number;
-  /** Milliseconds between two looks at whether a client that has ended its direction is still there. */
-  readonly httpHalfClosedMs: number;
-  /** Milliseconds for a backend to begin its answer. */
-  readonly httpAnswerMs: number;
-  /** Milliseconds that an idle connection to a backend is kept. */
-  readonly httpKeepMs: number;
-  /** Milliseconds that an idle connection of an HTTP client is kept. */
-  readonly httpClientKeepMs: number;
-  /** Bytes of the access log that wait to be written. */
-  readonly maxAccessLogBytes: number;
-  /** Milliseconds without a byte after which a connection that changed its protocol is given up. */
-  readonly httpUpgradedMs: number;
-  /** Milliseconds that a stopping node lets running circuits finish. */
-  readonly graceMs: number;
-}
-
-const gib = 1024 ** 3;
-
-export const defaultLimits: Limits = {
-  maxHops: 32,
-  maxAlternates: 16,
-  maxRoutes: 16,
-  maxHeaderBytes: 64 * 1024,
-  maxClassicBytes: 1024,
-  maxNameBytes: 4096,
-  pieceBytes: 1024 * 1024,
-  maxReadBytes: 16 * 1024 * 1024,
-  maxReadsAhead: 32,
-  maxFilesAhead: 32,
-  maxListEntries: 1_000_000,
-  maxListBytes: 256 * 1024 * 1024,
-  maxListHeldBytes: 64 * 1024 * 1024,
-  maxListDepth: 64,
-  maxPieceRetries: 2,
-  maxUploads: 64,
-  maxPeerUploads: 48,
-  minUploadRateBytes: 64 * 1024,
-  maxReservedBytes: 64 * gib,
-  maxPeerReservedBytes: 48 * gib,
-  maxLeftUploads: 1024,
-  maxPeerLeftUploads: 768,
-  maxLeftUploadBytes: 256 * gib,
-  maxPeerLeftUploadBytes: 192 * gib,
-  maxUploadPieces: 256 * 1024,
-  maxBlockBytes: 256 * 1024,
-  maxDigestCacheBytes: 64 * 1024 * 1024,
-  maxDigestCacheFiles: 4096,
-  maxConnections: 2048,
-  maxPeerPercent: 75,
-  maxRefusals: 1024,
-  maxPayloadBytes: 1024,
-  maxPools: 256,
-  maxPoolMembers: 256,
-  maxSharedMembers: 4096,
-  maxPoolTries: 4,
-  answerMs: 5_000,
-  maxKeptCircuits: 16,
-  keepCircuitMs: 5_000,
-  keepMs: 1_000,
-  registerMs: 2_000,
-  maxPeerRegistered: 1024,
-  maxRegistered: 4096,
-  forgetMs: 600_000,
-  forgetNewMs: 10_000,
-  maxCacheBytes: 4 * 1024 * 1024 * 1024,
-  maxCacheEntries: 100_000,
-  maxCacheVariants: 32,
-  maxCacheEntryBytes: 2 * 1024 * 1024 * 1024,
-  maxCacheSmallBytes: 64 * 1024,
-  maxCacheMemoryBytes: 64 * 1024 * 1024,
-  maxCachePutUs: 1000,
-  cacheSlowMs: 1000,
-  maxCacheAbandonedBytes: 16 * 1024 * 1024,
-  maxCacheGathered: 16,
-  maxCacheStaleMs: 3_600_000,
-  cacheUnsharedMs: 10_000,
-  maxCacheUnshared: 4096,
-  cachePollMs: 500,
-  leaseMs: 5_000,
-  storePollMs: 250,
-  storeMs: 1_000,
-  maxPeerLookups: 64,
-  maxLookups: 256,
-  lookupMs: 5_000,
-  lookupFailedMs: 2_000,
-  connectMs: 10_000,
-  openMs: 30_000,
-  headMs: 10_000,
-  idleMs: 60_000,
   stallMs: 15_000,
+  /** Milliseconds that an upload may be behind `minUploadRateBytes` before it gives way to another. */
   yieldMs: 400,
+  /** Milliseconds that an unfinished upload is kept after its last byte. */
   keepUploadMs: 7 * 24 * 3_600_000,
+  /** Milliseconds of waiting for content over which a circuit's speed is an average. */
   minRateMs: 10_000,
+  /** Milliseconds without a request after which a client that is still receiving shows that it is there. */
   pulseMs: 10_000,
+  /** Milliseconds of silence that end a classic message, which has no terminator. */
   quietMs: 250,
+  /** Milliseconds that a closing socket is read on, so that its last bytes are not cut off by a reset. */
   lingerMs: 2_000,
+  /** Milliseconds for one answer while a broken circuit is looked into. */
   probeMs: 2_000,
+  /** Milliseconds that a client avoids what failed; twice as long for each further failure in a row. */
   avoidMs: 30_000,
+  /** Milliseconds that it is avoided at most. */
   avoidMaxMs: 300_000,
+  /** Milliseconds before the same way is tried again; twice as long for each further failure in a row. */
   retryMinMs: 250,
+  /** Milliseconds before it is tried again at most. */
   retryMaxMs: 5_000,
+  /** Bytes of the head of an HTTP message. */
   maxHttpHeadBytes: 32 * 1024,
+  /** Fields of an HTTP message. */
   maxHttpFields: 200,
+  /** Connections of HTTP clients at once; for one more, the one that has rested longest is closed. */
   maxHttpConnections: 16_384,
+  /** Requests of one connection that are worked on at once; it is not read while another one waits. */
   maxHttpAtOnce: 8,
+  /** Requests, of all connections, that came behind others on theirs which are not answered yet. */
   maxHttpAhead: 16_384,
+  /** Requests, and so connections, that are at the servers of one site at once. */
   maxHttpSiteRequests: 512,
+  /** The same for all sites together. */
   maxHttpServerRequests: 1024,
+  /** Milliseconds that a request waits for a place among these. */
   httpPlaceMs: 5_000,
+  /** Bytes of the content of a request, where the site does not say. */
   maxHttpBodyBytes: 1024 * 1024 * 1024,
+  /** Bytes of the content of a request that are here before a server is taken for it, where it has as many. */
   maxHttpBodyAheadBytes: 64 * 1024,
+  /** Milliseconds without a byte of a request's content, while it is waited for. */
   httpBodyMs: 10_000,
+  /** Bytes a second of a request's content, on average, while it is waited for longer than `httpBodyMs` in all. */
   minHttpBodyRate: 500,
+  /** Milliseconds between two looks at whether a client that has ended its direction is still there. */
   httpHalfClosedMs: 1_000,
+  /** Milliseconds for a backend to begin its answer. */
   httpAnswerMs: 60_000,
+  /** Milliseconds that an idle connection to a backend is kept. */
   httpKeepMs: 4_000,
+  /** Milliseconds that an idle connection of an HTTP client is kept. */
   httpClientKeepMs: 60_000,
+  /** Bytes of the access log that wait to be written. */
   maxAccessLogBytes: 8 * 1024 * 1024,
+  /** Milliseconds without a byte after which a connection that changed its protocol is given up. */
   httpUpgradedMs: 3_600_000,
+  /** Milliseconds that a stopping node lets running circuits finish. */
   graceMs: 10_000,
 };
+
+export type Limits = { readonly [Name in keyof typeof defaults]: number };
+
+export const defaultLimits: Limits = defaults;
 
 /** What one peer holds of `most` at most. */
 export function peerShare(most: number, { maxPeerPercent }: Pick<Limits, 'maxPeerPercent'>): number {

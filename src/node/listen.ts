@@ -15,7 +15,8 @@ import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { isWithin } from '../io/disk/reading/below-root.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
-import { Leg } from '../io/legs/leg.ts';
+import type { Leg } from '../io/legs/leg.ts';
+import { acceptLeg } from '../io/legs/open-leg.ts';
 import { Places } from '../io/listening/places.ts';
 import { boundAddress, isOwnAddress, listen } from '../io/listening/server-socket.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
@@ -77,7 +78,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const sessions = new Map<Leg, Promise<void>>();
   server.on('connection', (socket) => {
     const node = contexts.current;
-    const leg = Leg.accept(socket, { ...node.limits, setUserTimeout });
+    const leg = acceptLeg(socket, { ...node.limits, setUserTimeout });
     metrics.accepted += 1;
     metrics.open += 1;
     const turnedAway = connections.add(leg, node.limits);

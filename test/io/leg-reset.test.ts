@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HoplineError } from '../../src/index.ts';
-import { Leg } from '../../src/io/legs/leg.ts';
+import type { Leg } from '../../src/io/legs/leg.ts';
+import { dialLeg } from '../../src/io/legs/open-leg.ts';
 import { startPeer } from '../support/chain.ts';
 
 const error = new HoplineError('NODE_STOPPING', 'the node is stopping');
@@ -16,7 +17,7 @@ test('a leg that is broken off and then closed, in any order with its end, is cl
   ];
   for (const first of endings) {
     for (const second of endings) {
-      const leg = await Leg.dial('127.0.0.1', peer.port, { idleMs: 60_000, maxBlockBytes: 65_536 });
+      const leg = await dialLeg('127.0.0.1', peer.port, { idleMs: 60_000, maxBlockBytes: 65_536 });
       first(leg);
       await Promise.resolve();
       second(leg);
@@ -29,7 +30,7 @@ test('a leg that is broken off and then closed, in any order with its end, is cl
 
 test('a write that is cut off by breaking the leg off fails with the reason', async (t) => {
   const peer = await startPeer(t, () => {});
-  const leg = await Leg.dial('127.0.0.1', peer.port, { idleMs: 60_000, maxBlockBytes: 65_536 });
+  const leg = await dialLeg('127.0.0.1', peer.port, { idleMs: 60_000, maxBlockBytes: 65_536 });
   const stuck = leg.write(Buffer.alloc(64 * 1_048_576));
   leg.destroy(error);
   await assert.rejects(stuck, error);

@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import net from 'node:net';
 import { test } from 'node:test';
 import { loadSetUserTimeout } from '../../src/io/kernel/libc.ts';
-import { Leg } from '../../src/io/legs/leg.ts';
+import type { Leg } from '../../src/io/legs/leg.ts';
+import { dialLeg } from '../../src/io/legs/open-leg.ts';
 import { makeLeg } from '../support/legs.ts';
 
 const setUserTimeout = loadSetUserTimeout();
@@ -17,7 +18,7 @@ test('what either kind of leg has sent must be acknowledged within idleMs', { sk
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   t.after(() => server.close());
   const { port } = server.address() as net.AddressInfo;
-  const dialled = await Leg.dial('127.0.0.1', port, { idleMs: 54_321, maxBlockBytes: 1024, setUserTimeout });
+  const dialled = await dialLeg('127.0.0.1', port, { idleMs: 54_321, maxBlockBytes: 1024, setUserTimeout });
   t.after(() => dialled.destroy());
   assert.equal(readUserTimeout(dialled), 54_321);
 });

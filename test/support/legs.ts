@@ -4,7 +4,8 @@ import net from 'node:net';
 import type { TestContext } from 'node:test';
 import { setTimeout as nextTimer, setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
-import { Leg, type LegOptions } from '../../src/io/legs/leg.ts';
+import type { Leg, LegOptions } from '../../src/io/legs/leg.ts';
+import { acceptLeg } from '../../src/io/legs/open-leg.ts';
 
 const options: LegOptions = { idleMs: 10_000, maxBlockBytes: 64 * 1024 };
 
@@ -23,7 +24,7 @@ export async function makeLeg(t: TestContext, changed: Partial<LegOptions> = {})
   const { port } = server.address() as net.AddressInfo;
   const peer = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
   peer.on('error', () => {});
-  const leg = Leg.accept(await accepted, { ...options, ...changed });
+  const leg = acceptLeg(await accepted, { ...options, ...changed });
   server.close();
   t.after(async () => {
     peer.destroy();

@@ -1,26 +1,23 @@
 /**
  * One TCP connection between neighbours: reading with owned buffers, writing with backpressure, one idle deadline.
  *
- * Owns the socket and its buffers. Knows nothing about what the bytes mean.
+ * Owns the socket and what has arrived on it. Knows nothing about what the bytes mean.
  *
  * Reading goes through `onread` into blocks that the leg owns, which costs about
- * half of what a stream's own buffers do. A block belongs to whoever read a chunk
- * of it until `release()`; then the leg fills it again. At most `blocksAhead`
- * chunks wait unread: past that the leg stops reading, and so the peer stops sending.
+ * half of what a stream's own buffers do.
  *
  * Invariant: after `closed` has settled there is no socket, timer or waiting reader.
  */
 
-import net from 'node:net';
+import type { Socket } from 'node:net';
 import type { HoplineError } from '../../core/errors.ts';
-import { formatHop } from '../../wire/address.ts';
 import type { SetUserTimeout } from '../kernel/libc.ts';
-import { Blocks, type Chunk, splitChunk } from './blocks.ts';
+import type { Arrivals } from './arrivals.ts';
+import type { Chunk } from './blocks.ts';
 import { descriptorOf } from './descriptor.ts';
 import { readPastFailedWrites } from './failed-writes.ts';
-import { idled, lost, unreachable } from './loss.ts';
+import { idled, lost } from './loss.ts';
 
-const blocksAhead = 2;
 const keepAliveDelayMs = 15_000;
 
 export interface LegOptions {
@@ -30,10 +27,6 @@ export interface LegOptions {
   readonly maxBlockBytes: number;
   /** Sets `idleMs` for what was sent as well: a peer that vanished in between acknowledges nothing. @default not set */
   readonly setUserTimeout?: SetUserTimeout | undefined;
-}
-
-export interface DialOptions extends LegOptions {
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What is left of a leg whose connection someone else carries on. */
@@ -49,91 +42,32 @@ export class Leg {
   readonly peer: string;
   /** Settles, and never rejects, once the socket is closed. */
   readonly closed: Promise<void>;
-  readonly #socket: net.Socket;
-  readonly #unread: Chunk[] = [];
-  #ended = false;
-  #failure: HoplineError | undefined;
-  #wake: (() => void) | undefined;
-  #interrupt: ((reason: unknown) => void) | undefined;
-  #paused = false;
+  readonly #socket: Socket;
+  readonly #arrivals: Arrivals;
   #isDetached = false;
   #settleClosed = () => {};
   #abort: ((error: HoplineError) => void) | undefined;
 
-  private constructor(socket: net.Socket, peer: string, { idleMs, setUserTimeout }: LegOptions) {
+  /** Of a socket that reads by the `onread` of `arrivals`. */
+  constructor(socket: Socket, peer: string, arrivals: Arrivals, { idleMs, setUserTimeout }: LegOptions) {
     this.#socket = socket;
+    this.#arrivals = arrivals;
     this.peer = peer;
+    arrivals.comeFrom(socket);
     socket.setNoDelay(true);
     socket.setKeepAlive(true, keepAliveDelayMs);
     const fd = descriptorOf(socket);
     if (fd !== undefined) setUserTimeout?.(fd, idleMs);
     socket.setTimeout(idleMs);
     socket.on('timeout', () => this.#idle(idleMs));
-    socket.on('end', () => {
-      this.#ended = true;
-      this.#wake?.();
-    });
-    socket.on('error', (cause) => {
-      this.#failure ??= lost(peer, cause);
-      this.#wake?.();
-    });
+    socket.on('end', () => arrivals.end());
+    socket.on('error', (cause) => arrivals.fail(lost(peer, cause)));
     this.closed = new Promise((resolve) => {
       this.#settleClosed = resolve;
       socket.on('close', () => {
         if (this.#isDetached) return;
-        if (!this.#ended) this.#failure ??= lost(peer);
-        this.#wake?.();
+        if (!arrivals.isEnded) arrivals.fail(lost(peer));
         resolve();
-      });
-    });
-  }
-
-  /**
-   * Takes over a connection that a server accepted with `pauseOnConnect`.
-   *
-   * A server gives no way to ask for `onread`, so the handle is moved to a socket
-   * that has it; the old socket is closed empty, which keeps the server's count right.
-   */
-  static accept(accepted: net.Socket, options: LegOptions): Leg {
-    const blocks = new Blocks(options.maxBlockBytes);
-    const peer = formatHop({ host: accepted.remoteAddress ?? 'unknown', port: accepted.remotePort ?? 0 });
-    const inner = accepted as unknown as { _handle: unknown };
-    const handle = inner._handle;
-    inner._handle = null;
-    accepted.destroy();
-    let leg: Leg | undefined;
-    const init = { handle, allowHalfOpen: true, onread: blocks.onread((chunk) => leg?.take(chunk) ?? false) };
-    leg = new Leg(new net.Socket(init as net.SocketConstructorOpts), peer, options);
-    return leg;
-  }
-
-  /**
-   * Opens a connection to an address, never to a name.
-   * Throws `PEER_UNREACHABLE`, or the signal's reason once it aborts.
-   */
-  static dial(address: string, port: number, options: DialOptions): Promise<Leg> {
-    const blocks = new Blocks(options.maxBlockBytes);
-    const peer = formatHop({ host: address, port });
-    return new Promise((resolve, reject) => {
-      let leg: Leg | undefined;
-      options.signal?.throwIfAborted();
-      const socket = net.connect({
-        host: address,
-        port,
-        allowHalfOpen: true,
-        autoSelectFamily: false,
-        onread: blocks.onread((chunk) => leg?.take(chunk) ?? false),
-      });
-      const abort = () => socket.destroy(options.signal?.reason);
-      options.signal?.addEventListener('abort', abort, { once: true });
-      const fail = (cause: Error) => reject(options.signal?.aborted ? options.signal.reason : unreachable(peer, cause));
-      socket.once('error', fail);
-      socket.once('close', () => options.signal?.removeEventListener('abort', abort));
-      socket.once('connect', () => {
-        options.signal?.removeEventListener('abort', abort);
-        socket.off('error', fail);
-        leg = new Leg(socket, peer, options);
-        resolve(leg);
       });
     });
   }
@@ -146,46 +80,36 @@ export class Leg {
 
   /** Why the leg broke; undefined while it is open and after a clean end. */
   get failure(): HoplineError | undefined {
-    return this.#failure;
+    return this.#arrivals.failure;
   }
 
   /** Whether it is open both ways, and nothing that came waits to be read: so it is between an answer and a question. */
   get isQuiet(): boolean {
-    return !this.#ended && !this.#failure && this.#unread.length === 0 && this.#socket.writable;
+    const { isEnded, failure, isEmpty } = this.#arrivals;
+    return !isEnded && !failure && isEmpty && this.#socket.writable;
   }
 
   /**
    * The next bytes, at most `maxBytes` of them, or null once the peer has ended. One reader at a time.
    * Throws `PEER_LOST`, `TIMEOUT_IDLE`, or the signal's reason; after that the leg can be read again.
    */
-  async read(maxBytes = Number.POSITIVE_INFINITY, signal?: AbortSignal): Promise<Chunk | null> {
-    for (;;) {
-      const chunk = this.#unread.shift();
-      if (chunk) return this.#serve(chunk, maxBytes);
-      if (this.#failure) throw this.#failure;
-      if (this.#ended) return null;
-      this.#goOn();
-      await this.#change(signal);
-    }
+  read(maxBytes = Number.POSITIVE_INFINITY, signal?: AbortSignal): Promise<Chunk | null> {
+    return this.#arrivals.next(maxBytes, signal);
   }
 
   /** Makes the read that waits now throw `reason`; the leg can be read again. False if none waits. */
   interrupt(reason: unknown): boolean {
-    if (!this.#interrupt) return false;
-    this.#interrupt(reason);
-    return true;
+    return this.#arrivals.interrupt(reason);
   }
 
   /** What has arrived and was not read yet, without waiting for it; undefined if there is nothing. */
   readNow(): Chunk | undefined {
-    const chunk = this.#unread.shift();
-    return chunk && this.#serve(chunk, Number.POSITIVE_INFINITY);
+    return this.#arrivals.nextNow();
   }
 
   /** Puts back what was read too far; the next read returns it first. */
   unread(chunk: Chunk): void {
-    if (chunk.bytes.length > 0) this.#unread.unshift(chunk);
-    else chunk.release();
+    this.#arrivals.putBack(chunk);
   }
 
   /** Settles when the kernel has taken the bytes, so that their buffer is free. Throws `PEER_LOST`, `TIMEOUT_IDLE`. */
@@ -193,7 +117,7 @@ export class Leg {
     return new Promise((resolve, reject) => {
       this.#socket.write(bytes, (cause) => {
         // A write that was cut off by closing the socket reports no error of its own.
-        if (cause || this.#socket.destroyed) reject(this.#failure ?? lost(this.peer, cause));
+        if (cause || this.#socket.destroyed) reject(this.failure ?? lost(this.peer, cause));
         else resolve();
       });
     });
@@ -223,11 +147,10 @@ export class Leg {
     if (this.#isDetached) this.#abort?.(error ?? lost(this.peer));
     if (this.#socket.destroyed) return;
     if (error) {
-      this.#failure ??= error;
+      this.#arrivals.fail(error);
       this.#resetOnClose();
     }
     this.#socket.destroy();
-    this.#wake?.();
   }
 
   /**
@@ -255,15 +178,14 @@ export class Leg {
 
   /** Stops reading until the next `read`, and settles when every write so far has left. Throws `PEER_LOST`, `TIMEOUT_IDLE`. */
   async quiesce(): Promise<void> {
-    this.#paused = true;
-    this.#socket.pause();
+    this.#arrivals.pause();
     // An empty write completes after all that were made before it.
     if (this.#socket.writableLength > 0) await this.write(Buffer.alloc(0));
   }
 
   /** Whether something has arrived that was not read yet. */
   get hasUnread(): boolean {
-    return this.#unread.length > 0;
+    return !this.#arrivals.isEmpty;
   }
 
   /** From now on a write that fails waits until what has arrived was read: for whoever does not know what the peer will say. */
@@ -283,14 +205,14 @@ export class Leg {
 
   /** Where bytes wait to be read and none to be taken, it is not the peer that keeps silent. */
   #idle(idleMs: number): void {
-    if (this.#unread.length > 0 && this.#socket.writableLength === 0) this.touch();
+    if (this.hasUnread && this.#socket.writableLength === 0) this.touch();
     else this.destroy(idled(this.peer, idleMs));
   }
 
   /** The descriptor of a leg that could be detached now: unbroken, open for writing, with no write on its way. */
   get descriptor(): number | undefined {
     const { destroyed, writable, writableLength } = this.#socket;
-    if (destroyed || this.#failure || !writable || writableLength > 0) return undefined;
+    if (destroyed || this.failure || !writable || writableLength > 0) return undefined;
     return descriptorOf(this.#socket);
   }
 
@@ -306,47 +228,9 @@ export class Leg {
     this.#socket.destroy();
     const settle = (failure?: HoplineError) => {
       this.#abort = undefined;
-      this.#failure ??= failure;
+      if (failure) this.#arrivals.fail(failure);
       this.#settleClosed();
     };
-    return { unread: this.#unread.splice(0), settle };
-  }
-
-  /** Called with each chunk read; says whether to read on. */
-  private take(chunk: Chunk): boolean {
-    this.#unread.push(chunk);
-    this.#wake?.();
-    this.#paused = this.#unread.length >= blocksAhead;
-    return !this.#paused;
-  }
-
-  #serve(chunk: Chunk, maxBytes: number): Chunk {
-    if (this.#unread.length < blocksAhead) this.#goOn();
-    if (chunk.bytes.length <= maxBytes) return chunk;
-    const [head, tail] = splitChunk(chunk, maxBytes);
-    this.#unread.unshift(tail);
-    return head;
-  }
-
-  #goOn(): void {
-    if (!this.#paused) return;
-    this.#paused = false;
-    this.#socket.resume();
-  }
-
-  #change(signal?: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const settle = (then: () => void) => {
-        this.#wake = undefined;
-        this.#interrupt = undefined;
-        signal?.removeEventListener('abort', abort);
-        then();
-      };
-      const abort = () => settle(() => reject(signal?.reason));
-      this.#wake = () => settle(resolve);
-      this.#interrupt = (reason) => settle(() => reject(reason));
-      if (signal?.aborted) abort();
-      else signal?.addEventListener('abort', abort);
-    });
+    return { unread: this.#arrivals.takeAll(), settle };
   }
 }

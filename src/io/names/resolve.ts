@@ -11,7 +11,8 @@ import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
 import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import type { Address } from '../../wire/address.ts';
 import { formatHop } from '../../wire/address.ts';
-import { Leg, type LegOptions } from '../legs/leg.ts';
+import type { Leg, LegOptions } from '../legs/leg.ts';
+import { dialLeg } from '../legs/open-leg.ts';
 import { connectFirst } from './race.ts';
 
 /** Resolves a name to its addresses, in the order to try them. */
@@ -48,7 +49,7 @@ export interface ReachOptions extends WayOptions, LegOptions {}
 export function reachHop(hop: Address, options: ReachOptions): Promise<Leg> {
   const { idleMs, maxBlockBytes, setUserTimeout } = options;
   const dial = (address: string, signal: AbortSignal) =>
-    Leg.dial(address, hop.port, { idleMs, maxBlockBytes, setUserTimeout, signal });
+    dialLeg(address, hop.port, { idleMs, maxBlockBytes, setUserTimeout, signal });
   return reach(hop, dial, options);
 }
 

@@ -9,7 +9,8 @@ import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
 import type { Chunk } from '../../../src/io/legs/blocks.ts';
 import { type JoinOptions, type JoinResult, joinLegs } from '../../../src/io/legs/join.ts';
-import { Leg } from '../../../src/io/legs/leg.ts';
+import type { Leg } from '../../../src/io/legs/leg.ts';
+import { acceptLeg, dialLeg } from '../../../src/io/legs/open-leg.ts';
 import { RateLimit, type Rates } from '../../../src/io/rates/rate.ts';
 import { until } from '../../support/chain.ts';
 import { FakeClock } from '../../support/legs.ts';
@@ -354,9 +355,9 @@ async function connectLegs(t: TestContext, { kernel }: Pick<JoinOptions, 'kernel
   const legOptions = { idleMs, maxBlockBytes: 256 * 1024 };
   const here = await listenOnce({ pauseOnConnect: true });
   const near = net.connect({ port: here.port, host: '127.0.0.1', allowHalfOpen: true });
-  const nearLeg = Leg.accept(await here.accepted, legOptions);
+  const nearLeg = acceptLeg(await here.accepted, legOptions);
   const there = await listenOnce({ pauseOnConnect: false });
-  const farLeg = await Leg.dial('127.0.0.1', there.port, legOptions);
+  const farLeg = await dialLeg('127.0.0.1', there.port, legOptions);
   const far = await there.accepted;
   for (const socket of [near, far]) {
     socket.on('error', () => {});

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
-import { Leg } from '../../../src/io/legs/leg.ts';
+import { dialLeg } from '../../../src/io/legs/open-leg.ts';
 import { receiveAll, startPeer } from '../../support/chain.ts';
 import { makeLeg, readAll, writeUntilStopped } from '../../support/legs.ts';
 
@@ -136,7 +136,7 @@ test('a lingering leg does not wait longer than it was told', async (t) => {
 
 test('a dialled leg speaks with its peer and knows its address', async (t) => {
   const { port, address } = await startPeer(t, (socket) => socket.pipe(socket));
-  const leg = await Leg.dial('127.0.0.1', port, options);
+  const leg = await dialLeg('127.0.0.1', port, options);
   assert.equal(leg.peer, address);
   await leg.write(Buffer.from('echo'));
   leg.end();
@@ -148,7 +148,7 @@ test('nobody listening is PEER_UNREACHABLE with the system’s reason', async (t
   const { leg, peer } = await makeLeg(t);
   // The server behind this port has closed; only its one connection lives.
   const port = (peer as Socket).remotePort ?? 0;
-  await assert.rejects(Leg.dial('127.0.0.1', port, options), { code: 'PEER_UNREACHABLE', reason: 'ECONNREFUSED' });
+  await assert.rejects(dialLeg('127.0.0.1', port, options), { code: 'PEER_UNREACHABLE', reason: 'ECONNREFUSED' });
   leg.destroy();
 });
 
@@ -156,8 +156,8 @@ test('a dial that is aborted rejects with the signal’s reason', async (t) => {
   const { port } = await startPeer(t, () => {});
   const controller = new AbortController();
   const reason = new Error('stopping');
-  const dialled = Leg.dial('127.0.0.1', port, { ...options, signal: controller.signal });
+  const dialled = dialLeg('127.0.0.1', port, { ...options, signal: controller.signal });
   controller.abort(reason);
   await assert.rejects(dialled, reason);
-  await assert.rejects(Leg.dial('127.0.0.1', port, { ...options, signal: controller.signal }), reason);
+  await assert.rejects(dialLeg('127.0.0.1', port, { ...options, signal: controller.signal }), reason);
 });

@@ -31,7 +31,7 @@ export interface Server {
 
 /** hopline itself, from dist/. */
 export function hoplineCommand(args: readonly string[], env: Readonly<Record<string, string>> = {}): Command {
-  return { program: process.execPath, args: [path.resolve('dist/cli/main.js'), ...args], env };
+  return { program: process.execPath, args: [path.resolve('dist/bin/main.js'), ...args], env };
 }
 
 export class Children {

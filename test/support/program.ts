@@ -6,7 +6,7 @@ import type { TestContext } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { repository } from './repository.ts';
 
-export const mainFile = fileURLToPath(new URL('dist/cli/main.js', repository));
+export const mainFile = fileURLToPath(new URL('dist/bin/main.js', repository));
 
 export interface Finished {
   readonly code: number | null;

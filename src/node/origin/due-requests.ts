@@ -1,0 +1,71 @@
+/**
+ * The requests of one circuit in their order, some of them looked at before their turn: their files are open by then.
+ *
+ * Invariant: a file that was opened for a request whose turn never came is closed by `close`.
+ */
+
+import type { UnderWay } from '../../core/work/under-way.ts';
+import { openServed } from '../../io/disk/reading/served-file.ts';
+import type { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
+import { readHead, readHeadNow } from '../../io/legs/head.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import { decodeRequest, type Request, type RequestOf } from '../../wire/native/messages.ts';
+import type { NodeContext } from '../context.ts';
+import { servedRoot } from '../root.ts';
+
+/** Requests that are looked at before their turn. */
+const requestsAhead = 8;
+
+export type DueRequest =
+  | { readonly request: RequestOf<'stat'>; readonly opening: Promise<VersionedFile> }
+  | { readonly request: Exclude<Request, RequestOf<'stat'>>; readonly opening?: undefined };
+
+export interface DueOptions {
+  readonly beforeWait: () => void;
+  /** Its reason is thrown in place of the next request. */
+  readonly signal: AbortSignal;
+}
+
+export class DueRequests {
+  readonly #leg: Leg;
+  readonly #node: NodeContext;
+  readonly #options: DueOptions;
+  readonly #due: DueRequest[] = [];
+
+  constructor(leg: Leg, node: NodeContext, options: DueOptions) {
+    this.#leg = leg;
+    this.#node = node;
+    this.#options = options;
+  }
+
+  /** The request whose turn it is, or null when the client has ended. Throws as `readHead`. */
+  async next(): Promise<DueRequest | null> {
+    const { limits, clock } = this.#node;
+    const decode = (bytes: Buffer) => decodeRequest(bytes, limits.maxHeaderBytes);
+    // What follows a WRITE is no request.
+    while (this.#due.length < requestsAhead && this.#due.at(-1)?.request.type !== 'write') {
+      const request = readHeadNow(this.#leg, decode);
+      if (!request) break;
+      this.#due.push(this.#prepare(request));
+    }
+    const due = this.#due.shift();
+    if (due) return due;
+    const request = await readHead(this.#leg, decode, { clock, ms: limits.idleMs, ...this.#options });
+    return request && this.#prepare(request);
+  }
+
+  close(closing: UnderWay): void {
+    for (const { opening } of this.#due) if (opening) closing.add(opening.then((served) => served.close()));
+  }
+
+  #prepare(request: Request): DueRequest {
+    if (request.type !== 'stat') return { request };
+    const opening = this.#open(request);
+    opening.catch(() => {});
+    return { request, opening };
+  }
+
+  async #open({ name }: RequestOf<'stat'>): Promise<VersionedFile> {
+    return openServed(servedRoot(this.#node), name, this.#node.limits.maxNameBytes);
+  }
+}

@@ -3,13 +3,16 @@
 import { readFile } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { parseAddress } from '../wire/address.ts';
+import { parseRoute } from '../wire/route.ts';
 
 const maxRouteFileBytes = 1024 * 1024;
 
 export async function askRouteFile(): Promise<string> {
   const prompts = (await import('./terminal/prompt.ts')).openPrompts();
   try {
-    return await prompts.ask('Enter input filename: ');
+    return await prompts.ask('Enter input filename: ', async (source) => {
+      parseRoute(await readRouteText(source), { source });
+    });
   } finally {
     prompts.close();
   }

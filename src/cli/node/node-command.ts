@@ -9,7 +9,7 @@ import { escapeText } from '../../core/text.ts';
 import type { RunningNode } from '../../node/listen.ts';
 import { algorithms } from '../../pool/balance.ts';
 import { startService } from '../../service.ts';
-import { formatHop, parseListen } from '../../wire/address.ts';
+import { formatHop } from '../../wire/address.ts';
 import {
   addressesFlag,
   addressFlag,
@@ -25,7 +25,7 @@ import { createLog } from '../logging.ts';
 import { isWorker } from '../process/signals.ts';
 import { runUntilStopped } from '../process/until-stopped.ts';
 import { say } from '../terminal/lines.ts';
-import { openPrompts } from '../terminal/prompt.ts';
+import { askListen } from './ask-listen.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { reportListening, startWorkers } from './workers.ts';
 
@@ -206,21 +206,4 @@ function startLines(addresses: readonly string[], node: RunningNode | undefined)
 
 function printStart(lines: string): void {
   process.stdout.write(`${lines}\n`);
-}
-
-/** As the original program: where to listen, and what is served is the working directory, whatever the address. */
-async function askListen(): Promise<{ readonly listen: NonNullable<NodeRules['listen']>; readonly root: string }> {
-  const prompts = openPrompts();
-  try {
-    const host = await prompts.ask('IP: ');
-    const port = await prompts.ask('PORT: ');
-    const listen = parseListen(host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`);
-    if (listen) return { listen, root: '.' };
-    throw new HoplineError(
-      'USAGE_INVALID',
-      `read IP "${host}" and PORT "${port}", expected an address of this machine and a port from 0 to 65535`,
-    );
-  } finally {
-    prompts.close();
-  }
 }

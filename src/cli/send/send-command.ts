@@ -11,7 +11,7 @@ import { addressFlag, countFlag, poolFlag, secondsFlag } from '../flags.ts';
 import { type PoolFlags, readOwnPools } from '../pool-flags.ts';
 import { ExitWith, reportFailure } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
-import { formatRows, jsonLine } from '../terminal/lines.ts';
+import { formatRows, jsonLine, say } from '../terminal/lines.ts';
 import { openPrompts } from '../terminal/prompt.ts';
 import { sendMany, tellMany } from './send-many.ts';
 
@@ -118,8 +118,11 @@ async function wantsAnother(error: unknown): Promise<boolean> {
   if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
   const prompts = openPrompts();
   try {
-    const answer = await prompts.ask(`hopline: ${asHoplineError(error).message}\nTry again? [y/N] `);
-    return /^y(es)?$/i.test(answer);
+    say(`hopline: ${asHoplineError(error).message}`);
+    const answer = await prompts.ask('Try again? [y/N] ', (text) => {
+      if (!/^(y|yes|n|no)?$/i.test(text)) throw new HoplineError('USAGE_INVALID', 'expected y or n');
+    });
+    return /^y/i.test(answer);
   } finally {
     prompts.close();
   }
@@ -142,10 +145,16 @@ function parseViaHop(text: string, index: number): Hop {
 async function askMessage(id = '1'): Promise<MessagePacket> {
   const prompts = openPrompts();
   try {
-    return createMessage(id, await prompts.ask('Policy: '), await prompts.ask('Payload: '));
+    const policy = await prompts.ask('Policy: ', (answer) => checkPolicy(id, answer));
+    return createMessage(id, policy, await prompts.ask('Payload: '));
   } finally {
     prompts.close();
   }
+}
+
+function checkPolicy(id: string, policy: string): void {
+  if (policy === '') throw new HoplineError('USAGE_INVALID', 'expected the name of a policy, such as PP_1');
+  createMessage(id, policy, '');
 }
 
 async function readPacket(file: string, id: string | undefined): Promise<MessagePacket> {

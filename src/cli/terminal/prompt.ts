@@ -1,15 +1,20 @@
 /**
  * Questions on stderr, answers a line each from a terminal or a pipe.
  *
+ * Whoever sits at a terminal is told at once what is wrong with an answer, and asked again; a pipe has said what it says.
  * Invariant: lines that arrive together are kept for the questions to come.
  */
 
 import { createInterface } from 'node:readline';
-import { HoplineError } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { say } from './lines.ts';
 
 export interface Prompts {
-  /** Asks and resolves to the line, trimmed. Throws `USAGE_INVALID` at the end of input, `INTERRUPTED` on Ctrl-C. */
-  ask(question: string): Promise<string>;
+  /**
+   * Asks and resolves to the line, trimmed. On a terminal asks until `check` throws no more, and tells what it threw; elsewhere
+   * the answer is the caller's affair. Throws `USAGE_INVALID` at the end of input, `INTERRUPTED` on Ctrl-C.
+   */
+  ask(question: string, check?: (answer: string) => unknown): Promise<string>;
   close(): void;
 }
 
@@ -24,19 +29,36 @@ export function openPrompts(): Prompts {
     interrupted = true;
     reader.close();
   });
+  const askOnce = async (question: string): Promise<string> => {
+    reader.setPrompt(question);
+    reader.prompt();
+    const { value, done } = await lines.next();
+    if (!done) return value.trim();
+    process.stderr.write('\n');
+    if (interrupted) throw new HoplineError('INTERRUPTED', 'interrupted');
+    throw new HoplineError('USAGE_INVALID', `the input ended where an answer to "${question.trim()}" was due`);
+  };
   return {
-    ask: async (question) => {
-      reader.setPrompt(question);
-      reader.prompt();
-      const { value, done } = await lines.next();
-      if (!done) return value.trim();
-      process.stderr.write('\n');
-      if (interrupted) throw new HoplineError('INTERRUPTED', 'interrupted');
-      throw new HoplineError('USAGE_INVALID', `the input ended where an answer to "${question.trim()}" was due`);
+    ask: async (question, check) => {
+      for (;;) {
+        const answer = await askOnce(question);
+        const problem = terminal && check ? await problemOf(answer, check) : undefined;
+        if (problem === undefined) return answer;
+        say(problem);
+      }
     },
     close: () => {
       reader.close();
       process.stdin.unref?.();
     },
   };
+}
+
+async function problemOf(answer: string, check: (answer: string) => unknown): Promise<string | undefined> {
+  try {
+    await check(answer);
+    return undefined;
+  } catch (error) {
+    return asHoplineError(error).message;
+  }
 }

@@ -9,9 +9,9 @@
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
-import { ClassicWatch } from '../classic-hop.ts';
 import type { RouteChooser, Way } from '../ways/route-chooser.ts';
 import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
+import { ClassicWatch } from './classic-hop.ts';
 import { locateFailure } from './diagnose.ts';
 import { membersTaken } from './taken-members.ts';
 

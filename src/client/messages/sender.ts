@@ -27,9 +27,9 @@ import {
   type Packet,
 } from '../../wire/packet/packet.ts';
 import { type ClientContext, reachFirstHop } from '../circuit/circuit.ts';
+import { ClassicWatch } from '../circuit/classic-hop.ts';
 import { nameHop, refusedError } from '../circuit/refusal-text.ts';
 import { noteTaken } from '../circuit/taken-members.ts';
-import { ClassicWatch } from '../classic-hop.ts';
 import { enterPools } from '../ways/first-pool.ts';
 
 export interface SenderOptions {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import { startPeer } from '../../support/chain.ts';
+import { mainFile } from '../../support/program.ts';
 import { repository } from '../../support/repository.ts';
+import { makeTempRoot } from '../../support/temp-root.ts';
 
 const source = new URL('dist/cli/terminal/prompt.js', repository).href;
 const program = `
@@ -33,4 +36,68 @@ test('prompts that are opened again after they were closed wait for their answer
   assert.equal(code, 0);
   assert.equal(questions, 'First? Second? Third? ');
   assert.equal(answers, 'answer 1\nanswer 2\nanswer 3\n');
+});
+
+const hasScript = process.platform === 'linux' && spawnSync('script', ['--version']).error === undefined;
+
+/** What moves the cursor of a terminal. */
+const moves = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[A-Za-z]`, 'g');
+
+/** Runs the program at a terminal, and types each answer once its question has come; resolves to the exit code and all that was shown. */
+async function converse(t: TestContext, args: readonly string[], talk: readonly (readonly [RegExp, string])[]) {
+  const home = await makeTempRoot(t);
+  const command = [process.execPath, mainFile, ...args].map((word) => `"${word}"`).join(' ');
+  const child = spawn('script', ['-qec', `stty -echo; ${command}`, '/dev/null'], { cwd: home.path });
+  t.after(() => child.kill('SIGKILL'));
+  let shown = '';
+  let told = 0;
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    shown += text;
+    for (let due = talk[told]; due?.[0].test(shown.replaceAll(moves, '')); due = talk[told]) {
+      child.stdin.write(due[1]);
+      shown += `<${told}>`;
+      told += 1;
+    }
+  });
+  await once(child, 'close');
+  return { code: child.exitCode, shown };
+}
+
+test('at a terminal a wrong answer is told at once, and the question asked again', async (t) => {
+  if (!hasScript) return t.skip('there is no script command here that makes a terminal');
+  const taken = await startPeer(t, () => {});
+  const node = await converse(
+    t,
+    ['node', '--log-level', 'error'],
+    [
+      [/IP: $/, 'no host\n'],
+      [/expected an address of this machine, such as 127\.0\.0\.1\s+.*IP: $/, '127.0.0.1\n'],
+      [/PORT: $/, '70000\n'],
+      [/expected a port from 0 to 65535, such as 7001; 0 is a free one\s+.*PORT: $/, `${taken.port}\n`],
+      [/the port is in use\s+.*PORT: $/, '0\n'],
+      [/listening on 127\.0\.0\.1:\d+/, '\x03'],
+    ],
+  );
+  assert.match(node.shown, /<5>/);
+  const get = await converse(
+    t,
+    ['get'],
+    [
+      [/Enter input filename: $/, 'none.txt\n'],
+      [/none\.txt[\s\S]*Enter input filename: $/, '\x04'],
+    ],
+  );
+  assert.equal(get.code, 2);
+  const send = await converse(
+    t,
+    ['send', '--to', '127.0.0.1:1'],
+    [
+      [/Policy: $/, '\n'],
+      [/expected the name of a policy, such as PP_1\s+.*Policy: $/, 'PP_1\n'],
+      [/Payload: $/, 'hello\n'],
+      [/Try again\? \[y\/N\] $/, 'maybe\n'],
+      [/expected y or n\s+.*Try again\? \[y\/N\] $/, 'n\n'],
+    ],
+  );
+  assert.equal(send.code, 4, send.shown);
 });

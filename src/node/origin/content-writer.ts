@@ -41,11 +41,12 @@ export class ContentWriter {
 
   /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
   async send(served: VersionedFile, range: ContentRange): Promise<void> {
-    const sender = range.length >= minKernelBytes ? await this.#openSender() : undefined;
+    const { offset, length } = range;
+    const sender = length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
-    const sent = await sender.send({ file: served.handle, ...range }, () => this.#leg.touch());
-    if (sent < range.length) {
-      await this.#sendZeros(range.length - sent);
+    const sent = await sender.send({ file: served.handle, offset, length }, () => this.#leg.touch());
+    if (sent < length) {
+      await this.#sendZeros(length - sent);
       throw changed();
     }
     served.check();

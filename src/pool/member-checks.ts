@@ -9,7 +9,7 @@
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import type { OwnerTurns } from '../core/work/turns.ts';
+import type { Turns } from '../core/work/turns.ts';
 import type { Health, HealthRule } from './health.ts';
 import type { Member } from './member.ts';
 
@@ -40,7 +40,7 @@ export interface Checked {
 /** How members that have not passed a check yet are checked, and whoever wants to know of them. */
 export interface Probation {
   /** So many of these checks are under way at once, in turn by host. */
-  readonly turns: OwnerTurns;
+  readonly turns: Turns;
   /** One has passed its first check. */
   readonly onProven: (name: string) => void;
 }
@@ -128,7 +128,7 @@ export class Checks {
   async #takeTurn(checked: Checked): Promise<void> {
     const { probation, signal } = this.#options;
     if (checked.isProven || !probation) return this.#check(checked);
-    const endTurn = await probation.turns.take(checked.member.hop.host, signal).catch(() => undefined);
+    const endTurn = await probation.turns.take({ owner: checked.member.hop.host, signal }).catch(() => undefined);
     try {
       if (endTurn && this.#timers.has(checked)) await this.#check(checked);
     } finally {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
 import { type Logger, silentLogger } from '../../src/core/log.ts';
-import { OwnerTurns } from '../../src/core/work/turns.ts';
+import { Turns } from '../../src/core/work/turns.ts';
 import type { Member } from '../../src/pool/member.ts';
 import { Pool, type PoolSetup } from '../../src/pool/pool.ts';
 import { ListedMembers } from '../../src/pool/sources/listed.ts';
@@ -329,7 +329,7 @@ function makeHearsay(t: TestContext, count: number, options: Partial<PoolSetup> 
   const [proven, down]: [string[], string[]] = [[], []];
   const setup = makePool(t, [], {
     sources: [registered],
-    probation: { turns: new OwnerTurns(2), onProven: (name) => proven.push(name) },
+    probation: { turns: new Turns(2), onProven: (name) => proven.push(name) },
     onDown: (name) => down.push(name),
     maxMembers: 64,
     ...options,

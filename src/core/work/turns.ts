@@ -1,90 +1,99 @@
 /**
  * Turns at something that only a few may use at once: whoever has had the least of it is next.
  *
- * So one that wants little is not kept waiting by many that want much, whoever came first.
+ * First it goes by owners, of which each has as many turns as any other, however often it asks; then, within an owner, by
+ * what each of its uses has had. So one that wants little is not kept waiting by many that want much, whoever came first.
  * Invariant: at most `atOnce` turns are taken and not yet given back.
  */
 
 export type EndTurn = () => void;
+
+interface Claim {
+  /** Any text that stands for whoever asks. @default one owner for all */
+  readonly owner?: string | undefined;
+  /** What this use has had until now. @default 0 */
+  readonly had?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 interface Waiting {
   readonly had: number;
   readonly begin: () => void;
 }
 
+interface Owner {
+  /** Turns that it has now. */
+  taken: number;
+  /** In the order in which they came. */
+  readonly waiting: Waiting[];
+}
+
 export class Turns {
   readonly #atOnce: number;
   #taken = 0;
-  /** In the order in which they came. */
-  readonly #waiting: Waiting[] = [];
+  /** Those that have a turn or wait for one; whose last turn is the longest ago, first. */
+  readonly #owners = new Map<string, Owner>();
 
   constructor(atOnce: number) {
     this.#atOnce = atOnce;
   }
 
-  /** Settles once it is the turn of one that has `had` so much until now. Must be ended, once. Throws the signal's reason. */
-  async take(had: number, signal?: AbortSignal): Promise<EndTurn> {
+  /** Settles once it is the turn. Must be ended, once. Throws the signal's reason. */
+  async take({ owner: name = '', had = 0, signal }: Claim): Promise<EndTurn> {
     signal?.throwIfAborted();
-    if (this.#taken < this.#atOnce) this.#taken += 1;
-    else await this.#wait(had, signal);
-    return () => this.#end();
+    const owner = this.#owners.get(name) ?? { taken: 0, waiting: [] };
+    this.#owners.set(name, owner);
+    if (this.#taken < this.#atOnce) this.#begin(name, owner);
+    else await this.#wait(name, owner, had, signal);
+    return () => this.#end(name, owner);
   }
 
-  #wait(had: number, signal: AbortSignal | undefined): Promise<void> {
+  #begin(name: string, owner: Owner): void {
+    this.#taken += 1;
+    owner.taken += 1;
+    this.#owners.delete(name);
+    this.#owners.set(name, owner);
+  }
+
+  #wait(name: string, owner: Owner, had: number, signal: AbortSignal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
-        this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
+        owner.waiting.splice(owner.waiting.indexOf(waiting), 1);
+        this.#forgetIdle(name, owner);
         reject(signal?.reason);
       };
       const begin = () => {
         signal?.removeEventListener('abort', leave);
+        this.#begin(name, owner);
         resolve();
       };
       const waiting = { had, begin };
-      this.#waiting.push(waiting);
+      owner.waiting.push(waiting);
       signal?.addEventListener('abort', leave, { once: true });
     });
   }
 
-  #end(): void {
-    let next = 0;
-    for (const [index, { had }] of this.#waiting.entries()) {
-      if (had < (this.#waiting[next]?.had ?? 0)) next = index;
-    }
-    const [waiting] = this.#waiting.splice(next, 1);
-    if (waiting) waiting.begin();
-    else this.#taken -= 1;
+  #end(name: string, owner: Owner): void {
+    this.#taken -= 1;
+    owner.taken -= 1;
+    this.#forgetIdle(name, owner);
+    const waiting = leastBy(this.#owners.values(), (one) => (one.waiting.length > 0 ? one.taken : Infinity))?.waiting;
+    const next = waiting && leastBy(waiting, ({ had }) => had);
+    if (!next) return;
+    waiting.splice(waiting.indexOf(next), 1);
+    next.begin();
+  }
+
+  #forgetIdle(name: string, owner: Owner): void {
+    if (owner.taken === 0 && owner.waiting.length === 0) this.#owners.delete(name);
   }
 }
 
-/** Turns of which each owner has as many as any other, however often it asks. */
-export class OwnerTurns {
-  readonly #turns: Turns;
-  /** How many turns each owner has or waits for. */
-  readonly #asked = new Map<string, number>();
-
-  constructor(atOnce: number) {
-    this.#turns = new Turns(atOnce);
+/** The first of those that have the least. */
+function leastBy<T>(all: Iterable<T>, of: (one: T) => number): T | undefined {
+  let least: T | undefined;
+  for (const one of all) {
+    if (least === undefined || of(one) < of(least)) least = one;
   }
-
-  /** Settles once it is a turn of `owner`. Must be ended. Throws the signal's reason once that aborts. */
-  async take(owner: string, signal: AbortSignal): Promise<EndTurn> {
-    const asked = this.#asked.get(owner) ?? 0;
-    this.#asked.set(owner, asked + 1);
-    const leave = () => {
-      const left = (this.#asked.get(owner) ?? 1) - 1;
-      if (left > 0) this.#asked.set(owner, left);
-      else this.#asked.delete(owner);
-    };
-    try {
-      const endTurn = await this.#turns.take(asked, signal);
-      return () => {
-        endTurn();
-        leave();
-      };
-    } catch (error) {
-      leave();
-      throw error;
-    }
-  }
+  return least;
 }

@@ -11,7 +11,7 @@
 import { lookup, Resolver as NameServers } from 'node:dns/promises';
 import { pause, systemClock } from '../../core/clock.ts';
 import { systemCode } from '../../core/errors.ts';
-import { OwnerTurns } from '../../core/work/turns.ts';
+import { Turns } from '../../core/work/turns.ts';
 import { type HostsFile, openHostsFile } from './hosts-file.ts';
 import type { Lookup, Resolver } from './resolve.ts';
 
@@ -32,14 +32,14 @@ const gapMs = 250;
 
 export function createSystemResolver(options: SystemOptions = {}): Resolver {
   const { hosts = openHostsFile(), ask = askSystem } = options;
-  const turns = new OwnerTurns(systemLookups);
+  const turns = new Turns(systemLookups);
   return async (host, { peer = '', signal = new AbortController().signal }: Lookup = {}) => {
     const name = host.toLowerCase();
     const listed = await hosts.find(name);
     if (listed.length > 0) return listed;
     const found = isForSystem(name) ? [] : await askServers(name, options, signal);
     if (found.length > 0) return found;
-    const endTurn = await turns.take(peer, signal);
+    const endTurn = await turns.take({ owner: peer, signal });
     return ask(host).finally(endTurn);
   };
 }

@@ -18,13 +18,16 @@ const namesAtOnce = 1024;
 export class ListingDisk {
   readonly #hold: Hold;
   readonly #turns: Turns;
+  readonly #owner: string | undefined;
   /** Names that were read, and entries that were looked at. */
   #work = 0;
   readonly #gone = new AbortController();
 
-  constructor(hold: Hold, turns: Turns) {
+  /** `owner`: whose turns it takes. */
+  constructor(hold: Hold, turns: Turns, owner?: string) {
     this.#hold = hold;
     this.#turns = turns;
+    this.#owner = owner;
   }
 
   /** There is nobody to list for: what goes on throws `PEER_LOST`, at its next turn or while it waits for one. */
@@ -69,7 +72,7 @@ export class ListingDisk {
   }
 
   async #inTurn<Result>(amount: number, work: () => Promise<Result>): Promise<Result> {
-    const end = await this.#turns.take(this.#work, this.#gone.signal);
+    const end = await this.#turns.take({ owner: this.#owner, had: this.#work, signal: this.#gone.signal });
     try {
       this.#work += amount;
       return await work();

@@ -47,6 +47,13 @@ interface Level {
   ready: Listed[];
 }
 
+export interface ListingOptions {
+  /** For whom it is: the turns at the disk are shared among owners. */
+  readonly owner?: string | undefined;
+  /** How what is looked at is held. @default as everything else */
+  readonly by?: Hold | undefined;
+}
+
 export class Listing implements NameHolder {
   readonly skipped: Skipped = { names: 0, unreadable: 0, unfinished: 0 };
   readonly #name: string;
@@ -60,10 +67,10 @@ export class Listing implements NameHolder {
   #namesTaken = 0;
   #firstBad: string | undefined;
 
-  private constructor(top: string, name: string, limits: Limits, room: NameRoom, by: Hold) {
+  private constructor(top: string, name: string, limits: Limits, room: NameRoom, { by = hold, owner }: ListingOptions) {
     this.#room = room;
     this.#top = top;
-    this.#disk = new ListingDisk(by, room.turns);
+    this.#disk = new ListingDisk(by, room.turns, owner);
     this.#name = name;
     this.#limits = limits;
   }
@@ -72,12 +79,18 @@ export class Listing implements NameHolder {
    * Opens the directory `name` below `root`, which must be a real path.
    * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_UNREADABLE`.
    */
-  static async open(root: string, name: string, limits: Limits, room: NameRoom, by: Hold = hold): Promise<Listing> {
+  static async open(
+    root: string,
+    name: string,
+    limits: Limits,
+    room: NameRoom,
+    options: ListingOptions = {},
+  ): Promise<Listing> {
     let held: Held | undefined;
     try {
-      held = await holdBelow(root, name, limits.maxNameBytes, by);
+      held = await holdBelow(root, name, limits.maxNameBytes, options.by);
       if (!held.stats.isDirectory()) throw new HoplineError('FILE_DENIED', 'the name is not that of a directory');
-      return new Listing(held.real, name, limits, room, by);
+      return new Listing(held.real, name, limits, room, options);
     } catch (error) {
       throw openError(error);
     } finally {

@@ -11,6 +11,7 @@
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { software } from '../../core/software.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
+import { ownerOf } from '../../core/work/budget.ts';
 import { UnderWay } from '../../core/work/under-way.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { limitWrites } from '../../io/rates/limited-writer.ts';
@@ -186,7 +187,8 @@ class OriginCircuit {
   /** Each frame once there is room for it, so that a client that is gone ends the walk. */
   async #answerList({ name }: RequestOf<'list'>): Promise<void> {
     const { limits, log } = this.#node;
-    const listing = await Listing.open(servedRoot(this.#node), name, limits, this.#node.names);
+    const owner = ownerOf(this.#leg.address?.host ?? this.#leg.peer);
+    const listing = await Listing.open(servedRoot(this.#node), name, limits, this.#node.names, { owner });
     void this.#leg.closed.then(() => listing.abandon());
     try {
       for (let last = false; !last; ) {

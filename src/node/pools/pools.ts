@@ -14,7 +14,7 @@ import type { Clock } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
-import { OwnerTurns } from '../../core/work/turns.ts';
+import { Turns } from '../../core/work/turns.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { HealthRule } from '../../pool/health.ts';
 import { nameMember } from '../../pool/member.ts';
@@ -101,7 +101,7 @@ export class Pools {
   #configured: ReadonlySet<string> = new Set();
   readonly #registrations: Registrations;
   /** Of all pools: whoever registers chooses how many there are. */
-  readonly #turns = new OwnerTurns(checksOfUnproven);
+  readonly #turns = new Turns(checksOfUnproven);
 
   constructor(options: PoolsOptions, probes: Readonly<Record<PoolCheck, Probe>>) {
     this.#options = options;

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OwnerTurns, Turns } from '../../../src/core/work/turns.ts';
+import { Turns } from '../../../src/core/work/turns.ts';
 
 test('of those that wait for a turn, the one that has had least is next, and the first to come of equals', async () => {
   const turns = new Turns(1);
   const { signal } = new AbortController();
   const order: string[] = [];
-  const end = await turns.take(0, signal);
+  const end = await turns.take({ signal });
   const wait = async (name: string, had: number) => {
-    const done = await turns.take(had, signal);
+    const done = await turns.take({ had, signal });
     order.push(name);
     done();
   };
@@ -21,16 +21,16 @@ test('of those that wait for a turn, the one that has had least is next, and the
 const { signal } = new AbortController();
 
 /** Takes a place, and notes who had a turn; the function that is returned once it has one gives the place back. */
-function taker(turns: OwnerTurns, had: string[]) {
+function taker(turns: Turns, had: string[]) {
   return async (owner: string) => {
-    const giveBack = await turns.take(owner, signal);
+    const giveBack = await turns.take({ owner, signal });
     had.push(owner);
     return giveBack;
   };
 }
 
 test('gives out as many places as there are, and the next one when one is given back', async () => {
-  const turns = new OwnerTurns(2);
+  const turns = new Turns(2);
   const had: string[] = [];
   const take = taker(turns, had);
   const first = await take('a');
@@ -44,7 +44,7 @@ test('gives out as many places as there are, and the next one when one is given 
 });
 
 test('one that asks a thousand times has the same turns as one that asks once', async () => {
-  const turns = new OwnerTurns(1);
+  const turns = new Turns(1);
   const had: string[] = [];
   const take = taker(turns, had);
   const first = await take('many');
@@ -57,30 +57,45 @@ test('one that asks a thousand times has the same turns as one that asks once', 
 });
 
 test('whoever leaves has no turn, and keeps nobody else from theirs', async () => {
-  const turns = new OwnerTurns(1);
-  const first = await turns.take('a', signal);
+  const turns = new Turns(1);
+  const first = await turns.take({ owner: 'a', signal });
   const leaving = new AbortController();
-  const left = turns.take('a', leaving.signal);
-  const next = turns.take('a', signal);
+  const left = turns.take({ owner: 'a', signal: leaving.signal });
+  const next = turns.take({ owner: 'a', signal });
   leaving.abort(new Error('left'));
   first();
   await assert.rejects(left, /left/);
   (await next)();
-  await assert.rejects(turns.take('a', leaving.signal), /left/);
-  (await turns.take('b', signal))();
+  await assert.rejects(turns.take({ owner: 'a', signal: leaving.signal }), /left/);
+  (await turns.take({ owner: 'b', signal }))();
 });
 
 test('who no longer wants a turn leaves the queue at once, and keeps nobody waiting', async () => {
   const turns = new Turns(1);
   const { signal } = new AbortController();
   const gone = new AbortController();
-  const end = await turns.take(0, signal);
-  const left = turns.take(0, gone.signal);
-  const stays = turns.take(9, signal);
+  const end = await turns.take({ signal });
+  const left = turns.take({ had: 0, signal: gone.signal });
+  const stays = turns.take({ had: 9, signal });
   gone.abort(new Error('gone'));
   await assert.rejects(left, /gone/);
   end();
   (await stays)();
-  await assert.rejects(turns.take(0, gone.signal), /gone/);
-  (await turns.take(0, signal))();
+  await assert.rejects(turns.take({ had: 0, signal: gone.signal }), /gone/);
+  (await turns.take({ signal }))();
+});
+
+test('within an owner whoever has had least is next, and no owner is kept waiting by how little others have had', async () => {
+  const turns = new Turns(1);
+  const order: string[] = [];
+  const first = await turns.take({ owner: 'many' });
+  const wait = async (name: string, owner: string, had: number) => {
+    const end = await turns.take({ owner, had });
+    order.push(name);
+    end();
+  };
+  const all = [wait('second', 'many', 8), wait('one', 'one', 1000), wait('first', 'many', 7), wait('third', 'many', 9)];
+  first();
+  await Promise.all(all);
+  assert.deepEqual(order, ['first', 'one', 'second', 'third']);
 });

@@ -165,7 +165,7 @@ for (const [how, by] of Object.entries({ 'by its descriptor': hold, 'by its path
       }
       return by(wanted);
     };
-    const listing = await Listing.open(root.path, 'tree', defaultLimits, new NameRoom(), swapThenHold);
+    const listing = await Listing.open(root.path, 'tree', defaultLimits, new NameRoom(), { by: swapThenHold });
     const { entries, skipped } = await listing.nextFrame();
     assert.deepEqual(
       entries.map((entry) => entry.path),
@@ -266,4 +266,25 @@ test('names held for a client that makes its listing wait go to one that goes on
   other.close();
   waiting.close();
   assert.equal(room.held, 0);
+});
+
+test('a large directory comes to one client at its pace, however many listings another one has asked for', async (t) => {
+  const root = await makeRoot(t);
+  const directory = path.join(root.path, 'tree');
+  await fs.mkdir(directory);
+  const names = Array.from({ length: 3000 }, (_, index) => `n${index}`);
+  for (let next = 0; next < names.length; next += 100) {
+    await Promise.all(names.slice(next, next + 100).map((name) => fs.writeFile(path.join(directory, name), '')));
+  }
+  const room = new NameRoom();
+  const begun: string[] = [];
+  const list = async (owner: string) => {
+    const listing = await Listing.open(root.path, 'tree', defaultLimits, room, { owner });
+    await listing.nextFrame();
+    begun.push(owner);
+    listing.close();
+  };
+  const many = Array.from({ length: 40 }, () => list('many'));
+  await Promise.all([...many, list('one')]);
+  assert.ok(begun.indexOf('one') < 10, String(begun.indexOf('one')));
 });

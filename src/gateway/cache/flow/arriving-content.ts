@@ -150,7 +150,7 @@ export class Filling {
 
   /** Whoever has had less of the disk goes first: so an answer that is new is not kept waiting by many that are long. */
   async #inTurn<T>(had: number, work: () => Promise<T>): Promise<T> {
-    const endTurn = await this.#options.turns.take(had);
+    const endTurn = await this.#options.turns.take({ had });
     return work().finally(endTurn);
   }
 

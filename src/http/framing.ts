@@ -6,6 +6,7 @@
  */
 
 import type { IncomingMessage } from 'node:http';
+import { HoplineError } from '../core/errors.ts';
 import type { RawFields } from './exchange.ts';
 import { countFields, fieldValue } from './fields.ts';
 import type { Refused } from './request-target.ts';
@@ -31,6 +32,25 @@ export function isFramed(version: string, fields: RawFields): boolean {
   const coding = fieldValue(fields, 'transfer-encoding');
   if (coding === undefined) return countFields(fields, 'content-length') <= 1;
   return version !== '1.0' && coding.toLowerCase() === 'chunked' && countFields(fields, 'content-length') === 0;
+}
+
+/** The least that a status line and the end of a head have. */
+const leastHeadBytes = 16;
+
+/**
+ * Counts what a server sends ahead of its answer, with any number of 1xx, as a part of the head: says of each whether all
+ * of them still have at most `maxBytes`.
+ */
+export function countInterim(maxBytes: number): (fields: RawFields) => boolean {
+  let bytes = 0;
+  return (fields) => {
+    bytes += fields.reduce((sum, text) => sum + text.length, leastHeadBytes);
+    return bytes <= maxBytes;
+  };
+}
+
+export function interimFault(peer: string, maxBytes: number): HoplineError {
+  return new HoplineError('PEER_PROTOCOL', `${peer} sent more than ${maxBytes} bytes of 1xx ahead of its answer`);
 }
 
 /** Undefined if all is well. */

@@ -7,7 +7,7 @@ import { silentLogger } from '../../src/core/log.ts';
 import { createHttpCache } from '../../src/gateway/cache/cache.ts';
 import type { SiteOptions } from '../../src/gateway/server/start.ts';
 import { ask, hopAt, startTestGateway } from '../support/http.ts';
-import { sendBytes, statusesIn } from '../support/http-peers.ts';
+import { plainAnswer, sendBytes, statusesIn } from '../support/http-peers.ts';
 import { oddAnswers } from '../support/odd-answers.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -172,3 +172,19 @@ test('gives its own errors a reason phrase', async (t) => {
   assert.match(await sendBytes(gateway.port, 'GET / HTTP/1.1\r\n\r\n'), /^HTTP\/1\.1 400 Bad Request\r\n/);
   assert.equal((await ask(gateway.port)).status, 502);
 });
+
+for (const interim of [
+  'HTTP/1.1 100 Continue\r\n\r\n',
+  `HTTP/1.1 103 Early Hints\r\nLink: <${'x'.repeat(900)}>\r\n\r\n`,
+]) {
+  test(`gives a server up that sends ${interim.slice(9, 12)} without end, and passes on no more than a head`, async (t) => {
+    const { state, gateway } = await startBefore(t, false);
+    const request = 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx';
+    state.answer = `${interim.repeat(3)}${plainAnswer}`;
+    assert.equal(statusesIn(await sendBytes(gateway.port, request)).at(-1), 200);
+    state.answer = `${interim.repeat(5000)}${plainAnswer}`;
+    const text = await sendBytes(gateway.port, request);
+    assert.equal(statusesIn(text).at(-1), 502);
+    assert.ok(text.length < 2 * defaultLimits.maxHttpHeadBytes, String(text.length));
+  });
+}

@@ -13,7 +13,7 @@ import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../exchange.ts';
 import { endToEndFields, fieldValue, reasonOf, trailerFields } from '../fields.ts';
-import { answerFault } from '../framing.ts';
+import { answerFault, countInterim, interimFault } from '../framing.ts';
 import { encrypt, type TlsToBackend } from './encrypt.ts';
 import { KeptConnections, limitSilence } from './kept-connections.ts';
 import { sendContent } from './send-content.ts';
@@ -119,9 +119,13 @@ export class Backend {
       // The server may have closed a kept connection just as the request left.
       fail(failure, sent.reusedSocket && failure.code === 'PEER_LOST');
     });
-    if (fieldValue(request.fields, 'expect') !== undefined) sent.on('continue', () => request.inform?.(100, []));
-    sent.on('information', (info) => {
-      if (info.statusCode > 100) request.inform?.(info.statusCode, endToEndFields(info.rawHeaders));
+    const isExpected = fieldValue(request.fields, 'expect') !== undefined;
+    const hasRoom = countInterim(maxHeadBytes);
+    sent.on('information', ({ statusCode, rawHeaders }) => {
+      // The client need not read what is passed on to it, and nothing else ends a server that sends nothing but these.
+      if (!hasRoom(rawHeaders)) sent.destroy(interimFault(formatHop(address), maxHeadBytes));
+      else if (statusCode > 100) request.inform?.(statusCode, endToEndFields(rawHeaders));
+      else if (isExpected) request.inform?.(100, []);
     });
     sent.on('response', (response) => {
       // From here on, whoever has the content ends it.

@@ -15,7 +15,7 @@ import { idled, lost } from '../../io/legs/loss.ts';
 import { formatHop } from '../../wire/address.ts';
 import type { Exchange, HttpAnswer, HttpRequest } from '../exchange.ts';
 import { endToEndFields, fieldValue, reasonOf } from '../fields.ts';
-import { answerFault } from '../framing.ts';
+import { answerFault, countInterim, interimFault } from '../framing.ts';
 import { parseHttpUrl } from '../http-url.ts';
 import { type ConnectOptions, connect } from './connect.ts';
 import { sendContent } from './send-content.ts';
@@ -74,7 +74,11 @@ function send(request: HttpRequest, connection: Duplex, peer: string, options: D
     outgoing.once('finish', () => {
       patience(openMs, () => new HoplineError('TIMEOUT_HEAD', `${peer} did not answer within ${openMs / 1000} s`));
     });
-    outgoing.on('information', ({ statusCode, rawHeaders }) => request.inform?.(statusCode, rawHeaders));
+    const hasRoom = countInterim(maxHeaderBytes);
+    outgoing.on('information', ({ statusCode, rawHeaders }) => {
+      if (hasRoom(rawHeaders)) request.inform?.(statusCode, rawHeaders);
+      else outgoing.destroy(interimFault(peer, maxHeaderBytes));
+    });
     outgoing.once('close', () => body?.destroy());
     outgoing.on('error', (cause) => {
       leave();

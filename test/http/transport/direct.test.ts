@@ -75,3 +75,13 @@ test('a server that does not answer is given up in time, and when nobody waits a
   assert.ok(left.connection.destroyed);
   assert.equal(clock.waiting, 0);
 });
+
+test('a server that sends nothing but 1xx is given up', async () => {
+  const { connection } = answering('HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n'.repeat(10_000));
+  const informed: number[] = [];
+  const request = { ...requestFor(new AbortController().signal), inform: (status: number) => informed.push(status) };
+  const asked = exchangeOver(connection, new FakeClock())(request);
+  await assert.rejects(asked, { code: 'PEER_PROTOCOL', message: /^a\.example:80 sent more than \d+ bytes of 1xx/ });
+  assert.ok(informed.length > 0 && informed.length < 5000, String(informed.length));
+  assert.ok(connection.destroyed);
+});

@@ -10,9 +10,11 @@ import type { RawFields } from './exchange.ts';
 /** Names of fields, to look others up in. Most are told from all of them by their length, which is cheaper than a hash. */
 export class FieldNames {
   readonly #byLength: string[][] = [];
+  readonly #prefix: string | undefined;
 
-  /** `names` are in lower case. */
-  constructor(names: readonly string[]) {
+  /** `names` are in lower case, as is `prefix`: whatever begins with it is among them. */
+  constructor(names: readonly string[], prefix?: string) {
+    this.#prefix = prefix;
     for (const name of names) {
       const alike = this.#byLength[name.length] ?? [];
       alike.push(name);
@@ -21,7 +23,8 @@ export class FieldNames {
   }
 
   has(name: string): boolean {
-    return this.#byLength[name.length]?.includes(name.toLowerCase()) === true;
+    if (this.#byLength[name.length]?.includes(name.toLowerCase())) return true;
+    return this.#prefix !== undefined && beginsWith(name, this.#prefix);
   }
 }
 
@@ -85,6 +88,11 @@ export function reasonOf({ statusCode = 0, statusMessage = '' }: IncomingMessage
 /** Whether a field is called `name`, which is in lower case. */
 export function isNamed(field: string, name: string): boolean {
   return field.length === name.length && field.toLowerCase() === name;
+}
+
+function beginsWith(field: string, prefix: string): boolean {
+  // Most are told by their first letter.
+  return (field.charCodeAt(0) | 0x20) === prefix.charCodeAt(0) && isNamed(field.slice(0, prefix.length), prefix);
 }
 
 /** Fields without those of these names, in lower case. */

@@ -36,8 +36,30 @@ const claimNames = [
   'traceparent',
   'via',
 ];
-const claims = new FieldNames([...claimNames, ...overriding]);
-const claimsBesideOverrides = new FieldNames(claimNames);
+/** What others than those that are trusted may not say of where a request comes from, and by which way: applications believe it. */
+const trustedNames = [
+  'cf-connecting-ip',
+  'fastly-client-ip',
+  'front-end-https',
+  'true-client-ip',
+  'x-client-ip',
+  'x-cluster-client-ip',
+  'x-host',
+  'x-scheme',
+  'x-url-scheme',
+  // Who runs programs for requests hands it to them as HTTP_PROXY.
+  'proxy',
+];
+const forwardedPrefix = 'x-forwarded-';
+
+/** What ends here, by whether the peer is trusted and whether what overrides goes on. */
+const ending = {
+  trusted: { overrides: new FieldNames(claimNames), none: new FieldNames([...claimNames, ...overriding]) },
+  others: {
+    overrides: new FieldNames([...claimNames, ...trustedNames], forwardedPrefix),
+    none: new FieldNames([...claimNames, ...trustedNames, ...overriding], forwardedPrefix),
+  },
+};
 
 export interface ForwardedRequest {
   readonly fields: RawFields;
@@ -67,7 +89,10 @@ export interface PassOptions {
 export function passedFields(fields: RawFields, options: PassOptions): ForwardedRequest {
   const { peer, scheme, authority, version, name } = options;
   const isTrusted = options.trusted !== undefined && isInList(options.trusted, peer);
-  const passed = endToEndFields(fields, options.passOverrides ? claimsBesideOverrides : claims);
+  const passed = endToEndFields(
+    fields,
+    ending[isTrusted ? 'trusted' : 'others'][options.passOverrides ? 'overrides' : 'none'],
+  );
   const claimed = (name: string) => (isTrusted ? fieldValue(fields, name) : undefined);
   const node = peer.includes(':') ? `"[${peer}]"` : peer;
   const proto = claimed('x-forwarded-proto') ?? scheme;

@@ -127,6 +127,31 @@ test('believes a trusted proxy about its client, and goes on with its trace', as
   assert.deepEqual(clients, ['10.0.0.1']);
 });
 
+for (const trusted of [[], ['10.0.0.0/8'], ['127.0.0.0/8']]) {
+  const isTrusted = trusted[0] === '127.0.0.0/8';
+  test(`what a client says of where it comes from ${isTrusted ? 'goes on where it is trusted' : 'ends here'}, whatever it is called`, async (t) => {
+    const backend = await startBackend(t, mirror);
+    const gateway = await startTestGateway(t, {
+      sites: [{ host: '*', backend: { members: [backend.address] } }],
+      trusted,
+    });
+    const claims = {
+      'X-Forwarded-Prefix': '/evil',
+      X_Forwarded_Server: 'evil',
+      'x-forwarded-ssl': 'on',
+      'X-Host': 'evil',
+      'True-Client-IP': '6.6.6.6',
+      'Front-End-Https': 'on',
+      Proxy: 'http://evil',
+    };
+    const headers = { ...claims, 'X-Forwarder': 'kept', 'Proxy-Kind': 'kept' };
+    const seen: Mirrored = JSON.parse((await ask(gateway.port, { headers })).body);
+    const passed = Object.keys(claims).filter((name) => name.toLowerCase() in seen.headers);
+    assert.deepEqual(passed, isTrusted ? Object.keys(claims) : []);
+    assert.deepEqual([seen.headers['x-forwarder'], seen.headers['proxy-kind']], ['kept', 'kept']);
+  });
+}
+
 test('serves listed hosts alone: 421 for others, and 403 for a client that takes it for its proxy', async (t) => {
   const backend = await startBackend(t, mirror);
   const servers = { members: [backend.address] };

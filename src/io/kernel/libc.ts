@@ -210,7 +210,8 @@ export function loadSetUserTimeout(): SetUserTimeout | undefined {
   }
 }
 
-function loadKoffi(): Koffi {
+/** Throws, with the reason as its message, where it does not load. */
+export function loadKoffi(): Koffi {
   try {
     return createRequire(import.meta.url)('koffi') as Koffi;
   } catch (cause) {

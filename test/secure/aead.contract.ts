@@ -1,0 +1,123 @@
+/** What sealing and opening promise, whoever does it; run by aead.test.ts for each way there is. */
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { HoplineError } from '../../src/core/errors.ts';
+import { type Aead, tagBytes } from '../../src/secure/aead.ts';
+
+const key = randomBytes(32);
+const header = randomBytes(8);
+const lengths = [0, 1, 15, 16, 17, 65_535, 65_536, 65_537, 1_114_112];
+
+export function sealed(aead: Aead, content: Buffer, counter = 3n, parts: readonly Buffer[] = [content]): Buffer {
+  const box = Buffer.alloc(content.length + tagBytes, 0xaa);
+  aead.seal(key, counter, header, parts, box);
+  return box;
+}
+
+function failsSecurely(error: unknown): boolean {
+  return error instanceof HoplineError && error.code === 'SECURE_FAILED';
+}
+
+/** Each test seals by `aead` and compares with `other`, which may be the same. */
+export function testAead(aead: Aead, other: Aead): void {
+  const name = `${aead.name}, beside ${other.name}:`;
+
+  test(`${name} cases 13 and 14 of the paper on GCM come out`, () => {
+    const zeros = Buffer.alloc(32);
+    for (const [length, expected] of [
+      [0, '530f8afbc74536b9a963b4f1c4cb738b'],
+      [16, 'cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919'],
+    ] as const) {
+      const box = Buffer.alloc(length + tagBytes);
+      aead.seal(zeros, 0n, Buffer.alloc(0), [Buffer.alloc(length)], box);
+      assert.equal(box.toString('hex'), expected);
+    }
+  });
+
+  test(`${name} both make the same bytes of any length, and open what the other sealed`, () => {
+    for (const length of lengths) {
+      const content = randomBytes(length);
+      const [mine, others] = [sealed(aead, content), sealed(other, content)];
+      assert.ok(mine.equals(others), `${length} bytes`);
+      assert.ok(aead.open(key, 3n, header, others));
+      assert.ok(other.open(key, 3n, header, mine));
+      assert.ok(mine.subarray(0, -tagBytes).equals(content));
+      assert.ok(others.subarray(0, -tagBytes).equals(content));
+    }
+  });
+
+  test(`${name} parts are sealed as one, wherever they are cut`, () => {
+    const content = randomBytes(200_000);
+    const whole = sealed(other, content);
+    for (const cuts of [[0], [1, 2, 3], [16, 16, 32], [65_535, 65_537, 131_073], [200_000]]) {
+      const parts = [0, ...cuts].map((from, index) => content.subarray(from, cuts[index] ?? content.length));
+      assert.ok(sealed(aead, content, 3n, parts).equals(whole), String(cuts));
+    }
+  });
+
+  test(`${name} the largest counter is as good as any other`, () => {
+    const last = 2n ** 64n - 1n;
+    const box = sealed(aead, header, last);
+    assert.ok(!box.equals(sealed(aead, header, 0n)));
+    assert.ok(other.open(key, last, header, box));
+  });
+
+  test(`${name} what was changed in any byte does not open, and is zeroed`, () => {
+    const content = randomBytes(40);
+    for (let at = 0; at < content.length + tagBytes; at += 1) {
+      const box = sealed(aead, content);
+      box[at] = (box[at] as number) ^ (1 << (at % 8));
+      assert.equal(aead.open(key, 3n, header, box), false);
+      assert.ok(
+        box.every((byte) => byte === 0),
+        `byte ${at}`,
+      );
+    }
+  });
+
+  test(`${name} another counter, header or key does not open it`, () => {
+    const otherHeader = Buffer.from(header);
+    otherHeader[7] = (otherHeader[7] as number) ^ 1;
+    for (const length of [0, 1, 100_000]) {
+      const tries = [
+        [key, 2n, header],
+        [key, 3n, otherHeader],
+        [key, 3n, header.subarray(1)],
+        [randomBytes(32), 3n, header],
+      ] as const;
+      for (const [by, counter, head] of tries) {
+        const box = sealed(aead, randomBytes(length));
+        assert.equal(aead.open(by, counter, head, box), false);
+        assert.ok(box.every((byte) => byte === 0));
+      }
+    }
+    // None of that is left behind for the next one.
+    assert.ok(aead.open(key, 3n, header, sealed(aead, header)));
+  });
+
+  test(`${name} memory that does not fit is refused, and stays as it is`, () => {
+    const part = randomBytes(100);
+    for (const length of [0, 15, 16, 99, 115, 117, 4096]) {
+      const box = Buffer.alloc(length, 0x55);
+      assert.throws(() => aead.seal(key, 0n, header, [part], box), failsSecurely);
+      assert.ok(box.every((byte) => byte === 0x55));
+    }
+    for (const length of [0, 1, 15])
+      assert.throws(() => aead.open(key, 0n, header, Buffer.alloc(length)), failsSecurely);
+    for (const length of [0, 16, 31, 33]) {
+      assert.throws(() => aead.seal(Buffer.alloc(length), 0n, header, [part], Buffer.alloc(116)), failsSecurely);
+      assert.throws(() => aead.open(Buffer.alloc(length), 0n, header, Buffer.alloc(116)), failsSecurely);
+    }
+  });
+
+  test(`${name} sealing and opening take turns without a trace of each other`, () => {
+    const content = randomBytes(1000);
+    const first = sealed(aead, content, 1n);
+    const second = sealed(aead, content, 2n);
+    assert.equal(aead.open(key, 9n, header, Buffer.from(first)), false);
+    assert.ok(sealed(aead, content, 2n).equals(second));
+    assert.ok(aead.open(key, 1n, header, first));
+  });
+}

@@ -7,7 +7,8 @@ import { defaultLimits } from '../src/core/limits.ts';
 import { decodeClassicRequest, decodeClassicSize } from '../src/wire/classic/classic-text.ts';
 import type { Decoded } from '../src/wire/decoded.ts';
 import { detectDialect } from '../src/wire/dialect.ts';
-import { decodeAnswer, decodeOpen, decodeRequest } from '../src/wire/native/messages.ts';
+import { decodeAnswer, decodeRequest } from '../src/wire/native/messages.ts';
+import { decodeOpen } from '../src/wire/native/open-message.ts';
 import { createPacketDecoder } from '../src/wire/packet/packet.ts';
 import { repository } from './support/repository.ts';
 

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { Writable } from 'node:stream';
 import { test } from 'node:test';
 import { download, parseVia } from '../../src/index.ts';
-import { decodeOpen, passOpenOn } from '../../src/wire/native/messages.ts';
+import { decodeOpen, passOpenOn } from '../../src/wire/native/open-message.ts';
 import { startPeer, until } from '../support/chain.ts';
 import { type Started, startProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';

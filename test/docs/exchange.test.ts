@@ -5,7 +5,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import type { Decoded } from '../../src/wire/decoded.ts';
-import { decodeAnswer, decodeOpen, decodeRequest } from '../../src/wire/native/messages.ts';
+import { decodeAnswer, decodeRequest } from '../../src/wire/native/messages.ts';
+import { decodeOpen } from '../../src/wire/native/open-message.ts';
 import { repository } from '../support/repository.ts';
 
 const cap = 64 * 1024;

@@ -14,7 +14,8 @@ import {
   type TreeEvent,
 } from '../../src/index.ts';
 import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
-import { decodeOpen, decodeRequest, encodeMessage } from '../../src/wire/native/messages.ts';
+import { decodeRequest, encodeMessage } from '../../src/wire/native/messages.ts';
+import { decodeOpen } from '../../src/wire/native/open-message.ts';
 import { addressOf, startChain, startPeer } from '../support/chain.ts';
 import { rawFrame } from '../support/decoding.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';

@@ -8,7 +8,8 @@
 import { createHash } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
-import { type AnswerOf, type Message, maxAvoided } from '../../wire/native/messages.ts';
+import type { AnswerOf, Message } from '../../wire/native/messages.ts';
+import { maxAvoided } from '../../wire/native/open-message.ts';
 import { nameHop } from './refusal-text.ts';
 
 /** Puts the member that a relay took into its place. Throws `PEER_PROTOCOL` where no member was to be taken. */

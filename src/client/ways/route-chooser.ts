@@ -11,7 +11,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
 import { type Hop, hopKey, isPoolHop, type PoolHop } from '../../wire/address.ts';
-import { maxAvoided } from '../../wire/native/messages.ts';
+import { maxAvoided } from '../../wire/native/open-message.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { type AvoidanceLimits, avoid, backoff, forgive, type Point, type Trouble, weigh } from './avoidance.ts';
 

@@ -15,14 +15,8 @@ import { ownerOf } from '../../core/work/budget.ts';
 import { UnderWay } from '../../core/work/under-way.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { limitWrites } from '../../io/rates/limited-writer.ts';
-import {
-  encodeMessage,
-  type Message,
-  type Open,
-  type Request,
-  type RequestOf,
-  refusal,
-} from '../../wire/native/messages.ts';
+import { encodeMessage, type Message, type Request, type RequestOf, refusal } from '../../wire/native/messages.ts';
+import type { Open } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';
 import { Listing } from '../listings/listing.ts';
 import { servedRoot } from '../root.ts';

@@ -10,8 +10,9 @@ import { HoplineError } from '../../core/errors.ts';
 import { type Member, nameMember } from '../../pool/member.ts';
 import type { SharedRegistry } from '../../pool/registry/leases.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
-import { answerInForm, type MessagePacket, messageInForm, type SetupPacket } from '../../wire/packet/packet.ts';
+import type { MessagePacket, SetupPacket } from '../../wire/packet/packet.ts';
 import type { Form } from '../../wire/packet/packet-fields.ts';
+import { answerInForm, messageInForm } from '../../wire/packet/write-packet.ts';
 import type { Pools } from '../pools/pools.ts';
 import { ServerConnections, type ServerConnectionsOptions } from './server-connections.ts';
 

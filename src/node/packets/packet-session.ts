@@ -14,13 +14,12 @@ import type { Leg } from '../../io/legs/leg.ts';
 import { parseAddress } from '../../wire/address.ts';
 import {
   createPacketDecoder,
-  encodeProbe,
-  encodeRefusal,
   type MessagePacket,
   type Packet,
   type PacketDecoder,
   type SetupPacket,
 } from '../../wire/packet/packet.ts';
+import { encodeProbe, encodeRefusal } from '../../wire/packet/write-packet.ts';
 import type { NodeContext } from '../context.ts';
 import { answerMessage } from './policy-server.ts';
 

@@ -16,7 +16,8 @@ import { readHead } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { type Resolver, reachHop } from '../../io/names/resolve.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
-import { createPacketDecoder, encodeAnswer, encodeSetup, type MessagePacket } from '../../wire/packet/packet.ts';
+import { createPacketDecoder, type MessagePacket } from '../../wire/packet/packet.ts';
+import { encodeAnswer, encodeSetup } from '../../wire/packet/write-packet.ts';
 
 export interface PolicyServer {
   readonly policy: string;

@@ -10,7 +10,7 @@
 import { asHoplineError } from '../../core/errors.ts';
 import { readHead } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
-import { decodeNestedOpen, type Open, passOpenOn } from '../../wire/native/messages.ts';
+import { decodeNestedOpen, type Open, passOpenOn } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';
 
 /** Settles once the two legs of a tunnel, to which `open` led, may be joined. Never throws: what broke a leg is found there. */

@@ -13,7 +13,8 @@ import { type JoinResult, joinLegs } from '../../io/legs/join.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { reachHop } from '../../io/names/resolve.ts';
 import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../../wire/address.ts';
-import { encodeMessage, type Open, passOpenOn } from '../../wire/native/messages.ts';
+import { encodeMessage } from '../../wire/native/messages.ts';
+import { type Open, passOpenOn } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';
 import { passNestedOpen } from './nested-open.ts';
 

@@ -14,7 +14,8 @@ import { HeldChunks } from '../../io/legs/blocks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { holdBack } from '../../io/rates/limited-reader.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
-import type { Message, Open, RequestOf } from '../../wire/native/messages.ts';
+import type { Message, RequestOf } from '../../wire/native/messages.ts';
+import type { Open } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';
 import { Upload } from './received-upload.ts';
 

@@ -1,55 +1,26 @@
 /**
  * The messages of the native dialect: what the header of a frame may say.
  *
- * OPEN travels forward and builds a circuit, TAKEN tells back which member of a pool is on it; STAT, READ, DIGEST, LIST and PING,
- * and PUT, WRITE and COMMIT for uploads, are the client's requests to the origin; the
- * other messages are the answers. One definition a message serves both ends: the schema checks what
- * arrives, its type shapes what is sent. Unknown fields are ignored, so that a
- * later version may add some.
+ * Behind OPEN, which builds a circuit, STAT, READ, DIGEST, LIST and PING, and PUT, WRITE and COMMIT for uploads, are the
+ * client's requests to the origin; TAKEN tells back which member of a pool is on the circuit; the other messages are
+ * the answers. One definition a message serves both ends: the schema checks what arrives, its type shapes what is sent.
+ * Unknown fields are ignored, so that a later version may add some.
  * Format: docs/protocol.md#messages
  */
 
 import * as v from 'valibot';
 import type { HoplineError } from '../../core/errors.ts';
-import { safeText } from '../../core/text.ts';
-import { type Hop, type ParsedHop, parseAddress, parseHop } from '../address.ts';
-import { bad, type Decoded, ok } from '../decoded.ts';
-import { findMembers, replaceMembers } from '../packet/json-object.ts';
-import { beginsFrame, decodeFrame, encodeFrame, headerOf } from './frame.ts';
+import { parseAddress } from '../address.ts';
+import type { Decoded } from '../decoded.ts';
+import { encodeFrame } from './frame.ts';
+import { count, decodeAs, hexDigest, parsedBy, positive, shortText } from './message-fields.ts';
+import type { OpenFields } from './open-message.ts';
 import { wireCodes } from './refusal.ts';
 
-const count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const positive = v.pipe(v.number(), v.safeInteger(), v.minValue(1));
-const shortText = v.pipe(v.string(), v.maxLength(200));
-const hexDigest = v.pipe(v.string(), v.regex(/^[0-9a-f]{32,128}$/));
-/** What the system calls a failure, or the name of a limit. */
-const reasonPattern = /^[A-Z0-9_]{1,40}$/;
-
-const hop = parsedBy(parseHop);
 const address = parsedBy(parseAddress);
 
-/** Members in one OPEN that are to be avoided. */
-export const maxAvoided = 16;
-
-const open = v.object({
-  type: v.literal('open'),
-  /** The hops that are left, the receiver first. */
-  hops: v.pipe(v.array(hop), v.minLength(1), v.maxLength(256)),
-  /** The receiver's place in the route, from 1. */
-  hop: v.pipe(positive, v.maxValue(256)),
-  /** Names this circuit on every node that it goes through. */
-  trace: v.pipe(v.string(), v.regex(/^[0-9a-f]{32}$/)),
-  /** Milliseconds that are left for the circuit to reach the origin. */
-  deadlineMs: positive,
-  /** Hops before the first one of this route: those of the tunnel that it comes through. */
-  behind: v.optional(count),
-  /** Whether the last of `hops` is no node but an address that the one before connects to. */
-  tunnel: v.optional(v.boolean()),
-  /** For a relay that picks a member of a pool: those that are taken only if there is no other. */
-  avoid: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(300))), v.maxLength(maxAvoided))),
-  /** For consistent hashing: the same for whatever had better come from the same member. */
-  key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64))),
-});
+/** What the system calls a failure, or the name of a limit. */
+const reasonPattern = /^[A-Z0-9_]{1,40}$/;
 
 /** Permission bits, without those that would give a file another user's rights. */
 const mode = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(0o777));
@@ -76,11 +47,7 @@ const name = v.pipe(v.string(), v.maxLength(4096));
 const digests = v.pipe(v.array(shortText), v.maxLength(16));
 
 const request = v.variant('type', [
-  v.object({
-    type: v.literal('stat'),
-    name,
-    digests,
-  }),
+  v.object({ type: v.literal('stat'), name, digests }),
   v.object({
     type: v.literal('read'),
     offset: count,
@@ -90,7 +57,7 @@ const request = v.variant('type', [
   }),
   /** READ without the bytes: answered by END. */
   v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
-  v.object({ type: v.literal('list'), name: v.pipe(v.string(), v.maxLength(4096)) }),
+  v.object({ type: v.literal('list'), name }),
   v.object({ type: v.literal('ping') }),
   /** Begins an upload, or goes on with one. */
   v.object({
@@ -172,14 +139,10 @@ const answer = v.variant('type', [
   }),
 ]);
 
-export type Open = v.InferOutput<typeof open> & {
-  /** The header as it came, for a relay to pass on: it may hold what a later version knows. */
-  readonly header: Buffer;
-};
 export type Request = v.InferOutput<typeof request>;
 export type Answer = v.InferOutput<typeof answer>;
 /** What is sent; hops travel as text. */
-export type Message = v.InferInput<typeof open> | v.InferInput<typeof request> | v.InferInput<typeof answer>;
+export type Message = OpenFields | v.InferInput<typeof request> | v.InferInput<typeof answer>;
 
 export type Listed = v.InferOutput<typeof entry>;
 
@@ -190,29 +153,6 @@ export type RequestOf<Type extends Request['type']> = Extract<Request, { type: T
 /** Encodes one message as a frame. */
 export function encodeMessage(message: Message): Buffer {
   return encodeFrame(message);
-}
-
-/** Decodes the first frame of a circuit. Bad as `decodeFrame`, and `PEER_PROTOCOL` for anything but a valid OPEN. */
-export function decodeOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open> {
-  const decoded = decodeAs(open, 'OPEN', bytes, maxHeaderBytes);
-  if (decoded.kind !== 'ok') return decoded;
-  // The block that the bytes are in is read into again.
-  const header = Buffer.from(headerOf(bytes, decoded.used));
-  return ok({ ...decoded.value, header }, decoded.used);
-}
-
-/** What a relay changes in an OPEN that it passes on. */
-export type OpenChanges = Partial<Pick<v.InferInput<typeof open>, 'hops' | 'hop' | 'deadlineMs' | 'trace' | 'behind'>>;
-
-/** An OPEN as it came but for `changes`: every other byte of its header goes on untouched. */
-export function passOpenOn({ header }: Open, changes: OpenChanges): Buffer {
-  const values = Object.entries(changes).map(([name, value]) => [name, JSON.stringify(value)]);
-  return encodeFrame(replaceMembers({ bytes: header, members: findMembers(header) }, Object.fromEntries(values)));
-}
-
-/** Decodes an OPEN at the beginning of something else; null, with nothing used, for what does not begin like a frame. */
-export function decodeNestedOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open | null> {
-  return beginsFrame(bytes) ? decodeOpen(bytes, maxHeaderBytes) : ok(null, 0);
 }
 
 /** Decodes a request to the origin. */
@@ -231,38 +171,4 @@ export function refusal(error: HoplineError, hop: number): Message {
   // The name of a limit is written like any other reason there: maxUploads, MAX_UPLOADS.
   const reason = error.reason?.replace(/(?<=[a-z])(?=[A-Z])/g, '_').toUpperCase();
   return { type: 'refused', code, hop, ...(reason !== undefined && reasonPattern.test(reason) ? { reason } : {}) };
-}
-
-function decodeAs<Schema extends v.GenericSchema>(
-  schema: Schema,
-  what: string,
-  bytes: Buffer,
-  maxHeaderBytes: number,
-): Decoded<v.InferOutput<Schema>> {
-  const frame = decodeFrame(bytes, maxHeaderBytes);
-  if (frame.kind !== 'ok') return frame;
-  const parsed = v.safeParse(schema, frame.value, { abortEarly: true });
-  if (parsed.success) return ok(parsed.output, frame.used);
-  const [issue] = parsed.issues;
-  return bad('PEER_PROTOCOL', `the peer sent a malformed ${what}: ${describeIssue(issue)}`);
-}
-
-/** What was expected and where; never what came, which is a peer's. */
-export function describeIssue(issue: v.BaseIssue<unknown>): string {
-  const expected =
-    issue.expected ?? (issue.type === 'raw_transform' || issue.type === 'check' ? issue.message : 'other');
-  return `${v.getDotPath(issue) ?? 'header'}: ${expected.startsWith('expected') ? '' : 'expected '}${safeText(expected, 200)}`;
-}
-
-function parsedBy<Kind extends Hop>(parse: (text: string) => ParsedHop<Kind>) {
-  return v.pipe(
-    v.string(),
-    v.maxLength(300),
-    v.rawTransform<string, Kind>(({ dataset, addIssue, NEVER }) => {
-      const parsed = parse(dataset.value);
-      if (parsed.kind === 'ok') return parsed.hop;
-      addIssue({ message: `expected ${parsed.expected}` });
-      return NEVER;
-    }),
-  );
 }

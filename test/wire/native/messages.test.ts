@@ -5,13 +5,12 @@ import { HoplineError } from '../../../src/core/errors.ts';
 import { headerOf } from '../../../src/wire/native/frame.ts';
 import {
   decodeAnswer,
-  decodeOpen,
   decodeRequest,
   encodeMessage,
   type Message,
-  passOpenOn,
   refusal,
 } from '../../../src/wire/native/messages.ts';
+import { decodeOpen, passOpenOn } from '../../../src/wire/native/open-message.ts';
 import { wireCodes } from '../../../src/wire/native/refusal.ts';
 import { assertBad, decodeEveryWay, fuzzDecoder, rawFrame } from '../../support/decoding.ts';
 

@@ -4,18 +4,20 @@ import fc from 'fast-check';
 import { HoplineError } from '../../../src/core/errors.ts';
 import {
   type AnswerPacket,
-  answerInForm,
   createMessage,
   createPacketDecoder,
+  type MessagePacket,
+  type Packet,
+  parseMessage,
+} from '../../../src/wire/packet/packet.ts';
+import {
+  answerInForm,
   encodeAnswer,
   encodeProbe,
   encodeRefusal,
   encodeSetup,
-  type MessagePacket,
   messageInForm,
-  type Packet,
-  parseMessage,
-} from '../../../src/wire/packet/packet.ts';
+} from '../../../src/wire/packet/write-packet.ts';
 import { assertBad, decodeEveryWay, fuzzDecoder } from '../../support/decoding.ts';
 
 const maxPayloadBytes = 1024;

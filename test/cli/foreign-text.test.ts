@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readdir, readFile } from 'node:fs/promises';
 import net from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
@@ -289,8 +290,10 @@ test('logs are a line for each entry, whatever is in the fields', async () => {
 test('nothing in the program prints but by way of lines, logs and questions', async () => {
   const directory = fileURLToPath(new URL('src/cli/', repository));
   const found = new Set<string>();
-  for (const name of await readdir(directory)) {
-    const source = await readFile(`${directory}${name}`, 'utf8');
+  for (const file of await readdir(directory, { recursive: true })) {
+    if (!file.endsWith('.ts')) continue;
+    const name = path.basename(file);
+    const source = await readFile(path.join(directory, file), 'utf8');
     const raw = source.match(/\.write\((?!jsonLine\(|format\w+\()[^\n]*/g) ?? [];
     for (const call of raw) found.add(`${name}: ${call}`);
   }

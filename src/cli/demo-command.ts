@@ -6,13 +6,13 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { HoplineError } from '../core/errors.ts';
 import { formatHop, type Hop } from '../wire/address.ts';
 import { parseRoute, preferredRoute } from '../wire/route.ts';
 import { takeDemands } from './process/signals.ts';
+import { readRouteText } from './route-text.ts';
 import { ExitWith } from './terminal/failure.ts';
 import { say } from './terminal/lines.ts';
 
@@ -41,7 +41,7 @@ export function addDemoCommand(parent: Command): void {
 
 async function runDemo(file: string, flags: DemoFlags): Promise<void> {
   // The other ways of the route file are left alone: nobody would go them.
-  const route = preferredRoute(parseRoute(await readRouteFile(file), { source: file }));
+  const route = preferredRoute(parseRoute(await readRouteText(file), { source: file }));
   const children: ChildProcess[] = [];
   let interrupted = false;
   const stop = () => {
@@ -93,10 +93,4 @@ async function endChild(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGTERM');
   await once(child, 'exit');
-}
-
-async function readRouteFile(file: string): Promise<string> {
-  return readFile(file, 'utf8').catch((cause) => {
-    throw new HoplineError('ROUTE_SYNTAX', `cannot read the route file ${file} (${systemCode(cause)})`, { cause });
-  });
 }

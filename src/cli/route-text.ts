@@ -18,13 +18,16 @@ export async function askRouteFile(): Promise<string> {
   }
 }
 
-/** Throws `ROUTE_SYNTAX` for a file that cannot be read or is no text. */
-export async function readRouteText(file: string): Promise<string> {
+/**
+ * Throws `ROUTE_UNREADABLE` for a file that cannot be read, and `ROUTE_SYNTAX` for one that is no text. `more` is what stands
+ * behind it on the command line.
+ */
+export async function readRouteText(file: string, more: readonly string[] = []): Promise<string> {
   let bytes: Buffer;
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    throw new HoplineError('ROUTE_SYNTAX', describeUnread(file, systemCode(cause) ?? 'unknown'), { cause });
+    throw new HoplineError('ROUTE_UNREADABLE', describeUnread(file, more, systemCode(cause) ?? 'unknown'), { cause });
   }
   if (bytes.length > maxRouteFileBytes) throw new HoplineError('ROUTE_SYNTAX', `${file} is too large for a route file`);
   try {
@@ -34,10 +37,14 @@ export async function readRouteText(file: string): Promise<string> {
   }
 }
 
-function describeUnread(file: string, code: string): string {
+function describeUnread(file: string, more: readonly string[], code: string): string {
   if (code === 'ENOENT' && file.split(',').every((hop) => parseAddress(hop).kind === 'ok')) {
-    return `there is no route file ${file}; did you mean --via ${file}?`;
+    return `there is no route file ${file}; did you mean --via ${[file, ...more].join(' ')}?`;
   }
-  const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a directory' };
+  const reasons: Record<string, string> = {
+    ENOENT: 'there is no such file',
+    EISDIR: 'it is a directory',
+    EACCES: 'no permission',
+  };
   return `cannot read the route file ${file}: ${reasons[code] ?? code}`;
 }

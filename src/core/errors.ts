@@ -18,6 +18,7 @@ export const errorCodes = [
   // The user: what was asked for is not well formed.
   'USAGE_INVALID',
   'CONFIG_INVALID',
+  'ROUTE_UNREADABLE',
   'ROUTE_SYNTAX',
   'ROUTE_TOO_LONG',
   'ROUTE_LOOP',

@@ -32,6 +32,7 @@ const notFound: HttpFailure = { status: 404, error: 'destination_not_found' };
 export const httpFailures = {
   USAGE_INVALID: internal,
   CONFIG_INVALID: internal,
+  ROUTE_UNREADABLE: internal,
   ROUTE_SYNTAX: internal,
   ROUTE_TOO_LONG: internal,
   ROUTE_LOOP: { status: 508, error: 'proxy_loop_detected' },

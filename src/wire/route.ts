@@ -7,6 +7,7 @@
  * Grammar: docs/route-file.md
  */
 
+import { isIP } from 'node:net';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits } from '../core/limits.ts';
 import { formatHop, type Hop, hopKey, isPoolHop, parseHop } from './address.ts';
@@ -62,6 +63,10 @@ export function parseRoute(text: string, options: RouteOptions = {}): RoutePlan 
   if (!first) {
     throw new HoplineError('ROUTE_SYNTAX', `${source}:1: read nothing, expected the name of the file to get`);
   }
+  if (isHop(first.text, rest.length === 0)) {
+    const expected = 'the name of the file, and this is a hop: add a line above it with that name, such as report.pdf';
+    throw syntaxError(`${source}:${first.number}`, first.text, expected);
+  }
   const file = parseName({ at: `${source}:${first.number}`, text: first.text }, options.maxNameBytes);
   const lines = rest.map(({ number, text }) => ({ at: `${source}:${number}`, text: withoutComment(text) }));
   const end = `${source}:${(rest.at(-1) ?? first).number + 1}`;
@@ -110,6 +115,17 @@ function significantLines(text: string): { readonly number: number; readonly tex
     .split(/\r\n|\n|\r/)
     .map((line, index) => ({ number: index + 1, text: line.trim() }))
     .filter((line) => line.text !== '' && !line.text.startsWith('#'));
+}
+
+/** Whether the line of the name is that of a hop: a name may look like a host and a port, but hardly where no hop follows. */
+function isHop(text: string, isAlone: boolean): boolean {
+  return withoutComment(text)
+    .split(/[|,]/)
+    .every((alternate) => {
+      const parsed = parseHop(alternate);
+      if (parsed.kind === 'bad') return false;
+      return isAlone || (!isPoolHop(parsed.hop) && (isIP(parsed.hop.host) !== 0 || parsed.hop.host === 'localhost'));
+    });
 }
 
 function withoutComment(text: string): string {

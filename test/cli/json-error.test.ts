@@ -14,7 +14,7 @@ test('a failure with --json is an object on stdout, or on stderr where stdout ca
   ] as const) {
     const ended = get(...args);
     assert.equal(ended.status, 3);
-    assert.equal((JSON.parse(ended[stream]) as { code: string }).code, 'ROUTE_SYNTAX');
+    assert.equal((JSON.parse(ended[stream]) as { code: string }).code, 'ROUTE_UNREADABLE');
     assert.equal(ended[stream === 'stdout' ? 'stderr' : 'stdout'], '');
   }
 });

@@ -76,11 +76,26 @@ for (const [what, text, expected] of good) {
 const name = "the name of a file below the origin's root";
 const hop = 'a hop, HOST PORT or HOST:PORT, such as 127.0.0.1 7001';
 const aHop = 'a hop, HOST PORT, such as 127.0.0.1 7001';
+const aName = 'the name of the file, and this is a hop: add a line above it with that name, such as report.pdf';
 const noHop = `read the end of the file, expected ${aHop}`;
 const bothSides = 'a hop on both sides of each "|"';
 const wrong: [what: string, text: string, code: ErrorCode, message: string][] = [
   ['no text', '', 'ROUTE_SYNTAX', 'in.txt:1: read nothing, expected the name of the file to get'],
   ['comments alone', '\n# a\n', 'ROUTE_SYNTAX', 'in.txt:1: read nothing, expected the name of the file to get'],
+  [
+    'an address in place of the name',
+    '127.0.0.1 1 # c\nh 2',
+    'ROUTE_SYNTAX',
+    `in.txt:1: read "127.0.0.1 1 # c", expected ${aName}`,
+  ],
+  [
+    'alternates in place of the name',
+    '\n[::1]:1 | localhost 2\nh 2',
+    'ROUTE_SYNTAX',
+    `in.txt:2: read "[::1]:1 | localhost 2", expected ${aName}`,
+  ],
+  ['a hop alone', 'host:1', 'ROUTE_SYNTAX', `in.txt:1: read "host:1", expected ${aName}`],
+  ['a pool alone', '@files', 'ROUTE_SYNTAX', `in.txt:1: read "@files", expected ${aName}`],
   ['only a name', 'a\n', 'ROUTE_SYNTAX', `in.txt:2: ${noHop}`],
   ['only a name, low down', '\n\na', 'ROUTE_SYNTAX', `in.txt:4: ${noHop}`],
   ['port 0', 'a\nh 0', 'ROUTE_SYNTAX', 'in.txt:2: read "h 0", expected a port from 1 to 65535'],

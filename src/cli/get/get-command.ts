@@ -39,7 +39,8 @@ export function addGetCommand(program: Command): void {
     .summary('download files over a route')
     .description(
       'Downloads the file that a route file names, through the hops it names, and verifies every piece.\n' +
-        'If that is a directory, downloads all that is in it and not here yet into a directory of the same name.\n' +
+        'If that is a directory, downloads all that is in it and not here yet into a directory of the same name;\n' +
+        'the name . is all that the origin serves, and goes into the directory of -o itself.\n' +
         'Without an argument it asks for the route file. With --via, the arguments are the files to get.',
     )
     .argument('[ROUTE_FILE]', 'the route file: a file name, then a hop a line; the last hop is the origin')
@@ -174,6 +175,6 @@ async function readRoute(argument: string | undefined, more: readonly string[], 
     return { routes, files: [file, ...more] };
   }
   const source = argument ?? (await askRouteFile());
-  const { routes, file } = parseRoute(await readRouteText(source), { source });
+  const { routes, file } = parseRoute(await readRouteText(source, more), { source });
   return { routes, files: more.length > 0 ? more : [file] };
 }

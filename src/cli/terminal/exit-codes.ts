@@ -34,6 +34,10 @@ const checkNode = 'check that a node runs there and speaks to this one, or for f
 const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
   CONFIG_INVALID: { exit: 'config', hint: 'run `hopline check FILE`, which tells every mistake with its line' },
+  ROUTE_UNREADABLE: {
+    exit: 'route',
+    hint: 'check its name and place, or give the hops with --via HOST:PORT,HOST:PORT in place of a route file',
+  },
   ROUTE_SYNTAX: {
     exit: 'route',
     hint: 'a route file is a file name, then a hop a line, such as 10.0.0.1 7001; see also hopline get --help',

@@ -11,6 +11,7 @@ import type { ErrorCode } from '../../core/errors.ts';
 const travels = {
   USAGE_INVALID: false,
   CONFIG_INVALID: false,
+  ROUTE_UNREADABLE: false,
   ROUTE_SYNTAX: false,
   ROUTE_TOO_LONG: false,
   ROUTE_LOOP: true,

@@ -52,6 +52,16 @@ test('get of a directory puts the tree into the output directory under its own n
   assert.deepEqual(await snapshotTree(path.join(elsewhere, '2026')), await snapshotTree(copy));
 });
 
+test('get of . puts all that the origin serves into the output directory itself', async (t) => {
+  const { root, out, via } = await start(t);
+  for (const saved of [/\nsaved +3 of 3 files\n/, /\nsaved +nothing, every file is here already\n/]) {
+    const { code, stdout, stderr } = await runProgram(t, ['get', '--via', via, '.', '-o', 'all'], { cwd: out.path });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(stdout, saved);
+  }
+  assert.deepEqual(await snapshotTree(path.join(out.path, 'all')), await snapshotTree(root.path));
+});
+
 test('a file that differs is named and counted with exit code 8, and replaced with --force', async (t) => {
   const { out, via, tree } = await start(t);
   const get = ['get', '--via', via, 'photos/2026', '-o', out.path];

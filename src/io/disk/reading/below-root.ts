@@ -26,12 +26,12 @@ export async function resolveRoot(root: string, flag: string): Promise<string> {
 }
 
 /**
- * Holds what `name` is that of below `root`, which must be a real path. Throws `FILE_DENIED`, and what the system says:
+ * Holds what `name` is that of below `root`, which must be a real path, or the root itself (`.`). Throws `FILE_DENIED`, and what the system says:
  * see `openError`. `by` is how, for tests.
  */
 export async function holdBelow(root: string, name: string, maxNameBytes: number, by: Hold = hold): Promise<Held> {
   const held = await by(pathBelow(root, name, maxNameBytes));
-  if (isBelow(root, held.real)) return held;
+  if (isWithin(root, held.real)) return held;
   await held.close();
   throw outside();
 }

@@ -8,10 +8,11 @@
 
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
-import { pause, systemClock } from '../core/clock.ts';
+import { systemClock } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
+import { Tasks } from '../core/work/tasks.ts';
 import type { AccessFormat, MaskQuery } from '../gateway/access-log/access-format.ts';
 import { type AccessLog, openAccessLog } from '../gateway/access-log/access-log.ts';
 import { accessRecord } from '../gateway/access-log/access-record.ts';
@@ -103,7 +104,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
     let current = rules;
     let inUse = tls;
     let isClosing = false;
-    const reloading = new Set<Promise<void>>();
+    const reloading = new Tasks();
     const reload = async (next: GatewayRules, nextOptions: HttpServiceOptions) => {
       // Whoever renamed the log waits for a new one, whatever else is wrong.
       accessLog?.reopen();
@@ -130,29 +131,22 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       address: gateway.address,
       serving: { dialect: tls ? 'tls' : 'http', accept: gateway.accept },
       reload: async (next, nextOptions) => {
-        const under = reload(next, nextOptions).finally(() => reloading.delete(under));
-        reloading.add(under);
-        await under;
+        const done = reload(next, nextOptions);
+        reloading.add(done);
+        await done;
       },
       close: async (how) => {
         isClosing = true;
         await gateway.close(how);
         await closeAll();
         // One that is under way closes what it opens, but whether a read ever ends is not known.
-        await settledWithin(limits.lingerMs, reloading);
+        await reloading.overWithin(limits.lingerMs);
       },
     };
   } catch (error) {
     await closeAll();
     throw error;
   }
-}
-
-/** Settles when all `work` has, whichever way, and after `ms` at the latest. */
-async function settledWithin(ms: number, work: Iterable<Promise<unknown>>): Promise<void> {
-  const over = new AbortController();
-  void Promise.allSettled(work).then(() => over.abort());
-  await pause(systemClock, ms, over.signal);
 }
 
 type Closable = Pick<OpenBackend, 'close'>;

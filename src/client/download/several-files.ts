@@ -7,7 +7,7 @@
  */
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
-import { Finisher } from '../../core/work/tasks.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import { digestOfPieces, ownDigest } from '../../io/digests/digest.ts';
 import type { Target } from '../../io/disk/writing/target.ts';
 import type { Hop } from '../../wire/address.ts';
@@ -49,6 +49,8 @@ interface Job extends FileJob {
   readonly place: number;
 }
 
+const finishedAtOnce = 16;
+
 export class SeveralFiles implements FilesSink {
   /** In the order in which the files were added. */
   readonly outcomes: FileOutcome[] = [];
@@ -56,7 +58,8 @@ export class SeveralFiles implements FilesSink {
   readonly #options: SeveralFilesOptions;
   readonly #client: ClientContext;
   readonly #startedMs: number;
-  readonly #finisher = new Finisher();
+  /** Files are brought to disk while others arrive, several at once, since each mostly waits for the disk. */
+  readonly #finishing = new Tasks(finishedAtOnce);
   readonly #jobs: Job[] = [];
   /** The files that have arrived whole, so that a broken circuit is not their affair. */
   readonly #arrived = new Set<FileJob>();
@@ -93,17 +96,17 @@ export class SeveralFiles implements FilesSink {
       const failure = this.#client.signal.aborted ? this.#client.signal.reason : asHoplineError(error);
       for (const job of this.#jobs) if (!this.#arrived.has(job)) await this.failed(job, failure);
     });
-    await this.#finisher.drain();
+    await this.#finishing.over();
   }
 
   fetched = async (job: FileJob, fetched: Fetched): Promise<void> => {
     this.#arrived.add(job);
-    await this.#finisher.start(() => this.#finish(job as Job, async () => fetched));
+    await this.#finishing.start(() => this.#finish(job as Job, async () => fetched));
   };
 
   fetchedSmall = async (job: FileJob, small: SmallFile): Promise<void> => {
     this.#arrived.add(job);
-    await this.#finisher.start(() => this.#finish(job as Job, () => this.#write(job, small)));
+    await this.#finishing.start(() => this.#finish(job as Job, () => this.#write(job, small)));
   };
 
   failed = async (job: FileJob, error: HoplineError): Promise<void> => {

@@ -12,7 +12,7 @@ import type { Clock } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
-import { UnderWay } from '../../core/work/under-way.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream } from '../../http/exchange.ts';
 import { fieldValue } from '../../http/fields.ts';
 import { Backend, type Dial, isRepeatable } from '../../http/transport/backend.ts';
@@ -97,7 +97,7 @@ export function createServers(options: ServersOptions): Servers {
     clock,
     log,
   });
-  const underWay = new UnderWay();
+  const underWay = new Tasks();
   const sticky = options.sticky === true;
   const exchange: Exchange = (request) =>
     new Promise((onAnswer, reject) => {

@@ -9,6 +9,8 @@
 
 import { Readable } from 'node:stream';
 import type { Limits } from '../../core/limits.ts';
+import { BoundedMap } from '../../core/work/bounded-map.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import { selectionKey } from '../../http/caching/vary.ts';
 import { strongValidator } from '../../http/conditions.ts';
 import type { RawFields } from '../../http/exchange.ts';
@@ -45,16 +47,15 @@ const copyBytes = 1024 * 1024;
 
 export class Parts {
   readonly #store: CacheStore;
-  readonly #limits: Limits;
   readonly #onUnstored: (error: unknown) => void;
-  /** In the order of their last use. */
-  readonly #gatherings = new Map<string, Gathering>();
-  readonly #work = new Set<Promise<void>>();
+  /** By `id`, each with the bytes of it that are here. */
+  readonly #gatherings: BoundedMap<string, Gathering>;
+  readonly #work = new Tasks();
 
   constructor(store: CacheStore, limits: Limits, onUnstored: (error: unknown) => void) {
     this.#store = store;
-    this.#limits = limits;
     this.#onUnstored = onUnstored;
+    this.#gatherings = new BoundedMap({ maxCount: limits.maxCacheGathered, maxWeight: limits.maxCacheEntryBytes });
   }
 
   /** Keeps a part on its way to whoever gets the stream that is returned. `head` is the whole's; its validator must be strong. */
@@ -97,9 +98,9 @@ export class Parts {
 
   /** Waits for what is being written, and gives up the rest. */
   async close(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work);
+    await this.#work.over();
     this.outdate(() => true);
-    while (this.#work.size > 0) await Promise.all(this.#work);
+    await this.#work.over();
   }
 
   #use(head: EntryHead, total: number): Gathering {
@@ -107,10 +108,7 @@ export class Parts {
     const gathering = this.#gatherings.get(id) ?? this.#create(id, head, total);
     gathering.users += 1;
     gathering.head = head;
-    this.#gatherings.delete(id);
-    this.#gatherings.set(id, gathering);
-    const [oldest] = this.#gatherings.values();
-    if (oldest && this.#gatherings.size > this.#limits.maxCacheGathered) this.#drop(oldest);
+    this.#count(gathering);
     return gathering;
   }
 
@@ -132,10 +130,13 @@ export class Parts {
       return;
     }
     gathering.here = merged(gathering.here, { offset, end: offset + bytes.length });
-    for (const oldest of this.#gatherings.values()) {
-      if (oldest === gathering || this.#bytes() <= this.#limits.maxCacheEntryBytes) break;
-      this.#drop(oldest);
-    }
+    if (!gathering.isOver) this.#count(gathering);
+  }
+
+  /** Counts what is here of a gathering that is in use, for which others may have to go. */
+  #count(gathering: Gathering): void {
+    const bytes = gathering.here.reduce((sum, { offset, end }) => sum + end - offset, 0);
+    for (const oldest of this.#gatherings.set(gathering.id, gathering, bytes)) this.#drop(oldest);
   }
 
   async #leave(gathering: Gathering): Promise<void> {
@@ -176,17 +177,8 @@ export class Parts {
     await known?.close();
   }
 
-  #bytes(): number {
-    let bytes = 0;
-    for (const { here } of this.#gatherings.values()) for (const { offset, end } of here) bytes += end - offset;
-    return bytes;
-  }
-
   #do(work: () => Promise<void>): void {
-    const done = work()
-      .catch(this.#onUnstored)
-      .finally(() => this.#work.delete(done));
-    this.#work.add(done);
+    this.#work.add(work(), this.#onUnstored);
   }
 }
 

@@ -16,7 +16,7 @@ import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import { OwnSignal } from '../../core/signal.ts';
-import { UnderWay } from '../../core/work/under-way.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import type { HttpRequest } from '../../http/exchange.ts';
 import type { Activity } from '../../io/listening/places.ts';
 import { boundAddress, listen } from '../../io/listening/server-socket.ts';
@@ -81,7 +81,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
   const name = (options.name ?? `hopline-${randomBytes(4).toString('hex')}`).toLowerCase();
   const connections = new Connections(limits);
   const clients = new Clients(connections, limits, log);
-  const underWay = new UnderWay();
+  const underWay = new Tasks();
   let sites = new Sites(options.sites);
   let isClosing = false;
 

@@ -4,7 +4,7 @@
  * Invariant: a file that was opened for a request whose turn never came is closed by `close`.
  */
 
-import type { UnderWay } from '../../core/work/under-way.ts';
+import type { Tasks } from '../../core/work/tasks.ts';
 import { openServed } from '../../io/disk/reading/served-file.ts';
 import type { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import { readHead, readHeadNow } from '../../io/legs/head.ts';
@@ -54,7 +54,7 @@ export class DueRequests {
     return request && this.#prepare(request);
   }
 
-  close(closing: UnderWay): void {
+  close(closing: Tasks): void {
     for (const { opening } of this.#due) if (opening) closing.add(opening.then((served) => served.close()));
   }
 

@@ -7,7 +7,7 @@
  */
 
 import { HoplineError } from '../../core/errors.ts';
-import type { UnderWay } from '../../core/work/under-way.ts';
+import type { Tasks } from '../../core/work/tasks.ts';
 import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
 import { changed, type VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import { encodeMessage, type RequestOf } from '../../wire/native/messages.ts';
@@ -38,7 +38,7 @@ interface FileAnswersOptions {
   readonly outbox: Outbox;
   readonly content: ContentWriter;
   /** Files on their way to being closed: no answer waits for that. */
-  readonly closing: UnderWay;
+  readonly closing: Tasks;
 }
 
 export class FileAnswers {

@@ -12,7 +12,7 @@ import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { software } from '../../core/software.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
 import { ownerOf } from '../../core/work/budget.ts';
-import { UnderWay } from '../../core/work/under-way.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { limitWrites } from '../../io/rates/limited-writer.ts';
 import { encodeMessage, type Message, type Request, type RequestOf, refusal } from '../../wire/native/messages.ts';
@@ -61,7 +61,7 @@ class OriginCircuit {
   readonly #receiver: Receiver;
   readonly #due: DueRequests;
   readonly #files: FileAnswers;
-  readonly #closing = new UnderWay();
+  readonly #closing = new Tasks();
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #isRefused = false;
   #gathering = 0;

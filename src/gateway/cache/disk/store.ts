@@ -15,6 +15,7 @@ import type { Clock } from '../../../core/clock.ts';
 import { HoplineError, systemCode } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
 import type { Logger } from '../../../core/log.ts';
+import { BoundedMap } from '../../../core/work/bounded-map.ts';
 import { selectionKey } from '../../../http/caching/vary.ts';
 import { availableDigests, type DigestAlgorithm } from '../../../io/digests/digest.ts';
 import { DiskSpeed } from './disk-speed.ts';
@@ -47,20 +48,21 @@ export class CacheStore {
   readonly #lock: FileHandle;
   readonly #algorithms: readonly DigestAlgorithm[] = availableDigests();
   readonly #byKey = new Map<string, CacheEntry[]>();
-  /** In the order of their last use. */
-  readonly #entries = new Set<CacheEntry>();
-  /** Those whose content is in memory, in the order of their last use. */
-  readonly #inMemory = new Set<CacheEntry>();
+  /** By name, with the bytes of their files. */
+  readonly #entries: BoundedMap<string, CacheEntry>;
+  /** Those whose content is in memory, with the bytes of that. */
+  readonly #inMemory: BoundedMap<string, CacheEntry>;
   /** Files of removed entries that are still there. */
   readonly #toUnlink = new Set<string>();
   readonly #pace: DiskSpeed;
-  #bytes = 0;
-  #memoryBytes = 0;
 
   private constructor(options: StoreOptions, lock: FileHandle) {
     this.#options = options;
     this.#lock = lock;
-    this.#pace = new DiskSpeed(options.clock, options.limits);
+    const { clock, limits, maxBytes } = options;
+    this.#pace = new DiskSpeed(clock, limits);
+    this.#entries = new BoundedMap({ maxCount: limits.maxCacheEntries, maxWeight: maxBytes });
+    this.#inMemory = new BoundedMap({ maxWeight: limits.maxCacheMemoryBytes });
   }
 
   /** Makes the directory if it is not there, and reads what is in it. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
@@ -79,7 +81,7 @@ export class CacheStore {
   }
 
   get size(): { readonly entries: number; readonly bytes: number; readonly memoryBytes: number } {
-    return { entries: this.#entries.size, bytes: this.#bytes, memoryBytes: this.#memoryBytes };
+    return { entries: this.#entries.size, bytes: this.#entries.weight, memoryBytes: this.#inMemory.weight };
   }
 
   /** All of one resource, the newest last. */
@@ -89,15 +91,13 @@ export class CacheStore {
 
   /** The one used longest ago first. */
   all(): Iterable<CacheEntry> {
-    return this.#entries;
+    return this.#entries.values();
   }
 
   /** Says that an entry was used. */
   touch(entry: CacheEntry): void {
-    if (!entry.isStored) return;
-    this.#entries.delete(entry);
-    this.#entries.add(entry);
-    if (this.#inMemory.delete(entry)) this.#inMemory.add(entry);
+    this.#entries.use(entry.name);
+    this.#inMemory.use(entry.name);
   }
 
   /** The file for an answer that is arriving. */
@@ -143,8 +143,9 @@ export class CacheStore {
     if (!entry.isStored) return;
     try {
       const bytes = await rewriteRecord(this.#pathOf(entry.name), entry.record);
-      this.#bytes += bytes - entry.bytes;
       entry.bytes = bytes;
+      if (!entry.isStored) return;
+      for (const oldest of this.#entries.set(entry.name, entry, bytes)) await this.remove(oldest);
     } catch (error) {
       this.#options.log.warn({ reason: systemCode(error) }, 'a stored answer was confirmed, but not written down');
       await this.remove(entry);
@@ -227,30 +228,25 @@ export class CacheStore {
   }
 
   /** Returns those that are no longer stored for it: replaced, or used longest ago when room is needed. Their files are there still. */
-  #add(entry: CacheEntry): readonly CacheEntry[] {
+  #add(entry: CacheEntry): Iterable<CacheEntry> {
     const { head } = entry.record;
     const same = selectionKey(head.selection);
     const others = this.variants(head.key);
     const replaced = others.filter((other) => selectionKey(other.record.head.selection) === same);
     const surplus = others.length - replaced.length >= this.#options.limits.maxCacheVariants ? others.slice(0, 1) : [];
-    this.#byKey.set(head.key, [...others, entry]);
-    this.#entries.add(entry);
-    this.#bytes += entry.bytes;
-    const gone = [...new Set([...replaced, ...surplus])];
+    const gone = new Set([...replaced, ...surplus]);
     for (const other of gone) this.#takeOut(other);
-    for (const oldest of this.#entries) {
-      const isFull = this.#bytes > this.#options.maxBytes || this.#entries.size > this.#options.limits.maxCacheEntries;
-      if (!isFull) break;
+    this.#byKey.set(head.key, [...this.variants(head.key), entry]);
+    for (const oldest of this.#entries.set(entry.name, entry, entry.bytes)) {
       this.#takeOut(oldest);
-      gone.push(oldest);
+      gone.add(oldest);
     }
     return gone;
   }
 
   #takeOut(entry: CacheEntry): void {
     entry.isStored = false;
-    this.#entries.delete(entry);
-    this.#bytes -= entry.bytes;
+    this.#entries.delete(entry.name);
     this.#forget(entry);
     const { key } = entry.record.head;
     const left = this.variants(key).filter((other) => other !== entry);
@@ -261,17 +257,11 @@ export class CacheStore {
   #remember(entry: CacheEntry, content: Buffer): void {
     if (!entry.isStored || entry.content) return;
     entry.content = content;
-    this.#memoryBytes += content.length;
-    this.#inMemory.add(entry);
-    for (const oldest of this.#inMemory) {
-      if (this.#memoryBytes <= this.#options.limits.maxCacheMemoryBytes) break;
-      this.#forget(oldest);
-    }
+    for (const oldest of this.#inMemory.set(entry.name, entry, content.length)) this.#forget(oldest);
   }
 
   #forget(entry: CacheEntry): void {
-    if (!this.#inMemory.delete(entry)) return;
-    this.#memoryBytes -= entry.content?.length ?? 0;
+    this.#inMemory.delete(entry.name);
     entry.content = undefined;
   }
 

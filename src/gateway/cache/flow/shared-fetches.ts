@@ -10,6 +10,7 @@
 import { HoplineError } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
 import type { Signal } from '../../../core/signal.ts';
+import { BoundedMap } from '../../../core/work/bounded-map.ts';
 import { dropBody, type HttpRequest } from '../../../http/exchange.ts';
 import type { Filling } from './arriving-content.ts';
 import type { OriginAsker, Outcome, Plan } from './ask-origin.ts';
@@ -32,12 +33,13 @@ export class Flights {
   readonly #now: () => number;
   readonly #flights = new Map<string, Flight>();
   /** Until when what is found by a key is not waited for together. */
-  readonly #unshared = new Map<string, number>();
+  readonly #unshared: BoundedMap<string, number>;
 
   constructor(fetcher: OriginAsker, limits: Limits, now: () => number) {
     this.#fetcher = fetcher;
     this.#limits = limits;
     this.#now = now;
+    this.#unshared = new BoundedMap({ maxCount: limits.maxCacheUnshared });
   }
 
   /** Waits for the answer that others wait for, or fetches it. Rejects as the exchange does, or with the request's signal. */
@@ -96,10 +98,7 @@ export class Flights {
 
   /** What was fetched by this key is for one request alone. */
   doNotShare(key: string): void {
-    this.#unshared.delete(key);
     this.#unshared.set(key, this.#now() + this.#limits.cacheUnsharedMs);
-    const [oldest] = this.#unshared.keys();
-    if (this.#unshared.size > this.#limits.maxCacheUnshared && oldest !== undefined) this.#unshared.delete(oldest);
   }
 
   stop(): void {

@@ -10,6 +10,7 @@ import { Readable } from 'node:stream';
 import { HoplineError, systemCode } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
 import type { Logger } from '../../../core/log.ts';
+import { Tasks } from '../../../core/work/tasks.ts';
 import { Turns } from '../../../core/work/turns.ts';
 import { strongValidator } from '../../../http/conditions.ts';
 import type { HttpAnswer } from '../../../http/exchange.ts';
@@ -41,7 +42,7 @@ export class AnswerStorer {
   readonly #tickets = new Set<Ticket>();
   /** All that arrives at full speed at once would leave no time for anything else. */
   readonly #turns = new Turns(turnsAtOnce);
-  readonly #fillings = new Set<Promise<void>>();
+  readonly #fillings = new Tasks();
   readonly #parts: Parts;
   #isFull = false;
 
@@ -87,7 +88,7 @@ export class AnswerStorer {
 
   /** Waits for what is being stored. */
   async settle(): Promise<void> {
-    await Promise.all(this.#fillings);
+    await this.#fillings.over();
     await this.#parts.close();
   }
 
@@ -130,11 +131,7 @@ export class AnswerStorer {
       onUnstored: (error) => this.#reportUnstored(error),
     });
     ticket.isHeld = true;
-    const settled = filling.settled.finally(() => {
-      this.#tickets.delete(ticket);
-      this.#fillings.delete(settled);
-    });
-    this.#fillings.add(settled);
+    this.#fillings.add(filling.settled.then(() => this.#tickets.delete(ticket)));
     const trailers = answer.trailers?.bind(answer);
     return { filling, bytes, ...(trailers ? { trailers } : {}) };
   }

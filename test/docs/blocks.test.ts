@@ -1,0 +1,114 @@
+/** Every code block of docs/, as its kind is tried: scripts and commands run, route files are read. */
+
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { parseRoute } from '../../src/index.ts';
+import { addressOf, startChain } from '../support/chain.ts';
+import { startProgram } from '../support/program.ts';
+import { repository } from '../support/repository.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+import { startWebServer } from '../support/web-server.ts';
+
+const run = promisify(execFile);
+
+interface Block {
+  readonly document: string;
+  /** What stands behind the fence. */
+  readonly language: string;
+  readonly text: string;
+}
+
+/** Other tests read these: the exchange in bytes, and what the commands say of themselves. */
+const readElsewhere = ['protocol.md', 'cli.md'];
+
+const blocks = await findBlocks();
+const kinds = blocks.map((block) => ({ block, kind: kindOf(block) }));
+
+test('each code block of a document is of a kind that is tried', () => {
+  assert.ok(blocks.length > 15);
+  const unknown = kinds.filter(({ kind }) => kind === undefined).map(({ block }) => `${block.document}: ${block.text}`);
+  assert.deepEqual(unknown, []);
+});
+
+const scripts = kinds.filter(({ kind }) => kind === 'script').map(({ block }) => block);
+test('the scripts of the documents run', async (t) => {
+  assert.ok(scripts.length > 5);
+  const web = await startWebServer(t, (_request, response) => response.end('here'));
+  const [first, last] = (await startChain(t, 2, (await makeTempRoot(t)).path)).nodes.map(addressOf);
+  const here = { '10.0.0.1:7001': first, '10.0.0.2:7001': last, '10.0.0.5:80': `127.0.0.1:${web.port}` };
+  await Promise.all(
+    scripts.map(async ({ text }) => {
+      const folder = (await makeTempRoot(t)).path;
+      await mkdir(path.join(folder, 'node_modules'));
+      await symlink(fileURLToPath(repository), path.join(folder, 'node_modules/hopline'), 'junction');
+      const script = Object.entries(here).reduce(
+        (done, [address, place]) => done.replaceAll(address, `${place}`),
+        text,
+      );
+      await writeFile(path.join(folder, 'script.mjs'), script);
+      await run(process.execPath, ['script.mjs'], { cwd: folder });
+    }),
+  );
+  assert.equal(web.requests.length, 1, 'one of them asks a web server through a tunnel');
+});
+
+test('the commands of the documents start', async (t) => {
+  const commands = kinds.filter(({ kind }) => kind === 'commands').flatMap(({ block }) => block.text.split('\n'));
+  assert.ok(commands.length > 3);
+  for (const command of commands) await tryCommand(t, command);
+});
+
+test('the route files of the documents are read', () => {
+  const routes = kinds.filter(({ kind }) => kind === 'route').map(({ block }) => block.text);
+  assert.ok(routes.length > 2);
+  for (const text of routes) assert.ok(parseRoute(text).routes.length > 0);
+});
+
+function kindOf({ document, language, text }: Block): string | undefined {
+  if (language === 'js') return 'script';
+  if (language === 'ebnf') return 'grammar';
+  if (/^(hopline|kill) /.test(text)) return 'commands';
+  if (/^[\w/.]+\n\S+[ :]\d+/.test(text) && document !== 'resume.md') return 'route';
+  // Texts that the program writes: a mistake, a line of a log, a journal.
+  if (/^(hopline: |\d{4}-\d\d-\d\d |CRC )/.test(text)) return 'output';
+  return undefined;
+}
+
+/** What serves is started at a free port and ended; what only looks must end with 0. */
+async function tryCommand(t: TestContext, command: string): Promise<void> {
+  // The first two lines of its block have shown what that signal means.
+  if (/^kill /.test(command)) return;
+  const folder = (await makeTempRoot(t)).path;
+  await writeFile(path.join(folder, 'hopline.yaml'), 'listen: 127.0.0.1:0\n');
+  const words = command.match(/'[^']*'|"[^"]*"|\S+/g) ?? [];
+  const args = words
+    .slice(1)
+    .map((word) => word.replace(/^['"]|['"]$/g, '').replace(/^127\.0\.0\.1:\d+$/, '127.0.0.1:0'));
+  const isFixture = args.some((word) => word.startsWith('fixtures/'));
+  const cwd = isFixture ? fileURLToPath(repository) : folder;
+  // Its ports are written in the file, and another program may have them.
+  if (isFixture) args.splice(0, 2, 'check');
+  const program = startProgram(t, args, { cwd });
+  if (args[0] !== 'check') {
+    await program.saw(/listening on /);
+    program.child.kill('SIGTERM');
+  }
+  const { code, stderr } = await program.finished;
+  assert.equal(code, 0, `${command}\n${stderr}`);
+}
+
+async function findBlocks(): Promise<readonly Block[]> {
+  const folder = new URL('docs/', repository);
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.md') && !readElsewhere.includes(name));
+  const texts = names.map(async (document) => {
+    const text = await readFile(new URL(document, folder), 'utf8');
+    const found = text.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm);
+    return [...found].map(([, language = '', inside = '']) => ({ document, language, text: inside }));
+  });
+  return (await Promise.all(texts)).flat();
+}

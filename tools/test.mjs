@@ -3,7 +3,7 @@
 // They are compiled once, into .tests/, with all that they import: to compile them in each process that loads them takes longer
 // than most of them run. Only what has changed is written anew, so that another run beside this one is not disturbed.
 // Node 20 expands no patterns itself, and neither does the shell of Windows. Many tests wait for processes and deadlines, so
-// as many files run at once as there are processors; Node leaves one out.
+// twice as many files run at once as there are processors; Node leaves one out.
 // All of it runs in a process group of its own, where there are any: a process that is left in there when the tests are over
 // is a failure, and is ended.
 import { spawn, spawnSync } from 'node:child_process';
@@ -21,7 +21,11 @@ const limits = new URL('test-limits.mjs', import.meta.url).href;
 if (tests.some((name) => name.startsWith(output))) compile();
 const child = spawn(
   process.execPath,
-  [...['--enable-source-maps', '--import', limits, '--test'], `--test-concurrency=${availableParallelism()}`, ...tests],
+  [
+    ...['--enable-source-maps', '--import', limits, '--test'],
+    `--test-concurrency=${2 * availableParallelism()}`,
+    ...tests,
+  ],
   { stdio: 'inherit', detached: hasGroups },
 );
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end(signal));

@@ -56,15 +56,15 @@ test(
   async (t) => {
     const scratch = await makeTempRoot(t);
     const json = path.join((await makeTempRoot(t)).path, 'rounds.json');
-    const args = ['--rounds', '5', '--seed', '60', '--concurrency', '2', '--json', json];
+    const args = ['--rounds', '3', '--seed', '60', '--concurrency', '2', '--json', json];
     const run = startChaos(t, scratch.path, args);
     assert.equal(await run.ended, 0, run.said());
     assert.deepEqual(await scratch.list(), []);
     const { results } = JSON.parse(await readFile(json, 'utf8')) as {
       results: { seed: number; problems: unknown[] }[];
     };
-    assert.deepEqual(results.map(({ seed }) => seed).sort(), [60, 61, 62, 63, 64]);
-    assert.match(run.said(), /^all +5 /m);
+    assert.deepEqual(results.map(({ seed }) => seed).sort(), [60, 61, 62]);
+    assert.match(run.said(), /^all +3 /m);
   },
 );
 

@@ -69,7 +69,7 @@ async function closedPort(): Promise<number> {
 
 test('a port that is cut by a segment border is read whole', async (t) => {
   const { bytes, nodes: origins, hops } = await startNodes(t, 1);
-  const relay = await startNodes(t, 1, { quietMs: 600 });
+  const relay = await startNodes(t, 1, { quietMs: 2000 });
   const text = inputText('data.bin', [...relay.hops, ...hops]);
   const socket = await connectRaw(t, relay.nodes[0] as (typeof origins)[0]);
   socket.write(text.slice(0, -2));
@@ -84,7 +84,7 @@ test('a port that is cut by a segment border is read whole', async (t) => {
 });
 
 test('a request a byte at a time is read whole', async (t) => {
-  const { bytes, nodes, hops } = await startNodes(t, 2, { quietMs: 200 });
+  const { bytes, nodes, hops } = await startNodes(t, 2, { quietMs: 1000 });
   const socket = await connectRaw(t, nodes[0] as (typeof nodes)[0]);
   for (const byte of Buffer.from(inputText('data.bin', hops))) {
     socket.write(Buffer.of(byte));

@@ -99,8 +99,8 @@ test('a node whose gateway speaks TLS leaves plain HTTP alone, and one without a
 });
 
 test('a slow answer is waited for longer than a silent leg would be', async (t) => {
-  const { port } = await startBoth(t, (_request, response) => setTimeout(() => response.end('late'), 150), {
-    idleMs: 50,
+  const { port } = await startBoth(t, (_request, response) => setTimeout(() => response.end('late'), 1500), {
+    idleMs: 500,
   });
   assert.equal((await ask(port)).body, 'late');
 });

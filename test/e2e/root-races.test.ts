@@ -12,7 +12,7 @@ import { startChain } from '../support/chain.ts';
 import { openCircuit, sha256 } from '../support/circuits.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-const attempts = 1500;
+const attempts = 300;
 const skip = process.platform !== 'linux' && 'SECURITY.md says what is left here';
 
 /** Exchanges `d` below the root, as fast as it can, until it is told to stop: a directory and a link, or two links. */

@@ -11,6 +11,7 @@ import {
   parseListen,
   parsePort,
 } from '../../src/wire/address.ts';
+import { anyCharacter } from '../support/foreign-text.ts';
 
 const good: [text: string, host: string, port: number][] = [
   ['127.0.0.1 7001', '127.0.0.1', 7001],
@@ -70,7 +71,7 @@ for (const [text, expected] of wrong) {
 }
 
 test('any text is a hop or not, without throwing or stalling', () => {
-  fc.assert(fc.property(fc.string({ unit: 'binary', maxLength: 400 }), (text) => void parseHop(text)));
+  fc.assert(fc.property(fc.string({ unit: anyCharacter, maxLength: 400 }), (text) => void parseHop(text)));
   parseHop(`${'a-'.repeat(50_000)}! 1`);
 });
 

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import { formatHop, type Hop, isPoolHop, type Port } from '../../src/wire/address.ts';
 import { formatRoute, parseRoute, parseVia, preferredRoute, type RoutePlan } from '../../src/wire/route.ts';
+import { anyCharacter } from '../support/foreign-text.ts';
 
 const plain = (hop: Hop) => (isPoolHop(hop) ? formatHop(hop) : `${hop.host} ${hop.port}`);
 
@@ -245,7 +246,7 @@ test('a name that begins like a comment is written so that it is not one', () =>
 test('any text is a plan or a HoplineError, and a plan is never empty anywhere', () => {
   const piece = fc.constantFrom('h 1', 'h:2', '[::1]:3', '|', ' | ', '\n', '\n---\n', '---', '#', ' # ', ',', '/', 'x');
   const text = fc.oneof(
-    fc.string({ unit: 'binary', maxLength: 200 }),
+    fc.string({ unit: anyCharacter, maxLength: 200 }),
     fc.array(piece, { maxLength: 30 }).map((pieces) => pieces.join('')),
   );
   fc.assert(

@@ -4,6 +4,7 @@ import http from 'node:http';
 import https from 'node:https';
 import net from 'node:net';
 import test from 'node:test';
+import { until } from '../../support/chain.ts';
 import { ask, hopAt, startBackend, startTestGateway } from '../../support/http.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 import { makeCertificate } from '../../support/web-server.ts';
@@ -32,10 +33,7 @@ test('divides requests evenly, and no client notices a server that goes and come
   assert.deepEqual([without[1], without[3]], [150, 150]);
   const { port } = backends[1]?.address ?? hopAt(0);
   await startBackend(t, (_request, response) => response.end('2'), port);
-  for (let waits = 0; waits < 200; waits += 1) {
-    if ((await send(3))[2] === 1) break;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  await until(async () => (await send(3))[2] === 1);
   assert.deepEqual(await send(300), { 1: 100, 2: 100, 3: 100 });
 });
 
@@ -52,22 +50,21 @@ test('tells apart servers that are gone, that break off, and that are late', asy
     host,
     backend: { members: [hopAt(port)], health: { fall: 1, intervalMs: 30 } },
   });
-  const gateway = await startTestGateway(t, {
-    sites: [
-      site('gone.test', gone.address.port),
-      site('garbled.test', (garbled.address() as net.AddressInfo).port),
-      site('late.test', late.address.port),
-    ],
+  const sites = [
+    site('gone.test', gone.address.port),
+    site('garbled.test', (garbled.address() as net.AddressInfo).port),
+  ];
+  const gateway = await startTestGateway(t, { sites });
+  const hasty = await startTestGateway(t, {
+    sites: [site('late.test', late.address.port)],
     limits: { httpAnswerMs: 100 },
   });
-  const answer = (host: string) => ask(gateway.port, { headers: { host } });
+  const answer = (host: string, { port } = gateway) => ask(port, { headers: { host } });
   assert.equal((await answer('garbled.test')).status, 502);
-  const tooLate = await answer('late.test');
+  const tooLate = await answer('late.test', hasty);
   assert.deepEqual([tooLate.status, tooLate.headers['proxy-status']], [504, 'hopline; error=connection_read_timeout']);
-  for (let waits = 0; (await answer('gone.test')).status !== 503; waits += 1) {
-    assert.ok(waits < 200, 'a check finds the last server down');
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+  // Once a check has found the last server down.
+  await until(async () => (await answer('gone.test')).status === 503);
   const none = await answer('gone.test');
   assert.deepEqual([none.headers['retry-after'], none.headers['cache-control']], ['1', 'no-store']);
   assert.doesNotMatch(none.body, /127\.0\.0\.1/, 'addresses behind the gateway are not told');
@@ -133,8 +130,11 @@ test('keeps the cookie of a client that came over TLS off connections without it
 
 test('asks for a path to find out who is well', async (t) => {
   let isWell = true;
+  let failed = 0;
   const sick = await startBackend(t, (request, response) => {
-    response.statusCode = request.url === '/health' && !isWell ? 500 : 200;
+    const fails = request.url === '/health' && !isWell;
+    if (fails) failed += 1;
+    response.statusCode = fails ? 500 : 200;
     response.end('sick');
   });
   const well = await startBackend(t, (_request, response) => response.end('well'));
@@ -143,11 +143,9 @@ test('asks for a path to find out who is well', async (t) => {
   const gateway = await startTestGateway(t, { sites: [{ host: '*', backend }] });
   isWell = false;
   const bodies = async () => [(await ask(gateway.port)).body, (await ask(gateway.port)).body].sort().join();
-  for (let waits = 0; (await bodies()) !== 'well,well'; waits += 1) {
-    assert.ok(waits < 200);
-    // Each answer counts as a check that passed, so the server has to be left alone for a while.
-    await new Promise((resolve) => setTimeout(resolve, 60));
-  }
+  // Each answer counts as a check that passed, so the server has to be left alone for some checks.
+  await until(() => failed > 5);
+  assert.equal(await bodies(), 'well,well');
 });
 
 test('asks again over a new connection when the kept one was closed meanwhile', async (t) => {

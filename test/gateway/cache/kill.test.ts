@@ -13,7 +13,7 @@ import { see } from '../../support/caches.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
 const filler = fileURLToPath(new URL('../../support/cache-filler.js', import.meta.url));
-const rounds = Number(process.env.HOPLINE_CACHE_KILLS ?? 20);
+const rounds = Number(process.env.HOPLINE_CACHE_KILLS ?? 8);
 
 test(`serves no wrong byte after it was killed ${rounds} times while it stored answers`, {
   timeout: rounds * 6000,

@@ -5,6 +5,7 @@ import net from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { KeptConnections } from '../../../src/http/transport/kept-connections.ts';
 import type { Address } from '../../../src/wire/address.ts';
+import { until } from '../../support/chain.ts';
 import { hopAt } from '../../support/http.ts';
 import { FakeClock } from '../../support/legs.ts';
 
@@ -17,10 +18,10 @@ test('uses a connection for one request after the other', async (t) => {
 });
 
 test('does not use a connection again on which something came that was not asked for', async (t) => {
-  const { kept, server, address } = await startKept(t);
+  const { kept, server, opened, address } = await startKept(t);
   await ask(kept, address);
   server[0]?.write('HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nforged');
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await until(() => (opened[0]?.bytesRead ?? 0) > answer.length);
   assert.equal(await ask(kept, address), 'ok');
   assert.equal(server.length, 2);
 });
@@ -56,7 +57,7 @@ test('fails a request with what kept its connection from being opened', async ()
   await assert.rejects(ask(kept, hopAt(1)), failure);
 });
 
-/** Connections to a server that answers `ok` to whatever comes, and the server's ends of them. */
+/** Connections to a server that answers `ok` to whatever comes, and both ends of them. */
 async function startKept(t: TestContext) {
   const server: net.Socket[] = [];
   const listening = net.createServer((socket) => {
@@ -67,8 +68,10 @@ async function startKept(t: TestContext) {
   await once(listening, 'listening');
   const address = hopAt((listening.address() as net.AddressInfo).port);
   const clock = new FakeClock();
+  const opened: net.Socket[] = [];
   const open = async () => {
     const socket = net.connect({ ...address });
+    opened.push(socket);
     await once(socket, 'connect');
     return socket;
   };
@@ -78,7 +81,7 @@ async function startKept(t: TestContext) {
     for (const socket of server) socket.destroy();
     listening.close();
   });
-  return { kept, server, clock, address };
+  return { kept, server, opened, clock, address };
 }
 
 async function ask(agent: KeptConnections, { host, port }: Address): Promise<string> {
@@ -90,11 +93,4 @@ async function ask(agent: KeptConnections, { host, port }: Address): Promise<str
   for await (const part of response.setEncoding('utf8')) text += part;
   await closed;
   return text;
-}
-
-async function until(isTrue: () => boolean): Promise<void> {
-  for (let waits = 0; !isTrue(); waits += 1) {
-    assert.ok(waits < 500);
-    await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 }

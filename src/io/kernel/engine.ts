@@ -16,11 +16,12 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { idled, lost } from '../legs/loss.ts';
 import type { RateLimit, Rates } from '../rates/rate.ts';
+import type { Breakage, Side } from './direction.ts';
 import { FileSender } from './file-sender.ts';
 import { type Libc, loadLibc, type PollEvents } from './libc.ts';
 import { Pipes } from './pipes.ts';
 import { KernelSocket } from './socket.ts';
-import { type Breakage, type Side, Tunnel, type TunnelEnd } from './tunnel.ts';
+import { Tunnel, type TunnelEnd } from './tunnel.ts';
 
 const both = ['near', 'far'] as const;
 

@@ -2,7 +2,7 @@
  * One upload over one circuit: which of its pieces are here, and where they go.
  *
  * Takes pieces that have been verified. What came before a break counts if the
- * client's file is still of the same version. How pieces arrive is receiver.ts's affair.
+ * client's file is still of the same version. Does not know how pieces arrive.
  * Invariant: until `commit` has settled the file is as it was before.
  * Rules: docs/protocol.md#uploads, docs/resume.md
  */
@@ -19,6 +19,7 @@ import { type AnswerOf, maxMissingRanges, type RequestOf } from '../../wire/nati
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
 import type { Claim, Claimant, FinishedUpload } from './claims.ts';
+import { MissingPieces } from './missing-pieces.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
 import type { UploadSlot } from './upload-slots.ts';
 
@@ -41,8 +42,7 @@ export class Upload {
   readonly #placed: Placed;
   readonly #giveBack: GiveBack | undefined;
   readonly #target: FileTarget | undefined;
-  readonly #has: Uint8Array;
-  #missing: number;
+  readonly #missing: MissingPieces;
   #finished: FinishedUpload | undefined;
 
   private constructor(put: PutRequest, placed: Placed, { target, giveBack, left, finished }: Begun) {
@@ -54,9 +54,7 @@ export class Upload {
     this.#target = target;
     this.#giveBack = giveBack;
     this.#finished = finished;
-    this.#has = new Uint8Array(this.pieces).fill(finished ? 1 : 0);
-    for (const index of left) this.#has[index] = 1;
-    this.#missing = this.#has.reduce((missing, has) => missing - has, this.pieces);
+    this.#missing = new MissingPieces(finished ? 0 : this.pieces, left);
   }
 
   /**
@@ -129,7 +127,7 @@ export class Upload {
 
   /** What a client needs to know to go on. */
   get ready(): AnswerOf<'ready'> {
-    return { type: 'ready', digest: this.algorithm.name, missing: missingRanges(this.#has) };
+    return { type: 'ready', digest: this.algorithm.name, missing: this.#missing.ranges(maxMissingRanges) };
   }
 
   /** What the upload has for as long as it moves bytes. */
@@ -150,19 +148,19 @@ export class Upload {
 
   /** Writes a piece whose digest was compared, unless it is here already; releases its chunks. Throws as a target. */
   async write(index: number, digest: string, chunks: readonly Chunk[]): Promise<void> {
-    if (!this.#target || this.#has[index] === 1) {
+    if (!this.#target || !this.#missing.has(index)) {
       for (const chunk of chunks) chunk.release();
       return;
     }
     const vouched = { digest, version: this.#put.version };
     await this.#target.write({ index, position: index * this.#put.pieceBytes, chunks, vouched });
-    this.#has[index] = 1;
-    this.#missing -= 1;
+    this.#missing.remove(index);
   }
 
   /** Makes the file durable and visible. Throws `PEER_PROTOCOL` while pieces are missing, and as a target. */
   async commit(): Promise<FinishedUpload> {
-    if (this.#missing > 0) throw new HoplineError('PEER_PROTOCOL', `a COMMIT came ${this.#missing} pieces early`);
+    const { count } = this.#missing;
+    if (count > 0) throw new HoplineError('PEER_PROTOCOL', `a COMMIT came ${count} pieces early`);
     if (this.#target && !this.#finished) {
       await this.#placed.place.check();
       await this.#target.commit();
@@ -174,7 +172,7 @@ export class Upload {
 
   /** Lets go of the file; resolves to how many bytes of an unfinished one are kept for the next circuit. Never throws. */
   async end(): Promise<number> {
-    if (!this.#finished && this.#missing < this.pieces) await this.#target?.giveBack(this.#missingBytes());
+    if (!this.#finished && this.#missing.count < this.pieces) await this.#target?.giveBack(this.#missingBytes());
     const bytes = this.#finished ? 0 : ((await this.#target?.keep()) ?? 0);
     this.#giveBack?.();
     this.#placed.claim.release();
@@ -183,12 +181,10 @@ export class Upload {
   }
 
   *#missingBytes(): Generator<[position: number, bytes: number]> {
-    for (let first = this.#has.indexOf(0); first >= 0; ) {
-      const next = this.#has.indexOf(1, first);
-      const end = next < 0 ? this.pieces : next;
-      const position = first * this.#put.pieceBytes;
-      yield [position, Math.min(this.size, end * this.#put.pieceBytes) - position];
-      first = this.#has.indexOf(0, end);
+    const { pieceBytes } = this.#put;
+    for (const [first, count] of this.#missing.ranges()) {
+      const position = first * pieceBytes;
+      yield [position, Math.min(this.size, (first + count) * pieceBytes) - position];
     }
   }
 }
@@ -246,16 +242,4 @@ async function beginTarget(target: FileTarget, content: TargetContent, version: 
     await target.keep();
     throw error;
   }
-}
-
-/** Runs of zeros in `has`; where there are more than a READY holds, the last one reaches to the end. */
-function missingRanges(has: Uint8Array): [first: number, count: number][] {
-  const ranges: [number, number][] = [];
-  for (let first = has.indexOf(0); first >= 0; ) {
-    const next = ranges.length === maxMissingRanges - 1 ? -1 : has.indexOf(1, first);
-    const end = next < 0 ? has.length : next;
-    ranges.push([first, end - first]);
-    first = next < 0 ? -1 : has.indexOf(0, end);
-  }
-  return ranges;
 }

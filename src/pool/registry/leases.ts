@@ -10,12 +10,9 @@
 
 import { type Clock, pause } from '../../core/clock.ts';
 import { asHoplineError } from '../../core/errors.ts';
-import type { Limits } from '../../core/limits.ts';
-import type { Logger } from '../../core/log.ts';
-import { describeChanges } from '../changes.ts';
 import { type MemberSource, nameMember } from '../member.ts';
-import { RegisteredMembers } from '../sources/registered.ts';
-import { formatEntry, type LeaseEntry, parseEntry } from './lease-text.ts';
+import { formatEntry, type LeaseEntry } from './lease-text.ts';
+import { LeasedMembers, type LeasedMembersOptions } from './leased-members.ts';
 
 /** What a store holds. */
 export interface Holding {
@@ -43,13 +40,8 @@ export interface StorePlace {
   readonly connect: (signal: AbortSignal) => Promise<Store>;
 }
 
-/** All are asked for whenever they are needed: they may change. */
-export interface SharedRegistryOptions {
-  /** Whether a member at this address and port is this node itself, which is none to itself. */
-  readonly isSelf: (address: string, port: number) => boolean;
-  readonly limits: Limits;
+export interface SharedRegistryOptions extends LeasedMembersOptions {
   readonly clock: Clock;
-  readonly log: Logger;
 }
 
 interface Lease {
@@ -63,8 +55,7 @@ const maxRetryMs = 1000;
 export class SharedRegistry {
   readonly #place: StorePlace;
   readonly #options: SharedRegistryOptions;
-  readonly #pools = new Map<string, RegisteredMembers>();
-  #notes = new Map<string, string>();
+  readonly #members: LeasedMembers;
   /** The leases of this node, by pool and member. */
   readonly #leases = new Map<string, Lease>();
   readonly #leaving = new Set<string>();
@@ -77,7 +68,6 @@ export class SharedRegistry {
   #missing = new Set<string>();
   #missingUntil = Number.POSITIVE_INFINITY;
   #isLost = false;
-  #unusable = 0;
   readonly #closing = new AbortController();
   #wake = new AbortController();
   readonly #running: Promise<void>;
@@ -87,6 +77,7 @@ export class SharedRegistry {
   constructor(place: StorePlace, options: SharedRegistryOptions) {
     this.#place = place;
     this.#options = options;
+    this.#members = new LeasedMembers(place.name, options);
     let settle = () => {};
     this.started = new Promise((resolve) => {
       settle = resolve;
@@ -96,17 +87,17 @@ export class SharedRegistry {
 
   /** The members of one pool. */
   source(pool: string): MemberSource {
-    return this.#membersOf(pool);
+    return this.#members.of(pool);
   }
 
   /** Whether the pool has a member. */
   has(pool: string): boolean {
-    return (this.#pools.get(pool)?.size ?? 0) > 0;
+    return this.#members.has(pool);
   }
 
   /** The note of a member, by its name. */
   note(name: string): string | undefined {
-    return this.#notes.get(name);
+    return this.#members.note(name);
   }
 
   /** Holds a lease for a member, and renews it whenever `isAlive` says so. A second time, it takes the entry's place. */
@@ -224,58 +215,7 @@ export class SharedRegistry {
     if (read) [this.#read, this.#since] = [new Set(read.entries), read.since];
     for (const text of this.#missing) if (this.#read.has(text)) this.#missing.delete(text);
     if (this.#options.clock.now() >= this.#missingUntil) this.#missing.clear();
-    if (read || hadMissing) this.#publish([...this.#read, ...this.#missing].sort());
-  }
-
-  #publish(texts: readonly string[]): void {
-    const { isSelf, limits } = this.#options;
-    const { maxPools, maxPoolMembers } = limits;
-    const pools = new Map<string, LeaseEntry[]>();
-    const notes = new Map<string, string>();
-    let unusable = 0;
-    for (const text of texts) {
-      const entry = parseEntry(text);
-      if (entry && isSelf(entry.member.hop.host, entry.member.hop.port)) continue;
-      const entries = entry && (pools.get(entry.pool) ?? []);
-      if (!entries || entries.length >= maxPoolMembers || (entries.length === 0 && pools.size >= maxPools)) {
-        unusable += 1;
-        continue;
-      }
-      pools.set(entry.pool, [...entries, entry]);
-      if (entry.note !== undefined) notes.set(nameMember(entry.member.hop), entry.note);
-    }
-    this.#tellUnusable(unusable);
-    this.#notes = notes;
-    const before = this.#memberNames();
-    for (const pool of new Set([...this.#pools.keys(), ...pools.keys()])) {
-      this.#membersOf(pool).replace((pools.get(pool) ?? []).map(({ member }) => member));
-    }
-    this.#tellChanges(before);
-  }
-
-  #tellChanges(before: readonly string[]): void {
-    const changes = describeChanges(before, this.#memberNames());
-    const fields = { registry: this.#place.name, ...changes };
-    if (changes) this.#options.log.info(fields, 'members in the registry have changed');
-  }
-
-  #memberNames(): string[] {
-    return [...this.#pools].flatMap(([pool, known]) =>
-      known.members().map(({ hop }) => `${nameMember(hop)} of ${pool}`),
-    );
-  }
-
-  #tellUnusable(count: number): void {
-    const { log } = this.#options;
-    if (count > this.#unusable)
-      log.warn({ registry: this.#place.name, entries: count }, 'the registry has entries of no use');
-    this.#unusable = count;
-  }
-
-  #membersOf(pool: string): RegisteredMembers {
-    const known = this.#pools.get(pool) ?? new RegisteredMembers();
-    this.#pools.set(pool, known);
-    return known;
+    if (read || hadMissing) this.#members.take([...this.#read, ...this.#missing].sort());
   }
 }
 

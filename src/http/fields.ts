@@ -70,14 +70,41 @@ const endToEndAlways: ReadonlySet<string> = new Set([
   'via',
 ]);
 
+/** Calls `visit` with each field. A generator would do the same at six times the cost. */
+export function forEachField(fields: RawFields, visit: (name: string, value: string) => void): void {
+  for (let index = 0; index + 1 < fields.length; index += 2) visit(fields[index] ?? '', fields[index + 1] ?? '');
+}
+
+/** The fields that are kept, in their order. */
+export function filterFields(fields: RawFields, isKept: (name: string) => boolean): string[] {
+  const kept: string[] = [];
+  forEachField(fields, (name, value) => {
+    if (isKept(name)) kept.push(name, value);
+  });
+  return kept;
+}
+
+/** Fields as Node takes trailers. */
+export function fieldPairs(fields: RawFields): [name: string, value: string][] {
+  const pairs: [string, string][] = [];
+  forEachField(fields, (name, value) => pairs.push([name, value]));
+  return pairs;
+}
+
+/** Fields as the lines of a head. */
+export function fieldLines(fields: RawFields): string {
+  return fieldPairs(fields)
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('');
+}
+
 /** The values of all fields called `name`, which is in lower case, joined by commas; undefined if there is none. */
 export function fieldValue(fields: RawFields, name: string): string | undefined {
-  let value: string | undefined;
-  for (let index = 0; index < fields.length; index += 2) {
-    if (!isNamed(fields[index] as string, name)) continue;
-    value = value === undefined ? fields[index + 1] : `${value}, ${fields[index + 1]}`;
-  }
-  return value;
+  let found: string | undefined;
+  forEachField(fields, (field, value) => {
+    if (isNamed(field, name)) found = found === undefined ? value : `${found}, ${value}`;
+  });
+  return found;
 }
 
 /** The reason phrase of an answer. Nobody acts on it (RFC 9112, 4), so one with control characters gives way to the usual one. */
@@ -96,21 +123,21 @@ function beginsWith(field: string, prefix: string): boolean {
 }
 
 /** Fields without those of these names, in lower case. */
-export function without(fields: RawFields, ...names: readonly string[]): RawFields {
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const name = fields[index] ?? '';
-    if (!names.includes(name.toLowerCase())) kept.push(name, fields[index + 1] ?? '');
-  }
-  return kept;
+export function without(fields: RawFields, ...names: readonly string[]): string[] {
+  return filterFields(fields, (name) => !names.includes(name.toLowerCase()));
+}
+
+/** Whether there is a field of one of these names, in lower case. */
+export function hasAny(fields: RawFields, ...names: readonly string[]): boolean {
+  return names.some((name) => fieldValue(fields, name) !== undefined);
 }
 
 /** How many fields are called `name`, which is in lower case. */
 export function countFields(fields: RawFields, name: string): number {
   let count = 0;
-  for (let index = 0; index < fields.length; index += 2) {
-    if (isNamed(fields[index] as string, name)) count += 1;
-  }
+  forEachField(fields, (field) => {
+    if (isNamed(field, name)) count += 1;
+  });
   return count;
 }
 
@@ -127,14 +154,10 @@ export function listMembers(value: string | undefined): string[] {
 /** The fields that are about the message and not about the connection. `without` has what is left out, `hopByHop` among it. */
 export function endToEndFields(fields: RawFields, without = connectionNames): string[] {
   const named = namedByConnection(fields);
-  const kept: string[] = [];
-  for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] as string;
+  return filterFields(fields, (name) => {
     const read = asRead(name);
-    if (without.has(read) || named?.includes(name.toLowerCase()) || (read !== name && contentNames.has(read))) continue;
-    kept.push(name, fields[index + 1] as string);
-  }
-  return kept;
+    return !without.has(read) && !named?.includes(name.toLowerCase()) && (read === name || !contentNames.has(read));
+  });
 }
 
 /** What Connection has beside `keep-alive` and `close`, which are no fields. */
@@ -156,10 +179,7 @@ const neverBehind =
 /** The trailer fields that may go on. */
 export function trailerFields(fields: RawFields): RawFields {
   if (fields.length === 0) return fields;
-  const behind = endToEndFields(fields);
-  return behind.flatMap((name, index) =>
-    index % 2 === 0 && !neverBehind.test(asRead(name.toLowerCase())) ? [name, behind[index + 1] as string] : [],
-  );
+  return filterFields(endToEndFields(fields), (name) => !neverBehind.test(asRead(name.toLowerCase())));
 }
 
 /** What is done to the fields of a message, in this order. Names are compared without case. */
@@ -196,9 +216,7 @@ export function isChangeable(name: string): boolean {
 export function applyRules(fields: RawFields, rules: FieldRules | undefined): RawFields {
   if (!rules) return fields;
   const { remove = [], set = {}, add = {} } = rules;
-  const gone = new Set([...remove, ...Object.keys(set)].map((name) => name.toLowerCase()));
-  const kept = fields.flatMap((name, index) =>
-    index % 2 === 0 && !gone.has(name.toLowerCase()) ? [name, fields[index + 1] as string] : [],
-  );
+  const gone = [...remove, ...Object.keys(set)].map((name) => name.toLowerCase());
+  const kept = without(fields, ...gone);
   return [...kept, ...Object.entries(set).flat(), ...Object.entries(add).flat()];
 }

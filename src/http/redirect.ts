@@ -8,7 +8,7 @@
 
 import { HoplineError } from '../core/errors.ts';
 import type { RawFields } from './exchange.ts';
-import { fieldValue } from './fields.ts';
+import { fieldValue, filterFields } from './fields.ts';
 import { type HttpUrl, parseHttpUrl } from './http-url.ts';
 
 /** The part of a request that a redirect may change. */
@@ -38,13 +38,13 @@ export function followRedirect(asked: RedirectedRequest, status: number, fields:
   const isSame = url.scheme === asked.url.scheme && url.authority === asked.url.authority;
   const becomesGet = isToBeRead(status, asked.method);
   const dropped = isSame ? [] : personal;
-  const kept = without(asked.fields, (name) => dropped.includes(name) || (becomesGet && name.startsWith('content-')));
+  const isDropped = (name: string) => dropped.includes(name) || (becomesGet && name.startsWith('content-'));
   // Whoever redirects does not log the user in elsewhere, nor under another name.
   const from = isSame ? asked.url.authorization : undefined;
   return {
     method: becomesGet ? 'GET' : asked.method,
     url: { ...url, authorization: from },
-    fields: kept,
+    fields: filterFields(asked.fields, (name) => !isDropped(name.toLowerCase())),
     hasBody: asked.hasBody && !becomesGet,
   };
 }
@@ -61,9 +61,4 @@ function readLocation({ href }: HttpUrl, fields: RawFields): HttpUrl {
 function isToBeRead(status: number, method: string): boolean {
   if (status === 303) return method !== 'GET' && method !== 'HEAD';
   return (status === 301 || status === 302) && method === 'POST';
-}
-
-/** The fields whose names, in lower case, are not `isDropped`. */
-function without(fields: RawFields, isDropped: (name: string) => boolean): string[] {
-  return fields.filter((_, index) => !isDropped((fields[index - (index % 2)] ?? '').toLowerCase()));
 }

@@ -10,7 +10,7 @@ import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from '../../http/exchange.ts';
 import { type HttpFailure, httpFailures } from '../../http/failure-status.ts';
-import { fieldValue, without } from '../../http/fields.ts';
+import { fieldPairs, fieldValue, without } from '../../http/fields.ts';
 import { pseudonym } from '../../http/forwarding.ts';
 import { type FileKernel, sendFileContent } from './send-range.ts';
 
@@ -170,9 +170,7 @@ function addTrailers(response: ServerResponse, { trailers, fields }: HttpAnswer)
   const behind = trailers?.() ?? [];
   // Only chunked content has room for them.
   if (behind.length === 0 || fieldValue(fields, 'content-length') !== undefined) return;
-  response.addTrailers(
-    behind.flatMap((name, index): [string, string][] => (index % 2 === 0 ? [[name, behind[index + 1] ?? '']] : [])),
-  );
+  response.addTrailers(fieldPairs(behind));
 }
 
 async function sendFile(

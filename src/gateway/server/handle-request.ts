@@ -11,7 +11,15 @@ import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { type Signal, toAbortSignal } from '../../core/signal.ts';
 import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from '../../http/exchange.ts';
-import { applyRules, type FieldRules, fieldValue, isNamed, listMembers, trailerFields } from '../../http/fields.ts';
+import {
+  applyRules,
+  type FieldRules,
+  fieldValue,
+  forEachField,
+  isNamed,
+  listMembers,
+  trailerFields,
+} from '../../http/fields.ts';
 import { isLoop, passedFields, pseudonym } from '../../http/forwarding.ts';
 import { checkFraming } from '../../http/framing.ts';
 import { parseAuthority, type Refused, type RequestTarget, readTarget } from '../../http/request-target.ts';
@@ -205,16 +213,13 @@ function hasContent(fields: RawFields): boolean {
 function requestFields(fields: RawFields, { site, target, asking }: Found, isChunked: boolean): RawFields {
   const host = site.hostField ?? target.authority;
   const sent = ['Host', host];
-  for (let index = 0; index < fields.length; index += 2) {
-    const name = fields[index] as string;
-    let value = fields[index + 1] as string;
-    if (isNamed(name, 'host') || isNamed(name, 'content-length') || (isNamed(name, 'expect') && !asking.inform))
-      continue;
+  forEachField(fields, (name, value) => {
+    if (isNamed(name, 'host') || isNamed(name, 'content-length') || (isNamed(name, 'expect') && !asking.inform)) return;
     // Trailers need chunks to follow (RFC 9110, 6.5.1).
-    if (isNamed(name, 'trailer') && !isChunked) continue;
-    if (isNamed(name, 'max-forwards') && /^\d{1,9}$/.test(value)) value = String(Math.max(0, Number(value) - 1));
-    sent.push(name, value);
-  }
+    if (isNamed(name, 'trailer') && !isChunked) return;
+    const isCounted = isNamed(name, 'max-forwards') && /^\d{1,9}$/.test(value);
+    sent.push(name, isCounted ? String(Math.max(0, Number(value) - 1)) : value);
+  });
   return sent;
 }
 

@@ -1,7 +1,7 @@
 /** Requests that go no further than here, since their Max-Forwards says so (RFC 9110, 7.6.2). */
 
 import type { HttpAnswer, RawFields } from '../../http/exchange.ts';
-import { fieldValue } from '../../http/fields.ts';
+import { fieldLines, fieldValue, without } from '../../http/fields.ts';
 import type { RequestTarget } from '../../http/request-target.ts';
 
 /** The answer to TRACE and OPTIONS with a Max-Forwards of zero; undefined to any other request. */
@@ -9,11 +9,8 @@ export function answerItself(method: string, target: RequestTarget, fields: RawF
   if ((method !== 'TRACE' && method !== 'OPTIONS') || fieldValue(fields, 'max-forwards')?.trim() !== '0')
     return undefined;
   if (method === 'OPTIONS') return { status: 204, reason: '', fields: [], body: undefined };
-  const secret = /^(authorization|cookie|proxy-authorization)$/i;
-  const lines = fields.flatMap((name, index) =>
-    index % 2 === 0 && !secret.test(name) ? [`${name}: ${fields[index + 1]}\r\n`] : [],
-  );
-  const body = Buffer.from(`TRACE ${target.target} HTTP/1.1\r\n${lines.join('')}\r\n`);
+  const shown = without(fields, 'authorization', 'cookie', 'proxy-authorization');
+  const body = Buffer.from(`TRACE ${target.target} HTTP/1.1\r\n${fieldLines(shown)}\r\n`);
   return {
     status: 200,
     reason: '',

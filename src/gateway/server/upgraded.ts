@@ -8,11 +8,11 @@ import { STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { RawFields } from '../../http/exchange.ts';
+import { fieldLines } from '../../http/fields.ts';
 
 /** Writes the head of an answer straight to the connection. */
 export function writeHead(client: Duplex, status: number, fields: RawFields): void {
-  const lines = fields.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${fields[index + 1]}\r\n`] : []));
-  client.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`);
+  client.write(`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${fieldLines(fields)}\r\n`);
 }
 
 /** Passes bytes both ways until both sides have ended; settles with how many went to the client. Never rejects. */

@@ -1,11 +1,11 @@
 /**
- * What a request asks of a cache, read in one pass, and whether a stored answer is good enough for it (RFC 9111, 4.2.4 and 5.2.1).
+ * What a request asks of a cache, and whether a stored answer is good enough for it (RFC 9111, 4.2.4 and 5.2.1).
  *
  * Pure. Invariant: what the origin forbids is never allowed by a request.
  */
 
 import type { HttpRequest, RawFields } from '../exchange.ts';
-import { fieldValue } from '../fields.ts';
+import { fieldValue, hasAny } from '../fields.ts';
 import { firstBytes } from '../ranges.ts';
 import { type Directives, parseDirectives, readSeconds, secondsOf } from './directives.ts';
 import type { Terms } from './storing-rules.ts';
@@ -33,37 +33,16 @@ export type Use =
   | 'validate-anyway';
 
 export function readAsked(fields: RawFields): RequestRules {
-  let control: string | undefined;
-  let pragma: string | undefined;
-  let range: string | undefined;
-  let isConditional = false;
-  let isForOrigin = false;
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const value = fields[index + 1] ?? '';
-    switch (fields[index]?.toLowerCase()) {
-      case 'cache-control':
-        control = control === undefined ? value : `${control}, ${value}`;
-        break;
-      case 'pragma':
-        pragma = value;
-        break;
-      case 'range':
-        range = value;
-        break;
-      case 'if-none-match':
-      case 'if-modified-since':
-      case 'if-range':
-        isConditional = true;
-        break;
-      case 'if-match':
-      case 'if-unmodified-since':
-        isForOrigin = true;
-        break;
-    }
-  }
+  const control = fieldValue(fields, 'cache-control');
+  const pragma = fieldValue(fields, 'pragma') ?? '';
   // Pragma is Cache-Control's predecessor and counts without it alone (RFC 9111, 5.4).
-  const directives = parseDirectives(control ?? (/\bno-cache\b/i.test(pragma ?? '') ? 'no-cache' : undefined));
-  return { directives, range, isConditional, isForOrigin };
+  const directives = parseDirectives(control ?? (/\bno-cache\b/i.test(pragma) ? 'no-cache' : undefined));
+  return {
+    directives,
+    range: fieldValue(fields, 'range'),
+    isConditional: hasAny(fields, 'if-none-match', 'if-modified-since', 'if-range'),
+    isForOrigin: hasAny(fields, 'if-match', 'if-unmodified-since'),
+  };
 }
 
 /** So much comes in a moment. */
@@ -75,7 +54,7 @@ const nearBytes = 64 * 1024;
  */
 export function beginsWhole({ method, fields }: HttpRequest, { range }: RequestRules): boolean {
   if (method !== 'GET' || range === undefined || range.includes(',')) return false;
-  if (['if-none-match', 'if-modified-since'].some((name) => fieldValue(fields, name) !== undefined)) return false;
+  if (hasAny(fields, 'if-none-match', 'if-modified-since')) return false;
   const first = firstBytes(range);
   return first !== undefined && first.offset <= nearBytes;
 }

@@ -12,7 +12,7 @@
 import CachePolicy from 'http-cache-semantics';
 import { parseDate } from '../conditions.ts';
 import type { RawFields } from '../exchange.ts';
-import { fieldValue } from '../fields.ts';
+import { fieldValue, hasAny, listMembers, without } from '../fields.ts';
 import { type Directives, namedFields, parseDirectives, parseTargeted, readSeconds, secondsOf } from './directives.ts';
 
 /** How a site wants its answers treated. */
@@ -58,7 +58,7 @@ const understood = new Set([200, 203, 204, 300, 301, 302, 303, 307, 308, 404, 40
 /** Of those, the ones that may be stored without being told so (RFC 9110, 15.1). */
 const storedByDefault = new Set([200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501]);
 /** Fields of one connection, or of a proxy: no part of what is stored. */
-const unstoredFields = new Set([
+const unstoredFields = [
   'age',
   'connection',
   'keep-alive',
@@ -70,7 +70,7 @@ const unstoredFields = new Set([
   'trailer',
   'transfer-encoding',
   'upgrade',
-]);
+];
 
 /** Judges an answer that has just arrived. */
 export function judgeArrival(arrival: Arrival, rules: CacheRules): StoringVerdict {
@@ -171,20 +171,14 @@ function lifetimeOf({ fields, status }: Arrival, directives: Directives, rules: 
 /** Whether it could ever answer somebody else. */
 function isOfUse(terms: Terms, fields: RawFields): boolean {
   if (terms.lifetimeS > 0 || terms.staleIfErrorS > 0 || terms.staleWhileRevalidateS > 0) return true;
-  return fieldValue(fields, 'etag') !== undefined || fieldValue(fields, 'last-modified') !== undefined;
+  return hasAny(fields, 'etag', 'last-modified');
 }
 
 /** What is kept of an answer: end-to-end fields, without those that private or no-cache names. */
 function storedFields({ fields, arrivedMs }: Arrival, directives: Directives, rules: CacheRules): RawFields {
-  const dropped = new Set(namedFields(directives, 'no-cache'));
-  if (rules.shared) for (const name of namedFields(directives, 'private')) dropped.add(name);
-  for (const name of (fieldValue(fields, 'connection') ?? '').split(',')) dropped.add(name.trim().toLowerCase());
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const name = fields[index] ?? '';
-    const lower = name.toLowerCase();
-    if (!unstoredFields.has(lower) && !dropped.has(lower)) kept.push(name, fields[index + 1] ?? '');
-  }
+  const named = rules.shared ? ['no-cache', 'private'] : ['no-cache'];
+  const dropped = named.flatMap((name) => namedFields(directives, name));
+  const kept = without(fields, ...unstoredFields, ...dropped, ...listMembers(fieldValue(fields, 'connection')));
   if (fieldValue(kept, 'date') === undefined) kept.push('Date', dateText(arrivedMs));
   return kept;
 }

@@ -5,10 +5,10 @@
  */
 
 import type { HttpRequest, RawFields } from '../exchange.ts';
-import { fieldValue, without } from '../fields.ts';
+import { countFields, FieldNames, fieldValue, filterFields, without } from '../fields.ts';
 
 /** They describe the content, which stays what it was. */
-const contentFields = new Set([
+const contentFields = new FieldNames([
   'content-encoding',
   'content-length',
   'content-md5',
@@ -21,7 +21,7 @@ const conditions = ['if-none-match', 'if-modified-since', 'if-match', 'if-unmodi
 
 /** Fields of the request that asks whether what is stored still holds: conditions of ours in place of the client's. */
 export function validationFields(request: HttpRequest, stored: RawFields): RawFields {
-  const fields = [...without(request.fields, ...conditions)];
+  const fields = without(request.fields, ...conditions);
   const etag = fieldValue(stored, 'etag');
   const lastModified = fieldValue(stored, 'last-modified');
   if (etag !== undefined) fields.push('If-None-Match', etag);
@@ -51,16 +51,8 @@ export function describesSame(fields: RawFields, stored: RawFields): boolean {
 
 /** The stored fields, with those that came in the new answer in place of the old ones. */
 export function mergeFields(stored: RawFields, fresh: RawFields): RawFields {
-  const added: string[] = [];
-  const replaced = new Set<string>();
-  for (let index = 0; index + 1 < fresh.length; index += 2) {
-    const name = fresh[index] ?? '';
-    const lower = name.toLowerCase();
-    if (contentFields.has(lower)) continue;
-    replaced.add(lower);
-    added.push(name, fresh[index + 1] ?? '');
-  }
-  return [...without(stored, ...replaced), ...added];
+  const added = filterFields(fresh, (name) => !contentFields.has(name));
+  return [...filterFields(stored, (name) => countFields(added, name.toLowerCase()) === 0), ...added];
 }
 
 function bare(etag: string): string {

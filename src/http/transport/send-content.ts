@@ -9,7 +9,8 @@
 
 import type http from 'node:http';
 import { HoplineError } from '../../core/errors.ts';
-import type { HttpRequest, RawFields } from '../exchange.ts';
+import type { HttpRequest } from '../exchange.ts';
+import { fieldPairs } from '../fields.ts';
 
 /** Sends the content and ends the request. `onMoved` is called for each part. */
 export function sendContent(sent: http.ClientRequest, request: HttpRequest, onMoved = () => {}): void {
@@ -30,7 +31,7 @@ export function sendContent(sent: http.ClientRequest, request: HttpRequest, onMo
   body.once('end', () => {
     if (length !== undefined && bytes !== length) return breakOff(notAsAnnounced(length));
     const trailers = request.trailers?.() ?? [];
-    if (trailers.length > 0) sent.addTrailers(pairs(trailers));
+    if (trailers.length > 0) sent.addTrailers(fieldPairs(trailers));
     sent.end();
   });
   body.once('error', breakOff).once('close', () => breakOff());
@@ -41,10 +42,4 @@ export function sendContent(sent: http.ClientRequest, request: HttpRequest, onMo
 
 function notAsAnnounced(length: number): HoplineError {
   return new HoplineError('FILE_CHANGED', `the content of a request has not the ${length} bytes that were announced`);
-}
-
-function pairs(fields: RawFields): [string, string][] {
-  return fields.flatMap((name, index): [string, string][] =>
-    index % 2 === 0 ? [[name, fields[index + 1] ?? '']] : [],
-  );
 }

@@ -10,7 +10,7 @@ import { type CacheStatus, withCacheStatus } from '../../../http/caching/cache-s
 import type { RequestRules } from '../../../http/caching/request-rules.ts';
 import { evaluateConditions, isRangeCurrent, parseDate, type Validators } from '../../../http/conditions.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../../../http/exchange.ts';
-import { fieldValue, without } from '../../../http/fields.ts';
+import { FieldNames, fieldValue, filterFields, without } from '../../../http/fields.ts';
 import { type ByteRange, formatContentRange, frameMultipart, selectRanges } from '../../../http/ranges.ts';
 import type { EntryHead } from '../disk/entry-record.ts';
 import type { StoredContent } from '../disk/stored-content.ts';
@@ -27,7 +27,7 @@ export interface Serving {
 }
 
 /** Fields that a 304 or a 412 keeps (RFC 9110, 15.4.5). */
-const notModifiedFields = new Set([
+const notModifiedFields = new FieldNames([
   'cache-control',
   'content-location',
   'date',
@@ -160,12 +160,7 @@ function inMemory({ ranges, frame }: Plan, content: Buffer): Buffer | undefined 
 }
 
 function notModified(serving: Serving): Omit<HttpAnswer, 'body'> {
-  const { fields } = serving.head;
-  const kept: string[] = [];
-  for (let index = 0; index + 1 < fields.length; index += 2) {
-    const name = fields[index] ?? '';
-    if (notModifiedFields.has(name.toLowerCase())) kept.push(name, fields[index + 1] ?? '');
-  }
+  const kept = filterFields(serving.head.fields, (name) => notModifiedFields.has(name));
   return { status: 304, reason: 'Not Modified', fields: answerFields(serving, kept) };
 }
 

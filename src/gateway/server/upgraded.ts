@@ -23,7 +23,11 @@ export async function joinUpgraded(client: Duplex, backend: Duplex, idleMs: numb
   };
   backend.on('data', count);
   // Either side may end its direction, and still wants what the other one has to say.
-  for (const side of [client, backend]) side.allowHalfOpen = true;
+  for (const side of [client, backend]) {
+    side.allowHalfOpen = true;
+    // Two pipelines and the server of HTTP listen to it, more than Node takes for sound: it would print a warning.
+    side.setMaxListeners(0);
+  }
   if ('setTimeout' in client && typeof client.setTimeout === 'function') {
     client.setTimeout(idleMs, () => client.destroy());
   }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
 import { test } from 'node:test';
 import { Turns } from '../../../src/core/work/turns.ts';
 
@@ -19,6 +20,7 @@ test('of those that wait for a turn, the one that has had least is next, and the
 });
 
 const { signal } = new AbortController();
+setMaxListeners(0, signal);
 
 /** Takes a place, and notes who had a turn; the function that is returned once it has one gives the place back. */
 function taker(turns: Turns, had: string[]) {

@@ -280,7 +280,11 @@ test('passes early hints on', async (t) => {
   assert.deepEqual([statusCode, headers.link], [103, '</style.css>; rel=preload']);
 });
 
-test('lets both ends change to WebSocket', async (t) => {
+test('lets both ends change to WebSocket, and nothing is warned of', async (t) => {
+  const warnings: Error[] = [];
+  const collect = (warning: Error) => warnings.push(warning);
+  process.on('warning', collect);
+  t.after(() => process.off('warning', collect));
   const { backend, gateway } = await startBehind(t);
   backend.server.on('upgrade', (_request, socket) => {
     socket.write('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhello');
@@ -297,6 +301,7 @@ test('lets both ends change to WebSocket', async (t) => {
   socket.end('last');
   await once(socket, 'close');
   assert.match(seen, /helloearlylast$/);
+  assert.deepEqual(warnings, []);
 });
 
 test('answers a request that would upgrade to what does not go through', async (t) => {

@@ -22,6 +22,7 @@ import type { RedirectedRequest } from '../http/redirect.ts';
 import type { Connect } from '../http/transport/connect.ts';
 import { dialDirect } from '../http/transport/dial.ts';
 import { createDirectExchange } from '../http/transport/direct.ts';
+import { type FileDigest, WholeDigest } from '../io/digests/whole-digest.ts';
 import type { Reservation, Target } from '../io/disk/writing/target.ts';
 import { createFileTarget } from '../io/disk/writing/target-place.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
@@ -54,6 +55,8 @@ export interface FetchOptions {
   readonly path?: string | undefined;
   /** Gets the content that is not saved: without `path`, and of an answer that is no success. */
   readonly stream: Writable;
+  /** What the content of a success must have before a file gets its name; else `HASH_MISMATCH`. A stream has had it by then. */
+  readonly checksum?: FileDigest | undefined;
   /** Replaces an existing file. @default false */
   readonly force?: boolean | undefined;
   /** Follows redirects, at most 10. @default false */
@@ -120,6 +123,8 @@ export interface FetchResult {
   readonly replaced: boolean;
   /** Bytes of the file that an earlier run had left. */
   readonly resumedBytes: number;
+  /** Of the content, by the algorithm of `checksum`; null without that. */
+  readonly digest: FileDigest | null;
   readonly elapsedMs: number;
 }
 
@@ -151,11 +156,13 @@ class Fetch {
   readonly #startedMs: number;
   readonly #asked: RedirectedRequest;
   readonly #asker: Asker;
+  readonly #whole: WholeDigest | undefined;
   #target: Target | undefined;
   #streamedBytes = 0;
 
   constructor(url: string, options: FetchOptions, clock: Clock, signal: AbortSignal) {
-    const { method, fields = [], body } = options;
+    const { method, fields = [], body, checksum } = options;
+    this.#whole = checksum && new WholeDigest(checksum);
     const hasBody = body !== undefined;
     this.#options = options;
     this.#clock = clock;
@@ -169,12 +176,9 @@ class Fetch {
 
   /** Tries until there is an answer, or nothing that could help. */
   async run(): Promise<FetchResult> {
-    const { path, force = false, retry = 0 } = this.#options;
-    const { url, method } = this.#asked;
-    if (path !== undefined) {
-      const stream = { signal: this.#signal, maxPiecesEarly: this.#limits.maxReadsAhead };
-      this.#target = await createFileTarget(path, url.name, { force, signal: this.#signal, stream });
-    }
+    const { retry = 0 } = this.#options;
+    this.#target = await this.#openTarget();
+    const { method } = this.#asked;
     let { retryMinMs: waitMs } = this.#limits;
     for (let left = repeatable.includes(method) ? retry : 0; ; left -= 1) {
       try {
@@ -182,6 +186,8 @@ class Fetch {
       } catch (error) {
         const failure = asHoplineError(this.#signal.aborted ? this.#signal.reason : error);
         const isOver = left === 0 || !mayPass(failure) || this.#streamedBytes > 0;
+        // No part of it has a digest of its own, so whatever is wrong would stay.
+        if (failure.code === 'HASH_MISMATCH') await this.#target?.discard();
         await this.#keep(isOver);
         if (isOver) throw failure;
         this.#tell({ kind: 'retry', failure, waitMs });
@@ -189,6 +195,14 @@ class Fetch {
         waitMs = Math.min(waitMs * 2, this.#limits.retryMaxMs);
       }
     }
+  }
+
+  async #openTarget(): Promise<Target | undefined> {
+    const { path, force = false } = this.#options;
+    if (path === undefined) return undefined;
+    const stream = { signal: this.#signal, maxPiecesEarly: this.#limits.maxReadsAhead };
+    const options = { force, signal: this.#signal, stream };
+    return createFileTarget(path, this.#asked.url.name, this.#whole ? { ...options, whole: this.#whole } : options);
   }
 
   /** One try, from what is here already to the content in its place; `mayRetry` where another may follow it. */
@@ -230,6 +244,7 @@ class Fetch {
       path: target?.path ?? null,
       replaced: target?.replaces ?? false,
       resumedBytes: left?.offset ?? 0,
+      digest: this.#whole?.digest ?? null,
       elapsedMs: this.#clock.now() - this.#startedMs,
     };
   }
@@ -259,12 +274,16 @@ class Fetch {
 
   async #stream(asked: RedirectedRequest, answer: HttpAnswer): Promise<number> {
     const length = contentLength(asked, answer);
+    const whole = answer.status >= 200 && answer.status < 300 ? this.#whole : undefined;
+    whole?.begin({ size: length, pieceBytes: this.#limits.pieceBytes, algorithm: undefined });
     this.#tell({ kind: 'started', leftBytes: 0, reservation: 'none', size: length });
     for await (const chunk of this.#read(asked, answer, length)) {
+      whole?.take(this.#streamedBytes, [{ bytes: chunk }]);
       await writeAll(this.#options.stream, chunk, this.#signal);
       this.#streamedBytes += chunk.length;
       this.#tell({ kind: 'progress', bytes: this.#streamedBytes });
     }
+    await whole?.finish(this.#streamedBytes);
     return this.#streamedBytes;
   }
 

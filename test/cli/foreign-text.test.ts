@@ -172,7 +172,7 @@ test('reports of downloads and uploads show foreign names in one line', () => {
     pieces: 1,
     digest: null,
   } as const;
-  const more = { resumedBytes: 0, wastedBytes: 0, hops, reroutes: 0, elapsedMs: 1 } as const;
+  const more = { resumedBytes: 0, digest: null, wastedBytes: 0, hops, reroutes: 0, elapsedMs: 1 } as const;
   fc.assert(
     fc.property(anyText, (text) => {
       const failure = new HoplineError('PEER_PROTOCOL', text);
@@ -242,6 +242,7 @@ test('the head of an answer from the web is a line for each field', () => {
               path: `/${text}`,
               replaced: false,
               resumedBytes: 0,
+              digest: null,
               elapsedMs: 1,
               status: 200,
             }),

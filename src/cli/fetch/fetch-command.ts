@@ -6,7 +6,7 @@ import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import { type FetchOptions, fetchUrl } from '../../fetch/fetch-url.ts';
 import { parseVia } from '../../wire/route.ts';
-import { listFlag, secondsFlag, timesFlag } from '../flags.ts';
+import { checksumFlag, listFlag, secondsFlag, timesFlag } from '../flags.ts';
 import { ExitWith, reportFailure } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { jsonLine, print } from '../terminal/lines.ts';
@@ -22,6 +22,7 @@ interface FetchFlags {
   readonly header?: readonly string[];
   readonly output?: string;
   readonly force?: boolean;
+  readonly checksum?: ReturnType<typeof checksumFlag>;
   readonly include?: boolean;
   readonly location?: boolean;
   readonly log?: string;
@@ -55,6 +56,11 @@ export function addFetchCommand(program: Command): void {
     .option('-H, --header <FIELD>', "a field to send, 'Name: value'; repeatable", fieldFlag)
     .option('-o, --output <PATH>', 'where to write: a file, or a directory to put it into')
     .option('-f, --force', 'replace an existing file')
+    .option(
+      '--checksum <NAME:HEX>',
+      'what the content must have before the file gets its name: sha256, sha512 or blake3',
+      checksumFlag,
+    )
     .option('-i, --include', 'print the head of the answer, too')
     .option('-L, --location', 'follow redirects, at most 10')
     .option('--log <FILE>', 'append a line for each request: date, time, request, status, type, size, file')
@@ -110,6 +116,9 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   if (method === 'HEAD' && flags.output !== undefined) {
     throw new HoplineError('USAGE_INVALID', 'HEAD brings no content to write to a file: leave out -o');
   }
+  if (method === 'HEAD' && flags.checksum !== undefined) {
+    throw new HoplineError('USAGE_INVALID', 'HEAD brings no content to compare: leave out --checksum');
+  }
   const { body, fields } = await readContent(flags);
   const ca = flags.cacert === undefined ? undefined : await readCertificates(flags.cacert);
   const report = createFetchReport(flags, method === 'HEAD');
@@ -119,10 +128,10 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
     ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, openMs: flags.idleTimeout }),
   };
-  const { output: path, force, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
+  const { output: path, force, checksum, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
   const dial = flags.via && dialThrough(flags.via, limits);
   const cache = flags.cache ? await openFetchCache(report.say, flags.cacheTtl) : undefined;
-  const choices = { cache, dial, path, force, follow, proxy, ca, insecure, retry, deadlineMs };
+  const choices = { cache, dial, path, force, checksum, follow, proxy, ca, insecure, retry, deadlineMs };
   const onEvent: FetchOptions['onEvent'] = (event) => {
     log?.event(event);
     report.event(event);

@@ -124,7 +124,7 @@ function refuseBinary({ url, fields, status }: FetchHead): void {
 }
 
 function formatResult(result: FetchResult, file: string, cache: string | undefined): string {
-  const { url, size, type, resumedBytes, elapsedMs } = result;
+  const { url, size, type, resumedBytes, digest, elapsedMs } = result;
   const resumed = resumedBytes > 0 ? `, ${formatBytes(resumedBytes)} of it from an earlier run` : '';
   const where = path.relative('', file) || file;
   return formatRows([
@@ -132,6 +132,7 @@ function formatResult(result: FetchResult, file: string, cache: string | undefin
     ['saved', `${where}${result.replaced ? ' (replaced the earlier one)' : ''}`],
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
     ['type', type ?? 'not told'],
+    ...(digest === null ? [] : [['digest', `${digest.algorithm} ${digest.hex}, as --checksum says`] as const]),
     ...(cache === undefined ? [] : [['cache', cache] as const]),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
   ]);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
@@ -146,6 +147,31 @@ test('after a cut the same command fetches the rest, and the bytes are equal', a
   assert.equal(server.requests[1]?.headers['if-range'], '"v1"');
   assert.deepEqual(await readFile(path.join(out.path, 'x.bin')), content);
   assert.deepEqual(await out.list(), ['content', 'x.bin']);
+});
+
+test('--checksum is compared before the file gets its name, of all of it wherever it came from', async (t) => {
+  const out = await makeTempRoot(t);
+  const content = await out.writeRandom('content', 5_000_000);
+  let cutAt: number | undefined = 3_500_000;
+  const server = await startWebServer(t, (request, response) => sendFile(request, response, content, '"v1"', cutAt));
+  const of = (bytes: Buffer) => `sha512:${createHash('sha512').update(bytes).digest('hex')}`;
+  const get = (checksum: string, ...args: string[]) =>
+    runProgram(t, ['fetch', `${server.url}/x.bin`, '--checksum', checksum, ...args], { cwd: out.path });
+  assert.equal((await get(of(content), '-o', 'x.bin')).code, 4);
+  cutAt = undefined;
+  const resumed = await get(of(content), '-o', 'x.bin');
+  assert.equal(resumed.code, 0, resumed.stderr);
+  assert.match(resumed.stderr, /^going on: 3\.0 MiB are here\n/);
+  assert.match(resumed.stdout, /\ndigest +sha512 [0-9a-f]{128}, as --checksum says\n/);
+  const part = content.subarray(1000, 2000);
+  assert.equal((await get(of(part), '-o', 'part', '-H', 'Range: bytes=1000-1999')).code, 0);
+  const wrong = await get(of(part), '-o', 'y.bin');
+  assert.deepEqual([wrong.code, wrong.stdout], [7, '']);
+  assert.match(wrong.stderr, /^hopline: the file has sha512 [0-9a-f]{128}, not [0-9a-f]{128} as --checksum says\n/m);
+  // Nor is anything left of it, of which nobody could say what of it is wrong.
+  assert.deepEqual(await out.list(), ['content', 'part', 'x.bin']);
+  assert.deepEqual([(await get(of(content))).code, (await get(of(part))).code], [0, 7]);
+  assert.equal((await get(of(part), '--head')).code, 2);
 });
 
 test('a file that changed in between is fetched anew, whatever the server makes of the range', async (t) => {

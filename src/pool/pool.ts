@@ -8,27 +8,21 @@
  */
 
 import { setMaxListeners } from 'node:events';
-import type { Clock } from '../core/clock.ts';
-import { asHoplineError, HoplineError } from '../core/errors.ts';
-import type { Logger } from '../core/log.ts';
+import { HoplineError } from '../core/errors.ts';
 import type { Signal } from '../core/signal.ts';
+import { Attempt, type AttemptSetup } from './attempt.ts';
 import { type Algorithm, type Balancer, createBalancer } from './balance.ts';
 import { defaultHealthRule, Health, type HealthRule } from './health.ts';
 import { type Member, type MemberSource, nameMember } from './member.ts';
 import { Checks, type ChecksOptions, type MemberLoad, type Probation, type Probe } from './member-checks.ts';
 import { pickSlot, type Slot, type Wishes } from './pick.ts';
 
-/** One try of a request. After `commit()` it cannot be repeated, since a part of the answer is on its way. `name` is the member's. */
-export type Attempt<T> = (member: Member, commit: () => void, name: string) => Promise<T>;
-
-export interface RunOptions extends Wishes {
-  /** Whether a success is as good as a check that passed. @default true */
-  readonly isCheck?: boolean | undefined;
+export interface RequestOptions extends Wishes {
+  /** Aborts when whoever asked has gone. */
   readonly signal?: Signal | undefined;
 }
 
-export interface PoolSetup {
-  readonly name: string;
+export interface PoolSetup extends AttemptSetup {
   readonly sources: readonly MemberSource[];
   /** @default 'round-robin' */
   readonly algorithm?: Algorithm | undefined;
@@ -42,10 +36,6 @@ export interface PoolSetup {
   readonly maxMembers: number;
   /** Members that one request is tried on. */
   readonly maxTries: number;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Whether a failure is the member's, so that it counts against it and another one is tried. @default all are */
-  readonly isOfMember?: ((failure: HoplineError) => boolean) | undefined;
   /** At least 0 and below 1. @default Math.random */
   readonly random?: (() => number) | undefined;
 }
@@ -116,36 +106,34 @@ export class Pool {
   }
 
   /**
-   * Runs a request on a member, and on others for as long as it fails there.
-   * Throws `POOL_EMPTY` if no member is up, the signal's reason, or what the last try threw.
+   * Begins a request at a member, and at others for as long as it fails there. It is under way at the one where it began
+   * until its attempt is told how it ended.
+   * Throws `POOL_EMPTY` if no member is up, the signal's reason, or what the last attempt failed with.
    */
-  async run<T>(attempt: Attempt<T>, options: RunOptions = {}): Promise<T> {
+  async begin<T>(begin: (attempt: Attempt) => Promise<T>, options: RequestOptions = {}): Promise<[T, Attempt]> {
     const { name, clock, maxTries } = this.#options;
     const tried: Slot[] = [];
     let failure: unknown;
-    for (let tries = 0; tries < maxTries; tries += 1) {
-      const began = clock.now();
-      const slot = pickSlot(this.#slots, tried, options, { now: began, balance: this.#balance });
+    while (tried.length < maxTries) {
+      const slot = pickSlot(this.#slots, tried, options, { now: clock.now(), balance: this.#balance });
       if (!slot) break;
       tried.push(slot);
-      let isCommitted = false;
-      slot.inFlight += 1;
+      const attempt = new Attempt(slot, this.#options, options.signal);
       try {
-        const commit = () => {
-          isCommitted = true;
-        };
-        const result = await attempt(slot.member, commit, slot.name);
-        slot.health.served(clock.now(), options.isCheck ?? true);
-        return result;
+        return [await begin(attempt), attempt];
       } catch (error) {
         failure = error;
-        const isOfMember = this.#count(slot, error, began, options.signal);
-        if (!isOfMember || isCommitted) break;
-      } finally {
-        slot.inFlight -= 1;
+        if (!attempt.failed(error)) break;
       }
     }
     throw failure ?? new HoplineError('POOL_EMPTY', `no member of ${name} is up`);
+  }
+
+  /** A request that is over once `run` has succeeded. Throws as `begin`. */
+  async run<T>(run: (member: Member) => Promise<T>, options?: RequestOptions): Promise<T> {
+    const [result, attempt] = await this.begin(({ member }) => run(member), options);
+    attempt.succeeded();
+    return result;
   }
 
   has(name: string): boolean {
@@ -171,22 +159,6 @@ export class Pool {
   async close(): Promise<void> {
     this.#closing.abort(new HoplineError('NODE_STOPPING', 'the pool is closed'));
     await Promise.all([...this.#watches, this.#checks?.settled()]);
-  }
-
-  /** Counts a failure against its member, and says whether it is the member's. Throws the signal's reason. */
-  #count({ name: member, health }: Slot, error: unknown, began: number, signal: Signal | undefined): boolean {
-    // Whoever asked has gone: that is no fault of the member's.
-    if (signal?.aborted) throw signal.reason;
-    const { name: pool, clock, log, isOfMember = () => true } = this.#options;
-    const { code, message } = asHoplineError(error);
-    // An exception without a code of ours is a mistake in this process, and would come with any member.
-    if (!(error instanceof HoplineError) || !isOfMember(error)) {
-      log.warn({ pool, member, code }, `a request failed, not because of its member: ${message}`);
-      return false;
-    }
-    const ejected = health.failed(began, clock.now());
-    log.warn({ pool, member, code, ejected }, `a request failed: ${message}`);
-    return true;
   }
 
   /** Brings the slots in line with what the sources have listed. */

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../src/core/errors.ts';
 import { type Logger, silentLogger } from '../../src/core/log.ts';
 import { Turns } from '../../src/core/work/turns.ts';
+import type { Attempt } from '../../src/pool/attempt.ts';
 import type { Member } from '../../src/pool/member.ts';
 import { Pool, type PoolSetup } from '../../src/pool/pool.ts';
 import { ListedMembers } from '../../src/pool/sources/listed.ts';
@@ -196,12 +197,12 @@ test('when all are ejected they are used all the same, and only checks take the 
 test('a request is not repeated once a part of its answer has gone out', async (t) => {
   const { pool } = makePool(t, three);
   let tries = 0;
-  const attempt = async (_member: Member, commit: () => void) => {
+  const begin = async (attempt: Attempt) => {
     tries += 1;
-    commit();
+    attempt.commit();
     throw new HoplineError('PEER_LOST', 'cut');
   };
-  await assert.rejects(pool.run(attempt), { code: 'PEER_LOST' });
+  await assert.rejects(pool.begin(begin), { code: 'PEER_LOST' });
   assert.equal(tries, 1);
 });
 
@@ -214,6 +215,21 @@ test('a request is tried on so many members, each once', async (t) => {
   };
   await assert.rejects(pool.run(attempt), { code: 'PEER_LOST' });
   assert.deepEqual(tried, [1, 2]);
+});
+
+test('a request is under way at the member where it began until it has ended, well or not', async (t) => {
+  const { pool } = makePool(t, three);
+  const underWay = () => pool.members().map(({ inFlight }) => inFlight);
+  const [, first] = await pool.begin(async () => {});
+  const [, second] = await pool.begin(async () => {});
+  assert.deepEqual(underWay(), [1, 1, 0]);
+  first.succeeded();
+  assert.equal(second.failed(new HoplineError('PEER_LOST', 'cut')), true);
+  assert.deepEqual(underWay(), [0, 0, 0]);
+  assert.deepEqual(
+    pool.members().map(({ ejected }) => ejected),
+    [false, true, false],
+  );
 });
 
 test('whoever asked and went away leaves no blame on the member', async (t) => {

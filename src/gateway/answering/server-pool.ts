@@ -20,9 +20,10 @@ import { dialDirect } from '../../http/transport/dial.ts';
 import type { TlsToBackend } from '../../http/transport/encrypt.ts';
 import type { Resolver } from '../../io/names/resolve.ts';
 import { createSystemResolver } from '../../io/names/system-resolver.ts';
+import type { Attempt } from '../../pool/attempt.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { HealthRule } from '../../pool/health.ts';
-import type { Member, MemberSource } from '../../pool/member.ts';
+import type { MemberSource } from '../../pool/member.ts';
 import { type MemberStatus, Pool } from '../../pool/pool.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 import type { TakePlace } from './server-places.ts';
@@ -136,19 +137,24 @@ async function askOne(pool: Pool, backend: Backend, { request, sticky, onAnswer,
   const { notes, signal, client } = request;
   const wanted = sticky ? stickyMember(pool, request) : undefined;
   let tries = 0;
-  const attempt = async ({ hop }: Member, commit: () => void, name: string) => {
+  const ask = (attempt: Attempt) => {
     if (tries > 0) notes.retries = (notes.retries ?? 0) + 1;
     tries += 1;
-    notes.backend = name;
-    const answer = await backend.ask(hop, request, isRepeatable(request) ? undefined : commit);
-    commit();
-    onAnswer(sticky && wanted !== name ? withCookie(answer, name, request) : answer);
-    if (answer.body && isStream(answer.body)) await ended(answer.body);
+    notes.backend = attempt.name;
+    return backend.ask(attempt.member.hop, request, isRepeatable(request) ? undefined : () => attempt.commit());
   };
   // What goes on as another protocol is one connection for one of the client, which are counted.
   const giveBack = await takePlace?.(request);
   try {
-    await pool.run(attempt, { key: client, prefer: wanted, signal });
+    const [answer, attempt] = await pool.begin(ask, { key: client, prefer: wanted, signal });
+    try {
+      onAnswer(sticky && wanted !== attempt.name ? withCookie(answer, attempt.name, request) : answer);
+      if (answer.body && isStream(answer.body)) await ended(answer.body);
+    } catch (error) {
+      attempt.failed(error);
+      throw error;
+    }
+    attempt.succeeded();
   } finally {
     giveBack?.();
   }

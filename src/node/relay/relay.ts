@@ -12,6 +12,7 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type JoinResult, joinLegs } from '../../io/legs/join.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { reachHop } from '../../io/names/resolve.ts';
+import type { Attempt } from '../../pool/attempt.ts';
 import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../../wire/address.ts';
 import { encodeMessage } from '../../wire/native/messages.ts';
 import { type Open, passOpenOn } from '../../wire/native/open-message.ts';
@@ -51,31 +52,25 @@ async function relayToMember(
   const named = node.pools.find(next.pool);
   if (!named) throw new HoplineError('POOL_UNKNOWN', `there is no pool ${formatHop(next)}`);
   const { signal, release } = watchNear(near, next, node);
-  let isStanding = false;
-  // The circuit is a part of the try, so that it counts as under way at its member for as long as it runs.
-  const attempt = async ({ hop: member }: { readonly hop: Address }, commit: () => void) => {
-    const far = await dialNext(near, member, Math.min(node.limits.answerMs, leftMs()), signal, node);
-    release();
-    commit();
-    isStanding = true;
-    near.post(encodeMessage({ type: 'taken', hop: open.hop + 1, address: formatHop(member) }));
-    const hops = [member, ...open.hops.slice(2)];
-    const { failure, broken } = await runTunnel(near, far, { ...open, hops, deadlineMs: leftMs() }, node);
-    if (failure && broken === 'far') throw failure;
-  };
+  const dial = ({ member }: Attempt) =>
+    dialNext(near, member.hop, Math.min(node.limits.answerMs, leftMs()), signal, node);
   const key = named.hashBy === 'file' ? open.key : hostOf(near);
-  try {
-    // That a connection was taken and passed bytes does not show that a node is behind it.
-    await named.pool.run(attempt, { key, avoid: open.avoid, isCheck: false, signal });
-  } catch (cause) {
-    if (isStanding) return;
-    signal.throwIfAborted();
-    const { reason } = asHoplineError(cause);
-    const details = { cause, ...(reason === undefined ? {} : { reason }) };
-    throw new HoplineError('POOL_EMPTY', `no member of ${formatHop(next)} can be reached`, details);
-  } finally {
-    release();
-  }
+  const [far, attempt] = await named.pool
+    .begin(dial, { key, avoid: open.avoid, signal })
+    .catch((cause) => {
+      signal.throwIfAborted();
+      const { reason } = asHoplineError(cause);
+      const details = { cause, ...(reason === undefined ? {} : { reason }) };
+      throw new HoplineError('POOL_EMPTY', `no member of ${formatHop(next)} can be reached`, details);
+    })
+    .finally(release);
+  const { hop: member } = attempt.member;
+  near.post(encodeMessage({ type: 'taken', hop: open.hop + 1, address: formatHop(member) }));
+  const hops = [member, ...open.hops.slice(2)];
+  const { failure, broken } = await runTunnel(near, far, { ...open, hops, deadlineMs: leftMs() }, node);
+  if (failure && broken === 'far') attempt.failed(failure);
+  // That a connection was taken and passed bytes does not show that a node is behind it.
+  else attempt.succeeded(false);
 }
 
 /** A signal that aborts when the near side goes or the node stops, until it is released. */

@@ -255,13 +255,17 @@ class Fetch {
     const size = length === undefined ? undefined : leftBytes + length;
     const version = answer.status === 200 ? strongValidator(answer.fields) : left?.version;
     let arrived = leftBytes;
-    await saveBody(target, this.#read(asked, answer, length), {
+    let isBegun = false;
+    const saved = saveBody(target, this.#read(asked, answer, length), {
       href: this.#asked.url.href,
       size,
       pieceBytes: this.#limits.pieceBytes,
       version,
       left,
-      onBegun: (reservation) => this.#tell({ kind: 'started', leftBytes, reservation, size }),
+      onBegun: (reservation) => {
+        isBegun = true;
+        this.#tell({ kind: 'started', leftBytes, reservation, size });
+      },
       onBytes: (bytes) => {
         arrived = bytes;
         // What a FIFO or a device was given cannot be taken back.
@@ -269,6 +273,13 @@ class Fetch {
         this.#tell({ kind: 'progress', bytes });
       },
     });
+    try {
+      await saved;
+    } catch (error) {
+      // Nobody has begun to read, so nobody ends the connection either.
+      if (!isBegun) await dropBody(answer.body);
+      throw error;
+    }
     return arrived;
   }
 

@@ -5,7 +5,7 @@
  */
 
 import { type BigIntStats, constants } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { type FileHandle, lstat, open } from 'node:fs/promises';
 import { systemCode } from '../../core/errors.ts';
 
 /**
@@ -26,6 +26,24 @@ export function isOwn(found: BigIntStats): boolean {
   const user = process.geteuid?.();
   if (!found.isFile() || user === undefined) return found.isFile();
   return found.uid === BigInt(user) && (Number(found.mode) & othersWrite) === 0;
+}
+
+/** Opens one to be read; undefined if there is none, or something else stands there. */
+export function openOwn(path: string): Promise<FileHandle | undefined> {
+  return openIf(isOwn, path);
+}
+
+/** The same, whoever's it is. */
+export function openRegular(path: string): Promise<FileHandle | undefined> {
+  return openIf((found) => found.isFile(), path);
+}
+
+async function openIf(isFit: (found: BigIntStats) => boolean, path: string): Promise<FileHandle | undefined> {
+  const handle = await open(path, ownFileFlags).catch(() => undefined);
+  const found = await handle?.stat({ bigint: true }).catch(() => undefined);
+  if (found && isFit(found)) return handle;
+  await handle?.close();
+  return undefined;
 }
 
 /** Whether `path` names the file that the system said `opened` of; a link to it does not. Throws what the system says. */

@@ -8,11 +8,12 @@
  */
 
 import { randomBytes, webcrypto } from 'node:crypto';
-import { mkdir, open, readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { DigestName } from '../../io/digests/digest.ts';
+import { openOwn } from '../../io/disk/own-file.ts';
 
 const magic = 'hopline digests 1';
 const headerBytes = 128;
@@ -124,7 +125,8 @@ async function checksum(content: Buffer): Promise<Buffer> {
 /** A file of exactly `length` bytes, or undefined. */
 async function readWhole(file: string, length: number): Promise<Buffer | undefined> {
   try {
-    const handle = await open(file, 'r');
+    const handle = await openOwn(file);
+    if (!handle) return undefined;
     try {
       if ((await handle.stat()).size !== length) return undefined;
       const bytes = Buffer.alloc(length);

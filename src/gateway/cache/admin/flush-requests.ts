@@ -7,11 +7,12 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type Clock, pause } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
+import { openRegular } from '../../../io/disk/own-file.ts';
 
 const requestName = /^[0-9a-f]{32}\.request$/;
 const maxRequestBytes = 16 * 1024;
@@ -59,8 +60,8 @@ export async function requestFlush(
   const deadline = clock.now() + limits.answerMs;
   try {
     while (clock.now() < deadline) {
-      const answer = await readFile(`${base}.done`, 'utf8').catch(() => undefined);
-      if (answer !== undefined) return Number(answer);
+      const answer = await openRegular(`${base}.done`);
+      if (answer) return Number(await answer.readFile('utf8').finally(() => answer.close()));
       await pause(clock, limits.cachePollMs / 4, new AbortController().signal);
     }
   } finally {
@@ -80,7 +81,7 @@ async function carryOut(file: string, flush: (target: string | undefined) => Pro
 }
 
 async function readRequest(file: string): Promise<{ readonly target: string | undefined } | undefined> {
-  const handle = await open(file, 'r').catch(() => undefined);
+  const handle = await openRegular(file);
   if (!handle) return undefined;
   try {
     if ((await handle.stat()).size > maxRequestBytes) return undefined;

@@ -2,13 +2,14 @@
  * A cache's directory seen from outside: what is in it, and flushing it, whether a gateway has it open or not.
  */
 
-import { open, readdir } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../../core/clock.ts';
 import { HoplineError, systemCode } from '../../../core/errors.ts';
 import { defaultLimits } from '../../../core/limits.ts';
 import { silentLogger } from '../../../core/log.ts';
 import { isMeant } from '../../../http/caching/keys.ts';
+import { openRegular } from '../../../io/disk/own-file.ts';
 import { createHttpCache } from '../cache.ts';
 import { readRecord } from '../disk/entry-file.ts';
 import { describeEntry, type ListedEntry } from '../disk/entry-summary.ts';
@@ -19,7 +20,7 @@ export async function listHttpCache(directory: string, target?: string): Promise
   const listed: ListedEntry[] = [];
   for (const name of await namesIn(directory)) {
     if (!name.endsWith('.entry')) continue;
-    const handle = await open(path.join(directory, name), 'r').catch(() => undefined);
+    const handle = await openRegular(path.join(directory, name));
     if (!handle) continue;
     const read = await readRecord(handle).catch(() => undefined);
     await handle.close();

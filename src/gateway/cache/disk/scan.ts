@@ -4,9 +4,10 @@
  * Invariant: what is no whole entry is removed, and nothing but files with an entry's name is touched.
  */
 
-import { open, readdir, unlink } from 'node:fs/promises';
+import { readdir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DigestAlgorithm } from '../../../io/digests/digest.ts';
+import { openOwn } from '../../../io/disk/own-file.ts';
 import { type ReadRecord, readRecord } from './entry-file.ts';
 
 interface FoundEntry extends ReadRecord {
@@ -37,7 +38,7 @@ export async function scanEntries(directory: string, algorithms: readonly Digest
 }
 
 async function readEnd(file: string): Promise<ReadRecord | undefined> {
-  const handle = await open(file, 'r').catch(() => undefined);
+  const handle = await openOwn(file);
   if (!handle) return undefined;
   try {
     return await readRecord(handle);

@@ -5,13 +5,13 @@
  * Invariant: no byte leaves that has not been compared with its digest since this process began, or was written by it.
  */
 
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { HoplineError } from '../../../core/errors.ts';
 import type { FileBody } from '../../../http/exchange.ts';
 import type { ByteRange } from '../../../http/ranges.ts';
 import type { DigestAlgorithm } from '../../../io/digests/digest.ts';
+import { openOwn } from '../../../io/disk/own-file.ts';
 import { readBlock, readDigests, readSome } from './entry-file.ts';
 import type { EntryRecord } from './entry-record.ts';
 
@@ -48,7 +48,7 @@ export async function openContent(
   { algorithms, isSmall, onDamage }: ContentOptions,
 ): Promise<StoredContent | undefined> {
   const algorithm = algorithms.find(({ name }) => name === entry.record.algorithm);
-  const handle = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0)).catch(() => undefined);
+  const handle = await openOwn(path);
   if (!handle) return undefined;
   if (!algorithm) {
     await handle.close();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, symlink, truncate, unlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { Readable } from 'node:stream';
 import { test } from 'node:test';
@@ -18,6 +19,19 @@ async function fileIn({ directory }: CacheSetup): Promise<string> {
   assert.equal(names.length, 1);
   return path.join(directory, names[0] ?? '');
 }
+
+/** What another user may put in its place. */
+const planted = {
+  'what others may write': (file: string) => chmod(file, 0o666),
+  'a link': async (file: string) => {
+    await rename(file, `${file}.away`);
+    await symlink(`${file}.away`, file);
+  },
+  'a FIFO': async (file: string) => {
+    await unlink(file);
+    execFileSync('mkfifo', [file]);
+  },
+};
 
 test('has everything again after a restart, fields that were confirmed since among it', async (t) => {
   const setup = await makeCache(t);
@@ -60,6 +74,7 @@ test('fetches anew what was cut off, is not its own, or changed on disk', async 
       const text = (await readFile(file)).toString('latin1').replace('max-age=60', 'max-age=99');
       await writeFile(file, text, 'latin1');
     },
+    ...(process.platform === 'win32' ? {} : planted),
   };
   for (const [name, damage] of Object.entries(damages)) {
     const setup = await makeCache(t);
@@ -180,4 +195,19 @@ test('is listed and flushed from outside, open or not', async (t) => {
   assert.deepEqual(await listHttpCache(setup.directory), []);
   await assert.rejects(listHttpCache(path.join(setup.directory, 'absent')), { code: 'USAGE_INVALID' });
   await setup.restart();
+});
+
+test('is flushed and closed while FIFOs stand in the place of requests', {
+  skip: process.platform === 'win32' && 'no FIFO has a name there',
+}, async (t) => {
+  const setup = await makeCache(t);
+  setup.script = () => ({ fields: fresh, body: 'x' });
+  await setup.ask();
+  const place = path.join(setup.directory, 'flush');
+  await mkdir(place, { recursive: true });
+  // As many as there are threads for files, and one more.
+  const fifos = Array.from({ length: 5 }, (_, index) => path.join(place, `${String(index).padStart(32, '0')}.request`));
+  execFileSync('mkfifo', fifos);
+  assert.equal(await flushHttpCache(setup.directory), 1);
+  assert.deepEqual(await readdir(place), []);
 });

@@ -5,6 +5,7 @@ import type { TestContext } from 'node:test';
 import { setTimeout as nextTimer, setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
 import type { Leg, LegOptions } from '../../src/io/legs/leg.ts';
+import type { LegLike } from '../../src/io/legs/leg-like.ts';
 import { acceptLeg } from '../../src/io/legs/open-leg.ts';
 
 const options: LegOptions = { idleMs: 10_000, maxBlockBytes: 64 * 1024 };
@@ -35,7 +36,7 @@ export async function makeLeg(t: TestContext, changed: Partial<LegOptions> = {})
 }
 
 /** Everything that a leg receives until its peer ends. */
-export async function readAll(leg: Leg): Promise<Buffer> {
+export async function readAll(leg: LegLike): Promise<Buffer> {
   const parts: Buffer[] = [];
   for (let chunk = await leg.read(); chunk; chunk = await leg.read()) {
     parts.push(Buffer.from(chunk.bytes));

@@ -7,17 +7,23 @@
  * Invariant: whoever waits is woken by a chunk, the end, a failure, an interruption or its signal, whichever comes first.
  */
 
-import type { OnReadOpts, Socket } from 'node:net';
+import type { OnReadOpts } from 'node:net';
 import type { HoplineError } from '../../core/errors.ts';
 import { Blocks, type Chunk, splitChunk } from './blocks.ts';
 
 const blocksAhead = 2;
 
+/** Where chunks come from. */
+interface Source {
+  pause(): void;
+  resume(): void;
+}
+
 export class Arrivals {
   /** What a socket needs to read into the blocks. */
   readonly onread: OnReadOpts;
   readonly #chunks: Chunk[] = [];
-  #socket: Socket | undefined;
+  #source: Source | undefined;
   #isEnded = false;
   #failure: HoplineError | undefined;
   #isPaused = false;
@@ -25,12 +31,12 @@ export class Arrivals {
   #interrupt: ((reason: unknown) => void) | undefined;
 
   constructor(maxBlockBytes: number) {
-    this.onread = new Blocks(maxBlockBytes).onread((chunk) => this.#take(chunk));
+    this.onread = new Blocks(maxBlockBytes).onread((chunk) => this.take(chunk));
   }
 
-  /** To be called before the first chunk, with the socket that `onread` was given to. */
-  comeFrom(socket: Socket): void {
-    this.#socket = socket;
+  /** To be called before the first chunk, with the socket that `onread` was given to, or whatever else calls `take`. */
+  comeFrom(source: Source): void {
+    this.#source = source;
   }
 
   get isEmpty(): boolean {
@@ -60,7 +66,7 @@ export class Arrivals {
   /** Stops reading until the next chunk is asked for. */
   pause(): void {
     this.#isPaused = true;
-    this.#socket?.pause();
+    this.#source?.pause();
   }
 
   /** The next bytes, at most `maxBytes` of them, or null at the end. Throws the failure, or the signal's reason. */
@@ -98,8 +104,8 @@ export class Arrivals {
     return true;
   }
 
-  /** Says whether to read on. */
-  #take(chunk: Chunk): boolean {
+  /** One more has come. Says whether to read on; otherwise the source is told when to. */
+  take(chunk: Chunk): boolean {
     this.#chunks.push(chunk);
     this.#wake?.();
     this.#isPaused = this.#chunks.length >= blocksAhead;
@@ -117,7 +123,7 @@ export class Arrivals {
   #goOn(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
-    this.#socket?.resume();
+    this.#source?.resume();
   }
 
   #change(signal?: AbortSignal): Promise<void> {

@@ -13,7 +13,7 @@ import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, HoplineError } from '../../core/errors.ts';
 import { type Decoded, more, ok } from '../../wire/decoded.ts';
 import type { Chunk } from './blocks.ts';
-import type { Leg } from './leg.ts';
+import type { LegLike } from './leg-like.ts';
 
 export interface HeadOptions {
   readonly clock: Clock;
@@ -29,7 +29,7 @@ const endsMessage: ReadonlySet<ErrorCode> = new Set(['TIMEOUT_HEAD', 'PEER_LOST'
 
 /** A request or answer must be whole in time; `null` when the peer ended before its first byte. */
 export async function readHead<T>(
-  leg: Leg,
+  leg: LegLike,
   decode: (bytes: Buffer) => Decoded<T>,
   options: HeadOptions,
 ): Promise<T | null> {
@@ -39,7 +39,11 @@ export async function readHead<T>(
   return awaitHead(leg, decode, options);
 }
 
-async function awaitHead<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>, options: HeadOptions): Promise<T | null> {
+async function awaitHead<T>(
+  leg: LegLike,
+  decode: (bytes: Buffer) => Decoded<T>,
+  options: HeadOptions,
+): Promise<T | null> {
   const { clock, ms, signal } = options;
   // A signal for each deadline would be much of what a short message costs.
   let late: HoplineError | undefined;
@@ -67,7 +71,7 @@ async function awaitHead<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>, opt
   }
 }
 
-function takeHead<T>(leg: Leg, chunk: Chunk, bytes: Buffer, decoded: Exclude<Decoded<T>, { kind: 'more' }>): T {
+function takeHead<T>(leg: LegLike, chunk: Chunk, bytes: Buffer, decoded: Exclude<Decoded<T>, { kind: 'more' }>): T {
   if (decoded.kind === 'ok') {
     putBack(leg, chunk, bytes, decoded.used);
     return decoded.value;
@@ -77,7 +81,7 @@ function takeHead<T>(leg: Leg, chunk: Chunk, bytes: Buffer, decoded: Exclude<Dec
 }
 
 /** A head that has arrived whole; heads that come many at a time need no timer each. Leaves anything else unread. */
-function decodeNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>): Decoded<T> {
+function decodeNow<T>(leg: LegLike, decode: (bytes: Buffer) => Decoded<T>): Decoded<T> {
   const chunk = leg.readNow();
   if (!chunk) return more;
   const decoded = decode(chunk.bytes);
@@ -87,7 +91,7 @@ function decodeNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>): Decoded<
 }
 
 /** A head that has arrived whole, without waiting; undefined otherwise, and then `readHead` says why. */
-export function readHeadNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>): T | undefined {
+export function readHeadNow<T>(leg: LegLike, decode: (bytes: Buffer) => Decoded<T>): T | undefined {
   const ready = decodeNow(leg, decode);
   return ready.kind === 'ok' ? ready.value : undefined;
 }
@@ -97,7 +101,7 @@ export function readHeadNow<T>(leg: Leg, decode: (bytes: Buffer) => Decoded<T>):
  * The bytes are used up. Throws as `readHead`; an ended or broken stream counts as quiet, and the next read says so.
  */
 export async function readUntilQuiet<T>(
-  leg: Leg,
+  leg: LegLike,
   decode: (bytes: Buffer) => Decoded<T>,
   quietMs: number,
   options: HeadOptions,
@@ -129,7 +133,7 @@ export async function readUntilQuiet<T>(
   throw new HoplineError('PEER_PROTOCOL', `${leg.peer} ended in the middle of a header`);
 }
 
-function putBack(leg: Leg, chunk: Chunk, bytes: Buffer, used: number): void {
+function putBack(leg: LegLike, chunk: Chunk, bytes: Buffer, used: number): void {
   const unused = bytes.subarray(used);
   if (unused.length <= chunk.bytes.length) {
     const rest = chunk.bytes.subarray(chunk.bytes.length - unused.length);
@@ -142,7 +146,7 @@ function putBack(leg: Leg, chunk: Chunk, bytes: Buffer, used: number): void {
 }
 
 /** Reads exactly `length` bytes, or returns null if the peer ends before. Throws as `readHead`. */
-export function readExactly(leg: Leg, length: number, options: HeadOptions): Promise<Buffer | null> {
+export function readExactly(leg: LegLike, length: number, options: HeadOptions): Promise<Buffer | null> {
   const decode = (bytes: Buffer): Decoded<Buffer> =>
     bytes.length < length ? more : ok(Buffer.from(bytes.subarray(0, length)), length);
   return readHead(leg, decode, options);

@@ -45,6 +45,7 @@ export class Leg {
   readonly #socket: Socket;
   readonly #arrivals: Arrivals;
   #isDetached = false;
+  #isHeldUp = () => this.hasUnread;
   #settleClosed = () => {};
   #abort: ((error: HoplineError) => void) | undefined;
 
@@ -203,9 +204,14 @@ export class Leg {
     this.#socket.setTimeout(this.#socket.timeout ?? 0);
   }
 
+  /** For who reads ahead of somebody else: while it `isHeldUp`, silence is not the peer's. */
+  holdUpBy(isHeldUp: () => boolean): void {
+    this.#isHeldUp = () => this.hasUnread || isHeldUp();
+  }
+
   /** Where bytes wait to be read and none to be taken, it is not the peer that keeps silent. */
   #idle(idleMs: number): void {
-    if (this.hasUnread && this.#socket.writableLength === 0) this.touch();
+    if (this.#isHeldUp() && this.#socket.writableLength === 0) this.touch();
     else this.destroy(idled(this.peer, idleMs));
   }
 

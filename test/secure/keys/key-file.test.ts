@@ -3,9 +3,9 @@ import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { HoplineError } from '../../src/core/errors.ts';
-import { newKey } from '../../src/secure/key.ts';
-import { createKeyFile, parseKeyFile, readKeyFile } from '../../src/secure/key-file.ts';
+import { HoplineError } from '../../../src/core/errors.ts';
+import { newKey } from '../../../src/secure/keys/key.ts';
+import { createKeyFile, parseKeyFile, readKeyFile } from '../../../src/secure/keys/key-file.ts';
 
 const hasModes = process.platform !== 'win32';
 

@@ -8,14 +8,15 @@
  */
 
 import { createHash, createHmac, diffieHellman } from 'node:crypto';
-import { HoplineError } from '../core/errors.ts';
-import { nodeAead, tagBytes } from './aead.ts';
-import { type KeyPair, newKey, PublicKey } from './key.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { type KeyPair, newKey, PublicKey } from '../keys/key.ts';
+import { nodeAead, tagBytes } from '../records/aead.ts';
 
 /** Whether the initiator has a key of its own: IK; or none: NK. Both know the responder's from before. */
 export type Pattern = 'IK' | 'NK';
 
-const publicBytes = 32;
+/** Bytes of a public key in a message. */
+export const publicBytes = 32;
 
 type Token = 'e' | 's' | 'ee' | 'es' | 'se' | 'ss';
 

@@ -9,8 +9,8 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../core/errors.ts';
-import { syncDirectory } from '../io/disk/writing/part-names.ts';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import { syncDirectory } from '../../io/disk/writing/part-names.ts';
 import { type KeyPair, newKey, parseSecretKey } from './key.ts';
 
 /** Far more than a key with its comments. */

@@ -7,7 +7,7 @@
  */
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
-import { HoplineError } from '../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 
 export const keyBytes = 32;
 export const tagBytes = 16;

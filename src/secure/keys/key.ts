@@ -7,7 +7,7 @@
  */
 
 import { createPrivateKey, createPublicKey, type KeyObject, randomBytes } from 'node:crypto';
-import { HoplineError } from '../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 import { decodeBech32, encodeBech32 } from './bech32.ts';
 
 const publicPrefix = 'hop';

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { HoplineError } from '../../src/core/errors.ts';
-import { nodeAead, tagBytes } from '../../src/secure/aead.ts';
-import { type KeyPair, keyOfBytes, newKey } from '../../src/secure/key.ts';
-import { Handshake, type Pattern } from '../../src/secure/noise.ts';
+import { HoplineError } from '../../../src/core/errors.ts';
+import { Handshake, type Pattern } from '../../../src/secure/handshake/noise.ts';
+import { type KeyPair, keyOfBytes, newKey } from '../../../src/secure/keys/key.ts';
+import { nodeAead, tagBytes } from '../../../src/secure/records/aead.ts';
 import { loadNoiseC, type NoiseHandshake } from './noise-c.ts';
 import { type NoiseVector, noiseVectors } from './noise-vectors.ts';
 

@@ -7,8 +7,8 @@
  * OpenSSL's queue, where it would end the next TLS connection of this process.
  */
 
-import { HoplineError } from '../core/errors.ts';
-import { loadKoffi } from '../io/kernel/libc.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { loadKoffi } from '../../io/kernel/libc.ts';
 import { type Aead, checkOpen, checkSeal, keyBytes, nodeAead, nonceOf, tagBytes } from './aead.ts';
 
 const ctrlGetTag = 0x10;

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { HoplineError } from '../../src/core/errors.ts';
-import { nodeAead } from '../../src/secure/aead.ts';
-import { chooseAead, loadOpenSsl, type OpenSsl, opensslAead } from '../../src/secure/openssl.ts';
+import { HoplineError } from '../../../src/core/errors.ts';
+import { nodeAead } from '../../../src/secure/records/aead.ts';
+import { chooseAead, loadOpenSsl, type OpenSsl, opensslAead } from '../../../src/secure/records/openssl.ts';
 import { sealed, testAead } from './aead.contract.ts';
 
 /** The calls of OpenSSL, or nothing where koffi does not load. */

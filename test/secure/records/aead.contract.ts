@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { HoplineError } from '../../src/core/errors.ts';
-import { type Aead, tagBytes } from '../../src/secure/aead.ts';
+import { HoplineError } from '../../../src/core/errors.ts';
+import { type Aead, tagBytes } from '../../../src/secure/records/aead.ts';
 
 const key = randomBytes(32);
 const header = randomBytes(8);

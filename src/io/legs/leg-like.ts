@@ -1,0 +1,25 @@
+import type { Leg } from './leg.ts';
+
+/** What is read and written as a leg is: a leg, or what stands on one and has another form of its bytes. */
+export type LegLike = Pick<
+  Leg,
+  | 'peer'
+  | 'address'
+  | 'closed'
+  | 'failure'
+  | 'isQuiet'
+  | 'hasUnread'
+  | 'descriptor'
+  | 'read'
+  | 'readNow'
+  | 'unread'
+  | 'interrupt'
+  | 'write'
+  | 'post'
+  | 'cork'
+  | 'uncork'
+  | 'end'
+  | 'linger'
+  | 'destroy'
+  | 'touch'
+>;

@@ -1,0 +1,80 @@
+/**
+ * The node's end of a handshake: takes the first message, answers, and makes a secure leg of the leg.
+ *
+ * Invariant: before the client has shown that it is there, it gets little, and a circuit waits for that no longer than
+ * `ms`; a client that may not come in is told so inside the answer's records alone.
+ * Format: docs/security.md#handshake
+ */
+
+import type { Clock } from '../core/clock.ts';
+import { HoplineError } from '../core/errors.ts';
+import { software } from '../core/software.ts';
+import { readHead } from '../io/legs/head.ts';
+import type { Leg } from '../io/legs/leg.ts';
+import { lost } from '../io/legs/loss.ts';
+import type { EarlyWindow } from './handshake/early-window.ts';
+import { decodeFirstRecord, prologueOf } from './handshake/first-records.ts';
+import { decodeHello, encodeWelcome } from './handshake/hello.ts';
+import { Handshake } from './handshake/noise.ts';
+import type { KeyPair, PublicKey } from './keys/key.ts';
+import type { Aead } from './records/aead.ts';
+import {
+  encodeRecordHeader,
+  maxClientContent,
+  maxNodeContent,
+  RecordOpener,
+  RecordSealer,
+  recordKinds,
+} from './records/record.ts';
+import { SecureLeg } from './secure-leg.ts';
+
+export interface AcceptSecureOptions {
+  readonly own: KeyPair;
+  /** Of the OPEN that came, in hex. */
+  readonly trace: string;
+  readonly window: EarlyWindow;
+  readonly clock: Clock;
+  /** Milliseconds for the first message, and again for the client to show that it is there. */
+  readonly ms: number;
+  readonly maxHeaderBytes: number;
+  /** Bytes that a client gets before it has shown that it is there. */
+  readonly maxEarlyBytes: number;
+  readonly aead: Aead;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SecureClient {
+  readonly leg: SecureLeg;
+  /** Undefined for one without. */
+  readonly key: PublicKey | undefined;
+}
+
+/** Throws `SECURE_FAILED` where the first message was not made for this node and circuit, `PEER_PROTOCOL`, and as `readHead`. */
+export async function acceptSecureLeg(leg: Leg, options: AcceptSecureOptions): Promise<SecureClient> {
+  const { own, trace, window, clock, ms, maxHeaderBytes, maxEarlyBytes, aead, signal } = options;
+  const decode = (bytes: Buffer) => decodeFirstRecord(bytes, recordKinds.first);
+  const first = await readHead(leg, decode, { clock, ms, signal });
+  if (first === null) throw lost(leg.peer);
+  const { header, pattern, message } = first;
+  const handshake = Handshake.responder({ pattern, prologue: prologueOf(trace, header), own });
+  const { time, early } = decodeHello(handshake.read(message), maxHeaderBytes);
+  const isEarly = window.admit((handshake.remoteEphemeral as PublicKey).bytes, time);
+  const answer = handshake.write(encodeWelcome(software, isEarly));
+  leg.post(
+    Buffer.concat([encodeRecordHeader({ kind: recordKinds.answer, pattern: 0, length: answer.length }), answer]),
+  );
+  const { send, receive } = handshake.split();
+  const secure = new SecureLeg(leg);
+  secure.begin({
+    sealer: new RecordSealer({ aead, key: send, maxContent: maxNodeContent }),
+    opener: new RecordOpener({ aead, key: receive, maxContent: maxClientContent }),
+    unconfirmed: { early, isEarly, maxBytes: maxEarlyBytes },
+  });
+  const cancel = clock.after(ms, () => secure.destroy(unconfirmed(leg.peer, ms)));
+  void secure.confirmed.then(cancel);
+  return { leg: secure, key: handshake.remote };
+}
+
+function unconfirmed(peer: string, ms: number): HoplineError {
+  return new HoplineError('TIMEOUT_HEAD', `${peer} did not go on with its handshake within ${ms / 1000} s`);
+}

@@ -1,0 +1,222 @@
+/**
+ * Records: the header that stands before what was sealed, and the two ends of one direction.
+ *
+ * Owns the counter and the key of a direction, and the memory of its records. Does not know sockets or handshakes.
+ * Invariant: no byte is given out before the tag over it was right; a length is judged before memory of it is taken; after
+ * a failure nothing more is opened.
+ * Format: docs/security.md#records
+ */
+
+import { HoplineError } from '../../core/errors.ts';
+import type { Chunk } from '../../io/legs/blocks.ts';
+import { type Aead, keyBytes, nodeAead, tagBytes } from './aead.ts';
+
+/** Never the first byte of UTF-8, nor of a frame. */
+export const firstRecordByte = 0xfe;
+export const recordHeaderBytes = 8;
+/** What a client's record holds at most: a node has memory for one of each circuit. */
+export const maxClientContent = 64 * 1024;
+/** What a node's record holds at most: a piece, and frames around it. */
+export const maxNodeContent = 1024 * 1024 + 64 * 1024;
+/** Records after which a key is changed: the most content under one key is far below what GCM is good for. */
+const rekeyRecords = 65_536;
+const lastCounter = 2n ** 64n - 1n;
+
+export const recordKinds = { first: 1, answer: 2, data: 3 } as const;
+
+interface RecordHeader {
+  readonly kind: number;
+  readonly pattern: number;
+  /** Of what follows. */
+  readonly length: number;
+}
+
+export function encodeRecordHeader({ kind, pattern, length }: RecordHeader): Buffer {
+  const header = Buffer.alloc(recordHeaderBytes);
+  header[0] = firstRecordByte;
+  header[1] = kind;
+  header[2] = pattern;
+  header.writeUInt32BE(length, 4);
+  return header;
+}
+
+/** Undefined for what is no header. */
+export function decodeRecordHeader(header: Buffer): RecordHeader | undefined {
+  const [first, kind, pattern, reserved] = header;
+  if (header.length !== recordHeaderBytes || first !== firstRecordByte || reserved !== 0) return undefined;
+  if (kind === undefined || pattern === undefined) return undefined;
+  return { kind, pattern, length: header.readUInt32BE(4) };
+}
+
+export interface DirectionOptions {
+  readonly aead: Aead;
+  /** Zeroed when it is done with. */
+  readonly key: Buffer;
+  /** Bytes of content in one record. */
+  readonly maxContent: number;
+  /** @default what the format says; a test takes fewer */
+  readonly rekeyRecords?: number;
+}
+
+/** The key of a direction and the number of its next record. */
+class Direction {
+  readonly aead: Aead;
+  #key: Buffer;
+  #counter = 0n;
+  readonly #rekeyRecords: bigint;
+
+  constructor(options: DirectionOptions) {
+    this.aead = options.aead;
+    this.#key = options.key;
+    this.#rekeyRecords = BigInt(options.rekeyRecords ?? rekeyRecords);
+  }
+
+  /** For the next record. */
+  next(): { readonly key: Buffer; readonly counter: bigint } {
+    const counter = this.#counter++;
+    if (counter > 0n && counter % this.#rekeyRecords === 0n) this.#rekey();
+    return { key: this.#key, counter };
+  }
+
+  forget(): void {
+    this.#key.fill(0);
+  }
+
+  /** REKEY of Noise. */
+  #rekey(): void {
+    const box = Buffer.alloc(keyBytes + tagBytes);
+    nodeAead.seal(this.#key, lastCounter, Buffer.alloc(0), [Buffer.alloc(keyBytes)], box);
+    this.#key.fill(0);
+    this.#key = box.subarray(0, keyBytes);
+  }
+}
+
+export class RecordSealer {
+  readonly maxContent: number;
+  readonly #direction: Direction;
+  #memory = Buffer.alloc(0);
+
+  constructor(options: DirectionOptions) {
+    this.maxContent = options.maxContent;
+    this.#direction = new Direction(options);
+  }
+
+  /** One record of all parts, in memory that the next one is sealed into; without any, the end of the direction. */
+  seal(parts: readonly Buffer[]): Buffer {
+    const length = parts.reduce((sum, part) => sum + part.length, 0);
+    if (length > this.maxContent) throw new HoplineError('INTERNAL', `a record of ${length} bytes`);
+    const whole = recordHeaderBytes + length + tagBytes;
+    if (this.#memory.length < whole) this.#memory = Buffer.allocUnsafeSlow(roomFor(whole, this.maxContent));
+    const record = this.#memory.subarray(0, whole);
+    const header = encodeRecordHeader({ kind: recordKinds.data, pattern: 0, length: length + tagBytes });
+    header.copy(record);
+    const { key, counter } = this.#direction.next();
+    this.#direction.aead.seal(key, counter, header, parts, record.subarray(recordHeaderBytes));
+    return record;
+  }
+
+  forget(): void {
+    this.#direction.forget();
+  }
+}
+
+/** What came of some bytes: how many belong to the record at hand, and what it says once it is whole. */
+export interface Opened {
+  readonly used: number;
+  /** Empty at the end of the direction. */
+  readonly content?: Chunk;
+}
+
+/** Memory for records that nobody holds. */
+const maxFreeBlocks = 4;
+
+export class RecordOpener {
+  readonly #maxContent: number;
+  readonly #direction: Direction;
+  readonly #header = Buffer.alloc(recordHeaderBytes);
+  readonly #free: Buffer[] = [];
+  #blockBytes = 0;
+  #filled = 0;
+  #block: Buffer | undefined;
+  #box: Buffer | undefined;
+  #isBroken = false;
+
+  constructor(options: DirectionOptions) {
+    this.#maxContent = options.maxContent;
+    this.#direction = new Direction(options);
+  }
+
+  /** Whether a record has begun to arrive. */
+  get isWithin(): boolean {
+    return this.#filled > 0;
+  }
+
+  /** Takes what belongs to the next record. Throws `SECURE_FAILED`, and from then on for anything. */
+  take(bytes: Buffer): Opened {
+    if (this.#isBroken) throw altered('the circuit has failed already');
+    try {
+      return this.#take(bytes);
+    } catch (error) {
+      this.#isBroken = true;
+      this.#box?.fill(0);
+      throw error;
+    }
+  }
+
+  forget(): void {
+    this.#isBroken = true;
+    this.#direction.forget();
+  }
+
+  #take(bytes: Buffer): Opened {
+    let used = 0;
+    if (this.#filled < recordHeaderBytes) {
+      used = bytes.copy(this.#header, this.#filled, 0, recordHeaderBytes - this.#filled);
+      this.#filled += used;
+      if (this.#filled < recordHeaderBytes) return { used };
+      this.#makeRoom();
+    }
+    const box = this.#box as Buffer;
+    const copied = bytes.copy(box, this.#filled - recordHeaderBytes, used);
+    this.#filled += copied;
+    used += copied;
+    return this.#filled < recordHeaderBytes + box.length ? { used } : { used, content: this.#open(box) };
+  }
+
+  #makeRoom(): void {
+    const header = decodeRecordHeader(this.#header);
+    if (!header || header.kind !== recordKinds.data || header.pattern !== 0) throw altered('it is no record of data');
+    const { length } = header;
+    if (length < tagBytes || length > this.#maxContent + tagBytes) throw altered(`it has ${length} bytes`);
+    if (length > this.#blockBytes) {
+      this.#blockBytes = roomFor(length, this.#maxContent);
+      this.#free.length = 0;
+    }
+    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#blockBytes);
+    this.#box = this.#block.subarray(0, length);
+  }
+
+  #open(box: Buffer): Chunk {
+    const { key, counter } = this.#direction.next();
+    if (!this.#direction.aead.open(key, counter, this.#header, box)) throw altered('it does not authenticate');
+    const block = this.#block as Buffer;
+    this.#block = undefined;
+    this.#box = undefined;
+    this.#filled = 0;
+    return { bytes: box.subarray(0, -tagBytes), release: () => this.#recycle(block) };
+  }
+
+  #recycle(block: Buffer): void {
+    if (block.length === this.#blockBytes && this.#free.length < maxFreeBlocks) this.#free.push(block);
+  }
+}
+
+/** Memory grows by doubling, so that a circuit of small records has little of it. */
+function roomFor(length: number, maxContent: number): number {
+  return Math.min(Math.max(4096, 2 ** Math.ceil(Math.log2(length))), recordHeaderBytes + maxContent + tagBytes);
+}
+
+/** A record is not what the other end sent. */
+export function altered(why: string): HoplineError {
+  return new HoplineError('SECURE_FAILED', `a record was changed on the way: ${why}`);
+}

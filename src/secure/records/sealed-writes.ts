@@ -1,0 +1,152 @@
+/**
+ * What is written to a secure circuit, on its way into records: in its order, one record at a time.
+ *
+ * What is written while a record is on its way, or before there is a key, goes into the next one together.
+ * Invariant: a write settles when all of it is with the kernel, or never will be; nothing follows the end.
+ */
+
+import type { HoplineError } from '../../core/errors.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import { lost } from '../../io/legs/loss.ts';
+import type { RecordSealer } from './record.ts';
+
+interface Write {
+  left: Buffer;
+  readonly done?: { resolve(): void; reject(error: HoplineError): void };
+}
+
+export class SealedWrites {
+  /** Settles, and never rejects, once the end is with the kernel or the circuit is gone. */
+  readonly ended: Promise<void>;
+  readonly #leg: Leg;
+  readonly #fail: (error: HoplineError) => void;
+  readonly #queue: Write[] = [];
+  #sealer: RecordSealer | undefined;
+  /** Bytes that may still be written. */
+  #allowed = Number.POSITIVE_INFINITY;
+  #corks = 0;
+  #isOut = false;
+  #isEnding = false;
+  #failure: HoplineError | undefined;
+  #settleEnded = () => {};
+
+  /** `fail` is told what goes wrong with sealing. */
+  constructor(leg: Leg, fail: (error: HoplineError) => void) {
+    this.#leg = leg;
+    this.#fail = fail;
+    this.ended = new Promise((resolve) => {
+      this.#settleEnded = resolve;
+    });
+  }
+
+  /** The same for a client, whose first record is empty and shows the node that it is there. */
+  beginWithConfirmation(sealer: RecordSealer): void {
+    this.#sealer = sealer;
+    this.#send(sealer.seal([]), [], false);
+  }
+
+  /** From now on there are keys; `maxBytes` may be written until `allowAll`. */
+  begin(sealer: RecordSealer, maxBytes: number): void {
+    this.#sealer = sealer;
+    this.#allowed = maxBytes;
+    this.#flush();
+  }
+
+  allowAll(): void {
+    this.#allowed = Number.POSITIVE_INFINITY;
+    this.#flush();
+  }
+
+  get isIdle(): boolean {
+    return this.#queue.length === 0 && !this.#isOut && !this.#isEnding;
+  }
+
+  write(bytes: Buffer): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure || this.#isEnding) return reject(this.#failure ?? lost(this.#leg.peer));
+      this.#queue.push({ left: bytes, done: { resolve, reject } });
+      this.#flush();
+    });
+  }
+
+  post(bytes: Buffer): void {
+    if (this.#failure || this.#isEnding) return;
+    this.#queue.push({ left: bytes });
+    this.#flush();
+  }
+
+  cork(): void {
+    this.#corks += 1;
+  }
+
+  uncork(): void {
+    this.#corks -= 1;
+    this.#flush();
+  }
+
+  end(): void {
+    if (this.#isEnding || this.#failure) return;
+    this.#isEnding = true;
+    this.#flush();
+  }
+
+  /** Nothing leaves any more. */
+  close(failure: HoplineError): void {
+    this.#failure ??= failure;
+    for (const { done } of this.#queue.splice(0)) done?.reject(this.#failure);
+    if (!this.#isOut) this.#sealer?.forget();
+    this.#settleEnded();
+  }
+
+  #flush(): void {
+    const sealer = this.#sealer;
+    if (!sealer || this.#isOut || this.#corks > 0 || this.#failure) return;
+    const { parts, written } = this.#next(Math.min(sealer.maxContent, this.#allowed));
+    const isEnd = parts.length === 0 && this.#queue.length === 0 && this.#isEnding;
+    for (const { done } of parts.length === 0 ? written : []) done?.resolve();
+    if (parts.length === 0 && !isEnd) return;
+    try {
+      this.#send(sealer.seal(parts), written, isEnd);
+    } catch (error) {
+      for (const { done } of written) done?.reject(error as HoplineError);
+      this.#fail(error as HoplineError);
+    }
+  }
+
+  /** What goes into the next record, at most `most` bytes, and which writes are done with it. */
+  #next(most: number): { parts: Buffer[]; written: Write[] } {
+    const parts: Buffer[] = [];
+    const written: Write[] = [];
+    let room = most;
+    for (let write = this.#queue[0]; write && (room > 0 || write.left.length === 0); write = this.#queue[0]) {
+      const part = write.left.subarray(0, room);
+      if (part.length > 0) parts.push(part);
+      room -= part.length;
+      this.#allowed -= part.length;
+      write.left = write.left.subarray(part.length);
+      if (write.left.length > 0) break;
+      written.push(write);
+      this.#queue.shift();
+    }
+    return { parts, written };
+  }
+
+  #send(record: Buffer, written: readonly Write[], isEnd: boolean): void {
+    this.#isOut = true;
+    this.#leg.write(record).then(
+      () => {
+        this.#isOut = false;
+        for (const { done } of written) done?.resolve();
+        if (!isEnd) return this.#flush();
+        this.#failure ??= lost(this.#leg.peer);
+        this.#leg.end();
+        this.#settleEnded();
+      },
+      (error: HoplineError) => {
+        this.#isOut = false;
+        for (const { done } of written) done?.reject(error);
+        this.close(error);
+      },
+    );
+  }
+}

@@ -14,11 +14,11 @@ import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts'
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { HttpCache } from '../gateway/cache/cache.ts';
 import { readBody } from '../http/body.ts';
-import { strongValidator } from '../http/conditions.ts';
 import { dropBody, type Exchange, type HttpAnswer, type RawFields } from '../http/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
 import { parseHttpUrl } from '../http/http-url.ts';
 import type { RedirectedRequest } from '../http/redirect.ts';
+import { strongValidator } from '../http/representation/conditions.ts';
 import type { Connect } from '../http/transport/connect.ts';
 import { dialDirect } from '../http/transport/dial.ts';
 import { createDirectExchange } from '../http/transport/direct.ts';

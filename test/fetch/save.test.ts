@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { continues, type Left } from '../../src/fetch/save.ts';
-import { strongValidator } from '../../src/http/conditions.ts';
+import { strongValidator } from '../../src/http/representation/conditions.ts';
 
 const date = ['Date', 'Sat, 21 Nov 2026 13:00:00 GMT'];
 

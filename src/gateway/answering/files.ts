@@ -1,29 +1,23 @@
 /**
  * Files over HTTP: an exchange that answers GET and HEAD with what a source opens, whole or in ranges.
  *
- * Owns what RFC 9110 says of a representation: its fields, conditions, ranges.
- * Where files come from is the source's affair: a directory, or the end of a route.
+ * Owns the fields of a file, and which name a request is for. Does not know where files come from: the source, a directory or the
+ * end of a route, opens them.
  * Invariant: a file that was opened is closed, with the body of its answer or before.
  * Rules: docs/http.md#file-routes
  */
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import { Readable } from 'node:stream';
 import mime from 'mime';
 import { HoplineError } from '../../core/errors.ts';
 import { toAbortSignal } from '../../core/signal.ts';
-import { evaluateConditions, isRangeCurrent, type Validators } from '../../http/conditions.ts';
 import type { Exchange, FileBody, HttpAnswer, HttpRequest, RawFields } from '../../http/exchange.ts';
-import { fieldValue } from '../../http/fields.ts';
-import {
-  type ByteRange,
-  firstBytes,
-  formatContentRange,
-  frameMultipart,
-  type SelectedRanges,
-  selectRanges,
-} from '../../http/ranges.ts';
+import { fieldValue, hasAny } from '../../http/fields.ts';
+import type { Validators } from '../../http/representation/conditions.ts';
+import { type ByteRange, firstBytes, framedRanges } from '../../http/representation/ranges.ts';
+import { selectAnswer } from '../../http/representation/select-answer.ts';
 import { nameOf, type TargetName } from '../../http/target-name.ts';
 
 /** An open file of one version. */
@@ -86,7 +80,11 @@ async function open(source: FileSource, { name }: TargetName, request: HttpReque
   const range = fieldValue(fields, 'range');
   // What is not read after all would have come for nothing.
   const ahead =
-    method === 'HEAD' || hasConditions(fields) ? undefined : range === undefined ? wholeFile : firstBytes(range);
+    method === 'HEAD' || hasAny(fields, 'if-none-match', 'if-modified-since')
+      ? undefined
+      : range === undefined
+        ? wholeFile
+        : firstBytes(range);
   try {
     return await source.open(name, { signal: toAbortSignal(signal), ahead });
   } catch (error) {
@@ -95,51 +93,28 @@ async function open(source: FileSource, { name }: TargetName, request: HttpReque
   }
 }
 
-/** The answer to a request for a file that is open (RFC 9110, 13.2.2). */
+/** The answer to a request for a file that is open. */
 function judge(file: OpenedFile, name: string, request: HttpRequest, nowMs: number): HttpAnswer {
-  const { method, fields } = request;
+  const { size } = file;
   const validators = validatorsOf(file, nowMs);
-  const shared = ['Accept-Ranges', 'bytes', ...formatValidators(validators)];
-  const verdict = evaluateConditions(method, fields, validators);
-  if (verdict === 'not-modified') return answer(304, shared);
-  if (verdict === 'failed') return answer(412, ['Content-Length', '0']);
-  const selected: SelectedRanges =
-    method === 'GET' && isRangeCurrent(fields, validators, nowMs)
-      ? selectRanges(fieldValue(fields, 'range'), file.size)
-      : { kind: 'whole' };
-  const contentType = mime.getType(name) ?? 'application/octet-stream';
-  if (selected.kind === 'none') {
-    return answer(416, [...shared, 'Content-Range', formatContentRange(undefined, file.size), 'Content-Length', '0']);
-  }
-  if (selected.kind === 'ranges') return answerRanges(file, selected.ranges, contentType, shared);
-  const whole = [...shared, 'Content-Type', contentType, 'Content-Length', String(file.size)];
-  const body = method === 'HEAD' ? undefined : bodyOf(file, { offset: 0, length: file.size });
-  return answer(200, whole, body);
+  const fields = [
+    ...['Accept-Ranges', 'bytes', ...formatValidators(validators)],
+    ...['Content-Type', mime.getType(name) ?? 'application/octet-stream', 'Content-Length', String(size)],
+  ];
+  const { head, ranges, frame } = selectAnswer(request, {
+    head: { status: 200, reason: 'OK', fields },
+    size,
+    validators,
+    dateMs: nowMs,
+  });
+  const [first] = ranges;
+  if (!frame) return { ...head, body: first && bodyOf(file, first) };
+  const content = framedRanges(ranges, frame, (range) => readRange(file, range));
+  return { ...head, body: closingWith(Readable.from(content, { objectMode: false }), file) };
 }
 
-function answerRanges(
-  file: OpenedFile,
-  ranges: readonly ByteRange[],
-  contentType: string,
-  shared: RawFields,
-): HttpAnswer {
-  const [first, second] = ranges;
-  if (first && !second) {
-    const own = ['Content-Type', contentType, 'Content-Range', formatContentRange(first, file.size)];
-    return answer(206, [...shared, ...own, 'Content-Length', String(first.length)], bodyOf(file, first));
-  }
-  const frame = frameMultipart(ranges, file.size, contentType, randomBytes(16).toString('hex'));
-  const body = Readable.from(joinParts(file, ranges, frame), { objectMode: false });
-  const own = ['Content-Type', frame.contentType, 'Content-Length', String(frame.length)];
-  return answer(206, [...shared, ...own], closingWith(body, file));
-}
-
-function answer(status: number, fields: RawFields, body?: HttpAnswer['body']): HttpAnswer {
-  return { status, reason: STATUS_CODES[status] ?? '', fields, body };
-}
-
-function hasConditions(fields: RawFields): boolean {
-  return ['if-none-match', 'if-modified-since'].some((name) => fieldValue(fields, name) !== undefined);
+function answer(status: number, fields: RawFields): HttpAnswer {
+  return { status, reason: STATUS_CODES[status] ?? '', fields, body: undefined };
 }
 
 /** A time that is still to come is none that could be sent (RFC 9110, 8.8.2.1). */
@@ -171,18 +146,9 @@ function closingWith(body: Readable, file: OpenedFile): Readable {
   return body.once('close', () => void file.close().catch(() => {}));
 }
 
-async function* joinParts(
-  file: OpenedFile,
-  ranges: readonly ByteRange[],
-  { heads, end }: { readonly heads: readonly Buffer[]; readonly end: Buffer },
-): AsyncGenerator<Buffer> {
-  for (const [index, { offset, length }] of ranges.entries()) {
-    const head = heads[index];
-    if (head) yield head;
-    const body = file.read(offset, length);
-    yield* body instanceof Readable ? body : readFrom(body);
-  }
-  yield end;
+function readRange(file: OpenedFile, { offset, length }: ByteRange): AsyncIterable<Buffer> {
+  const body = file.read(offset, length);
+  return body instanceof Readable ? body : readFrom(body);
 }
 
 async function* readFrom({ handle, offset, length }: Omit<FileBody, 'close'>): AsyncGenerator<Buffer> {

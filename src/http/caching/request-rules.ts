@@ -6,7 +6,7 @@
 
 import type { HttpRequest, RawFields } from '../exchange.ts';
 import { fieldValue, hasAny } from '../fields.ts';
-import { firstBytes } from '../ranges.ts';
+import { firstBytes } from '../representation/ranges.ts';
 import { type Directives, parseDirectives, readSeconds, secondsOf } from './directives.ts';
 import type { Terms } from './storing-rules.ts';
 

@@ -10,9 +10,9 @@
  */
 
 import CachePolicy from 'http-cache-semantics';
-import { parseDate } from '../conditions.ts';
 import type { RawFields } from '../exchange.ts';
 import { fieldValue, hasAny, listMembers, without } from '../fields.ts';
+import { parseDate } from '../representation/conditions.ts';
 import { type Directives, namedFields, parseDirectives, parseTargeted, readSeconds, secondsOf } from './directives.ts';
 
 /** How a site wants its answers treated. */

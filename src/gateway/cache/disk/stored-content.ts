@@ -9,7 +9,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { HoplineError } from '../../../core/errors.ts';
 import type { FileBody } from '../../../http/exchange.ts';
-import type { ByteRange } from '../../../http/ranges.ts';
+import { type ByteRange, framedRanges, type MultipartFrame } from '../../../http/representation/ranges.ts';
 import type { DigestAlgorithm } from '../../../io/digests/digest.ts';
 import { openOwn } from '../../../io/disk/own-file.ts';
 import { readBlock, readDigests, readSome } from './entry-file.ts';
@@ -102,12 +102,12 @@ class FileSource {
       const handle = this.#handle;
       return { handle, ...range, close: () => this.close() };
     }
-    return this.stream([range], []);
+    return this.stream([range]);
   }
 
-  /** Ranges with something before each of them, as frames around parts have; the stream closes the file. */
-  stream(ranges: readonly ByteRange[], heads: readonly Buffer[], end?: Buffer): Readable {
-    const parts = this.#parts(ranges, heads, end);
+  /** Ranges, in a frame if there is one; the stream closes the file. */
+  stream(ranges: readonly ByteRange[], frame?: MultipartFrame): Readable {
+    const parts = framedRanges(ranges, frame, (range) => this.#read(range));
     return new Readable({
       highWaterMark: 2 * chunkBytes,
       read() {
@@ -127,19 +127,6 @@ class FileSource {
 
   async close(): Promise<void> {
     await this.#handle.close();
-  }
-
-  async *#parts(
-    ranges: readonly ByteRange[],
-    heads: readonly Buffer[],
-    end?: Buffer,
-  ): AsyncGenerator<Buffer, undefined> {
-    for (const [index, range] of ranges.entries()) {
-      const head = heads[index];
-      if (head) yield head;
-      yield* this.#read(range);
-    }
-    if (end) yield end;
   }
 
   async *#read({ offset, length }: ByteRange): AsyncGenerator<Buffer, undefined> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { frameMultipart, selectRanges } from '../../src/http/ranges.ts';
+import { frameMultipart, selectRanges } from '../../../src/http/representation/ranges.ts';
 
 const size = 1000;
 

@@ -7,8 +7,8 @@
  * Rules: docs/http.md#conditions
  */
 
-import type { RawFields } from './exchange.ts';
-import { fieldValue } from './fields.ts';
+import type { RawFields } from '../exchange.ts';
+import { fieldValue } from '../fields.ts';
 
 /** What tells one state of a representation from another. */
 export interface Validators {

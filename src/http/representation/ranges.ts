@@ -80,6 +80,20 @@ export function frameMultipart(
   return { contentType: `multipart/byteranges; boundary=${boundary}`, length, heads, end };
 }
 
+/** Ranges within their frame, if there is one; `read` has the bytes of each. */
+export async function* framedRanges(
+  ranges: readonly ByteRange[],
+  frame: Pick<MultipartFrame, 'heads' | 'end'> | undefined,
+  read: (range: ByteRange) => AsyncIterable<Buffer>,
+): AsyncGenerator<Buffer, undefined> {
+  for (const [index, range] of ranges.entries()) {
+    const head = frame?.heads[index];
+    if (head) yield head;
+    yield* read(range);
+  }
+  if (frame) yield frame.end;
+}
+
 /** `first-last`, `first-` or `-suffix`; what is missing is undefined. */
 interface Spec {
   readonly first?: number;

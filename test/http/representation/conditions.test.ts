@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { evaluateConditions, isRangeCurrent, parseDate, type Validators } from '../../src/http/conditions.ts';
+import {
+  evaluateConditions,
+  isRangeCurrent,
+  parseDate,
+  type Validators,
+} from '../../../src/http/representation/conditions.ts';
 
 const modified = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
 const same = 'Fri, 02 Jan 2026 03:04:05 GMT';

@@ -11,6 +11,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
+import { Tasks } from '../core/work/tasks.ts';
 import { availableDigests } from '../io/digests/digest.ts';
 import type { KernelEngine } from '../io/kernel/engine.ts';
 import { loadDiskCalls, type SetUserTimeout } from '../io/kernel/libc.ts';
@@ -58,7 +59,7 @@ export class Contexts {
   #settings: Settings;
   #current: NodeContext;
   #registering: Registering | undefined;
-  readonly #ending = new Set<Promise<void>>();
+  readonly #ending = new Tasks();
 
   constructor(settings: Settings, lasting: Lasting) {
     this.#settings = settings;
@@ -100,7 +101,7 @@ export class Contexts {
   async close(): Promise<void> {
     const { done } = this.#registering ?? {};
     const owned = [this.#pools.close(), this.#policies.close(), this.#registry?.close(), this.#leftovers.close()];
-    await Promise.all([done, ...this.#ending, ...owned]);
+    await Promise.all([done, this.#ending.over(), ...owned]);
   }
 
   /** What outlives a context asks for the options of the moment. */
@@ -169,10 +170,7 @@ export class Contexts {
     if (uploads.rules && root !== undefined) void this.#leftovers.find(root);
     const { server } = this.#current;
     if (isDeepStrictEqual(server, this.#registering?.server)) return;
-    if (this.#registering) {
-      const ending = this.#registering.end().finally(() => this.#ending.delete(ending));
-      this.#ending.add(ending);
-    }
+    if (this.#registering) this.#ending.add(this.#registering.end());
     const { address, stopping } = this.#lasting;
     this.#registering = server && startRegistering(server, address, this.#live(), stopping);
   }

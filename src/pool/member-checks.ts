@@ -9,6 +9,7 @@
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { Tasks } from '../core/work/tasks.ts';
 import type { Turns } from '../core/work/turns.ts';
 import type { Health, HealthRule } from './health.ts';
 import type { Member } from './member.ts';
@@ -66,7 +67,7 @@ export class Checks {
   readonly #options: ChecksOptions;
   /** Cancels the timer of each member that is checked; nothing to cancel while its check is under way. */
   readonly #timers = new Map<Checked, (() => void) | undefined>();
-  readonly #running = new Set<Promise<void>>();
+  readonly #running = new Tasks();
 
   constructor(options: ChecksOptions) {
     this.#options = options;
@@ -96,8 +97,8 @@ export class Checks {
   }
 
   /** Settles when no check is under way; never rejects. */
-  async settled(): Promise<void> {
-    await Promise.all(this.#running);
+  settled(): Promise<void> {
+    return this.#running.over();
   }
 
   #interval(): number {
@@ -120,8 +121,7 @@ export class Checks {
 
   #run(checked: Checked): void {
     this.#timers.set(checked, undefined);
-    const running = this.#takeTurn(checked).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    this.#running.add(this.#takeTurn(checked));
   }
 
   /** Members that only say so themselves may be thousands that are not there. */

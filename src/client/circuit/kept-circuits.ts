@@ -6,6 +6,7 @@
  */
 
 import type { Limits } from '../../core/limits.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import type { Hop } from '../../wire/address.ts';
 import { Circuit, type ClientContext } from './circuit.ts';
@@ -23,7 +24,7 @@ export class KeptCircuits {
   readonly #limits: Pick<Limits, 'maxKeptCircuits' | 'keepCircuitMs'>;
   readonly #kept: Kept[] = [];
   readonly #uses = new WeakMap<Leg, number>();
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Tasks();
   #isClosed = false;
 
   constructor(limits: Pick<Limits, 'maxKeptCircuits' | 'keepCircuitMs'>) {
@@ -64,12 +65,11 @@ export class KeptCircuits {
       cancel();
       this.#drop(leg);
     }
-    await Promise.all(this.#closing);
+    await this.#closing.over();
   }
 
   #drop(leg: Leg): void {
     leg.destroy();
-    const closing = leg.closed.finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+    this.#closing.add(leg.closed);
   }
 }

@@ -11,6 +11,7 @@
 import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import { BoundedMap } from '../../core/work/bounded-map.ts';
 import { Budget, type GiveBack, limitNamed, ownerOf } from '../../core/work/budget.ts';
 import type { Lookup, Resolver } from './resolve.ts';
 
@@ -44,7 +45,7 @@ class Lookups {
   /** In the order in which they began. */
   readonly #waiting = new Set<Waiting>();
   readonly #flights = new Map<string, Flight>();
-  readonly #failures = new Map<string, { readonly error: unknown; readonly until: number }>();
+  readonly #failures: BoundedMap<string, { readonly error: unknown; readonly until: number }>;
 
   constructor(resolve: Resolver, options: LookupsOptions) {
     this.#resolve = resolve;
@@ -55,6 +56,11 @@ class Lookups {
       what: 'lookups of names',
       perOwner: limitNamed('maxPeerLookups', limits),
       inAll: limitNamed('maxLookups', limits),
+    });
+    this.#failures = new BoundedMap({
+      get maxCount() {
+        return limits().maxLookups;
+      },
     });
   }
 
@@ -146,9 +152,6 @@ class Lookups {
 
   #remember(name: string, error: unknown): void {
     const { clock, limits } = this.#options;
-    this.#failures.delete(name);
     this.#failures.set(name, { error, until: clock.now() + limits.lookupFailedMs });
-    const [oldest] = this.#failures.keys();
-    if (this.#failures.size > limits.maxLookups && oldest !== undefined) this.#failures.delete(oldest);
   }
 }

@@ -7,6 +7,8 @@
  * Invariant: at most `maxBytes` are held, besides what open circuits still use.
  */
 
+import { BoundedMap } from '../../core/work/bounded-map.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import type { DigestKey, DigestStore } from './digest-store.ts';
 
 const digestBytes = 32;
@@ -45,22 +47,16 @@ export class PieceDigests {
 
 const unknown = Buffer.alloc(digestBytes);
 
-interface Entry {
-  readonly digests: Promise<PieceDigests>;
-  readonly bytes: number;
-}
-
 export class DigestCache {
   readonly #maxBytes: number;
   readonly #store: DigestStore | undefined;
-  /** In the order of their last use. */
-  readonly #entries = new Map<string, Entry>();
-  readonly #saving = new Set<Promise<void>>();
-  #bytes = 0;
+  readonly #entries: BoundedMap<string, Promise<PieceDigests>>;
+  readonly #saving = new Tasks();
 
   constructor(maxBytes: number, store?: DigestStore) {
     this.#maxBytes = maxBytes;
     this.#store = store;
+    this.#entries = new BoundedMap({ maxWeight: maxBytes });
   }
 
   /** The digests known of a file, to be added to. A file too large for the cache gets some that forget. Never throws. */
@@ -68,29 +64,21 @@ export class DigestCache {
     const bytes = entryBytes + key.pieces * digestBytes;
     if (bytes > this.#maxBytes) return new PieceDigests(key, Buffer.alloc(0));
     const name = `${key.version}.${key.algorithm}.${key.pieceBytes}`;
-    const entry = this.#entries.get(name) ?? { digests: this.#load(key), bytes };
-    if (this.#entries.delete(name)) this.#bytes -= entry.bytes;
-    this.#entries.set(name, entry);
-    this.#bytes += entry.bytes;
-    for (const [oldest, { bytes: freed }] of this.#entries) {
-      if (this.#bytes <= this.#maxBytes) break;
-      this.#entries.delete(oldest);
-      this.#bytes -= freed;
-    }
-    return entry.digests;
+    const digests = this.#entries.get(name) ?? this.#load(key);
+    this.#entries.set(name, digests, bytes);
+    return digests;
   }
 
   /** Called when a file's digests are no longer used: what is new goes to the store, behind the caller's back. */
   done(digests: PieceDigests): void {
     if (!this.#store || !digests.changed || !isWorthStoring(digests.key)) return;
     digests.changed = false;
-    const saving = this.#store.save(digests.key, digests.records).finally(() => this.#saving.delete(saving));
-    this.#saving.add(saving);
+    this.#saving.add(this.#store.save(digests.key, digests.records));
   }
 
   /** Settles once everything has been stored. */
   async close(): Promise<void> {
-    await Promise.all(this.#saving);
+    await this.#saving.over();
   }
 
   async #load(key: DigestKey): Promise<PieceDigests> {

@@ -7,6 +7,7 @@
  */
 
 import { HoplineError } from '../../core/errors.ts';
+import { BoundedMap } from '../../core/work/bounded-map.ts';
 import { type Member, nameMember } from '../../pool/member.ts';
 import type { SharedRegistry } from '../../pool/registry/leases.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
@@ -30,15 +31,13 @@ export interface PassedMessage {
 export class Policies {
   readonly #connections: ServerConnections;
   readonly #registry: SharedRegistry | undefined;
-  readonly #maxForms: number;
   /** How each server that registered writes the types of packets; those that registered last. */
-  readonly #forms = new Map<string, Form>();
+  readonly #forms: BoundedMap<string, Form>;
 
   constructor(options: PoliciesOptions) {
     this.#connections = new ServerConnections(options);
     this.#registry = options.registry;
-    const { maxRegistered } = options.limits;
-    this.#maxForms = maxRegistered;
+    this.#forms = new BoundedMap({ maxCount: options.limits.maxRegistered });
   }
 
   /**
@@ -76,10 +75,7 @@ export class Policies {
   register(setup: SetupPacket, host: string, pools: Pools): void {
     const server: Address = { host, port: setup.port };
     const member = pools.register(setup.policy, server, setup);
-    this.#forms.delete(member);
     this.#forms.set(member, setup.form);
-    const [oldest] = this.#forms.keys();
-    if (this.#forms.size > this.#maxForms && oldest !== undefined) this.#forms.delete(oldest);
   }
 
   async close(): Promise<void> {

@@ -14,6 +14,7 @@ import type { Clock } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
+import { Tasks } from '../../core/work/tasks.ts';
 import { Turns } from '../../core/work/turns.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { HealthRule } from '../../pool/health.ts';
@@ -97,7 +98,7 @@ export class Pools {
   readonly #probes: Readonly<Record<PoolCheck, Probe>>;
   readonly #pools = new Map<string, OwnPool>();
   /** Pools that have been given up, until nothing of them is left. */
-  readonly #closing = new Set<Promise<void>>();
+  readonly #closing = new Tasks();
   #configured: ReadonlySet<string> = new Set();
   readonly #registrations: Registrations;
   /** Of all pools: whoever registers chooses how many there are. */
@@ -156,7 +157,7 @@ export class Pools {
 
   async close(): Promise<void> {
     for (const name of [...this.#pools.keys()]) this.#retire(name);
-    await Promise.all(this.#closing);
+    await this.#closing.over();
   }
 
   /** So that a server can be a member of a pool. Throws `REGISTER_DENIED`. */
@@ -214,8 +215,7 @@ export class Pools {
   #retire(name: string): void {
     const known = this.#pools.get(name);
     if (!known) return;
-    const closing = known.pool.close().finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
+    this.#closing.add(known.pool.close());
     this.#pools.delete(name);
   }
 

@@ -70,6 +70,8 @@ export class Pool {
   #nextOrdinal = 0;
   /** Members that there is no room for. */
   #leftOut = 0;
+  /** Nobody was up when last asked for: told when it begins and when it ends, however often somebody asks. */
+  #isEmpty = false;
 
   constructor(options: PoolSetup) {
     this.#options = options;
@@ -116,6 +118,7 @@ export class Pool {
     let failure: unknown;
     while (tried.length < maxTries) {
       const slot = pickSlot(this.#slots, tried, options, { now: clock.now(), balance: this.#balance });
+      if (tried.length === 0) this.#noteEmpty(slot === undefined);
       if (!slot) break;
       tried.push(slot);
       const attempt = new Attempt(slot, this.#options, options.signal);
@@ -134,6 +137,15 @@ export class Pool {
     const [result, attempt] = await this.begin(({ member }) => run(member), options);
     attempt.succeeded();
     return result;
+  }
+
+  #noteEmpty(isEmpty: boolean): void {
+    if (isEmpty === this.#isEmpty) return;
+    this.#isEmpty = isEmpty;
+    const { name, log } = this.#options;
+    const fields = { pool: name, members: this.#slots.size };
+    if (isEmpty) log.warn(fields, 'no member of the pool is up: who asks for it is refused from now on');
+    else log.info(fields, 'a member of the pool is up again');
   }
 
   has(name: string): boolean {

@@ -179,6 +179,7 @@ test('SIGHUP brings a new certificate into use, and one that is none leaves the 
   assert.equal(backend.requests[0]?.headers['x-forwarded-proto'], 'https');
   await install(second);
   gateway.child.kill('SIGHUP');
+  await gateway.saw(/another certificate is in use from now on/);
   await gateway.saw(/certificate read again/);
   assert.deepEqual(await askOverTls(port, 'b.test', second.cert), { name: 'b.test', status: '200' });
   await writeFile(cert, 'nothing');

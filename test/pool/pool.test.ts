@@ -194,6 +194,29 @@ test('when all are ejected they are used all the same, and only checks take the 
   await assert.rejects(send(), { code: 'POOL_EMPTY' });
 });
 
+test('a pool that is empty says so once, and once when it is not any more, however many ask', async (t) => {
+  const told: string[] = [];
+  const tell = (_: object, message: string) => void told.push(message);
+  const log: Logger = { ...silentLogger, info: tell, warn: tell };
+  const { dead, send, pass } = makePool(t, three.slice(0, 1), { log });
+  for (let round = 0; round < 2; round += 1) {
+    dead.add(1);
+    await pass(1000);
+    await pass(1000);
+    for (let asked = 0; asked < 3; asked += 1) await assert.rejects(send(), { code: 'POOL_EMPTY' });
+    dead.clear();
+    await pass(1000);
+    await pass(1000);
+    for (let asked = 0; asked < 3; asked += 1) assert.equal(await send(), 1);
+  }
+  const empty = 'no member of the pool is up: who asks for it is refused from now on';
+  const back = 'a member of the pool is up again';
+  assert.deepEqual(
+    told.filter((message) => message.includes('of the pool')),
+    [empty, back, empty, back],
+  );
+});
+
 test('a request is not repeated once a part of its answer has gone out', async (t) => {
   const { pool } = makePool(t, three);
   let tries = 0;

@@ -132,7 +132,9 @@ async function answerPacket(
     if (!refusesOne.has(error.code)) throw error;
     node.metrics.countFailure(error.code);
     const policy = 'policy' in packet ? packet.policy : undefined;
-    node.log.warn({ peer: leg.peer, dialect: 'packet', code: error.code, policy }, error.message);
+    // The pool tells when it becomes empty, and each try that failed: a line for each message would say it again.
+    const tell = error.code === 'POOL_EMPTY' ? node.log.debug : node.log.warn;
+    tell.call(node.log, { peer: leg.peer, dialect: 'packet', code: error.code, policy }, error.message);
     return { bytes: encodeRefusal(error, packet) };
   }
 }

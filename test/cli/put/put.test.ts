@@ -41,7 +41,10 @@ test('--via names the hops, the name at the origin is that of the file or of --a
   assert.equal((await put('--via', via, '--as', 'other.bin')).code, 0);
   await writeFile(path.join(home.path, 'route.txt'), formatRoute(chain.route('first.bin')));
   assert.equal((await put('route.txt', '--as', 'second.bin', '-q')).stdout, '');
-  assert.deepEqual(await root.list(), ['data.bin', 'other.bin', 'second.bin']);
+  assert.match((await put('--via', via, '--as', 'in/2026/')).stdout, /\nsent +sub\/data\.bin as in\/2026\/data\.bin\n/);
+  assert.match((await put('route.txt', '--as', 'in/')).stdout, /\nsent +sub\/data\.bin as in\/data\.bin\n/);
+  assert.equal((await put('--via', via, '--as', 'second.bin/')).code, 8);
+  assert.deepEqual(await root.list(), ['data.bin', 'in', 'other.bin', 'second.bin']);
   assert.match(
     (await put('--via', via, '--force')).stdout,
     /sent +sub\/data\.bin as data\.bin \(replaced the earlier one\)/,

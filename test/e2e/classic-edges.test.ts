@@ -29,13 +29,13 @@ async function startNodes(t: TestContext, count: number, own: Partial<Limits> = 
 }
 
 /** One node of ours before an original server with `data.bin` and `empty.bin`. */
-async function startBeforeOriginal(t: TestContext, habits: Habits = {}) {
+async function startBeforeOriginal(t: TestContext, habits: Habits = {}, own: Partial<Limits> = {}) {
   const files = new Map([
     ['data.bin', content],
     ['empty.bin', Buffer.alloc(0)],
   ]);
   const original = await startOriginal(t, files, habits);
-  const { nodes, out, hops } = await startNodes(t, 1);
+  const { nodes, out, hops } = await startNodes(t, 1, own);
   return { nodes, out, original, hops: [...hops, original] };
 }
 
@@ -143,12 +143,15 @@ test('host names on a request are resolved', async (t) => {
 });
 
 test('a size in two segments goes on as one piece', async (t) => {
-  const { nodes, out, hops } = await startBeforeOriginal(t, { splitSize: true });
+  // The second segment must not come later than that, on a machine that stalls neither.
+  const patient = { quietMs: 1000 };
+  const { nodes, out, hops } = await startBeforeOriginal(t, { splitSize: true }, patient);
   const received = await runOriginalClient(inputText('data.bin', hops));
   assert.equal(received.answer, String(content.length));
   assert.ok(received.content.equals(content));
-  assert.equal((await getClassic(hops, out.path)).size, content.length);
-  assert.equal((await getClassic(hops.slice(1), path.join(out.path, 'direct.bin'))).size, content.length);
+  assert.equal((await getClassic(hops, out.path, 'data.bin', patient)).size, content.length);
+  const direct = getClassic(hops.slice(1), path.join(out.path, 'direct.bin'), 'data.bin', patient);
+  assert.equal((await direct).size, content.length);
   assert.equal(await settled(nodes), 'nothing is left');
 });
 

@@ -13,11 +13,11 @@ import type { Port } from '../../src/wire/address.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 test('100 clients of a gateway get a cold file by one request, the next ones without any, whole and in ranges', async (t) => {
-  const content = randomBytes(3 * 1024 * 1024);
+  const content = randomBytes(1_200_000);
   let reached = 0;
   const origin = http.createServer((_, response) => {
     reached += 1;
-    response.setHeader('Cache-Control', 'max-age=60');
+    response.setHeader('Cache-Control', 'max-age=3600');
     response.setHeader('ETag', '"one"');
     response.end(content);
   });
@@ -50,9 +50,9 @@ test('100 clients of a gateway get a cold file by one request, the next ones wit
     assert.ok(hit.body.equals(content));
     assert.match(String(hit.response.headers['cache-status']), /^hopline; hit; ttl=/);
     assert.equal(hit.response.headers['content-length'], String(content.length));
-    const part = await ask({ Range: 'bytes=2000000-2000009' });
+    const part = await ask({ Range: 'bytes=1000000-1000009' });
     assert.equal(part.response.statusCode, 206);
-    assert.ok(part.body.equals(content.subarray(2_000_000, 2_000_010)));
+    assert.ok(part.body.equals(content.subarray(1_000_000, 1_000_010)));
     assert.equal((await ask({ 'If-None-Match': '"one"' })).response.statusCode, 304);
     assert.equal(reached, 1);
   } finally {

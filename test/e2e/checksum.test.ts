@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { Writable } from 'node:stream';
@@ -66,6 +66,33 @@ for (const algorithm of checked) {
     });
   }
 }
+
+test('a download that goes on knows the digest of the file too, unless what is here was damaged', {
+  skip: !hasBlake,
+}, async (t) => {
+  const { content, route, here } = await start(t, 9 * mib + 1);
+  for (const damaged of [false, true]) {
+    const stop = new AbortController();
+    const onEvent = (event: DownloadEvent) => {
+      if (event.kind === 'progress' && event.bytes > 5 * mib) stop.abort();
+    };
+    const limits = { maxBlockBytes: 65_536 };
+    const first = download({ route, output: here, signal: stop.signal, onEvent, limits, limitRate: 32 * mib });
+    await assert.rejects(first, { code: 'INTERRUPTED' });
+    const part = path.join(path.dirname(here), '.data.bin.part');
+    if (damaged) {
+      const bytes = await readFile(part);
+      bytes[mib + 1] = (bytes[mib + 1] ?? 0) ^ 1;
+      await writeFile(part, bytes);
+    }
+    const result = await download({ route, output: here });
+    assert.ok(result.resumedBytes > 0);
+    assert.ok((await readFile(here)).equals(content));
+    // A piece that comes where others are already is out of order.
+    assert.deepEqual(result.digest, damaged ? null : digestOf('blake3', content));
+    await unlink(here);
+  }
+});
 
 test('to a stream, and in the classic dialect, the checksum is compared at the end', async (t) => {
   const { content, route, here } = await start(t, 3 * mib);

@@ -46,6 +46,16 @@ export class WholeDigest {
     this.digest = undefined;
   }
 
+  /** Where content must go on for the digest to stay known; undefined once it has come out of its order. */
+  get awaits(): number | undefined {
+    return this.#hasher && this.#position;
+  }
+
+  /** What passed is not what the file will have. */
+  forget(): void {
+    this.#hasher = undefined;
+  }
+
   /** Content passes. */
   take(position: number, chunks: readonly Pick<Chunk, 'bytes'>[]): void {
     if (position !== this.#position) this.#hasher = undefined;

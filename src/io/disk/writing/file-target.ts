@@ -235,7 +235,7 @@ export class FileTarget implements Target {
     if (books && isWanted && speaksOf(books, content)) {
       // Whoever wrote may have gone before the system could tell it of a failure.
       await this.#syncs.datasync(handle);
-      left = await believe(books, content, handle, this.#options.signal);
+      left = await believe(books, content, handle, this.#options);
     }
     this.#left = left.size;
     // Gone for good before the bytes that it speaks of.

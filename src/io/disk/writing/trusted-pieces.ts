@@ -7,7 +7,8 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { HoplineError } from '../../../core/errors.ts';
-import { availableDigests } from '../../digests/digest.ts';
+import { availableDigests, type Hasher } from '../../digests/digest.ts';
+import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { RangeReader } from '../reading/read-digest.ts';
 import { type Books, contentOf } from './journal.ts';
 import type { TargetContent, Vouched } from './target.ts';
@@ -32,13 +33,13 @@ export function speaksOfEarlier(
 
 /**
  * The pieces that the file holds with the digest that the books have for them, each with its digest by the content's
- * algorithm. Throws the signal's reason, or what the system says.
+ * algorithm. `whole` is given what is read, as long as it is the beginning of the file. Throws the signal's reason, or what the system says.
  */
 export async function believe(
   books: Books,
   content: TargetContent,
   handle: FileHandle,
-  signal?: AbortSignal,
+  { signal, whole }: { readonly signal?: AbortSignal | undefined; readonly whole?: WholeDigest | undefined },
 ): Promise<Map<number, Vouched>> {
   const left = new Map<number, Vouched>();
   const find = (wanted: TargetContent | undefined) => availableDigests().find(({ name }) => name === wanted?.algorithm);
@@ -48,13 +49,27 @@ export async function believe(
   // Of a piece that was written twice, the last word counts.
   const pieces = new Map(books.pieces.map((piece) => [piece.index, piece]));
   const reader = new RangeReader(handle, signal);
-  for (const { index, digest, version } of pieces.values()) {
+  for (const { index, digest, version } of [...pieces.values()].sort((a, b) => a.index - b.index)) {
     const start = index * pieceBytes;
     const end = Math.min(size, start + pieceBytes);
     const hasher = booked.start();
     const other = booked.name === algorithm.name ? undefined : algorithm.start();
-    const isWhole = start < end && (await reader.read(start, end, other ? [hasher, other] : [hasher]));
-    if (isWhole && hasher.digest() === digest) left.set(index, { digest: other?.digest() ?? digest, version });
+    const followed = follow(whole, start);
+    const hashers = [hasher, ...(other ? [other] : []), ...followed];
+    const isTrue = start < end && (await reader.read(start, end, hashers)) && hasher.digest() === digest;
+    if (isTrue) left.set(index, { digest: other?.digest() ?? digest, version });
+    else if (followed.length > 0) whole?.forget();
   }
   return left;
+}
+
+/** What gives `whole` the bytes that are read from `start` on, if they are what it awaits. */
+function follow(whole: WholeDigest | undefined, start: number): readonly Pick<Hasher, 'update'>[] {
+  if (whole?.awaits !== start) return [];
+  let position = start;
+  const update = (bytes: Buffer) => {
+    whole.take(position, [{ bytes }]);
+    position += bytes.length;
+  };
+  return [{ update }];
 }

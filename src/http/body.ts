@@ -9,6 +9,7 @@
 import type { Readable } from 'node:stream';
 import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
+import { readBlocks } from '../io/disk/reading/read-blocks.ts';
 import { idled } from '../io/legs/loss.ts';
 import type { FileBody, HttpAnswer } from './exchange.ts';
 
@@ -71,13 +72,7 @@ async function nextChunk(chunks: AsyncIterator<Buffer>, options: BodyOptions): P
 
 async function* readFile(file: FileBody): AsyncGenerator<Buffer, void> {
   try {
-    for (let at = 0; at < file.length; ) {
-      const buffer = Buffer.allocUnsafe(Math.min(fileChunkBytes, file.length - at));
-      const { bytesRead } = await file.handle.read(buffer, 0, buffer.length, file.offset + at);
-      if (bytesRead === 0) return;
-      at += bytesRead;
-      yield buffer.subarray(0, bytesRead);
-    }
+    yield* readBlocks(file.handle, file, (left) => Buffer.allocUnsafe(Math.min(fileChunkBytes, left)));
   } finally {
     await file.close();
   }

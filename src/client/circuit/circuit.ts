@@ -15,7 +15,7 @@ import type { Chunk } from '../../io/legs/blocks.ts';
 import { readHead } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { type Resolver, reachHop } from '../../io/names/resolve.ts';
-import { limitWrites, type Writer } from '../../io/rates/limited-writer.ts';
+import { limitWrites, type Writer } from '../../io/rates/limited-leg.ts';
 import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
 import { LegIntake, type LegIntakeOptions } from './leg-intake.ts';

@@ -8,7 +8,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
-import { holdBack } from '../../io/rates/limited-reader.ts';
+import { holdBack } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import { Patience } from './patience.ts';
 

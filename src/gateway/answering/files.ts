@@ -19,6 +19,8 @@ import type { Validators } from '../../http/representation/conditions.ts';
 import { type ByteRange, firstBytes, framedRanges } from '../../http/representation/ranges.ts';
 import { selectAnswer } from '../../http/representation/select-answer.ts';
 import { nameOf, type TargetName } from '../../http/target-name.ts';
+import { readBlocks } from '../../io/disk/reading/read-blocks.ts';
+import { changed } from '../../io/disk/reading/versioned-file.ts';
 
 /** An open file of one version. */
 export interface OpenedFile {
@@ -151,12 +153,11 @@ function readRange(file: OpenedFile, { offset, length }: ByteRange): AsyncIterab
   return body instanceof Readable ? body : readFrom(body);
 }
 
-async function* readFrom({ handle, offset, length }: Omit<FileBody, 'close'>): AsyncGenerator<Buffer> {
-  for (let done = 0; done < length; ) {
-    const block = Buffer.allocUnsafe(Math.min(length - done, 64 * 1024));
-    const { bytesRead } = await handle.read(block, 0, block.length, offset + done);
-    if (bytesRead === 0) throw new HoplineError('FILE_CHANGED', 'the file changed while it was read');
-    yield block.subarray(0, bytesRead);
-    done += bytesRead;
+async function* readFrom({ handle, ...range }: Omit<FileBody, 'close'>): AsyncGenerator<Buffer> {
+  let read = 0;
+  for await (const block of readBlocks(handle, range, (left) => Buffer.allocUnsafe(Math.min(left, 64 * 1024)))) {
+    yield block;
+    read += block.length;
   }
+  if (read < range.length) throw changed();
 }

@@ -10,8 +10,10 @@
 import type { ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 import type { FileBody } from '../../http/exchange.ts';
+import { readBlocks } from '../../io/disk/reading/read-blocks.ts';
+import { unreadable } from '../../io/disk/reading/versioned-file.ts';
 import type { KernelEngine } from '../../io/kernel/engine.ts';
 import { descriptorOf } from '../../io/legs/descriptor.ts';
 
@@ -67,22 +69,24 @@ async function openSender(response: ServerResponse, kernel: FileKernel) {
 }
 
 /** One block is read while the other one leaves. */
-async function sendRead(response: ServerResponse, { handle, offset, length }: FileBody, onSent: OnSent): Promise<void> {
-  const blocks = [0, 1].map(() => Buffer.allocUnsafeSlow(Math.min(blockBytes, length)));
+async function sendRead(response: ServerResponse, { handle, ...range }: FileBody, onSent: OnSent): Promise<void> {
+  const blocks = [0, 1].map(() => Buffer.allocUnsafeSlow(Math.min(blockBytes, range.length))) as [Buffer, Buffer];
+  const next = () => blocks.reverse()[0] as Buffer;
+  let sent = 0;
   let leaving: Promise<void> = Promise.resolve();
-  for (let at = 0, turn = 0; at < length; turn = 1 - turn) {
-    const block = (blocks[turn] as Buffer).subarray(0, length - at);
-    const { bytesRead } = await handle.read(block, 0, block.length, offset + at).catch((cause) => {
-      throw new HoplineError('FILE_UNREADABLE', `a file cannot be read (${systemCode(cause)})`, { cause });
-    });
-    await leaving;
-    if (bytesRead === 0) throw cut();
-    leaving = settled(response, (done) => response.write(block.subarray(0, bytesRead), done));
-    leaving.catch(() => {});
-    onSent(bytesRead);
-    at += bytesRead;
+  try {
+    for await (const block of readBlocks(handle, range, next)) {
+      await leaving;
+      leaving = settled(response, (done) => response.write(block, done));
+      leaving.catch(() => {});
+      onSent(block.length);
+      sent += block.length;
+    }
+  } catch (error) {
+    throw error instanceof HoplineError ? error : unreadable(error);
   }
   await leaving;
+  if (sent < range.length) throw cut();
 }
 
 /** Settles when `begin` says so, and throws if the client is gone before. */

@@ -11,7 +11,7 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { KernelEngine } from '../kernel/engine.ts';
-import { limitWrites } from '../rates/limited-writer.ts';
+import { limitWrites } from '../rates/limited-leg.ts';
 import type { Rates } from '../rates/rate.ts';
 import type { Detached, Leg } from './leg.ts';
 

@@ -13,7 +13,7 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { openServed } from '../../io/disk/reading/served-file.ts';
 import { type HeadOptions, readExactly, readUntilQuiet } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
-import { limitWrites } from '../../io/rates/limited-writer.ts';
+import { limitWrites } from '../../io/rates/limited-leg.ts';
 import {
   type ClassicRequest,
   type ClassicSize,
@@ -45,14 +45,10 @@ async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext):
     if ((await readExactly(near, goAhead.length, waitMs(node, node.limits.idleMs))) === null) return near.destroy();
     const writer = limitWrites(near, node.openRates()?.back);
     const block = Buffer.allocUnsafeSlow(node.limits.maxBlockBytes);
-    for (let position = 0; position < file.size; ) {
-      const part = block.subarray(0, Math.min(block.length, file.size - position));
-      await file.readFully(part, position);
+    for await (const part of file.blocks({ offset: 0, length: file.size }, block)) {
       await writer.write(part);
-      position += part.length;
       node.metrics.bytesServed += part.length;
     }
-    file.check();
     node.log.info({ peer: near.peer, dialect: 'classic', bytes: file.size }, 'file served');
   } catch (error) {
     // The dialect has no word for a failure in the middle: only a reset keeps the client from taking half for whole.

@@ -8,6 +8,7 @@
  */
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import type { FileRange } from '../../io/disk/reading/read-blocks.ts';
 import { changed, type VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import type { KernelEngine } from '../../io/kernel/engine.ts';
 import type { FileSender } from '../../io/kernel/file-sender.ts';
@@ -17,11 +18,6 @@ import type { Outbox } from './outbox.ts';
 
 /** Bytes below which a copy costs less than the calls that would save it. */
 const minKernelBytes = 64 * 1024;
-
-export interface ContentRange {
-  readonly offset: number;
-  readonly length: number;
-}
 
 export class ContentWriter {
   readonly #leg: Leg;
@@ -40,7 +36,7 @@ export class ContentWriter {
   }
 
   /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
-  async send(served: VersionedFile, range: ContentRange): Promise<void> {
+  async send(served: VersionedFile, range: FileRange): Promise<void> {
     const { offset, length } = range;
     const sender = length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
@@ -53,7 +49,7 @@ export class ContentWriter {
   }
 
   /** Sends a range and shows it to `see`, block by block. Throws as `send`; then not all that was shown may be right. */
-  async sendSeen(served: VersionedFile, { offset, length }: ContentRange, see: (block: Buffer) => void): Promise<void> {
+  async sendSeen(served: VersionedFile, { offset, length }: FileRange, see: (block: Buffer) => void): Promise<void> {
     let failure: HoplineError | undefined;
     let position = offset;
     while (position < offset + length && !failure) {

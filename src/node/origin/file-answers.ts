@@ -9,6 +9,7 @@
 import { HoplineError } from '../../core/errors.ts';
 import type { Tasks } from '../../core/work/tasks.ts';
 import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import type { FileRange } from '../../io/disk/reading/read-blocks.ts';
 import { changed, type VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import { encodeMessage, type RequestOf } from '../../wire/native/messages.ts';
 import type { NodeContext } from '../context.ts';
@@ -25,10 +26,8 @@ interface OpenFile {
 }
 
 /** What a request names of the open file, cut to what the file has. */
-interface Range {
+interface Range extends FileRange {
   readonly file: OpenFile;
-  readonly offset: number;
-  readonly length: number;
   /** The number of the piece that the range is, or undefined if it is not exactly one. */
   readonly piece: number | undefined;
 }
@@ -95,10 +94,14 @@ export class FileAnswers {
   async digest(request: RequestOf<'digest'>): Promise<void> {
     const { node, outbox } = this.#options;
     const range = this.#range(request);
-    const { file, piece } = range;
+    const { file, length, piece } = range;
     let digest = piece === undefined ? undefined : file.digests.get(piece);
     if (digest !== undefined) file.served.check();
-    else digest = await takeDigest(range, (see) => readBlocks(range, node.limits.maxBlockBytes, see));
+    else
+      digest = await takeDigest(range, async (see) => {
+        const block = Buffer.allocUnsafeSlow(Math.min(length, node.limits.maxBlockBytes));
+        for await (const part of file.served.blocks(range, block)) see(part);
+      });
     await outbox.append(encodeMessage({ type: 'end', digest }));
   }
 
@@ -129,18 +132,4 @@ async function takeDigest(
   const digest = hasher.digest();
   if (piece !== undefined && isSettled) file.digests.set(piece, digest);
   return digest;
-}
-
-async function readBlocks(
-  { file: { served }, offset, length }: Range,
-  maxBlockBytes: number,
-  see: (block: Buffer) => void,
-): Promise<void> {
-  const block = Buffer.allocUnsafeSlow(Math.min(length, maxBlockBytes));
-  for (let done = 0; done < length; done += block.length) {
-    const part = block.subarray(0, Math.min(block.length, length - done));
-    await served.readFully(part, offset + done);
-    see(part);
-  }
-  served.check();
 }

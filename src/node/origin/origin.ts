@@ -14,7 +14,7 @@ import { createBreaks } from '../../core/work/breaks.ts';
 import { ownerOf } from '../../core/work/budget.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
-import { limitWrites } from '../../io/rates/limited-writer.ts';
+import { limitWrites } from '../../io/rates/limited-leg.ts';
 import { encodeMessage, type Message, type Request, type RequestOf, refusal } from '../../wire/native/messages.ts';
 import type { Open } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';

@@ -6,7 +6,7 @@
  * Invariant: memory is two blocks, small until content needs them large.
  */
 
-import type { Writer } from '../../io/rates/limited-writer.ts';
+import type { Writer } from '../../io/rates/limited-leg.ts';
 
 const firstBlockBytes = 16 * 1024;
 

@@ -12,7 +12,7 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { ownerOf } from '../../core/work/budget.ts';
 import { HeldChunks } from '../../io/legs/blocks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
-import { holdBack } from '../../io/rates/limited-reader.ts';
+import { holdBack } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import type { Message, RequestOf } from '../../wire/native/messages.ts';
 import type { Open } from '../../wire/native/open-message.ts';

@@ -12,6 +12,7 @@ import { type FileHandle, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
 import type { DigestAlgorithm } from '../../../io/digests/digest.ts';
+import { fill } from '../../../io/disk/reading/read-blocks.ts';
 import {
   decodeRecord,
   digestBytes,
@@ -203,13 +204,7 @@ export async function readBlock(
 /** At most `length` bytes, fewer where the file ends. */
 export async function readSome(handle: FileHandle, position: number, length: number): Promise<Buffer> {
   const bytes = Buffer.allocUnsafeSlow(Math.max(0, length));
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, position + filled);
-    if (bytesRead === 0) break;
-    filled += bytesRead;
-  }
-  return bytes.subarray(0, filled);
+  return bytes.subarray(0, await fill(handle, bytes, position));
 }
 
 function makeRecord(head: EntryHead, contentBytes: number, digests: Buffer, algorithm: DigestAlgorithm): EntryRecord {

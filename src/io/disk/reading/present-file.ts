@@ -13,7 +13,8 @@ import { availableDigests, type DigestAlgorithm } from '../../digests/digest.ts'
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { isAt, ownFileFlags } from '../own-file.ts';
 import { diskError, exists } from '../writing/part-names.ts';
-import type { Begun, FileRange, Target, TargetContent, Vouched } from '../writing/target.ts';
+import type { Begun, Target, TargetContent, Vouched } from '../writing/target.ts';
+import type { FileRange } from './read-blocks.ts';
 import { digestOfRange, RangeReader } from './read-digest.ts';
 
 export class PresentFile implements Target {

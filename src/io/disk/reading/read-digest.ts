@@ -2,7 +2,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import type { DigestAlgorithm, Hasher } from '../../digests/digest.ts';
-import type { FileRange } from '../writing/target.ts';
+import { type FileRange, readBlocks } from './read-blocks.ts';
 
 /** So much is read at once, however long a range is. */
 const blockBytes = 1024 * 1024;
@@ -19,15 +19,17 @@ export class RangeReader {
 
   /** Gives each hasher the bytes from `start` up to `end`; false if the file ends before. Throws the signal's reason, or what the system says. */
   async read(start: number, end: number, hashers: readonly Pick<Hasher, 'update'>[]): Promise<boolean> {
-    for (let position = start; position < end; ) {
+    const range = { offset: start, length: end - start };
+    const next = () => {
       this.#signal?.throwIfAborted();
-      const length = Math.min(blockBytes, end - position);
-      const { bytesRead } = await this.#handle.read(this.#block, 0, length, position);
-      if (bytesRead === 0) return false;
-      for (const hasher of hashers) hasher.update(this.#block.subarray(0, bytesRead));
-      position += bytesRead;
+      return this.#block;
+    };
+    let read = 0;
+    for await (const block of readBlocks(this.#handle, range, next)) {
+      for (const hasher of hashers) hasher.update(block);
+      read += block.length;
     }
-    return true;
+    return read === range.length;
   }
 }
 

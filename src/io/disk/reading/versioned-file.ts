@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import { type BigIntStats, fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { type FileRange, fill } from './read-blocks.ts';
 
 /** The coarsest step in which file systems count times. */
 const timeStepMs = 2000;
@@ -61,15 +62,20 @@ export class VersionedFile {
 
   /** Reads into `buffer` at `position`, all of it. Throws `FILE_CHANGED` if the file ends before, `FILE_UNREADABLE`. */
   async readFully(buffer: Buffer, position: number): Promise<void> {
-    let filled = 0;
-    while (filled < buffer.length) {
-      const length = buffer.length - filled;
-      const { bytesRead } = await this.#handle.read(buffer, filled, length, position + filled).catch((cause) => {
-        throw unreadable(cause);
-      });
-      if (bytesRead === 0) throw changed();
-      filled += bytesRead;
+    const filled = await fill(this.#handle, buffer, position).catch((cause) => {
+      throw unreadable(cause);
+    });
+    if (filled < buffer.length) throw changed();
+  }
+
+  /** A range, block by block in `block`, and then `check`. Throws as they do. */
+  async *blocks({ offset, length }: FileRange, block: Buffer): AsyncGenerator<Buffer, void> {
+    for (let done = 0; done < length; done += block.length) {
+      const part = block.subarray(0, length - done);
+      await this.readFully(part, offset + done);
+      yield part;
     }
+    this.check();
   }
 
   /**

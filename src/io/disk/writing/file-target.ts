@@ -20,6 +20,7 @@ import { nodeCalls, type TargetCalls } from '../durable.ts';
 import { checkReplaceable } from '../occupant.ts';
 import { withoutOthers } from '../own-file.ts';
 import { publish } from '../publish.ts';
+import type { FileRange } from '../reading/read-blocks.ts';
 import { digestOfRange, RangeReader } from '../reading/read-digest.ts';
 import { reserve } from '../reserve.ts';
 import { type Attributes, finishAttributes, ownerMode } from '../tree/attributes.ts';
@@ -28,7 +29,7 @@ import { Journal, readBooks } from './journal.ts';
 import { openPart } from './part.ts';
 import { diskError, journalPath, partName } from './part-names.ts';
 import { PartSyncs } from './part-syncs.ts';
-import type { Begun, FileRange, Piece, Target, TargetContent, Vouched } from './target.ts';
+import type { Begun, Piece, Target, TargetContent, Vouched } from './target.ts';
 import { believe, speaksOf, speaksOfEarlier } from './trusted-pieces.ts';
 import { writeFully } from './write-fully.ts';
 

@@ -7,6 +7,7 @@
 
 import type { DigestAlgorithm, DigestName } from '../../digests/digest.ts';
 import type { Chunk } from '../../legs/blocks.ts';
+import type { FileRange } from '../reading/read-blocks.ts';
 
 /**
  * `allocated`: the disk has set the space aside. `sparse`: the file has its length, but the space may still run out.
@@ -39,12 +40,6 @@ export interface Piece {
 export interface Vouched {
   readonly digest: string;
   readonly version: string;
-}
-
-export interface FileRange {
-  /** Bytes. */
-  readonly offset: number;
-  readonly length: number;
 }
 
 export interface Begun {

@@ -1,9 +1,11 @@
 /**
- * Writes to a leg as fast as a limit allows, and otherwise as the leg itself does.
+ * Writes to a leg, and reads from it, as fast as a limit allows, and otherwise as the leg itself does.
  *
+ * What is held back of a read stays with the leg, which then stops reading.
  * Invariant: one write after the other, in the order in which they were asked for; none waits for a leg that has closed.
  */
 
+import { type Chunk, splitChunk } from '../legs/blocks.ts';
 import type { Leg } from '../legs/leg.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -13,6 +15,21 @@ export type Writer = Pick<Leg, 'write'>;
 /** The leg as it is where nothing is limited. */
 export function limitWrites(leg: Leg, rate: RateLimit | undefined): Writer {
   return rate ? new LimitedWriter(leg, rate) : leg;
+}
+
+/** As much of a chunk that was just read as the limit allows by now; the rest is read next. Throws the signal's reason. */
+export async function holdBack(
+  leg: Leg,
+  chunk: Chunk,
+  rate: RateLimit | undefined,
+  signal: AbortSignal,
+): Promise<Chunk> {
+  if (!rate) return chunk;
+  const allowed = await rate.allow(chunk.bytes.length, signal);
+  if (allowed === chunk.bytes.length) return chunk;
+  const [head, tail] = splitChunk(chunk, allowed);
+  leg.unread(tail);
+  return head;
 }
 
 class LimitedWriter implements Writer {

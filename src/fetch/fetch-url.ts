@@ -19,8 +19,7 @@ import { fieldValue } from '../http/fields.ts';
 import { parseHttpUrl } from '../http/http-url.ts';
 import type { RedirectedRequest } from '../http/redirect.ts';
 import { strongValidator } from '../http/representation/conditions.ts';
-import type { Connect } from '../http/transport/connect.ts';
-import { dialDirect } from '../http/transport/dial.ts';
+import { type Dial, dialDirect } from '../http/transport/dial.ts';
 import { createDirectExchange } from '../http/transport/direct.ts';
 import { type FileDigest, WholeDigest } from '../io/digests/whole-digest.ts';
 import type { Reservation, Target } from '../io/disk/writing/target.ts';
@@ -77,7 +76,7 @@ export interface FetchOptions {
   /** Answers where it may, and stores what comes. @default none */
   readonly cache?: Pick<HttpCache, 'wrap'> | undefined;
   /** Opens connections. @default TCP */
-  readonly dial?: Connect | undefined;
+  readonly dial?: Dial | undefined;
   readonly onEvent?: ((event: FetchEvent) => void) | undefined;
 }
 
@@ -323,7 +322,7 @@ class Fetch {
 function openExchange(options: FetchOptions, limits: Limits, clock: Clock): Exchange {
   const { proxy, ca, insecure, cache, fields = [] } = options;
   const resolve = createSystemResolver();
-  const dial: Connect =
+  const dial: Dial =
     options.dial ?? ((to, signal) => dialDirect(to, { clock, resolve, signal, connectMs: limits.connectMs }));
   const asked = proxy === undefined ? undefined : parseHttpUrl(proxy);
   if (asked?.scheme === 'https') {

@@ -1,25 +1,20 @@
 /**
  * One HTTP server as an exchange: a request goes out over a connection that is kept for the next one.
  *
- * Owns the connections and their deadlines. Which server is asked, and what
- * follows when it fails, is its caller's affair.
+ * Owns the connections and their deadlines. Whoever calls it picks the server, and says what follows when it fails.
  * Invariant: once `close()` was called, no idle connection is left.
  */
 
-import http from 'node:http';
+import type http from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Clock, startDeadline } from '../../core/clock.ts';
-import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
-import type { HttpAnswer, HttpRequest, RawFields } from '../exchange.ts';
-import { endToEndFields, fieldValue, reasonOf, trailerFields } from '../fields.ts';
-import { answerFault, countInterim, interimFault } from '../framing.ts';
+import type { HttpAnswer, HttpRequest } from '../exchange.ts';
+import type { Dial } from './dial.ts';
 import { encrypt, type TlsToBackend } from './encrypt.ts';
 import { KeptConnections, limitSilence } from './kept-connections.ts';
-import { sendContent } from './send-content.ts';
-
-/** Opens a connection to an address. Rejects with a HoplineError. */
-export type Dial = (address: Address, signal?: AbortSignal) => Promise<Duplex>;
+import { type SentRequest, sendRequest } from './send-request.ts';
 
 export interface BackendOptions {
   readonly dial: Dial;
@@ -39,14 +34,6 @@ export interface BackendOptions {
   readonly clock: Clock;
 }
 
-/** Of one request: what is called before its first byte leaves, with its answer, and with its failure. */
-interface Course {
-  readonly sending: (() => void) | undefined;
-  readonly resolve: (answer: HttpAnswer) => void;
-  /** `isStale`: a kept connection was gone when it was used again. */
-  readonly fail: (failure: HoplineError, isStale: boolean) => void;
-}
-
 export class Backend {
   readonly #options: BackendOptions;
   readonly #connections: KeptConnections;
@@ -61,17 +48,19 @@ export class Backend {
    * Sends a request to the server at `address`. `sending` is called before the first byte of it leaves.
    * Throws `PEER_UNREACHABLE`, `PEER_UNRESOLVED`, `PEER_LOST`, `PEER_PROTOCOL`, `TIMEOUT_CONNECT`, `TIMEOUT_IDLE`.
    */
-  ask(address: Address, request: HttpRequest, sending?: () => void): Promise<HttpAnswer> {
-    return new Promise((resolve, reject) => {
-      const fail = (failure: HoplineError, isStale: boolean) => {
-        if (!isStale || !isRepeatable(request)) return reject(failure);
-        // Whatever else is kept there is likely to go the same way.
-        this.#connections.forget(address);
-        request.notes.retries = (request.notes.retries ?? 0) + 1;
-        this.#send(address, request, { sending, resolve, fail: reject });
-      };
-      this.#send(address, request, { sending, resolve, fail });
-    });
+  async ask(address: Address, request: HttpRequest, sending?: () => void): Promise<HttpAnswer> {
+    const { sent, answer } = this.#send(address, request, sending);
+    try {
+      return await answer;
+    } catch (error) {
+      // The server may have closed a kept connection just as the request left.
+      const isStale = sent.reusedSocket && asHoplineError(error).code === 'PEER_LOST' && !request.signal.aborted;
+      if (!isStale || !isRepeatable(request)) throw error;
+    }
+    // Whatever else is kept there is likely to go the same way.
+    this.#connections.forget(address);
+    request.notes.retries = (request.notes.retries ?? 0) + 1;
+    return this.#send(address, request, sending).answer;
   }
 
   close(): void {
@@ -83,25 +72,14 @@ export class Backend {
     this.#connections.breakOff();
   }
 
-  #send(address: Address, request: HttpRequest, { sending, resolve, fail }: Course): void {
+  #send(address: Address, request: HttpRequest, sending: (() => void) | undefined): SentRequest {
     const { firstByteMs, idleMs, maxHeadBytes } = this.#options;
-    const { signal } = request;
-    const sent = http.request({
-      host: address.host,
-      port: address.port,
-      method: request.method,
-      path: request.target,
-      headers: outgoingFields(request),
-      agent: this.#connections,
-      setHost: false,
-      maxHeaderSize: maxHeadBytes,
-      insecureHTTPParser: false,
-    });
+    const { host, port } = address;
+    const peer = formatHop(address);
+    const over = { host, port, agent: this.#connections };
+    const asked = sendRequest(request, { over, peer, isKept: true, maxHeadBytes, sending });
+    const { sent } = asked;
     let answer: http.IncomingMessage | undefined;
-    const abort = () => sent.destroy();
-    const settled = () => signal.removeEventListener('abort', abort);
-    signal.addEventListener('abort', abort, { once: true });
-    if (signal.aborted) abort();
     sent.on('timeout', () => {
       // Where content waits to be taken, or is still to come from the client, it is not the server that keeps silent.
       if (isClientDue(sent, answer, request)) {
@@ -110,53 +88,13 @@ export class Backend {
       }
       const what = answer ? 'the rest of its answer' : 'an answer';
       const seconds = (answer ? idleMs : firstByteMs) / 1000;
-      sent.destroy(new HoplineError('TIMEOUT_IDLE', `${formatHop(address)} did not send ${what} within ${seconds} s`));
-    });
-    sent.on('error', (error) => {
-      settled();
-      if (signal.aborted) return fail(asHoplineError(signal.reason), false);
-      const failure = asFailure(error, address);
-      // The server may have closed a kept connection just as the request left.
-      fail(failure, sent.reusedSocket && failure.code === 'PEER_LOST');
-    });
-    const isExpected = fieldValue(request.fields, 'expect') !== undefined;
-    const hasRoom = countInterim(maxHeadBytes);
-    sent.on('information', ({ statusCode, rawHeaders }) => {
-      // The client need not read what is passed on to it, and nothing else ends a server that sends nothing but these.
-      if (!hasRoom(rawHeaders)) sent.destroy(interimFault(formatHop(address), maxHeadBytes));
-      else if (statusCode > 100) request.inform?.(statusCode, endToEndFields(rawHeaders));
-      else if (isExpected) request.inform?.(100, []);
+      sent.destroy(new HoplineError('TIMEOUT_IDLE', `${peer} did not send ${what} within ${seconds} s`));
     });
     sent.on('response', (response) => {
-      // From here on, whoever has the content ends it.
-      settled();
-      const fault = answerFault(response);
-      if (fault !== undefined) {
-        sent.destroy();
-        return fail(new HoplineError('PEER_PROTOCOL', `${formatHop(address)} sent ${fault}`), false);
-      }
       answer = response;
       limitSilence(response.socket, idleMs);
-      resolve(toAnswer(response, request.method));
     });
-    sent.on('upgrade', (response, socket, head) => {
-      settled();
-      if (request.upgrade === undefined) {
-        socket.destroy();
-        return fail(new HoplineError('PEER_PROTOCOL', `${formatHop(address)} goes on with a protocol unasked`), false);
-      }
-      // Whoever joins it with the client has deadlines of its own.
-      socket.setTimeout(0);
-      if (head.length > 0) socket.unshift(head);
-      resolve({
-        status: 101,
-        reason: reasonOf(response),
-        fields: upgradeFields(response.rawHeaders),
-        body: undefined,
-        upgraded: socket,
-      });
-    });
-    send(sent, request, sending);
+    return asked;
   }
 }
 
@@ -182,64 +120,4 @@ async function openConnection(address: Address, options: BackendOptions, signal:
     new HoplineError('TIMEOUT_CONNECT', `no TLS with ${formatHop(address)} within ${connectMs / 1000} s`);
   const deadline = startDeadline(clock, connectMs, late, signal);
   return await encrypt(connection, address, tls, deadline.signal).finally(deadline.clear);
-}
-
-/** Methods whose requests seldom have content, so that nothing need say that there is none. */
-const bodiless = /^(GET|HEAD|DELETE|OPTIONS|TRACE|CONNECT)$/;
-
-/** With Connection and framing as they are for this connection. */
-function outgoingFields({ method, fields, authority, upgrade, body, length }: HttpRequest): string[] {
-  const sent = [...fields];
-  if (fieldValue(fields, 'host') === undefined) sent.unshift('Host', authority);
-  if (body)
-    sent.push(...(length === undefined ? ['Transfer-Encoding', 'chunked'] : ['Content-Length', String(length)]));
-  // Node would send no content in chunks.
-  else if (!bodiless.test(method)) sent.push('Content-Length', '0');
-  if (upgrade === undefined) sent.push('Connection', 'keep-alive');
-  else sent.push('Connection', 'upgrade', 'Upgrade', upgrade);
-  return sent;
-}
-
-/** `sending` is called once there is a connection, before the first byte. */
-function send(sent: http.ClientRequest, request: HttpRequest, sending: (() => void) | undefined): void {
-  if (!request.body) sendContent(sent, request);
-  if (!request.body && !sending) return;
-  sent.once('socket', (socket) => {
-    const begin = () => {
-      sending?.();
-      if (request.body) sendContent(sent, request);
-    };
-    if (socket.connecting) socket.once('connect', begin);
-    else begin();
-  });
-}
-
-function toAnswer(response: http.IncomingMessage, method: string): HttpAnswer {
-  const status = response.statusCode ?? 502;
-  const isEmpty = method === 'HEAD' || status === 204 || status === 304;
-  if (isEmpty) response.resume();
-  return {
-    status,
-    reason: reasonOf(response),
-    fields: endToEndFields(response.rawHeaders),
-    body: isEmpty ? undefined : response,
-    trailers: () => trailerFields(response.rawTrailers),
-  };
-}
-
-function upgradeFields(fields: RawFields): string[] {
-  const upgrade = fieldValue(fields, 'upgrade') ?? '';
-  return [...endToEndFields(fields), 'Connection', 'upgrade', 'Upgrade', upgrade];
-}
-
-function asFailure(error: unknown, address: Address): HoplineError {
-  if (error instanceof HoplineError) return error;
-  const reason = systemCode(error);
-  const details = { cause: error, ...(reason === undefined ? {} : { reason }) };
-  const name = formatHop(address);
-  if (reason?.startsWith('HPE_')) {
-    const code = reason === 'HPE_HEADER_OVERFLOW' ? 'LIMIT_HEAD' : 'PEER_PROTOCOL';
-    return new HoplineError(code, `${name} sent what is not an HTTP answer (${reason})`, details);
-  }
-  return new HoplineError('PEER_LOST', `${name} closed the connection without an answer`, details);
 }

@@ -12,16 +12,14 @@ import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 import type { HttpUrl } from '../http-url.ts';
+import type { Dial } from './dial.ts';
 import { encrypt } from './encrypt.ts';
-
-/** Opens a connection to a host and port; ends as soon as the signal aborts. */
-export type Connect = (to: Address, signal: AbortSignal) => Promise<Duplex>;
 
 export interface ConnectOptions {
   readonly clock: Clock;
   /** For lookup, connection, proxy and TLS together. */
   readonly connectMs: number;
-  readonly dial: Connect;
+  readonly dial: Dial;
   /** Asked instead of the server itself. */
   readonly proxy?: HttpUrl | undefined;
   /** Authorities to believe instead of the system's, in PEM. */

@@ -1,10 +1,14 @@
-/** Connections to backends, straight over TCP. */
+/** Connections to servers, straight over TCP. */
 
 import net from 'node:net';
+import type { Duplex } from 'node:stream';
 import { readPastFailedWrites } from '../../io/legs/failed-writes.ts';
 import { unreachable } from '../../io/legs/loss.ts';
 import { reach, type WayOptions } from '../../io/names/resolve.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
+
+/** Opens a connection to a host and port, and gives it up as soon as the signal aborts. Rejects with a HoplineError. */
+export type Dial = (to: Address, signal: AbortSignal) => Promise<Duplex>;
 
 /**
  * Opens a connection to one of the addresses of a server.

@@ -8,6 +8,7 @@ import type net from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { formatHop } from '../../wire/address.ts';
+import { blockList, isInList, parseNetworks } from '../names/networks.ts';
 
 /** Binds and listens. Throws `LISTEN_FAILED`, with the reason for people. */
 export function listen(server: net.Server, { host, port }: { host: string; port: number }): Promise<void> {
@@ -38,10 +39,14 @@ export function boundAddress(server: net.Server): { host: string; port: number }
   return { host: address.address, port: address.port };
 }
 
-/** Whether dialling `address` would reach a server that is bound to `bound`. */
+/** Whether dialling `address`, however it is written, would reach a server that is bound to `bound`. */
 export function isOwnAddress(address: string, bound: string): boolean {
-  if (address === bound) return true;
-  if (bound !== '0.0.0.0' && bound !== '::') return false;
+  return isInList(blockList(parseNetworks(reaching(bound), 'own')), address);
+}
+
+function reaching(bound: string): readonly string[] {
+  if (bound !== '0.0.0.0' && bound !== '::') return [bound.replace(/%.*$/, '')];
   const own = Object.values(networkInterfaces()).flatMap((entries) => entries ?? []);
-  return own.some((entry) => entry.address === address);
+  // All of loopback is this machine, and so is no address at all.
+  return ['127.0.0.0/8', '::1', '0.0.0.0', '::', ...own.map(({ address }) => address.replace(/%.*$/, ''))];
 }

@@ -132,6 +132,22 @@ test('requests sent ahead have a bound over all connections: 503 behind the answ
   assert.deepEqual(answers(attacker.text()), [...Array(7).fill(200), 503]);
 });
 
+test('many requests behind one that is refused end their connection at once, however slow the answers before are', async (t) => {
+  const { gateway, slow, letGo } = await startBeforeSlow(t, { maxHttpAhead: 8 });
+  const first = connect(t, gateway.port);
+  first.socket.write(get.repeat(100));
+  await until(() => slow() === 7);
+  for (const bytes of [get.repeat(100), `${get}GET / HTTP/1.1\r\n\r\n${get.repeat(100)}`]) {
+    const another = connect(t, gateway.port);
+    const closed = once(another.socket, 'close');
+    another.socket.write(bytes);
+    await closed;
+    assert.deepEqual(answers(another.text()), []);
+  }
+  letGo();
+  await until(() => answers(first.text()).length === 8);
+});
+
 test('clients that send nothing, or a part of a head, give way to one with a request', async (t) => {
   const { gateway } = await startBeforeSlow(t, { maxHttpConnections: 8 });
   const idle = Array.from({ length: 40 }, () => connect(t, gateway.port));

@@ -74,6 +74,8 @@ export class ClientConnection {
   #hasUnsafe = false;
   #whenIdle: (() => void)[] = [];
   #isEnding = false;
+  #isSpared = false;
+  #dropped = 0;
   #isRefused = false;
   #hasEnded = false;
   #looking: NodeJS.Timeout | undefined;
@@ -106,6 +108,15 @@ export class ClientConnection {
   /** Whether a request was refused: nothing behind it is a request. */
   get isEnding(): boolean {
     return this.#isEnding;
+  }
+
+  /**
+   * A request came behind one that was refused. Node holds it, as all that came with one read, until the answers before it
+   * have left; so with many of them the connection is closed at once.
+   */
+  drop(): void {
+    this.#dropped += 1;
+    if (this.#dropped > this.#limits.maxHttpAtOnce && !this.#isSpared) this.#socket.destroy();
   }
 
   /** An answer is due from now on, until `response` has closed. The signal aborts if nobody takes it any more. */
@@ -157,6 +168,8 @@ export class ClientConnection {
       return this.#ahead.take(ownerOf(remoteAddress));
     } catch (error) {
       this.#isEnding = true;
+      // So few connections of a peer can hold so much that all that came with it may wait for its answers.
+      this.#isSpared = 2 * this.#due.size > peerShare(this.#limits.maxHttpAhead, this.#limits);
       return asHoplineError(error);
     }
   }

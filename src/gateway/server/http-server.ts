@@ -87,7 +87,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
 
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse, waits: boolean) => {
     const connection = connections.of(request.socket);
-    if (connection.isEnding) return;
+    if (connection.isEnding) return connection.drop();
     const signal = connection.add(request, response);
     const startedMs = performance.now();
     const refused = () => connection.end();

@@ -146,6 +146,10 @@ const defaults = {
   openMs: 30_000,
   /** Milliseconds for a head to arrive whole once a node waits for it. */
   headMs: 10_000,
+  /** Milliseconds that the time of a secure circuit's first message may differ from the node's, for requests with it to be answered at once. */
+  earlyMs: 10_000,
+  /** First messages that a node remembers, so that none that comes again is answered at once. */
+  maxEarly: 65_536,
   /** Milliseconds without a byte in either direction after which a leg is given up. */
   idleMs: 60_000,
   /**

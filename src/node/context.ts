@@ -12,6 +12,9 @@ import type { JoinOptions } from '../io/legs/join.ts';
 import type { Places } from '../io/listening/places.ts';
 import type { Resolver } from '../io/names/resolve.ts';
 import type { Rates } from '../io/rates/rate.ts';
+import type { EarlyWindow } from '../secure/handshake/early-window.ts';
+import type { KeyPair } from '../secure/keys/key.ts';
+import type { Aead } from '../secure/records/aead.ts';
 import type { NextPolicy, RegisterPolicy } from './access/access-rules.ts';
 import type { NameRoom } from './listings/name-room.ts';
 import type { HttpServing } from './options.ts';
@@ -21,6 +24,14 @@ import type { PolicyServer } from './packets/policy-server.ts';
 import type { Pools } from './pools/pools.ts';
 import type { Uploads } from './uploads/claims.ts';
 import type { Leftovers } from './uploads/leftovers.ts';
+
+export interface NodeSecurity {
+  /** The key of this node. */
+  readonly own: KeyPair;
+  /** Which requests that came with a first message are answered at once. */
+  readonly window: EarlyWindow;
+  readonly aead: Aead;
+}
 
 export interface NodeContext {
   /** The real path of the directory that files are served from; undefined on a node that is no origin. */
@@ -41,6 +52,8 @@ export interface NodeContext {
   readonly leftovers: Leftovers;
   /** For listings of directories. */
   readonly names: NameRoom;
+  /** What circuits are encrypted by that end here; undefined on a node without a key. */
+  readonly security: NodeSecurity | undefined;
   /** How the two legs of a circuit are joined. */
   readonly join: JoinOptions;
   /** The limits of a new circuit; undefined where nothing is limited. */

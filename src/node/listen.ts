@@ -9,7 +9,7 @@
 import { setMaxListeners } from 'node:events';
 import { realpath } from 'node:fs/promises';
 import net from 'node:net';
-import { systemClock } from '../core/clock.ts';
+import { type Clock, systemClock } from '../core/clock.ts';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { isWithin } from '../io/disk/reading/below-root.ts';
@@ -20,7 +20,10 @@ import { acceptLeg } from '../io/legs/open-leg.ts';
 import { Places } from '../io/listening/places.ts';
 import { boundAddress, isOwnAddress, listen } from '../io/listening/server-socket.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
+import { EarlyWindow } from '../secure/handshake/early-window.ts';
+import { chooseAead } from '../secure/records/openssl.ts';
 import { formatHop } from '../wire/address.ts';
+import type { NodeSecurity } from './context.ts';
 import { type NodeOptions, readSettings, type Settings } from './options.ts';
 import { DigestCache } from './origin/digest-cache.ts';
 import { DigestStore } from './origin/digest-store.ts';
@@ -69,6 +72,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     metrics,
     connections,
     digestCache,
+    security: secureBy(settings, clock),
     kernel,
     setUserTimeout,
     isSelf,
@@ -114,6 +118,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
       contexts.current.log.info({ ...metrics.snapshot() }, 'node stopped');
     },
   };
+}
+
+/** Undefined for a node without a key. */
+function secureBy({ options: { identity: own }, limits }: Settings, clock: Clock): NodeSecurity | undefined {
+  if (!own) return undefined;
+  return { own, window: new EarlyWindow({ clock, wallClock: Date.now, ...limits }), aead: chooseAead() };
 }
 
 async function openDigestCache({

@@ -15,6 +15,7 @@ import type { Activity } from '../io/listening/places.ts';
 import { parseNetworks, type Subnet } from '../io/names/networks.ts';
 import type { Resolver } from '../io/names/resolve.ts';
 import type { Algorithm } from '../pool/balance.ts';
+import type { KeyPair } from '../secure/keys/key.ts';
 import { formatHop } from '../wire/address.ts';
 import { type NextRule, parseNextRules } from './access/access-rules.ts';
 import type { PolicyServer } from './packets/policy-server.ts';
@@ -64,6 +65,8 @@ export interface NodeOptions extends RateOptions {
   readonly http?: HttpServing | undefined;
   /** A directory, for nothing else, where the digests of served files outlive the node. @default in memory alone */
   readonly digestCache?: string;
+  /** The key of this node, by which clients that know it encrypt their circuits. @default encrypted circuits are refused */
+  readonly identity?: KeyPair | undefined;
   readonly limits?: Partial<Limits>;
   /** Whether circuits, and files, may pass inside the kernel where that is possible. @default true */
   readonly kernel?: boolean;
@@ -117,6 +120,7 @@ export function checkReload(before: Settings, after: Settings): void {
   const facts = ({ options, limits }: Settings) => ({
     listen: options.listen,
     'digest-cache': options.digestCache,
+    identity: options.identity?.public.text,
     kernel: options.kernel ?? true,
     registry: options.registry,
     'limits.max-digest-cache': limits.maxDigestCacheBytes,

@@ -22,7 +22,7 @@ import { asLookup, type Resolver } from '../io/names/resolve.ts';
 import type { SharedRegistry } from '../pool/registry/leases.ts';
 import type { Address } from '../wire/address.ts';
 import { createNextPolicy, createRegisterPolicy, tellBroadRules } from './access/access-rules.ts';
-import type { NodeContext } from './context.ts';
+import type { NodeContext, NodeSecurity } from './context.ts';
 import { NameRoom } from './listings/name-room.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
 import type { DigestCache } from './origin/digest-cache.ts';
@@ -44,6 +44,7 @@ export interface Lasting {
   readonly metrics: Metrics;
   readonly connections: Places;
   readonly digestCache: DigestCache;
+  readonly security: NodeSecurity | undefined;
   readonly kernel: KernelEngine | undefined;
   readonly setUserTimeout: SetUserTimeout | undefined;
   readonly isSelf: (address: string, port: number) => boolean;

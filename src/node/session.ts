@@ -8,7 +8,10 @@
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { readHead } from '../io/legs/head.ts';
 import type { Leg } from '../io/legs/leg.ts';
+import type { LegLike } from '../io/legs/leg-like.ts';
 import { LegStream } from '../io/legs/leg-stream.ts';
+import { acceptSecureLeg } from '../secure/accept-secure-leg.ts';
+import { firstRecordByte } from '../secure/records/record.ts';
 import { notFoundText } from '../wire/classic/classic-text.ts';
 import { ok } from '../wire/decoded.ts';
 import { type Dialect, detectDialect } from '../wire/dialect.ts';
@@ -68,17 +71,20 @@ interface Refused {
   readonly dialect: Dialect;
   readonly hop: number;
   readonly trace?: string | undefined;
+  /** What holds a place at the node, where the leg only stands on it. @default the leg */
+  readonly place?: Leg;
 }
 
 /** Counts and logs a failure, tells the peer in its own dialect, and closes politely. */
-async function refuse(leg: Leg, cause: unknown, { node, dialect, hop, trace }: Refused): Promise<void> {
+async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<void> {
+  const { node, dialect, hop, trace, place = leg } = refused;
   const error = asHoplineError(cause);
   node.metrics.countFailure(error.code);
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
   log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, error.message);
   // A connection that broke is told by its end alone: no code stands for it on the wire, and INTERNAL would be another failure.
   if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(error, dialect, hop));
-  node.connections.leave(leg, node.limits);
+  node.connections.leave(place, node.limits);
   await leg.linger(node.limits.lingerMs);
   await leg.closed;
 }
@@ -95,18 +101,35 @@ async function serveCircuit(leg: Leg, open: Open, node: NodeContext): Promise<vo
       node.connections.wake(leg);
       await relayCircuit(leg, open, next, node);
     } else if (open.tunnel) throw new HoplineError('PEER_PROTOCOL', 'a tunnel leads to an address behind this node');
-    else if (await speaksPackets(leg, node)) await servePackets(leg, node, { mayRegister: false });
-    else await serveOrigin(leg, open, node);
+    else await serveAtEnd(leg, open, node);
   } finally {
     node.traces.delete(open.trace);
   }
 }
 
-/** Whether packets follow OPEN, not requests; what ends before its first byte is left to the origin. */
-async function speaksPackets(leg: Leg, { clock, limits }: NodeContext): Promise<boolean> {
+/** What follows OPEN where no hops are left: packets, records of a secure circuit, or requests. */
+async function serveAtEnd(leg: Leg, open: Open, node: NodeContext): Promise<void> {
   const look = (bytes: Buffer) => ok(bytes[0], 0);
-  const first = await readHead(leg, look, { clock, ms: limits.idleMs });
-  return first === 0x7b;
+  const first = await readHead(leg, look, { clock: node.clock, ms: node.limits.idleMs });
+  if (first === 0x7b) await servePackets(leg, node, { mayRegister: false });
+  else if (first === firstRecordByte) await serveSecurely(leg, open, node);
+  // What ends before its first byte is left to the origin.
+  else await serveOrigin(leg, open, node);
+}
+
+/** From the handshake on, all that the client is told is sealed, refusals too. */
+async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<void> {
+  const { security, clock, limits, stopping: signal } = node;
+  if (!security) throw new HoplineError('PEER_PROTOCOL', 'the client asks for encryption, and this node has no key');
+  node.connections.wake(leg);
+  const { headMs: ms, maxHeaderBytes, pieceBytes: maxEarlyBytes } = limits;
+  const options = { ...security, trace: open.trace, clock, ms, maxHeaderBytes, maxEarlyBytes, signal };
+  const { leg: secure } = await acceptSecureLeg(leg, options);
+  try {
+    await serveOrigin(secure, open, node, leg);
+  } catch (error) {
+    await refuse(secure, error, { node, dialect: 'native', hop: open.hop, trace: open.trace, place: leg });
+  }
 }
 
 function encodeRefusal(error: HoplineError, dialect: Dialect, hop: number): Buffer {

@@ -150,6 +150,10 @@ export class SecureLeg implements LegLike {
     this.#leg.destroy(error);
   }
 
+  readPastFailedWrites(): void {
+    this.#leg.readPastFailedWrites();
+  }
+
   touch(): void {
     this.#leg.touch();
   }

@@ -9,65 +9,36 @@
 
 import { randomBytes } from 'node:crypto';
 import { every } from '../../core/clock.ts';
-import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import type { SetUserTimeout } from '../../io/kernel/libc.ts';
+import { HoplineError } from '../../core/errors.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
 import { readHead } from '../../io/legs/head.ts';
-import type { Leg } from '../../io/legs/leg.ts';
-import { type Resolver, reachHop } from '../../io/names/resolve.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import { limitWrites, type Writer } from '../../io/rates/limited-leg.ts';
 import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
+import { type CircuitSecurity, openSecurely } from './circuit-security.ts';
+import { type FirstLegOptions, reachFirstHop } from './first-leg.ts';
 import { LegIntake, type LegIntakeOptions } from './leg-intake.ts';
-import { firstLegError, nameHop, refusedError } from './refusal-text.ts';
+import { nameHop, refusedError } from './refusal-text.ts';
 import { noteTaken, poolFields } from './taken-members.ts';
 
 /** What every connection of one download shares. */
-export interface ClientContext extends LegIntakeOptions {
-  readonly resolve: Resolver;
-  /** For every leg; undefined where it cannot be. */
-  readonly setUserTimeout?: SetUserTimeout | undefined;
-  /** Bytes in one read from a socket at most. @default a piece, since a client has few legs and what comes over them is large */
-  readonly maxBlockBytes?: number;
-}
+export interface ClientContext extends LegIntakeOptions, FirstLegOptions {}
 
 export interface CircuitKind {
   /** Whether bytes are to pass as they are, to and from the address behind the last node. @default false */
   readonly tunnel?: boolean | undefined;
   /** Members of pools that relays take only if there is no other, as they were named in TAKEN. */
   readonly avoid?: readonly string[] | undefined;
-}
-
-/** Opens the leg to the first hop; it breaks as soon as the signal aborts with an error. Throws with hop 0 blamed. */
-export async function reachFirstHop(hops: readonly Hop[], client: ClientContext): Promise<Leg> {
-  const [first] = hops;
-  if (!first) throw new HoplineError('ROUTE_SYNTAX', 'the route has no hops');
-  if (isPoolHop(first)) {
-    throw firstLegError(new HoplineError('POOL_UNKNOWN', `the pool ${first.pool} is not known here`), hops);
-  }
-  const { clock, resolve, signal, limits, setUserTimeout } = client;
-  const { connectMs, idleMs } = limits;
-  const { maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes) } = client;
-  try {
-    const options = { clock, resolve, signal, connectMs, idleMs, maxBlockBytes, setUserTimeout };
-    const leg = await reachHop(first, options);
-    const stop = () => {
-      if (signal.reason instanceof HoplineError) leg.destroy(signal.reason);
-    };
-    signal.addEventListener('abort', stop, { once: true });
-    void leg.closed.then(() => signal.removeEventListener('abort', stop));
-    if (signal.aborted) stop();
-    return leg;
-  } catch (error) {
-    throw firstLegError(asHoplineError(error), hops);
-  }
+  /** Encrypts all that passes between here and the last node. @default plain */
+  readonly security?: CircuitSecurity | undefined;
 }
 
 export class Circuit {
   /** The hops as they were asked for. */
   readonly asked: readonly Hop[];
   readonly #hops: Hop[];
-  readonly #leg: Leg;
+  readonly #leg: LegLike;
   readonly #client: ClientContext;
   readonly #intake: LegIntake;
   readonly #writer: Writer;
@@ -80,10 +51,11 @@ export class Circuit {
   #due = 0;
   #closing: Promise<void> | undefined;
 
-  private constructor(leg: Leg, hops: readonly Hop[], client: ClientContext) {
+  /** `taken` are the hops, in which members are noted. */
+  private constructor(leg: LegLike, hops: readonly Hop[], client: ClientContext, taken: Hop[] = [...hops]) {
     this.#leg = leg;
     this.asked = hops;
-    this.#hops = [...hops];
+    this.#hops = taken;
     this.#client = client;
     this.#intake = new LegIntake(leg, nameHop(1, hops), client);
     this.#writer = limitWrites(leg, client.rate);
@@ -106,17 +78,27 @@ export class Circuit {
     options: CircuitKind = {},
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
-    const circuit = new Circuit(leg, hops, client);
     const trace = randomBytes(16).toString('hex');
-    const { tunnel } = options;
-    const open = { type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs } as const;
+    const { tunnel, security } = options;
+    const fields = {
+      type: 'open',
+      hops: hops.map(formatHop),
+      hop: 1,
+      trace,
+      deadlineMs: client.limits.openMs,
+    } as const;
     const forPools = hops.some(isPoolHop) ? poolFields(requests, options.avoid) : {};
-    circuit.send([{ ...open, ...(tunnel && { tunnel }), ...forPools }, ...requests]);
+    const open = { ...fields, ...(tunnel && { tunnel }), ...forPools };
+    const taken = [...hops];
+    const secure = security && openSecurely(leg, { open, requests, hops: taken, client, security });
+    const circuit = new Circuit(secure ?? leg, hops, client, taken);
+    if (secure) circuit.#count(requests);
+    else circuit.send([open, ...requests]);
     return circuit;
   }
 
   /** Goes on with the leg of a circuit that was released, and on which nothing is due. */
-  static resume(leg: Leg, hops: readonly Hop[], client: ClientContext): Circuit {
+  static resume(leg: LegLike, hops: readonly Hop[], client: ClientContext): Circuit {
     const circuit = new Circuit(leg, hops, client);
     circuit.#answered = true;
     return circuit;
@@ -140,12 +122,16 @@ export class Circuit {
   /** Sends requests without waiting for their answers. */
   send(requests: readonly Message[]): void {
     this.#leg.cork();
+    for (const request of requests) this.#leg.post(encodeMessage(request));
+    this.#leg.uncork();
+    this.#count(requests);
+  }
+
+  #count(requests: readonly Message[]): void {
     for (const request of requests) {
       if (request.type === 'stat' || request.type === 'put') this.#file = request.name;
       if (request.type !== 'open') this.#due += 1;
-      this.#leg.post(encodeMessage(request));
     }
-    this.#leg.uncork();
     if (requests.length > 0) this.#sentMs = this.#client.clock.now();
   }
 
@@ -231,7 +217,7 @@ export class Circuit {
   }
 
   /** Hands the leg over, on which nothing is due; from then on the circuit does nothing more. */
-  release(): Leg {
+  release(): LegLike {
     this.#closing = Promise.resolve();
     return this.#leg;
   }

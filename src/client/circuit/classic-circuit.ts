@@ -12,7 +12,8 @@ import { readUntilQuiet } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { type ClassicSize, decodeClassicSize, encodeClassicRequest, goAhead } from '../../wire/classic/classic-text.ts';
 import type { Route } from '../../wire/route.ts';
-import { type ClientContext, reachFirstHop } from './circuit.ts';
+import type { ClientContext } from './circuit.ts';
+import { reachFirstHop } from './first-leg.ts';
 import { LegIntake } from './leg-intake.ts';
 import { nameHop } from './refusal-text.ts';
 

@@ -7,12 +7,12 @@
 
 import type { Limits } from '../../core/limits.ts';
 import { Tasks } from '../../core/work/tasks.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import type { Hop } from '../../wire/address.ts';
 import { Circuit, type ClientContext } from './circuit.ts';
 
 interface Kept {
-  readonly leg: Leg;
+  readonly leg: LegLike;
   readonly hops: readonly Hop[];
   readonly cancel: () => void;
 }
@@ -23,7 +23,7 @@ const maxUses = 64;
 export class KeptCircuits {
   readonly #limits: Pick<Limits, 'maxKeptCircuits' | 'keepCircuitMs'>;
   readonly #kept: Kept[] = [];
-  readonly #uses = new WeakMap<Leg, number>();
+  readonly #uses = new WeakMap<LegLike, number>();
   readonly #closing = new Tasks();
   #isClosed = false;
 
@@ -68,7 +68,7 @@ export class KeptCircuits {
     await this.#closing.over();
   }
 
-  #drop(leg: Leg): void {
+  #drop(leg: LegLike): void {
     leg.destroy();
     this.#closing.add(leg.closed);
   }

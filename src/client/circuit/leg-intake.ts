@@ -7,7 +7,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import { holdBack } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import { Patience } from './patience.ts';
@@ -23,13 +23,13 @@ export interface LegIntakeOptions {
 }
 
 export class LegIntake {
-  readonly #leg: Leg;
+  readonly #leg: LegLike;
   readonly #pace: Patience;
   readonly #rate: RateLimit | undefined;
   readonly #signal: AbortSignal;
 
   /** `peer` is how the leg's other end is called in messages. */
-  constructor(leg: Leg, peer: string, { limits, clock, signal, rate, minRate }: LegIntakeOptions) {
+  constructor(leg: LegLike, peer: string, { limits, clock, signal, rate, minRate }: LegIntakeOptions) {
     const { stallMs, minRateMs } = limits;
     this.#leg = leg;
     this.#rate = rate;

@@ -26,8 +26,9 @@ import {
   type MessagePacket,
   type Packet,
 } from '../../wire/packet/packet.ts';
-import { type ClientContext, reachFirstHop } from '../circuit/circuit.ts';
+import type { ClientContext } from '../circuit/circuit.ts';
 import { ClassicWatch } from '../circuit/classic-hop.ts';
+import { reachFirstHop } from '../circuit/first-leg.ts';
 import { nameHop, refusedError } from '../circuit/refusal-text.ts';
 import { noteTaken } from '../circuit/taken-members.ts';
 import { enterPools } from '../ways/first-pool.ts';

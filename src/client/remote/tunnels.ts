@@ -10,7 +10,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import { LegStream } from '../../io/legs/leg-stream.ts';
 import type { Hop } from '../../wire/address.ts';
 import { Circuits } from '../circuit/circuits.ts';
@@ -50,7 +50,7 @@ export class Tunnels {
       const entered = await enterPools(this.#recent.routes, this.#options.pools, client);
       const routes = entered.map((places) => [...places, [address]]);
       const circuits = new Circuits(new RouteChooser({ routes }, client), client, { ...this.#options, tunnel: true });
-      let leg: Leg | undefined;
+      let leg: LegLike | undefined;
       await circuits.run(
         () => [],
         async (circuit) => {

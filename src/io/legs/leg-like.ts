@@ -22,4 +22,5 @@ export type LegLike = Pick<
   | 'linger'
   | 'destroy'
   | 'touch'
+  | 'readPastFailedWrites'
 >;

@@ -8,10 +8,10 @@
 import { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
 import { asHoplineError } from '../../core/errors.ts';
-import type { Leg } from './leg.ts';
+import type { LegLike } from './leg-like.ts';
 
 export class LegStream extends Duplex {
-  readonly #leg: Leg;
+  readonly #leg: LegLike;
   readonly #clock: Clock;
   /** Milliseconds without a byte after which `timeout` is emitted; 0 for never. */
   timeout = 0;
@@ -19,7 +19,7 @@ export class LegStream extends Duplex {
   #isReading = false;
 
   /** Takes the leg over. Without `allowHalfOpen` an end that comes ends the other direction too, as it does with a socket. */
-  constructor(leg: Leg, clock: Clock, { allowHalfOpen = false } = {}) {
+  constructor(leg: LegLike, clock: Clock, { allowHalfOpen = false } = {}) {
     super({ allowHalfOpen });
     this.#leg = leg;
     this.#clock = clock;

@@ -6,20 +6,20 @@
  */
 
 import { type Chunk, splitChunk } from '../legs/blocks.ts';
-import type { Leg } from '../legs/leg.ts';
+import type { LegLike } from '../legs/leg-like.ts';
 import type { RateLimit } from './rate.ts';
 
 /** Something that bytes are written to; `write` as `Leg.write`. */
-export type Writer = Pick<Leg, 'write'>;
+export type Writer = Pick<LegLike, 'write'>;
 
 /** The leg as it is where nothing is limited. */
-export function limitWrites(leg: Leg, rate: RateLimit | undefined): Writer {
+export function limitWrites(leg: LegLike, rate: RateLimit | undefined): Writer {
   return rate ? new LimitedWriter(leg, rate) : leg;
 }
 
 /** As much of a chunk that was just read as the limit allows by now; the rest is read next. Throws the signal's reason. */
 export async function holdBack(
-  leg: Leg,
+  leg: LegLike,
   chunk: Chunk,
   rate: RateLimit | undefined,
   signal: AbortSignal,
@@ -33,12 +33,12 @@ export async function holdBack(
 }
 
 class LimitedWriter implements Writer {
-  readonly #leg: Leg;
+  readonly #leg: LegLike;
   readonly #rate: RateLimit;
   readonly #gone = new AbortController();
   #last: Promise<void> = Promise.resolve();
 
-  constructor(leg: Leg, rate: RateLimit) {
+  constructor(leg: LegLike, rate: RateLimit) {
     this.#leg = leg;
     this.#rate = rate;
     void leg.closed.then(() => this.#gone.abort());

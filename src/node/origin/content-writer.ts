@@ -12,7 +12,7 @@ import type { FileRange } from '../../io/disk/reading/read-blocks.ts';
 import { changed, type VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import type { KernelEngine } from '../../io/kernel/engine.ts';
 import type { FileSender } from '../../io/kernel/file-sender.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -20,7 +20,7 @@ import type { Outbox } from './outbox.ts';
 const minKernelBytes = 64 * 1024;
 
 export class ContentWriter {
-  readonly #leg: Leg;
+  readonly #leg: LegLike;
   readonly #outbox: Outbox;
   readonly #kernel: KernelEngine | undefined;
   readonly #rate: RateLimit | undefined;
@@ -28,7 +28,7 @@ export class ContentWriter {
   #isClosed = false;
 
   /** `rate` is the one that the outbox writes at. */
-  constructor(leg: Leg, outbox: Outbox, kernel: KernelEngine | undefined, rate: RateLimit | undefined) {
+  constructor(leg: LegLike, outbox: Outbox, kernel: KernelEngine | undefined, rate: RateLimit | undefined) {
     this.#leg = leg;
     this.#outbox = outbox;
     this.#kernel = kernel;

@@ -8,7 +8,7 @@ import type { Tasks } from '../../core/work/tasks.ts';
 import { openServed } from '../../io/disk/reading/served-file.ts';
 import type { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import { readHead, readHeadNow } from '../../io/legs/head.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import { decodeRequest, type Request, type RequestOf } from '../../wire/native/messages.ts';
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
@@ -27,12 +27,12 @@ export interface DueOptions {
 }
 
 export class DueRequests {
-  readonly #leg: Leg;
+  readonly #leg: LegLike;
   readonly #node: NodeContext;
   readonly #options: DueOptions;
   readonly #due: DueRequest[] = [];
 
-  constructor(leg: Leg, node: NodeContext, options: DueOptions) {
+  constructor(leg: LegLike, node: NodeContext, options: DueOptions) {
     this.#leg = leg;
     this.#node = node;
     this.#options = options;

@@ -13,7 +13,8 @@ import { software } from '../../core/software.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
 import { ownerOf } from '../../core/work/budget.ts';
 import { Tasks } from '../../core/work/tasks.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
+import type { PlacedConnection } from '../../io/listening/places.ts';
 import { limitWrites } from '../../io/rates/limited-leg.ts';
 import { encodeMessage, type Message, type Request, type RequestOf, refusal } from '../../wire/native/messages.ts';
 import type { Open } from '../../wire/native/open-message.ts';
@@ -26,19 +27,27 @@ import { type DueRequest, DueRequests } from './due-requests.ts';
 import { FileAnswers } from './file-answers.ts';
 import { Outbox } from './outbox.ts';
 
-/** Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. */
-export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Promise<void> {
-  const circuit = new OriginCircuit(leg, open, node);
+/**
+ * Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. `place` is the
+ * connection that holds a place at the node, where `leg` only stands on it.
+ */
+export async function serveOrigin(
+  leg: LegLike,
+  open: Open,
+  node: NodeContext,
+  place: PlacedConnection = leg,
+): Promise<void> {
+  const circuit = new OriginCircuit(leg, open, node, place);
   node.metrics.served += 1;
   const takeBreak = createBreaks();
   try {
     for (let due = await circuit.next(); due; due = await circuit.next()) {
-      node.connections.wake(leg);
+      node.connections.wake(place);
       await circuit.answer(due);
       await takeBreak();
     }
     await circuit.drain();
-    node.connections.leave(leg, node.limits);
+    node.connections.leave(place, node.limits);
     await leg.linger(node.limits.lingerMs);
     await leg.closed;
     // Pings come every second or two.
@@ -53,7 +62,7 @@ export async function serveOrigin(leg: Leg, open: Open, node: NodeContext): Prom
 const gatherMs = 5;
 
 class OriginCircuit {
-  readonly #leg: Leg;
+  readonly #leg: LegLike;
   readonly #open: Open;
   readonly #node: NodeContext;
   readonly #outbox: Outbox;
@@ -69,7 +78,7 @@ class OriginCircuit {
   isUsed = false;
   #entries = 0;
 
-  constructor(leg: Leg, open: Open, node: NodeContext) {
+  constructor(leg: LegLike, open: Open, node: NodeContext, place: PlacedConnection) {
     this.#leg = leg;
     this.#open = open;
     this.#node = node;
@@ -84,7 +93,7 @@ class OriginCircuit {
     this.#receiver = new Receiver({ leg, open, node, rate: rates?.forward, send });
     const beforeWait = () => {
       this.flush();
-      node.connections.rest(leg);
+      node.connections.rest(place);
     };
     this.#due = new DueRequests(leg, node, { beforeWait, signal: this.#receiver.failure });
   }

@@ -11,7 +11,7 @@ import { every } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { ownerOf } from '../../core/work/budget.ts';
 import { HeldChunks } from '../../io/legs/blocks.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import { holdBack } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import type { Message, RequestOf } from '../../wire/native/messages.ts';
@@ -20,7 +20,7 @@ import type { NodeContext } from '../context.ts';
 import { Upload } from './received-upload.ts';
 
 export interface ReceiverOptions {
-  readonly leg: Leg;
+  readonly leg: LegLike;
   readonly open: Open;
   readonly node: NodeContext;
   /** Of what comes from the client. */

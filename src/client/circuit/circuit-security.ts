@@ -1,0 +1,67 @@
+/**
+ * A circuit that is encrypted up to the node of a known key: how it is opened, and what the nodes before that one may say.
+ *
+ * Invariant: what is said in plain is from nobody in particular: it may say which member a pool took, and that a way is
+ * none, and never what is or is not at the origin.
+ * Documentation: docs/security.md#handshake
+ */
+
+import { HoplineError } from '../../core/errors.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import type { KeyPair, PublicKey } from '../../secure/keys/key.ts';
+import { openSecureLeg } from '../../secure/open-secure-leg.ts';
+import type { Aead } from '../../secure/records/aead.ts';
+import type { SecureLeg } from '../../secure/secure-leg.ts';
+import type { Hop } from '../../wire/address.ts';
+import { bad, type Decoded } from '../../wire/decoded.ts';
+import { type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
+import type { FirstLegOptions } from './first-leg.ts';
+import { refusedError } from './refusal-text.ts';
+import { noteTaken } from './taken-members.ts';
+
+export interface CircuitSecurity {
+  /** The key of the last node. */
+  readonly remote: PublicKey;
+  /** That of this client, where it has one. */
+  readonly own?: KeyPair | undefined;
+  readonly aead: Aead;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+}
+
+interface Opening {
+  readonly open: Message & { readonly type: 'open' };
+  readonly requests: readonly Message[];
+  /** Members of pools are noted in these. */
+  readonly hops: Hop[];
+  readonly client: FirstLegOptions;
+  readonly security: CircuitSecurity;
+}
+
+/** Sends OPEN in plain, and all else sealed; nothing is waited for. */
+export function openSecurely(leg: Leg, { open, requests, hops, client, security }: Opening): SecureLeg {
+  const { clock, limits } = client;
+  const takePlain = (bytes: Buffer): Decoded<unknown> => {
+    const decoded = decodeAnswer(bytes, limits.maxHeaderBytes);
+    if (decoded.kind !== 'ok') return decoded;
+    const { value } = decoded;
+    if (value.type === 'refused') throw refusedOnTheWay(value, hops);
+    if (value.type !== 'taken') return bad('SECURE_FAILED', 'an answer in plain came where a sealed one was due');
+    noteTaken(value, hops);
+    return decoded;
+  };
+  leg.cork();
+  leg.post(encodeMessage(open));
+  const { trace } = open;
+  const { openMs: ms, maxHeaderBytes } = limits;
+  const secure = openSecureLeg(leg, { ...security, trace, requests, clock, ms, maxHeaderBytes, takePlain });
+  leg.uncork();
+  return secure;
+}
+
+/** What only the last node can know is not taken from anybody who says it in plain. */
+function refusedOnTheWay(refused: AnswerOf<'refused'>, hops: readonly Hop[]): HoplineError {
+  const error = refusedError(refused, hops, '');
+  if (!/^(FILE|UPLOAD|DISK|HASH)_/.test(error.code)) return error;
+  return new HoplineError('SECURE_FAILED', 'somebody on the way answered in place of the node that was asked');
+}

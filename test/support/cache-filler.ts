@@ -1,5 +1,6 @@
 /**
  * A process that fills a cache as fast as it can until it is killed: new answers, newer ones, confirmed ones.
+ * Says so for each round of them.
  *
  * Usage: cache-filler.ts DIRECTORY FIRST_VERSION
  */
@@ -30,7 +31,6 @@ const exchange = cache.wrap(async ({ target, fields }) => {
   const body = contentOf(target, etag);
   return { status: 200, reason: '', fields: ['ETag', etag, 'Cache-Control', 'max-age=0', 'X-Pad', padding], body };
 });
-process.stdout.write('filling\n');
 for (let round = 0; ; round += 1) {
   const asked = Array.from({ length: 8 }, (_, index) =>
     exchange({
@@ -46,4 +46,5 @@ for (let round = 0; ; round += 1) {
     }).then(see),
   );
   await Promise.all(asked);
+  process.stdout.write('round\n');
 }

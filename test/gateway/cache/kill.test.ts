@@ -24,15 +24,26 @@ test(`serves no wrong byte after it was killed ${rounds} times while it stored a
     const args = [filler, directory, String(round * 1_000_000)];
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     const ended = once(child, 'exit');
-    await once(child.stdout, 'data');
     // At any moment, of which none is better than another.
-    await wait(randomInt(5, 120));
+    await sawRounds(child.stdout, randomInt(1, 12));
+    await wait(randomInt(10));
     child.kill('SIGKILL');
     await ended;
     served += await checkAll(directory);
   }
   assert.ok(served > rounds, `${served} answers were served`);
 });
+
+/** Settles once the filler has said so often that a round of answers is over. */
+function sawRounds(stdout: NodeJS.ReadableStream, count: number): Promise<void> {
+  let seen = 0;
+  return new Promise((resolve) => {
+    stdout.on('data', (text: Buffer) => {
+      seen += String(text).split('\n').length - 1;
+      if (seen >= count) resolve();
+    });
+  });
+}
 
 /** Compares every stored answer with what the origin sent; resolves to how many there were. */
 async function checkAll(directory: string): Promise<number> {

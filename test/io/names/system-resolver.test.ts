@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -18,6 +19,7 @@ test('silent names, however many, keep nobody from a good one, nor files from be
   });
   const resolve = createSystemResolver({ hosts: nobody, servers: [address], ask: unasked });
   const stop = new AbortController();
+  setMaxListeners(0, stop.signal);
   const silent = Array.from({ length: 50 }, (_, index) => resolve(`silent${index}.example`, { signal: stop.signal }));
   const over = Promise.allSettled(silent);
   assert.deepEqual(await resolve('good.example'), ['127.0.0.9']);

@@ -145,8 +145,10 @@ export class SecureLeg implements LegLike {
     }
   }
 
+  /** Without an error, it is the end to the other side too, as closing a connection is. */
   destroy(error?: HoplineError): void {
     if (error) this.#arrivals.fail(error);
+    else this.#writes.endAtOnce();
     this.#leg.destroy(error);
   }
 
@@ -182,8 +184,9 @@ export class SecureLeg implements LegLike {
     this.#isPumping = true;
     try {
       while (!this.#isPaused) {
-        const chunk = await this.#leg.read();
-        if (!chunk) return this.#arrivals.isEnded ? undefined : this.destroy(lost(this.peer));
+        const chunk = await this.#leg.read().catch((error) => this.#passOn(error));
+        if (chunk === undefined) continue;
+        if (chunk === null) return this.#arrivals.isEnded ? undefined : this.destroy(lost(this.peer));
         this.#openRecords(opener, chunk);
       }
     } catch (error) {
@@ -191,6 +194,11 @@ export class SecureLeg implements LegLike {
     } finally {
       this.#isPumping = false;
     }
+  }
+
+  /** Who interrupts the leg below means whoever reads here. */
+  #passOn(error: unknown): undefined {
+    if (this.#leg.failure || !this.#arrivals.interrupt(error)) throw error;
   }
 
   #openRecords(opener: RecordOpener, chunk: Chunk): void {

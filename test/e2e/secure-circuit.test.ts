@@ -15,7 +15,7 @@ import { nodeAead } from '../../src/secure/records/aead.ts';
 import { chooseAead } from '../../src/secure/records/openssl.ts';
 import { parseHop } from '../../src/wire/address.ts';
 import { encodeMessage, type Message } from '../../src/wire/native/messages.ts';
-import { addressOf, startChain, startPeer } from '../support/chain.ts';
+import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { sha256 } from '../support/circuits.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -81,6 +81,10 @@ for (const [name, changed] of [
     }
     assert.ok(Buffer.concat(parts).equals(content));
     assert.ok(circuit.isSettled);
+    await circuit.close();
+    // A client that is done and goes has broken nothing.
+    await until(() => nodes.every((node) => node.stats().open === 0));
+    for (const node of nodes) assert.deepEqual(node.stats().failures, {});
   });
 }
 

@@ -8,6 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { systemClock } from '../../src/core/clock.ts';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import { readHead } from '../../src/io/legs/head.ts';
+import type { Leg } from '../../src/io/legs/leg.ts';
 import { acceptLeg, dialLeg } from '../../src/io/legs/open-leg.ts';
 import { acceptSecureLeg, type SecureClient } from '../../src/secure/accept-secure-leg.ts';
 import { EarlyWindow } from '../../src/secure/handshake/early-window.ts';
@@ -44,6 +45,8 @@ interface Settings {
 interface Ends {
   readonly near: SecureLeg;
   readonly accepted: Promise<SecureClient>;
+  /** What the node's end stands on. */
+  readonly below: Leg;
   /** All that was seen between the ends. */
   readonly seen: Buffer[];
   /** The hop's two sockets. */
@@ -72,7 +75,13 @@ async function connect(t: TestContext, settings: Settings = {}): Promise<Ends> {
   accepted.catch((error) => right.leg.destroy(error));
   const { requests = [], own = client } = settings;
   const options = { ...common, remote: node.public, own, requests, wallClock, aead: nodeAead, ...settings.open };
-  return { near: openSecureLeg(left.leg, options), accepted, seen, hop: { near: left.peer, far: right.peer } };
+  return {
+    near: openSecureLeg(left.leg, options),
+    accepted,
+    below: right.leg,
+    seen,
+    hop: { near: left.peer, far: right.peer },
+  };
 }
 
 function pass(from: net.Socket, to: net.Socket, seen: Buffer[], alter: Alter = (bytes) => [bytes]): void {
@@ -363,9 +372,14 @@ test('garbage in place of a first message is refused at its header', async (t) =
 });
 
 test('a leg that stands on records can be read again after its reader was interrupted, and says when it is quiet', async (t) => {
-  const { near, accepted } = await connect(t);
+  const { near, accepted, below } = await connect(t);
   const { leg } = await accepted;
   await leg.confirmed;
+  const asked = leg.read();
+  assert.ok(below.interrupt(new Error('gave way')));
+  await assert.rejects(asked, /gave way/);
+  await near.write(Buffer.from('still'));
+  assert.equal(String((await leg.read())?.bytes), 'still');
   const waiting = near.read();
   assert.ok(near.interrupt(new Error('enough')));
   await assert.rejects(waiting, /enough/);

@@ -90,6 +90,13 @@ export class SealedWrites {
     this.#flush();
   }
 
+  /** The end, if nothing is on its way: a small record that the kernel takes at once, before the connection is closed. */
+  endAtOnce(): void {
+    if (!this.#sealer || this.#isOut || this.#isEnding || this.#failure || this.#queue.length > 0) return;
+    this.#isEnding = true;
+    this.#leg.post(this.#sealer.seal([]));
+  }
+
   /** Nothing leaves any more. */
   close(failure: HoplineError): void {
     this.#failure ??= failure;

@@ -7,7 +7,7 @@ import { apacheIsMissing, startApache } from '../support/apache.ts';
 import { until } from '../support/chain.ts';
 import { ask, hopAt, startTestGateway } from '../support/http.ts';
 
-const requests = 3000;
+const requests = 600;
 
 test('three Apache servers share requests exactly, and nobody notices one that goes and comes back', {
   skip: apacheIsMissing,

@@ -12,11 +12,11 @@ import { software } from '../core/software.ts';
 import { readHead } from '../io/legs/head.ts';
 import type { Leg } from '../io/legs/leg.ts';
 import { lost } from '../io/legs/loss.ts';
+import type { KeyPair, PublicKey } from '../wire/keys/key.ts';
 import type { EarlyWindow } from './handshake/early-window.ts';
 import { decodeFirstRecord, prologueOf } from './handshake/first-records.ts';
 import { decodeHello, encodeWelcome } from './handshake/hello.ts';
 import { Handshake } from './handshake/noise.ts';
-import type { KeyPair, PublicKey } from './keys/key.ts';
 import type { Aead } from './records/aead.ts';
 import {
   encodeRecordHeader,

@@ -13,11 +13,11 @@ import { readHead } from '../io/legs/head.ts';
 import type { Leg } from '../io/legs/leg.ts';
 import { lost } from '../io/legs/loss.ts';
 import { bad, type Decoded, ok } from '../wire/decoded.ts';
+import type { KeyPair, PublicKey } from '../wire/keys/key.ts';
 import { encodeMessage, type Message } from '../wire/native/messages.ts';
 import { decodeFirstRecord, firstOverhead, patternNumber, prologueOf } from './handshake/first-records.ts';
 import { countEarly, decodeWelcome, encodeHello } from './handshake/hello.ts';
 import { Handshake, type Pattern } from './handshake/noise.ts';
-import type { KeyPair, PublicKey } from './keys/key.ts';
 import type { Aead } from './records/aead.ts';
 import {
   encodeRecordHeader,

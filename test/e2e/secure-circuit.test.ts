@@ -10,10 +10,10 @@ import type { CircuitSecurity } from '../../src/client/circuit/circuit-security.
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import { defaultLimits, systemClock } from '../../src/index.ts';
 import { createSystemResolver } from '../../src/io/names/system-resolver.ts';
-import { newKey } from '../../src/secure/keys/key.ts';
 import { nodeAead } from '../../src/secure/records/aead.ts';
 import { chooseAead } from '../../src/secure/records/openssl.ts';
 import { parseHop } from '../../src/wire/address.ts';
+import { newKey } from '../../src/wire/keys/key.ts';
 import { encodeMessage, type Message } from '../../src/wire/native/messages.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { sha256 } from '../support/circuits.ts';

@@ -12,13 +12,13 @@ import type { Leg } from '../../src/io/legs/leg.ts';
 import { acceptLeg, dialLeg } from '../../src/io/legs/open-leg.ts';
 import { acceptSecureLeg, type SecureClient } from '../../src/secure/accept-secure-leg.ts';
 import { EarlyWindow } from '../../src/secure/handshake/early-window.ts';
-import { newKey } from '../../src/secure/keys/key.ts';
 import { type OpenSecureOptions, openSecureLeg } from '../../src/secure/open-secure-leg.ts';
 import { nodeAead } from '../../src/secure/records/aead.ts';
 import { chooseAead } from '../../src/secure/records/openssl.ts';
 import { type DirectionOptions, RecordOpener, RecordSealer } from '../../src/secure/records/record.ts';
 import { SecureLeg } from '../../src/secure/secure-leg.ts';
 import { ok } from '../../src/wire/decoded.ts';
+import { newKey } from '../../src/wire/keys/key.ts';
 import { decodeAnswer, decodeRequest, encodeMessage, type Message } from '../../src/wire/native/messages.ts';
 import { FakeClock, makeLeg, readAll } from '../support/legs.ts';
 

@@ -8,12 +8,12 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import type { Leg } from '../../io/legs/leg.ts';
-import type { KeyPair, PublicKey } from '../../secure/keys/key.ts';
 import { openSecureLeg } from '../../secure/open-secure-leg.ts';
 import type { Aead } from '../../secure/records/aead.ts';
 import type { SecureLeg } from '../../secure/secure-leg.ts';
 import type { Hop } from '../../wire/address.ts';
 import { bad, type Decoded } from '../../wire/decoded.ts';
+import type { KeyPair, PublicKey } from '../../wire/keys/key.ts';
 import { type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
 import type { FirstLegOptions } from './first-leg.ts';
 import { refusedError } from './refusal-text.ts';

@@ -9,7 +9,7 @@
 
 import { createHash, createHmac, diffieHellman } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
-import { type KeyPair, newKey, PublicKey } from '../keys/key.ts';
+import { type KeyPair, newKey, PublicKey } from '../../wire/keys/key.ts';
 import { nodeAead, tagBytes } from '../records/aead.ts';
 
 /** Whether the initiator has a key of its own: IK; or none: NK. Both know the responder's from before. */

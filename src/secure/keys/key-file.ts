@@ -11,7 +11,7 @@ import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import { syncDirectory } from '../../io/disk/writing/part-names.ts';
-import { type KeyPair, newKey, parseSecretKey } from './key.ts';
+import { type KeyPair, newKey, parseSecretKey } from '../../wire/keys/key.ts';
 
 /** Far more than a key with its comments. */
 const maxFileBytes = 16 * 1024;

@@ -4,8 +4,8 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
 import { Handshake, type Pattern } from '../../../src/secure/handshake/noise.ts';
-import { type KeyPair, keyOfBytes, newKey } from '../../../src/secure/keys/key.ts';
 import { nodeAead, tagBytes } from '../../../src/secure/records/aead.ts';
+import { type KeyPair, keyOfBytes, newKey } from '../../../src/wire/keys/key.ts';
 import { loadNoiseC, type NoiseHandshake } from './noise-c.ts';
 import { type NoiseVector, noiseVectors } from './noise-vectors.ts';
 

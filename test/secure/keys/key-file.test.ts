@@ -4,8 +4,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
-import { newKey } from '../../../src/secure/keys/key.ts';
 import { createKeyFile, parseKeyFile, readKeyFile } from '../../../src/secure/keys/key-file.ts';
+import { newKey } from '../../../src/wire/keys/key.ts';
 
 const hasModes = process.platform !== 'win32';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeBech32, encodeBech32 } from '../../../src/secure/keys/bech32.ts';
+import { decodeBech32, encodeBech32 } from '../../../src/wire/keys/bech32.ts';
 
 /** BIP 173, "Test vectors": valid, of whole bytes. */
 const valid = [

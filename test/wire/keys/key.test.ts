@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { diffieHellman } from 'node:crypto';
 import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
-import { encodeBech32 } from '../../../src/secure/keys/bech32.ts';
-import { keyOfBytes, newKey, PublicKey, parsePublicKey, parseSecretKey } from '../../../src/secure/keys/key.ts';
+import { encodeBech32 } from '../../../src/wire/keys/bech32.ts';
+import { keyOfBytes, newKey, PublicKey, parsePublicKey, parseSecretKey } from '../../../src/wire/keys/key.ts';
 
 const hex = (text: string) => Buffer.from(text, 'hex');
 

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { flushHttpCache, listHttpCache } from '../gateway/cache/admin/inspect.ts';
-import type { ListedEntry } from '../gateway/cache/disk/entry-summary.ts';
+import type { ListedEntry } from '../gateway/cache/disk/entry-record.ts';
 import { print } from './terminal/lines.ts';
 import { formatBytes, formatTime } from './terminal/units.ts';
 

@@ -1,34 +1,29 @@
 /**
  * Fetches one URL, as a user wants it: with what is here already, tries, and the content in its place.
  *
- * How an answer comes about is the business of the exchange, and where redirects
- * lead that of redirects.ts.
+ * Owns tries, what an earlier run left, and where content goes. Does not know how an answer comes about, nor where redirects lead.
  * Invariant: a file gets its name only if the answer was a success and is whole;
  * nothing that a stream has been given is fetched again.
  * Rules: docs/http.md#the-client
  */
 
-import type { Readable, Writable } from 'node:stream';
 import { type Clock, pause, startDeadline, systemClock } from '../core/clock.ts';
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import type { HttpCache } from '../gateway/cache/cache.ts';
 import { readBody } from '../http/body.ts';
-import { dropBody, type Exchange, type HttpAnswer, type RawFields } from '../http/exchange.ts';
+import { dropBody, type HttpAnswer } from '../http/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
 import { parseHttpUrl } from '../http/http-url.ts';
 import type { RedirectedRequest } from '../http/redirect.ts';
 import { strongValidator } from '../http/representation/conditions.ts';
-import { type Dial, dialDirect } from '../http/transport/dial.ts';
-import { createDirectExchange } from '../http/transport/direct.ts';
-import { type FileDigest, WholeDigest } from '../io/digests/whole-digest.ts';
-import type { Reservation, Target } from '../io/disk/writing/target.ts';
+import { WholeDigest } from '../io/digests/whole-digest.ts';
+import type { Target } from '../io/disk/writing/target.ts';
 import { createFileTarget } from '../io/disk/writing/target-place.ts';
-import { createSystemResolver } from '../io/names/system-resolver.ts';
 import { formatHop } from '../wire/address.ts';
+import type { FetchEvent, FetchOptions, FetchResult } from './fetch-options.ts';
+import { openExchange } from './open-exchange.ts';
 import { type Answered, Asker, passingStatuses, statusError } from './redirects.ts';
-import { continues, findLeft, type Left, rangeAfter, saveBody } from './save.ts';
-import { writeAll } from './write-all.ts';
+import { continues, findLeft, type Left, rangeAfter, saveBody, writeAll } from './save.ts';
 
 /** The longest that a timer takes. */
 const maxTimerMs = 2 ** 31 - 1;
@@ -42,90 +37,6 @@ const passing: readonly ErrorCode[] = [
   'TIMEOUT_HEAD',
   'TIMEOUT_IDLE',
 ];
-
-export interface FetchOptions {
-  /** @default GET, or POST with content */
-  readonly method?: string | undefined;
-  /** Sent with the request: name, value, name, value. */
-  readonly fields?: RawFields | undefined;
-  /** Content for the request, opened anew each time that it is sent. */
-  readonly body?: { readonly length: number; open(): Readable } | undefined;
-  /** Where a success is saved: a file, or a directory to put it into. Without it all goes to `stream`. */
-  readonly path?: string | undefined;
-  /** Gets the content that is not saved: without `path`, and of an answer that is no success. */
-  readonly stream: Writable;
-  /** What the content of a success must have before a file gets its name; else `HASH_MISMATCH`. A stream has had it by then. */
-  readonly checksum?: FileDigest | undefined;
-  /** Replaces an existing file. @default false */
-  readonly force?: boolean | undefined;
-  /** Follows redirects, at most 10. @default false */
-  readonly follow?: boolean | undefined;
-  /** A proxy that is asked instead of the server: `HOST:PORT` or a URL with http. */
-  readonly proxy?: string | undefined;
-  /** Authorities to believe instead of the system's, in PEM. */
-  readonly ca?: string | undefined;
-  /** Believes any certificate. @default false */
-  readonly insecure?: boolean | undefined;
-  /** Times to try again what may pass: a lost connection, a status 502, 503 or 504. @default 0 */
-  readonly retry?: number | undefined;
-  /** For all of it. @default none */
-  readonly deadlineMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly limits?: Partial<Limits>;
-  readonly clock?: Clock;
-  /** Answers where it may, and stores what comes. @default none */
-  readonly cache?: Pick<HttpCache, 'wrap'> | undefined;
-  /** Opens connections. @default TCP */
-  readonly dial?: Dial | undefined;
-  readonly onEvent?: ((event: FetchEvent) => void) | undefined;
-}
-
-export type FetchEvent =
-  /** An answer's head. Throwing refuses its content. `isFinal` unless the request is made again, for a redirect or a try. */
-  | ({ readonly kind: 'head'; readonly isFinal: boolean } & FetchHead)
-  /** Content begins to arrive; `size` in bytes where it is known, of which `leftBytes` are here. */
-  | {
-      readonly kind: 'started';
-      readonly size: number | undefined;
-      readonly leftBytes: number;
-      readonly reservation: Reservation;
-    }
-  | { readonly kind: 'progress'; readonly bytes: number }
-  | { readonly kind: 'retry'; readonly failure: HoplineError; readonly waitMs: number }
-  /** The transfer ends unfinished; the same call goes on from there. */
-  | { readonly kind: 'kept'; readonly bytes: number };
-
-export interface FetchHead {
-  readonly method: string;
-  /** Without user and password. */
-  readonly url: string;
-  readonly status: number;
-  readonly reason: string;
-  readonly fields: RawFields;
-  /** Whether content of this answer goes to `stream`. */
-  readonly isStreamed: boolean;
-  /** What the cache did, if one was asked: `hit`, `stale`, `validated`, `miss`, `collapsed` or `bypass`. */
-  readonly cache?: string | undefined;
-}
-
-export interface FetchResult {
-  /** Where the answer came from in the end. */
-  readonly url: string;
-  readonly status: number;
-  /** The value of Content-Type. */
-  readonly type?: string;
-  /** Bytes of content. */
-  readonly size: number;
-  /** The file, or null for the stream. */
-  readonly path: string | null;
-  /** Whether an earlier file of that name was replaced. */
-  readonly replaced: boolean;
-  /** Bytes of the file that an earlier run had left. */
-  readonly resumedBytes: number;
-  /** Of the content, by the algorithm of `checksum`; null without that. */
-  readonly digest: FileDigest | null;
-  readonly elapsedMs: number;
-}
 
 /**
  * Fetches `url`. Throws `HTTP_CLIENT_ERROR` and `HTTP_SERVER_ERROR` for an answer from 400 on once its content has been given
@@ -317,21 +228,6 @@ class Fetch {
   #tell(event: FetchEvent): void {
     this.#options.onEvent?.(event);
   }
-}
-
-function openExchange(options: FetchOptions, limits: Limits, clock: Clock): Exchange {
-  const { proxy, ca, insecure, cache, fields = [] } = options;
-  const resolve = createSystemResolver();
-  const dial: Dial =
-    options.dial ?? ((to, signal) => dialDirect(to, { clock, resolve, signal, connectMs: limits.connectMs }));
-  const asked = proxy === undefined ? undefined : parseHttpUrl(proxy);
-  if (asked?.scheme === 'https') {
-    throw new HoplineError('USAGE_INVALID', 'a proxy is spoken to over http: expected HOST:PORT');
-  }
-  const direct = createDirectExchange({ ...limits, clock, dial, ca, insecure, proxy: asked });
-  // Under another Host, an answer is not that of its URL.
-  const isCached = cache !== undefined && fieldValue(fields, 'host') === undefined;
-  return isCached ? cache.wrap(direct) : direct;
 }
 
 function mayPass({ code, reason }: HoplineError): boolean {

@@ -9,9 +9,12 @@
  */
 
 import path from 'node:path';
+import type { Writable } from 'node:stream';
+import { untilAborted } from '../core/clock.ts';
 import type { HttpAnswer, RawFields } from '../http/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
 import { availableDigests } from '../io/digests/digest.ts';
+import { outputError } from '../io/disk/output-error.ts';
 import { contentOf, readBooks } from '../io/disk/writing/journal.ts';
 import { journalPath, partName } from '../io/disk/writing/part-names.ts';
 import type { Reservation, Target, TargetContent } from '../io/disk/writing/target.ts';
@@ -111,6 +114,17 @@ export async function saveBody(target: Target, chunks: AsyncIterable<Buffer>, op
     await writing;
   }
   await target.commit();
+}
+
+/** Gives bytes to a stream that somebody else reads, as fast as they do. Settles when more may follow. Only the signal ends the wait for a reader that has stopped. Throws `DISK_FULL` or `DISK_FAILED`. */
+export function writeAll(stream: Writable, bytes: Buffer, signal: AbortSignal): Promise<void> {
+  const written = new Promise<void>((resolve, reject) => {
+    stream.write(bytes, (cause) => {
+      if (!cause) return resolve();
+      reject(outputError(cause));
+    });
+  });
+  return untilAborted(written, signal);
 }
 
 /** Chunks as pieces of one size, the last one shorter. */

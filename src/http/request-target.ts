@@ -37,6 +37,7 @@ interface RequestLine {
 /** Reads the target of a request that came over `scheme`; `isOldest` is HTTP/1.0, which needs no Host. */
 export function readTarget(line: RequestLine, fields: RawFields, scheme: 'http' | 'https'): RequestTarget | Refused {
   const { method, url, isOldest } = line;
+  if (method === 'CONNECT') return readConnect(url);
   const hosts = countFields(fields, 'host');
   if (hosts > 1) return refused('there is more than one Host');
   const hostField = fieldValue(fields, 'host');
@@ -48,6 +49,14 @@ export function readTarget(line: RequestLine, fields: RawFields, scheme: 'http' 
     return finish({ isForward: false, scheme, authority: hostField ?? '', target: url });
   }
   return readAbsolute(url, method, hostField, scheme);
+}
+
+/** CONNECT names a host and a port and nothing else (RFC 9112, 3.2.3). */
+function readConnect(url: string): RequestTarget | Refused {
+  const parsed = /:\d+$/.test(url) ? parseAuthority(url, 'https') : undefined;
+  return parsed
+    ? { kind: 'ok', isForward: true, scheme: 'https', ...parsed, target: '' }
+    : refused('CONNECT wants HOST:PORT');
 }
 
 function readAbsolute(
@@ -82,7 +91,7 @@ function finish(parts: Pick<RequestTarget, 'isForward' | 'scheme' | 'authority' 
 }
 
 /** Splits `HOST[:PORT]`; undefined for what is not that, such as one with a user name. */
-export function parseAuthority(
+function parseAuthority(
   text: string,
   scheme: 'http' | 'https',
 ): { readonly host: string; readonly authority: string; readonly port: number } | undefined {

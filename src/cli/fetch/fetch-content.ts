@@ -5,7 +5,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { InvalidArgumentError } from 'commander';
 import { HoplineError, systemCode } from '../../core/errors.ts';
-import type { FetchOptions } from '../../fetch/fetch-url.ts';
+import type { FetchOptions } from '../../fetch/fetch-options.ts';
 
 interface ContentFlags {
   readonly data?: string;

@@ -7,7 +7,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import { escapeText } from '../../core/text.ts';
-import type { FetchEvent, FetchHead } from '../../fetch/fetch-url.ts';
+import type { FetchEvent, FetchHead } from '../../fetch/fetch-options.ts';
 import { parseHttpUrl } from '../../http/http-url.ts';
 import { prepareLogFile } from '../../io/disk/log-file.ts';
 

@@ -3,7 +3,7 @@
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import { escapeText } from '../../core/text.ts';
-import type { FetchEvent, FetchHead, FetchResult } from '../../fetch/fetch-url.ts';
+import type { FetchEvent, FetchHead, FetchResult } from '../../fetch/fetch-options.ts';
 import { formatRows, say } from '../terminal/lines.ts';
 import { noProgress, type Progress, startByteProgress, startProgress } from '../terminal/progress.ts';
 import { sparseNotice, startJsonLines } from '../terminal/show.ts';

@@ -12,7 +12,9 @@ import { once } from 'node:events';
 import sonicBoom from 'sonic-boom';
 import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { fieldValue } from '../../http/fields.ts';
 import { logFileMode, prepareLogFile } from '../../io/disk/log-file.ts';
+import type { Ended } from '../server/http-server.ts';
 import { type AccessFormat, type AccessRecord, createAccessFormat, type MaskQuery } from './access-format.ts';
 
 export interface AccessLogOptions {
@@ -105,6 +107,30 @@ export async function openAccessLog(options: AccessLogOptions): Promise<AccessLo
       clearTimeout(late);
       stream.destroy();
     },
+  };
+}
+
+/** What is kept of a request that ended just now. */
+export function accessRecord(ended: Ended): AccessRecord {
+  const { request, status, notes, site, client, trace, failure, bytes, firstMs, totalMs } = ended;
+  return {
+    time: Date.now() - totalMs,
+    client,
+    site,
+    backend: notes.backend,
+    method: request.method ?? '',
+    target: request.url ?? '',
+    version: request.httpVersion,
+    status,
+    bytes,
+    firstByteMs: firstMs,
+    totalMs,
+    cache: notes.cache,
+    retries: notes.retries ?? 0,
+    id: trace,
+    referer: fieldValue(request.rawHeaders, 'referer'),
+    userAgent: fieldValue(request.rawHeaders, 'user-agent'),
+    error: failure?.code,
   };
 }
 

@@ -12,7 +12,7 @@ import type { Logger } from '../../core/log.ts';
 import { isMeant } from '../../http/caching/keys.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { serveFlushRequests } from './admin/flush-requests.ts';
-import { describeEntry, type ListedEntry } from './disk/entry-summary.ts';
+import { describeEntry, type ListedEntry } from './disk/entry-record.ts';
 import { CacheStore } from './disk/store.ts';
 import { Courses } from './flow/answer-cached.ts';
 import { OriginAsker } from './flow/ask-origin.ts';
@@ -81,7 +81,7 @@ export async function createHttpCache(options: HttpCacheOptions): Promise<HttpCa
       return (request) => courses.answer({ exchange, rules, request });
     },
     stat: () => ({ ...store.size, ...courses.counts }),
-    list: () => [...store.all()].map((entry) => describeEntry(entry, now())),
+    list: () => [...store.all()].map(({ record, bytes }) => describeEntry(record, bytes, now())),
     flush,
     close: async () => {
       await requests.close();

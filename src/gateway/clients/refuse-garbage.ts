@@ -8,7 +8,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { systemCode } from '../../core/errors.ts';
 import { writeHead } from '../server/upgraded.ts';
-import type { ClientConnection } from './connections.ts';
+import type { ClientConnection } from './client-connection.ts';
 
 /** Answers what the parser refused, behind the answers to what came before it, and ends the connection. Never rejects. */
 export async function refuseBytes(error: Error, socket: Duplex, connection: ClientConnection): Promise<void> {

@@ -22,7 +22,7 @@ import {
 } from '../../http/fields.ts';
 import { isLoop, passedFields, pseudonym } from '../../http/forwarding.ts';
 import { checkFraming } from '../../http/framing.ts';
-import { parseAuthority, type Refused, type RequestTarget, readTarget } from '../../http/request-target.ts';
+import { type RequestTarget, readTarget } from '../../http/request-target.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import { answerItself } from './max-forwards.ts';
 import { RequestContent } from './request-content.ts';
@@ -102,10 +102,7 @@ export function handleRequest(request: http.IncomingMessage, asking: Asking, con
   if (asking.isDetached && hasContent(fields)) {
     return refused(501, 'a request to go on with another protocol has no content here');
   }
-  const target =
-    method === 'CONNECT'
-      ? readConnect(request)
-      : readTarget({ method, url: request.url ?? '', isOldest }, fields, scheme);
+  const target = readTarget({ method, url: request.url ?? '', isOldest }, fields, scheme);
   if (target.kind === 'refused') return refused(target.status, target.why);
   const site = context.sites.find(target.host);
   if (!site) {
@@ -226,14 +223,6 @@ function requestFields(fields: RawFields, { site, target, asking }: Found, isChu
 function answerFields({ fields, status }: HttpAnswer, site: Site, name: string): RawFields {
   if (status === 101) return fields;
   return applyRules([...fields, 'Via', `1.1 ${name}`], site.answerFields);
-}
-
-/** CONNECT names a host and a port and nothing else (RFC 9112, 3.2.3). */
-function readConnect(request: http.IncomingMessage): RequestTarget | Refused {
-  const url = request.url ?? '';
-  const parsed = /:\d+$/.test(url) ? parseAuthority(url, 'https') : undefined;
-  if (!parsed) return { kind: 'refused', status: 400, why: 'CONNECT wants HOST:PORT' };
-  return { kind: 'ok', isForward: true, scheme: 'https', ...parsed, target: '' };
 }
 
 async function connect(

@@ -85,6 +85,11 @@ export function judgeArrival(arrival: Arrival, rules: CacheRules): StoringVerdic
   return { kind: 'store', terms, fields: storedFields(arrival, directives, rules) };
 }
 
+/** How old it is now, in seconds; `arrivedMs` is when it arrived, or was last confirmed. */
+export function ageOf(terms: Terms, arrivedMs: number, nowMs: number): number {
+  return terms.ageS + Math.max(0, nowMs - arrivedMs) / 1000;
+}
+
 /** Cache-Control, or for a shared cache the field that is for such caches alone; Expires belongs to the former. */
 function directivesFor(fields: RawFields, rules: CacheRules): Directives {
   const targeted = rules.shared ? parseTargeted(fieldValue(fields, 'cdn-cache-control')) : undefined;

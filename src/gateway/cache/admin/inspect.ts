@@ -12,7 +12,7 @@ import { isMeant } from '../../../http/caching/keys.ts';
 import { openRegular } from '../../../io/disk/own-file.ts';
 import { createHttpCache } from '../cache.ts';
 import { readRecord } from '../disk/entry-file.ts';
-import { describeEntry, type ListedEntry } from '../disk/entry-summary.ts';
+import { describeEntry, type ListedEntry } from '../disk/entry-record.ts';
 import { requestFlush } from './flush-requests.ts';
 
 /** Reads what is stored, of a host or of a URL if `target` is given, without the lock; answers that come and go meanwhile may be missing. Throws `USAGE_INVALID`. */
@@ -25,7 +25,7 @@ export async function listHttpCache(directory: string, target?: string): Promise
     const read = await readRecord(handle).catch(() => undefined);
     await handle.close();
     if (!read || !isMeant(read.record.head.key, target)) continue;
-    listed.push(describeEntry(read, Date.now()));
+    listed.push(describeEntry(read.record, read.bytes, Date.now()));
   }
   return listed.sort((a, b) => (a.url < b.url ? -1 : 1));
 }

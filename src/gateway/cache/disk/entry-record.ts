@@ -12,7 +12,7 @@
 
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
-import type { Terms } from '../../../http/caching/storing-rules.ts';
+import { ageOf, type Terms } from '../../../http/caching/storing-rules.ts';
 import type { Selection } from '../../../http/caching/vary.ts';
 import type { RawFields } from '../../../http/exchange.ts';
 
@@ -101,6 +101,24 @@ export function decodeRecord(json: Buffer, trailer: Buffer, fileBytes: number): 
 /** Where in the file the record begins. */
 export function recordOffset({ contentBytes, blockBytes }: EntryRecord): number {
   return contentBytes + Math.ceil(contentBytes / blockBytes) * digestBytes;
+}
+
+/** What people are told of a stored answer. */
+export interface ListedEntry {
+  readonly url: string;
+  readonly status: number;
+  /** Of its file. */
+  readonly bytes: number;
+  /** Seconds. */
+  readonly ageS: number;
+  /** Seconds that it is fresh still; 0 and less for a stale one. */
+  readonly ttlS: number;
+}
+
+export function describeEntry(record: EntryRecord, bytes: number, nowMs: number): ListedEntry {
+  const { key, status, terms, arrivedMs } = record.head;
+  const ageS = ageOf(terms, arrivedMs, nowMs);
+  return { url: key, status, bytes, ageS, ttlS: terms.noCache ? 0 : terms.lifetimeS - ageS };
 }
 
 function checksum(bytes: Buffer): Buffer {

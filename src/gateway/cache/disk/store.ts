@@ -8,8 +8,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { unlinkSync } from 'node:fs';
-import { type FileHandle, mkdir, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../../../core/clock.ts';
 import { HoplineError, systemCode } from '../../../core/errors.ts';
@@ -19,8 +18,9 @@ import { BoundedMap } from '../../../core/work/bounded-map.ts';
 import { selectionKey } from '../../../http/caching/vary.ts';
 import { availableDigests, type DigestAlgorithm } from '../../../io/digests/digest.ts';
 import { DiskSpeed } from './disk-speed.ts';
-import { EntryWriter, rewriteRecord, writeEntry } from './entry-file.ts';
+import { EntryWriter, type ReadRecord, rewriteRecord, writeEntry } from './entry-file.ts';
 import type { EntryHead, EntryRecord } from './entry-record.ts';
+import { LeavingFiles } from './leaving-files.ts';
 import { lockDirectory } from './lock.ts';
 import { scanEntries } from './scan.ts';
 import { openContent, type ReadableEntry, type StoredContent } from './stored-content.ts';
@@ -52,15 +52,15 @@ export class CacheStore {
   readonly #entries: BoundedMap<string, CacheEntry>;
   /** Those whose content is in memory, with the bytes of that. */
   readonly #inMemory: BoundedMap<string, CacheEntry>;
-  /** Files of removed entries that are still there. */
-  readonly #toUnlink = new Set<string>();
+  readonly #leaving: LeavingFiles;
   readonly #pace: DiskSpeed;
 
   private constructor(options: StoreOptions, lock: FileHandle) {
+    const { clock, limits, maxBytes } = options;
     this.#options = options;
     this.#lock = lock;
-    const { clock, limits, maxBytes } = options;
     this.#pace = new DiskSpeed(clock, limits);
+    this.#leaving = new LeavingFiles(options.directory);
     this.#entries = new BoundedMap({ maxCount: limits.maxCacheEntries, maxWeight: maxBytes });
     this.#inMemory = new BoundedMap({ maxWeight: limits.maxCacheMemoryBytes });
   }
@@ -112,11 +112,8 @@ export class CacheStore {
   async publish(writer: EntryWriter, head: EntryHead, isWanted: () => boolean, content?: Buffer): Promise<void> {
     const { name } = writer;
     const written = await writer.publish(head);
-    if (!isWanted() || this.#hasNewer(head)) return this.#unlink(name);
-    const entry: CacheEntry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
-    const gone = this.#add(entry);
-    if (content) this.#remember(entry, content);
-    for (const other of gone) await this.#unlink(other.name);
+    if (!isWanted() || this.#hasNewer(head)) return this.#leaving.remove(name);
+    for (const other of this.#add(newEntry(name, written), content)) await this.#leaving.remove(other.name);
   }
 
   /** Whether small answers are best `put`, and not left to other threads. */
@@ -130,10 +127,7 @@ export class CacheStore {
     this.#pace.time(() => {
       const name = randomName();
       const written = writeEntry(this.#pathOf(name), head, content, this.#algorithm);
-      const entry: CacheEntry = { name, ...written, isStored: true, content: undefined, unchecked: undefined };
-      const gone = this.#add(entry);
-      this.#remember(entry, content);
-      for (const other of gone) this.#unlinkSoon(other);
+      for (const other of this.#add(newEntry(name, written), content)) this.#removeFile(other);
     });
   }
 
@@ -142,10 +136,9 @@ export class CacheStore {
     entry.record = { ...entry.record, head };
     if (!entry.isStored) return;
     try {
-      const bytes = await rewriteRecord(this.#pathOf(entry.name), entry.record);
-      entry.bytes = bytes;
+      entry.bytes = await rewriteRecord(this.#pathOf(entry.name), entry.record);
       if (!entry.isStored) return;
-      for (const oldest of this.#entries.set(entry.name, entry, bytes)) await this.remove(oldest);
+      for (const oldest of this.#entries.set(entry.name, entry, entry.bytes)) await this.remove(oldest);
     } catch (error) {
       this.#options.log.warn({ reason: systemCode(error) }, 'a stored answer was confirmed, but not written down');
       await this.remove(entry);
@@ -156,7 +149,7 @@ export class CacheStore {
   async remove(entry: CacheEntry): Promise<void> {
     if (!entry.isStored) return;
     this.#takeOut(entry);
-    await this.#unlink(entry.name);
+    await this.#leaving.remove(entry.name);
   }
 
   /** The content, or undefined if it has been damaged or is gone; the entry is then removed. */
@@ -174,7 +167,7 @@ export class CacheStore {
 
   /** Lets another process have the directory. */
   async close(): Promise<void> {
-    await this.#unlinkLeft();
+    await this.#leaving.removeLeft();
     await this.#lock.close();
   }
 
@@ -204,31 +197,14 @@ export class CacheStore {
     await this.remove(entry);
   }
 
-  /** Windows keeps a file that is being read: it is tried again with the next one. */
-  async #unlink(name: string): Promise<void> {
-    this.#toUnlink.add(name);
-    await this.#unlinkLeft();
-  }
-
-  async #unlinkLeft(): Promise<void> {
-    for (const name of [...this.#toUnlink]) {
-      const code = await unlink(this.#pathOf(name)).then(() => undefined, systemCode);
-      if (code === undefined || code === 'ENOENT') this.#toUnlink.delete(name);
-    }
-  }
-
-  /** Removing a small file takes a few µs, and a large one as long as it takes. */
-  #unlinkSoon({ name, record }: CacheEntry): void {
-    if (!this.#isSmall(record)) return void this.#unlink(name);
-    try {
-      unlinkSync(this.#pathOf(name));
-    } catch {
-      void this.#unlink(name);
-    }
+  /** At once where that takes a few µs; a large file takes as long as it takes. */
+  #removeFile({ name, record }: CacheEntry): void {
+    if (this.#isSmall(record)) this.#leaving.removeSync(name);
+    else void this.#leaving.remove(name);
   }
 
   /** Returns those that are no longer stored for it: replaced, or used longest ago when room is needed. Their files are there still. */
-  #add(entry: CacheEntry): Iterable<CacheEntry> {
+  #add(entry: CacheEntry, content?: Buffer): Iterable<CacheEntry> {
     const { head } = entry.record;
     const same = selectionKey(head.selection);
     const others = this.variants(head.key);
@@ -241,6 +217,7 @@ export class CacheStore {
       this.#takeOut(oldest);
       gone.add(oldest);
     }
+    if (content) this.#remember(entry, content);
     return gone;
   }
 
@@ -266,13 +243,18 @@ export class CacheStore {
   }
 
   async #scan(): Promise<void> {
-    const found = await scanEntries(this.#options.directory, this.#algorithms);
-    for (const entry of found) {
-      for (const other of this.#add({ ...entry, isStored: true, content: undefined })) await this.#unlink(other.name);
+    for (const entry of await scanEntries(this.#options.directory, this.#algorithms)) {
+      for (const other of this.#add({ ...entry, isStored: true, content: undefined }))
+        await this.#leaving.remove(other.name);
     }
   }
 }
 
 function randomName(): string {
   return `${randomUUID().replaceAll('-', '')}.entry`;
+}
+
+/** Of a file that this process wrote, so there is nothing to compare. */
+function newEntry(name: string, written: ReadRecord): CacheEntry {
+  return { name, ...written, isStored: true, content: undefined, unchecked: undefined };
 }

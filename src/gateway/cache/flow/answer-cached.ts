@@ -10,12 +10,13 @@
 import { type CacheStatus, withCacheStatus } from '../../../http/caching/cache-status.ts';
 import { invalidatedKeys, keyOf } from '../../../http/caching/keys.ts';
 import { assess, beginsWhole, readAsked, type Use } from '../../../http/caching/request-rules.ts';
+import { ageOf } from '../../../http/caching/storing-rules.ts';
 import { describesSame } from '../../../http/caching/validation.ts';
 import { isSelected, selectBy, selectionKey } from '../../../http/caching/vary.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest } from '../../../http/exchange.ts';
 import { without } from '../../../http/fields.ts';
 import type { CacheEntry, CacheStore } from '../disk/store.ts';
-import { ageOf, type OriginAsker, type Outcome, type Plan } from './ask-origin.ts';
+import type { OriginAsker, Outcome, Plan } from './ask-origin.ts';
 import { serveContent, serveNew } from './build-answer.ts';
 import type { Flights } from './shared-fetches.ts';
 

@@ -9,7 +9,7 @@
 import type { Limits } from '../../../core/limits.ts';
 import type { Logger } from '../../../core/log.ts';
 import { allowsStaleOnError, type RequestRules } from '../../../http/caching/request-rules.ts';
-import { type Arrival, type CacheRules, judgeArrival, type Terms } from '../../../http/caching/storing-rules.ts';
+import { type Arrival, ageOf, type CacheRules, judgeArrival } from '../../../http/caching/storing-rules.ts';
 import { confirms, mergeFields, validationFields } from '../../../http/caching/validation.ts';
 import { selectBy } from '../../../http/caching/vary.ts';
 import {
@@ -193,11 +193,6 @@ export class OriginAsker {
     }
     return { kind: 'new', head, fields, content: this.#intake.take(head, answer, ticket) };
   }
-}
-
-/** Seconds. */
-export function ageOf(terms: Terms, arrivedMs: number, nowMs: number): number {
-  return terms.ageS + Math.max(0, nowMs - arrivedMs) / 1000;
 }
 
 function arrivalOf(plan: Plan, answer: HttpAnswer, requestedMs: number, arrivedMs: number): Arrival {

@@ -14,6 +14,7 @@ import type { Resolver } from '../io/names/resolve.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
 import { checkRate, RateLimit } from '../io/rates/rate.ts';
 import type { PoolMembers } from '../pool/sources/sources.ts';
+import type { KeyPair } from '../wire/keys/key.ts';
 import type { ClientContext } from './circuit/circuit.ts';
 
 /** What every kind of transfer takes. */
@@ -34,6 +35,8 @@ export interface TransferOptions {
   readonly minRate?: number | undefined;
   /** Those that a route may name at its first place; pools at later places are known to the node before them. */
   readonly pools?: readonly PoolMembers[] | undefined;
+  /** The key of this client, for circuits that end at a node of a known key. @default none: the node does not learn who it is */
+  readonly identity?: KeyPair | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
@@ -52,6 +55,7 @@ export function startClient({
   deadlineMs,
   limitRate,
   minRate,
+  identity,
 }: TransferOptions): { client: ClientContext; end: () => void } {
   const rate = limitRate === undefined ? undefined : new RateLimit(limitRate, clock);
   if (minRate !== undefined) checkRate(minRate);
@@ -80,6 +84,7 @@ export function startClient({
       setUserTimeout: loadSetUserTimeout(),
       rate,
       minRate,
+      identity,
     },
     end: () => {
       cancel();

@@ -7,20 +7,27 @@
  */
 
 import { isIP } from 'node:net';
+import type { PublicKey } from './keys/key.ts';
 
 declare const portBrand: unique symbol;
 /** A TCP port that can be dialled, 1 to 65535. */
 export type Port = number & { readonly [portBrand]: true };
 
+/** What is known of a node before anybody asks it. */
+interface KnownNode {
+  /** The key that it must have where it is the last hop; it does not travel. */
+  readonly key?: PublicKey;
+}
+
 /** What can be dialled. */
-export interface Address {
+export interface Address extends KnownNode {
   /** A host name, an IPv4 address or an IPv6 address without brackets. */
   readonly host: string;
   readonly port: Port;
 }
 
-/** Whichever member the node before this hop takes. */
-export interface PoolHop {
+/** Whichever member the node before this hop takes; all of them have the key, where there is one. */
+export interface PoolHop extends KnownNode {
   readonly pool: string;
   /** The member that was taken, once that is known; it does not travel. */
   readonly member?: Address;
@@ -112,6 +119,11 @@ export function describeHop(hop: Hop): string {
 /** The same for two hops that are written alike: host names compare without case, pools with it. */
 export function hopKey(hop: Hop): string {
   return isPoolHop(hop) ? formatHop(hop) : formatHop(hop).toLowerCase();
+}
+
+/** The same for two hops that are one node, as far as anybody knows: one address behind two relays may be two machines. */
+export function nodeName(hop: Hop): string {
+  return hop.key === undefined ? hopKey(hop) : `${hopKey(hop)} ${hop.key.text}`;
 }
 
 function splitHostPort(text: string): readonly [host: string, port: string] | undefined {

@@ -10,6 +10,7 @@ import { HoplineError } from '../../core/errors.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { openSecureLeg } from '../../secure/open-secure-leg.ts';
 import type { Aead } from '../../secure/records/aead.ts';
+import { chooseAead } from '../../secure/records/openssl.ts';
 import type { SecureLeg } from '../../secure/secure-leg.ts';
 import type { Hop } from '../../wire/address.ts';
 import { bad, type Decoded } from '../../wire/decoded.ts';
@@ -27,6 +28,13 @@ export interface CircuitSecurity {
   readonly aead: Aead;
   /** Milliseconds since 1970. */
   readonly wallClock: () => number;
+}
+
+/** How a circuit over `hops` is encrypted, the last of which has a key. */
+export function securityOf(hops: readonly Hop[], own: KeyPair | undefined): CircuitSecurity {
+  const key = hops.at(-1)?.key;
+  if (key === undefined) throw new HoplineError('INTERNAL', 'a circuit was to be encrypted for a node without a key');
+  return { remote: key, own, aead: chooseAead(), wallClock: Date.now };
 }
 
 interface Opening {
@@ -62,6 +70,6 @@ export function openSecurely(leg: Leg, { open, requests, hops, client, security 
 /** What only the last node can know is not taken from anybody who says it in plain. */
 function refusedOnTheWay(refused: AnswerOf<'refused'>, hops: readonly Hop[]): HoplineError {
   const error = refusedError(refused, hops, '');
-  if (!/^(FILE|UPLOAD|DISK|HASH)_/.test(error.code)) return error;
+  if (!/^(FILE|UPLOAD|DISK|HASH)_|^LIMIT_(LISTING|UPLOADS)$/.test(error.code)) return error;
   return new HoplineError('SECURE_FAILED', 'somebody on the way answered in place of the node that was asked');
 }

@@ -15,6 +15,7 @@ import { readHead } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { limitWrites, type Writer } from '../../io/rates/limited-leg.ts';
 import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
+import type { KeyPair, PublicKey } from '../../wire/keys/key.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
 import { type CircuitSecurity, openSecurely } from './circuit-security.ts';
 import { type FirstLegOptions, reachFirstHop } from './first-leg.ts';
@@ -23,7 +24,10 @@ import { nameHop, refusedError } from './refusal-text.ts';
 import { noteTaken, poolFields } from './taken-members.ts';
 
 /** What every connection of one download shares. */
-export interface ClientContext extends LegIntakeOptions, FirstLegOptions {}
+export interface ClientContext extends LegIntakeOptions, FirstLegOptions {
+  /** The key of this client, which nodes see that have one. @default none */
+  readonly identity?: KeyPair | undefined;
+}
 
 export interface CircuitKind {
   /** Whether bytes are to pass as they are, to and from the address behind the last node. @default false */
@@ -34,9 +38,19 @@ export interface CircuitKind {
   readonly security?: CircuitSecurity | undefined;
 }
 
+/** Where a circuit leads. */
+interface CircuitWay {
+  readonly hops: readonly Hop[];
+  readonly key: PublicKey | undefined;
+  /** The hops once more, in which members are noted. */
+  readonly taken?: Hop[];
+}
+
 export class Circuit {
   /** The hops as they were asked for. */
   readonly asked: readonly Hop[];
+  /** What every answer of the last node is sealed by; undefined where all is in plain. */
+  readonly key: PublicKey | undefined;
   readonly #hops: Hop[];
   readonly #leg: LegLike;
   readonly #client: ClientContext;
@@ -51,10 +65,10 @@ export class Circuit {
   #due = 0;
   #closing: Promise<void> | undefined;
 
-  /** `taken` are the hops, in which members are noted. */
-  private constructor(leg: LegLike, hops: readonly Hop[], client: ClientContext, taken: Hop[] = [...hops]) {
+  private constructor(leg: LegLike, { hops, key, taken = [...hops] }: CircuitWay, client: ClientContext) {
     this.#leg = leg;
     this.asked = hops;
+    this.key = key;
     this.#hops = taken;
     this.#client = client;
     this.#intake = new LegIntake(leg, nameHop(1, hops), client);
@@ -87,19 +101,20 @@ export class Circuit {
       trace,
       deadlineMs: client.limits.openMs,
     } as const;
-    const forPools = hops.some(isPoolHop) ? poolFields(requests, options.avoid) : {};
+    // Relays know nothing of the name by which to pick a member, where that is sealed.
+    const forPools = hops.some(isPoolHop) ? poolFields(security ? [] : requests, options.avoid) : {};
     const open = { ...fields, ...(tunnel && { tunnel }), ...forPools };
     const taken = [...hops];
     const secure = security && openSecurely(leg, { open, requests, hops: taken, client, security });
-    const circuit = new Circuit(secure ?? leg, hops, client, taken);
+    const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, taken }, client);
     if (secure) circuit.#count(requests);
     else circuit.send([open, ...requests]);
     return circuit;
   }
 
   /** Goes on with the leg of a circuit that was released, and on which nothing is due. */
-  static resume(leg: LegLike, hops: readonly Hop[], client: ClientContext): Circuit {
-    const circuit = new Circuit(leg, hops, client);
+  static resume(leg: LegLike, way: Pick<Circuit, 'hops' | 'key'>, client: ClientContext): Circuit {
+    const circuit = new Circuit(leg, way, client);
     circuit.#answered = true;
     return circuit;
   }

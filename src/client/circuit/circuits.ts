@@ -11,6 +11,7 @@ import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
 import type { RouteChooser, Way } from '../ways/route-chooser.ts';
 import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
+import { securityOf } from './circuit-security.ts';
 import { ClassicWatch } from './classic-hop.ts';
 import { locateFailure } from './diagnose.ts';
 import { membersTaken } from './taken-members.ts';
@@ -35,6 +36,8 @@ export interface Reroute {
 }
 
 const defaultRetry = 5;
+/** Whoever changes what passes is asked no further questions. */
+const maxForged = 3;
 /** What no other circuit can mend. */
 const finalCodes =
   /^(USAGE_|DISK_|FILE_IS_DIRECTORY|LIMIT_LISTING|INTERRUPTED|TIMEOUT_DEADLINE|ROUTE_SYNTAX|ROUTE_TOO_LONG)/;
@@ -51,6 +54,8 @@ export class Circuits {
   /** Those of the circuit that served last, with the members that were taken. */
   hops: readonly Hop[] = [];
   #attempts = 0;
+  /** Circuits in a row, without progress, over which something came that was not what the node had sealed. */
+  #forged = 0;
   /** The first way that failed because a hop of it speaks nothing but classic. */
   #classic: Failed | undefined;
   #hasGivenUp = false;
@@ -97,6 +102,7 @@ export class Circuits {
   progressed(circuit: Circuit): void {
     this.#hasBegun = true;
     this.#attempts = 0;
+    this.#forged = 0;
     this.hops = circuit.hops;
     this.#chooser.succeeded(circuit.asked, circuit.hops);
   }
@@ -126,8 +132,11 @@ export class Circuits {
     let circuit: Circuit | undefined;
     let watch: ClassicWatch | undefined;
     try {
-      circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel, avoid });
-      watch = new ClassicWatch(circuit, client, nodesOf);
+      const { isKeyed } = this.#chooser;
+      const security = isKeyed ? securityOf(hops, client.identity) : undefined;
+      circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel, avoid, security });
+      // What is asked in the classic dialect is in plain, as all that would follow.
+      watch = isKeyed ? undefined : new ClassicWatch(circuit, client, nodesOf);
       await work(circuit);
       this.hops = circuit.hops;
       return undefined;
@@ -152,7 +161,8 @@ export class Circuits {
 
   /** Throws the failure if no further attempt is due after it. */
   #countFailure(hops: readonly Hop[], taken: readonly Hop[], failure: HoplineError): void {
-    if (isFinal(failure)) throw failure;
+    this.#forged = failure.code === 'SECURE_FAILED' ? this.#forged + 1 : 0;
+    if (isFinal(failure) || this.#forged === maxForged) throw failure;
     this.#chooser.failed(hops, failure, taken);
     if (!this.#chooser.hasUntried()) this.#attempts += 1;
     const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);

@@ -8,12 +8,11 @@
 import type { Limits } from '../../core/limits.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
-import type { Hop } from '../../wire/address.ts';
 import { Circuit, type ClientContext } from './circuit.ts';
 
 interface Kept {
   readonly leg: LegLike;
-  readonly hops: readonly Hop[];
+  readonly way: Pick<Circuit, 'hops' | 'key'>;
   readonly cancel: () => void;
 }
 
@@ -34,9 +33,9 @@ export class KeptCircuits {
   /** The circuit that was used last, if one is left. */
   take(client: ClientContext): Circuit | undefined {
     for (let kept = this.#kept.pop(); kept; kept = this.#kept.pop()) {
-      const { leg, hops, cancel } = kept;
+      const { leg, way, cancel } = kept;
       cancel();
-      if (leg.isQuiet) return Circuit.resume(leg, hops, client);
+      if (leg.isQuiet) return Circuit.resume(leg, way, client);
       this.#drop(leg);
     }
     return undefined;
@@ -55,7 +54,8 @@ export class KeptCircuits {
       this.#kept.splice(this.#kept.indexOf(kept), 1);
       this.#drop(leg);
     });
-    const kept = { leg, hops: circuit.hops, cancel };
+    const { hops, key } = circuit;
+    const kept = { leg, way: { hops, key }, cancel };
     this.#kept.push(kept);
   }
 

@@ -18,7 +18,7 @@ export function noteTaken({ hop: place, address }: AnswerOf<'taken'>, hops: Hop[
   if (!hop || !isPoolHop(hop) || hop.member) {
     throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, hops)} took a member where there is none to take`);
   }
-  hops[place - 1] = { pool: hop.pool, member: address };
+  hops[place - 1] = { ...hop, member: address };
 }
 
 interface PoolFields {

@@ -21,6 +21,7 @@ import { Circuits, type Failed, type Reroute } from '../circuit/circuits.ts';
 import { ClassicCircuit } from '../circuit/classic-circuit.ts';
 import { startClient, type TransferOptions } from '../transfer.ts';
 import { enterPools } from '../ways/first-pool.ts';
+import { refuseKeys } from '../ways/keyed-ways.ts';
 import { RouteChooser } from '../ways/route-chooser.ts';
 import { type FetchSink, FileFetch } from './fetch-file.ts';
 
@@ -109,6 +110,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
   let target: Target | undefined;
   try {
     const isClassic = options.classic === true;
+    if (isClassic) refuseKeys(options.route.routes, 'the classic dialect');
     const whole = new WholeDigest(options.checksum);
     target = await createTarget(options, client, whole, isClassic);
     const { file, routes } = options.route;

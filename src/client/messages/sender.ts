@@ -32,6 +32,7 @@ import { reachFirstHop } from '../circuit/first-leg.ts';
 import { nameHop, refusedError } from '../circuit/refusal-text.ts';
 import { noteTaken } from '../circuit/taken-members.ts';
 import { enterPools } from '../ways/first-pool.ts';
+import { refuseKeys } from '../ways/keyed-ways.ts';
 
 export interface SenderOptions {
   /** A front or a server, spoken to directly. Or: */
@@ -67,6 +68,7 @@ export interface Sender {
 /** Opens the connection. Throws as the first leg of a download does. */
 export async function openSender(options: SenderOptions): Promise<Sender> {
   const asked = options.via ?? (options.to ? [options.to] : []);
+  refuseKeys([asked.map((hop) => [hop])], 'a message');
   const client: ClientContext = {
     limits: { ...defaultLimits, ...options.limits },
     clock: options.clock ?? systemClock,

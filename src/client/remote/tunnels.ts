@@ -16,6 +16,7 @@ import type { Hop } from '../../wire/address.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import { startClient, type TransferOptions } from '../transfer.ts';
 import { enterPools } from '../ways/first-pool.ts';
+import { refuseKeys } from '../ways/keyed-ways.ts';
 import { RecentWay, type Routes } from '../ways/recent-way.ts';
 import { RouteChooser } from '../ways/route-chooser.ts';
 
@@ -33,6 +34,7 @@ export class Tunnels {
   constructor(options: RoutesOptions) {
     const { client, end } = startClient(options);
     end();
+    refuseKeys(options.routes, 'a tunnel');
     this.#options = options;
     this.#clock = client.clock;
     this.#recent = new RecentWay(options.routes, client.clock, client.limits.avoidMs);

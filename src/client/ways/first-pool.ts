@@ -12,19 +12,21 @@ import { silentLogger } from '../../core/log.ts';
 import type { Member, MemberSource } from '../../pool/member.ts';
 import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers } from '../../pool/sources/sources.ts';
-import { type Hop, hopKey, isPoolHop } from '../../wire/address.ts';
+import { type Hop, isPoolHop, nodeName } from '../../wire/address.ts';
 import type { Place, RoutePlan } from '../../wire/route.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
+import { checkEnds } from './keyed-ways.ts';
 
 /**
  * The routes with the members of `pools` at their first places: lower priorities first, then by chance in proportion to
- * weights, so that many clients are spread. A pool that is not among `pools` stays what it is.
+ * weights, so that many clients are spread. A pool that is not among `pools` stays what it is. Throws as `checkEnds`.
  */
 export async function enterPools(
   routes: RoutePlan['routes'],
   pools: readonly PoolMembers[] = [],
   client: ClientContext,
 ): Promise<RoutePlan['routes']> {
+  checkEnds(routes);
   const entered = new Map<string, readonly Member[]>();
   for (const pool of pools) {
     const isFirst = routes.some(([first]) => first?.some((hop) => isPoolHop(hop) && hop.pool === pool.name));
@@ -33,7 +35,7 @@ export async function enterPools(
   if (entered.size === 0) return routes;
   const enter = (hop: Hop): readonly Hop[] => {
     const members = isPoolHop(hop) ? entered.get(hop.pool) : undefined;
-    return members?.map((member) => member.hop) ?? [hop];
+    return members?.map((member) => (hop.key === undefined ? member.hop : { ...member.hop, key: hop.key })) ?? [hop];
   };
   return routes.map(([first = [], ...rest]) => [distinct(first.flatMap(enter)), ...rest]);
 }
@@ -71,5 +73,5 @@ function shuffled(members: readonly Member[]): readonly Member[] {
 }
 
 function distinct(place: Place): Place {
-  return [...new Map(place.map((hop) => [hopKey(hop), hop])).values()];
+  return [...new Map(place.map((hop) => [nodeName(hop), hop])).values()];
 }

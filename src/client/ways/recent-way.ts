@@ -9,7 +9,7 @@
  */
 
 import type { Clock } from '../../core/clock.ts';
-import { type Hop, hopKey, isPoolHop } from '../../wire/address.ts';
+import { type Hop, isPoolHop, nodeName, type PoolHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 
 export type Routes = RoutePlan['routes'];
@@ -39,7 +39,7 @@ export class RecentWay {
     const current = this.#current();
     if (current && nameWay(current.hops) === nameWay(hops)) return;
     // Which member of a pool comes next is not for this way to say.
-    const asked = hops.map((hop) => (isPoolHop(hop) ? { pool: hop.pool } : hop));
+    const asked = hops.map((hop) => (isPoolHop(hop) ? withoutMember(hop) : hop));
     this.#carried = { hops: asked, untilMs: this.#clock.now() + this.#keepMs };
   }
 
@@ -49,5 +49,9 @@ export class RecentWay {
 }
 
 function nameWay(hops: readonly Hop[]): string {
-  return hops.map(hopKey).join(' ');
+  return hops.map(nodeName).join(' ');
+}
+
+function withoutMember({ member: _, ...pool }: PoolHop): PoolHop {
+  return pool;
 }

@@ -4,16 +4,18 @@
  * Owns the order of preference: what failed least, then what others use least,
  * then what is written first. What a failure says about a hop or a leg is
  * avoidance.ts's affair, when to give up its caller's. Opens nothing.
- * Invariant: a way with something avoided on it is taken only if there is none without.
+ * Invariant: a way with something avoided on it is taken only if there is none without; and if one way ends at a known
+ * key, every way does.
  */
 
 import type { Clock } from '../../core/clock.ts';
 import type { HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
-import { type Hop, hopKey, isPoolHop, type PoolHop } from '../../wire/address.ts';
+import { type Hop, hopKey, isPoolHop, nodeName, type PoolHop } from '../../wire/address.ts';
 import { maxAvoided } from '../../wire/native/open-message.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { type AvoidanceLimits, avoid, backoff, forgive, type Point, type Trouble, weigh } from './avoidance.ts';
+import { checkEnds } from './keyed-ways.ts';
 
 export interface RouteChooserOptions {
   readonly clock: Clock;
@@ -58,6 +60,8 @@ interface Tail {
 }
 
 export class RouteChooser {
+  /** Whether every way ends at a node whose key is known. */
+  readonly isKeyed: boolean;
   readonly #clock: Clock;
   readonly #random: () => number;
   readonly #limits: AvoidanceLimits;
@@ -70,10 +74,12 @@ export class RouteChooser {
   /** When the way that a circuit runs over was taken. */
   readonly #takenMs = new WeakMap<readonly Hop[], number>();
 
+  /** Throws `USAGE_INVALID` where some ways end at a known key and others do not. */
   constructor(
     plan: Pick<RoutePlan, 'routes'> & Partial<RoutePlan>,
     { clock, random = Math.random, limits = defaultLimits }: RouteChooserOptions,
   ) {
+    this.isKeyed = checkEnds(plan.routes);
     this.#clock = clock;
     this.#random = random;
     this.#limits = limits;
@@ -135,7 +141,7 @@ export class RouteChooser {
   }
 
   #know(hop: Hop): KnownHop {
-    const key = hopKey(hop);
+    const key = nodeName(hop);
     const known = this.#hops.get(key) ?? createPoint(hop);
     this.#hops.set(key, known);
     return known;

@@ -31,8 +31,17 @@ export interface OpenSsl {
   peekError(): unknown;
 }
 
+/** Found once, so that a process with many circuits makes no contexts for each. */
+let chosen: Aead | undefined;
+
 /** The faster of the two ways that works here, which a process decides once. `wanted` is the only one to try. */
 export function chooseAead(wanted?: Aead['name']): Aead {
+  if (wanted !== undefined) return findAead(wanted);
+  chosen ??= findAead();
+  return chosen;
+}
+
+function findAead(wanted?: Aead['name']): Aead {
   if (wanted === 'node') return nodeAead;
   try {
     const aead = opensslAead(loadOpenSsl());

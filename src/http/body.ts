@@ -81,3 +81,8 @@ async function* readFile(file: FileBody): AsyncGenerator<Buffer, void> {
 function isFile(body: Readable | FileBody): body is FileBody {
   return 'handle' in body;
 }
+
+/** What broke the content of an answer off, as an error of ours. */
+export function brokenOff(cause: unknown): HoplineError {
+  return cause instanceof HoplineError ? cause : new HoplineError('PEER_LOST', 'the answer broke off', { cause });
+}

@@ -1,7 +1,7 @@
 /**
  * A gateway by its rules: the sites with what answers for them, the cache, the log of requests and the certificate.
  *
- * Owns the order in which these come and go. Where routes and HTTP meet is open-backend.ts's affair.
+ * Owns the order in which these come and go. Does not know what answers for a site.
  * Invariant: once `close()` has settled, nothing of the gateway is left; a reload that fails changes nothing.
  * Documentation: docs/http.md
  */

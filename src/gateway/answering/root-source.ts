@@ -1,7 +1,7 @@
 /**
  * The files below a directory of this machine, as a source for an exchange.
  *
- * The same rules as at an origin: io/disk/reading/served-file.ts opens and judges.
+ * A file is opened by the rules of an origin: below the root, and never through a link that leaves it.
  */
 
 import { defaultLimits } from '../../core/limits.ts';

@@ -1,8 +1,7 @@
 /**
  * A pool of HTTP servers as an exchange: each request goes to one of them, and to another one if that fails.
  *
- * Owns retry, stickiness and health checks over HTTP. What a connection is, and
- * who is picked, it leaves to backend.ts and pool/.
+ * Owns retry, stickiness and health checks over HTTP. Does not know what a connection is, nor how a server is picked.
  * Invariant: a request that may have had an effect is never sent twice.
  */
 
@@ -13,6 +12,7 @@ import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import { Tasks } from '../../core/work/tasks.ts';
+import { brokenOff } from '../../http/body.ts';
 import { dropBody, type Exchange, type HttpAnswer, type HttpRequest, isStream } from '../../http/exchange.ts';
 import { fieldValue } from '../../http/fields.ts';
 import { Backend, isRepeatable } from '../../http/transport/backend.ts';
@@ -166,7 +166,7 @@ function ended(body: Readable): Promise<void> {
     body.on('close', () => {
       // Whoever gave it up, be it the cache or a head that could not be written, was not the server.
       if (body.readableEnded || !body.errored || body.errored instanceof HoplineError) resolve();
-      else reject(new HoplineError('PEER_LOST', 'the answer broke off', { cause: body.errored }));
+      else reject(brokenOff(body.errored));
     });
   });
 }

@@ -1,7 +1,7 @@
 /**
  * A shared or private cache around exchanges, as RFC 9111 has it.
  *
- * Puts the parts together and takes them apart again; answer-cached.ts has what happens to a request.
+ * Owns the parts of the cache from its opening to its end. Does not know what happens to a request.
  * Invariant: once `close()` has settled, nothing is being written and the directory is free.
  * Rules: docs/http.md#cache
  */

@@ -2,7 +2,8 @@
  * Parts of answers, as ranges and broken downloads leave them, until together they are the whole, which is then stored.
  *
  * Owns the files that they are gathered in, which are lost with the process. Parts come together only if they are of one
- * key, selection, length and strong validator (RFC 9111, 3.4). What may be stored at all is the caller's affair.
+ * key, selection, length and strong validator (RFC 9111, 3.4). The caller judges first whether
+ * the whole may be stored.
  * Invariant: nothing is stored that has a gap, and nothing after its key was invalidated.
  * Rules: docs/http.md#cache
  */

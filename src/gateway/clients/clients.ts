@@ -69,6 +69,7 @@ export class Clients {
   }
 }
 
-function endsOf({ remoteAddress, remotePort }: Ends): string {
+/** Names a connection, and what is encrypted over it alike. */
+export function endsOf({ remoteAddress, remotePort }: Ends): string {
   return `${remoteAddress} ${remotePort}`;
 }

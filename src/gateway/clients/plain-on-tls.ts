@@ -8,6 +8,7 @@ import { STATUS_CODES } from 'node:http';
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
 import { systemCode } from '../../core/errors.ts';
+import { endsOf } from './clients.ts';
 
 const body = 'hopline: this port speaks TLS: use https:// in place of http://\n';
 const answer =
@@ -17,15 +18,11 @@ const answer =
 export function answerPlainHttp(server: Server): void {
   const below = new Map<string, Socket>();
   server.prependListener('connection', (socket: Socket) => {
-    const peer = peerOf(socket);
+    const peer = endsOf(socket);
     below.set(peer, socket);
     socket.once('close', () => below.delete(peer));
   });
   server.prependListener('tlsClientError', (error, secured) => {
-    if (systemCode(error) === 'ERR_SSL_HTTP_REQUEST') below.get(peerOf(secured))?.write(answer);
+    if (systemCode(error) === 'ERR_SSL_HTTP_REQUEST') below.get(endsOf(secured))?.write(answer);
   });
-}
-
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`;
 }

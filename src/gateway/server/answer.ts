@@ -8,6 +8,7 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { brokenOff } from '../../http/body.ts';
 import { dropBody, type FileBody, type HttpAnswer, isStream, type RawFields } from '../../http/exchange.ts';
 import { type HttpFailure, httpFailures } from '../../http/failure-status.ts';
 import { fieldPairs, fieldValue, without } from '../../http/fields.ts';
@@ -199,10 +200,6 @@ function endResponse(response: ServerResponse, last?: Buffer): Promise<void> {
     response.once('close', settle);
     response.end(last);
   });
-}
-
-function brokenOff(cause: Error): HoplineError {
-  return cause instanceof HoplineError ? cause : new HoplineError('PEER_LOST', 'the answer broke off', { cause });
 }
 
 function lostClient(cause?: unknown): HoplineError {

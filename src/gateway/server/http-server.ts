@@ -1,7 +1,8 @@
 /**
  * A running gateway: takes connections of HTTP clients, has each request answered, and sends the answer.
  *
- * Owns the HTTP server with its one parser and its deadlines. Which connections it has is clients.ts's affair, what is answered is handle.ts's affair.
+ * Owns the HTTP server with its one parser and its deadlines. Does not know which connections there may be, nor what a request is
+ * answered.
  * Invariant: once `close()` has settled, no socket and no timer of the gateway is left.
  * Documentation: docs/http.md
  */
@@ -208,7 +209,7 @@ function createServer({ limits, tls }: ServeOptions): http.Server {
     requestTimeout: 0,
     keepAliveTimeout: limits.httpClientKeepMs,
     connectionsCheckingInterval: 1000,
-    // handle-request.ts judges Host itself, and says which rule was broken.
+    // Host is judged with the rest of the target, and the answer says which rule was broken.
     requireHostHeader: false,
     noDelay: true,
   };

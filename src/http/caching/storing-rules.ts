@@ -12,7 +12,7 @@
 import CachePolicy from 'http-cache-semantics';
 import type { RawFields } from '../exchange.ts';
 import { fieldValue, hasAny, listMembers, without } from '../fields.ts';
-import { parseDate } from '../representation/conditions.ts';
+import { dateOf } from '../representation/conditions.ts';
 import { type Directives, namedFields, parseDirectives, parseTargeted, readSeconds, secondsOf } from './directives.ts';
 
 /** How a site wants its answers treated. */
@@ -126,25 +126,20 @@ function ask(arrival: Arrival, directives: Directives, rules: CacheRules): Cache
     const seconds = secondsOf(directives, name);
     if (seconds !== undefined) parts.push(`${name}=${seconds}`);
   }
-  const expires = directives.has('targeted') ? undefined : fieldValue(fields, 'expires');
-  const isExplicit = parts.length > 0 || expires !== undefined;
+  const hasExpires = !directives.has('targeted') && hasAny(fields, 'expires');
+  const isExplicit = parts.length > 0 || hasExpires;
+  const modified = dateOf(fields, 'last-modified');
   const headers = {
     ...(parts.length > 0 ? { 'cache-control': parts.join(', ') } : {}),
-    ...(expires === undefined ? {} : { expires: dateText(parseDate(expires)) }),
+    ...(hasExpires ? { expires: dateText(dateOf(fields, 'expires')) } : {}),
     date: dateText(sentMs(arrival)),
-    ...lastModified(fields),
+    ...(modified === undefined ? {} : { 'last-modified': dateText(modified) }),
   };
   const authorization = fieldValue(arrival.requestFields, 'authorization');
   const request = { url: '/', method: 'GET', headers: authorization === undefined ? {} : { authorization } };
   // It knows few statuses; the RFC lets any be stored that says for how long.
   const known = isExplicit || storedByDefault.has(status) ? 200 : status;
   return new CachePolicy(request, { status: known, headers }, { shared: rules.shared });
-}
-
-function lastModified(fields: RawFields): Record<string, string> {
-  const value = fieldValue(fields, 'last-modified');
-  const time = value === undefined ? undefined : parseDate(value);
-  return time === undefined ? {} : { 'last-modified': dateText(time) };
 }
 
 function termsOf(arrival: Arrival, directives: Directives, rules: CacheRules, libraryS: number): Terms {
@@ -189,8 +184,7 @@ function storedFields({ fields, arrivedMs }: Arrival, directives: Directives, ru
 }
 
 function sentMs({ fields, arrivedMs }: Arrival): number {
-  const value = fieldValue(fields, 'date');
-  return (value === undefined ? undefined : parseDate(value)) ?? arrivedMs;
+  return dateOf(fields, 'date') ?? arrivedMs;
 }
 
 /** A date that cannot be read has passed. */

@@ -57,10 +57,9 @@ export function isRangeCurrent(fields: RawFields, current: Validators, date: num
 export function strongValidator(fields: RawFields): string | undefined {
   const etag = fieldValue(fields, 'etag');
   if (etag !== undefined) return /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(etag) ? etag : undefined;
-  const modified = fieldValue(fields, 'last-modified');
-  const date = parseDate(fieldValue(fields, 'date') ?? '');
-  const changed = parseDate(modified ?? '');
-  return date !== undefined && changed !== undefined && date - changed >= 1000 ? modified : undefined;
+  const [date, changed] = [dateOf(fields, 'date'), dateOf(fields, 'last-modified')];
+  if (date === undefined || changed === undefined || date - changed < 1000) return undefined;
+  return fieldValue(fields, 'last-modified');
 }
 
 /**
@@ -90,7 +89,8 @@ function withFullYear(text: string, now: number): string {
   });
 }
 
-function dateOf(fields: RawFields, name: string): number | undefined {
+/** The time in the field called `name`, in lower case; undefined where there is none that can be read. */
+export function dateOf(fields: RawFields, name: string): number | undefined {
   const value = fieldValue(fields, name);
   return value === undefined ? undefined : parseDate(value);
 }

@@ -1,9 +1,8 @@
 /**
  * The course of a request through the cache: what it is answered from.
  *
- * What may be stored is policy.ts's decision, what is fresh enough asked.ts's,
- * and store.ts has the entries; whom an answer is shared with is decided here.
- * Invariant: an answer that may not be reused goes to whoever it was fetched for, and to nobody else.
+ * Owns the decision whom an answer is shared with. Does not know what may be stored, nor what is fresh enough.
+ * Invariant: an answer that may not be reused goes to the client that it was fetched for, and to no other.
  * Rules: docs/http.md#cache
  */
 

@@ -1,9 +1,8 @@
 /**
  * What the cache asks of the origin: an answer to store, or a word that the stored one still holds.
  *
- * Owns the way from an answer's arrival to what can be served of it. Knows
- * nothing of who else waits (shared-fetches.ts). Invariant: a request that overtakes an
- * invalidation of its key stores nothing.
+ * Owns the way from an answer's arrival to what can be served of it. Does not know which other clients wait for the answer.
+ * Invariant: a request that overtakes an invalidation of its key stores nothing.
  */
 
 import type { Limits } from '../../../core/limits.ts';
@@ -107,7 +106,7 @@ export class OriginAsker {
     }
   }
 
-  /** Forgets everything under a key, and keeps out what is on its way there. Resolves to how many entries that were. */
+  /** Removes all answers that are stored under a key, and stores none that has been asked for already. Resolves to how many were removed. */
   async invalidate(key: string): Promise<number> {
     this.#intake.outdate((fetched) => fetched === key);
     const entries = [...this.#options.store.variants(key)];
@@ -115,7 +114,7 @@ export class OriginAsker {
     return entries.length;
   }
 
-  /** Keeps everything that is on its way out of the store. */
+  /** Stores no answer under these keys that has been asked for already. */
   outdate(isMeant: (key: string) => boolean): void {
     this.#intake.outdate(isMeant);
   }

@@ -9,7 +9,7 @@ import { type CacheStatus, withCacheStatus } from '../../../http/caching/cache-s
 import type { RequestRules } from '../../../http/caching/request-rules.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../../../http/exchange.ts';
 import { fieldValue } from '../../../http/fields.ts';
-import { parseDate } from '../../../http/representation/conditions.ts';
+import { dateOf } from '../../../http/representation/conditions.ts';
 import { type SelectedAnswer, selectAnswer } from '../../../http/representation/select-answer.ts';
 import type { EntryHead } from '../disk/entry-record.ts';
 import type { StoredContent } from '../disk/stored-content.ts';
@@ -58,7 +58,7 @@ function serveBytes(serving: Serving, content: Buffer): HttpAnswer {
 }
 
 function serveFilling(serving: Serving, { filling, bytes, trailers }: Arriving): HttpAnswer {
-  // Several parts would each wait for the one before; the whole is an answer, too.
+  // Several ranges get the whole: each would wait until the content before it has arrived.
   const isPart = bytes !== undefined && serving.asked.range !== undefined && !serving.asked.range.includes(',');
   const plan = planAnswer(serving, isPart ? bytes : undefined);
   const [range] = plan.ranges;
@@ -70,7 +70,6 @@ function serveFilling(serving: Serving, { filling, bytes, trailers }: Arriving):
 /** `size` is undefined where ranges are out of the question. */
 function planAnswer({ request, head, ageS, status }: Serving, size: number | undefined): SelectedAnswer {
   const { fields, reason, arrivedMs } = head;
-  const timeOf = (name: string) => parseDate(fieldValue(fields, name) ?? '');
   const selected = selectAnswer(request, {
     head: { status: head.status, reason, fields },
     size,
@@ -80,11 +79,11 @@ function planAnswer({ request, head, ageS, status }: Serving, size: number | und
       },
       // When an answer was sent stands in for when it was changed (RFC 9111, 4.3.2).
       get lastModified() {
-        return timeOf('last-modified') ?? timeOf('date') ?? arrivedMs;
+        return dateOf(fields, 'last-modified') ?? dateOf(fields, 'date') ?? arrivedMs;
       },
     },
     get dateMs() {
-      return timeOf('date') ?? arrivedMs;
+      return dateOf(fields, 'date') ?? arrivedMs;
     },
   });
   const age = ageS === undefined ? [] : ['Age', String(Math.max(0, Math.floor(ageS)))];

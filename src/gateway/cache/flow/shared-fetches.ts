@@ -1,10 +1,9 @@
 /**
  * Requests that wait for one answer together, which is fetched once (collapsed forwarding).
  *
- * The fetch belongs to all who wait: it goes on when the first one leaves and
- * stops when the last one has. What turned out to be for one request alone is
- * remembered for a while, so that the next ones do not line up for it.
- * Invariant: nobody waits for an answer that began after a longer wait than the first one's.
+ * A fetch goes on when the request that began it is given up, and stops when the last of those that wait for it is. A key whose
+ * answer turned out to be for one request alone is remembered for a while, and requests for it do not wait for each other.
+ * Invariant: no request waits for a second fetch that another one began.
  */
 
 import { HoplineError } from '../../../core/errors.ts';

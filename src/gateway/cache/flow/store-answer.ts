@@ -62,7 +62,7 @@ export class AnswerStorer {
     if (!ticket.isHeld) this.#tickets.delete(ticket);
   }
 
-  /** Keeps what is on its way to a key out of the store. */
+  /** Stores no answer under these keys that has been asked for already. */
   outdate(isMeant: (key: string) => boolean): void {
     for (const ticket of this.#tickets) if (isMeant(ticket.key)) ticket.isOutdated = true;
     this.#parts.outdate(isMeant);

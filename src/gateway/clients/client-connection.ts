@@ -84,7 +84,9 @@ export class ClientConnection {
    */
   drop(): void {
     this.#dropped += 1;
-    if (this.#dropped > this.#limits.maxHttpAtOnce && !this.#isSpared) this.#socket.destroy();
+    if (this.#dropped <= this.#limits.maxHttpAtOnce || this.#isSpared || this.#socket.destroyed) return;
+    this.#socket.prependOnceListener('close', withoutStacks);
+    this.#socket.destroy();
   }
 
   /** An answer is due from now on, until `response` has closed. The signal aborts if nobody takes it any more. */
@@ -237,4 +239,13 @@ function linger(socket: Duplex, ms: number): void {
   socket.resume();
   const late = setTimeout(() => socket.destroy(), ms);
   socket.once('close', () => clearTimeout(late));
+}
+
+/** Node makes an error of each request that is left, which may be thousands: to find the stacks takes most of the time. */
+function withoutStacks(): void {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  process.nextTick(() => {
+    Error.stackTraceLimit = stackTraceLimit;
+  });
 }

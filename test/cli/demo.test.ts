@@ -34,7 +34,7 @@ test('demo runs a node for every hop, downloads, stops them, and exits as the cl
   const { file } = await writeRoute(t, root, 3);
   const first = await runProgram(t, ['demo', file, '--root', root.path], { cwd: out.path });
   assert.equal(first.code, 0, first.stderr);
-  assert.match(first.stdout, /verified +yes, all 2 pieces/);
+  assert.match(first.stdout, /arrived +undamaged, all 2 pieces/);
   const again = await runProgram(t, ['demo', file, '--root', root.path], { cwd: out.path });
   assert.equal(again.code, 0);
   assert.match(again.stdout, /here +data\.bin \(already here; nothing was fetched\)/);

@@ -169,6 +169,7 @@ test('reports of downloads and uploads show foreign names in one line', () => {
     size: 1,
     reservation: 'none',
     verified: true,
+    encrypted: false,
     pieces: 1,
     digest: null,
   } as const;

@@ -1,7 +1,7 @@
 /** Ways that end at a known key: whatever happens on them, nothing goes over them, or over others, in plain. */
 
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -41,7 +41,7 @@ async function startListener(t: TestContext, answer: Buffer | 'cut' | 'silent') 
       else if (answer !== 'silent') socket.write(answer);
     });
   });
-  return { ...peer, heard: () => heard.map((parts) => Buffer.concat(parts)) };
+  return { ...peer, heard: () => heard.map((parts) => Buffer.concat(parts)), forget: () => heard.splice(0) };
 }
 
 const answers: [what: string, answer: Buffer | 'cut' | 'silent'][] = [
@@ -135,6 +135,21 @@ test('what cannot be encrypted does not go to a key', async (t) => {
   await assert.rejects(openSender({ via: [hop] }), { code: 'USAGE_INVALID' });
   assert.throws(() => new Tunnels({ routes }), { code: 'USAGE_INVALID' });
   assert.deepEqual(peer.heard(), []);
+});
+
+test('a relay before a pool is told nothing of the name by which to pick a member', async (t) => {
+  const peer = await startListener(t, 'cut');
+  const plan = parseVia(`${peer.address},@members`, name);
+  const out = await makeTempRoot(t);
+  const hash = createHash('sha256').update(name).digest('hex').slice(0, 16);
+  for (const [route, isTold] of [
+    [plan, true],
+    [keyed(plan, key.public), false],
+  ] as const) {
+    await assert.rejects(download({ route, output: out.path, limits }));
+    assert.equal(Buffer.concat(peer.heard()).includes(hash), isTold);
+    peer.forget();
+  }
 });
 
 test('one address behind two relays may be two nodes, each with its key', async (t) => {

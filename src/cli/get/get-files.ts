@@ -7,7 +7,7 @@ import type { TransferOptions } from '../../client/transfer.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { formatRows } from '../terminal/lines.ts';
-import { describeRoutes, jsonOfRoutes, startJsonLines } from '../terminal/show.ts';
+import { describeRoutes, jsonOfRoutes, rowOfProof, startJsonLines } from '../terminal/show.ts';
 import { formatBytes, formatRate } from '../terminal/units.ts';
 import { exitAsDue, type FilesTalk, printFilesEvent, startFilesTalk, tellFailures } from './file-outcomes.ts';
 
@@ -84,7 +84,7 @@ function formatSummary(routes: Routes, outcomes: readonly FileOutcome[], elapsed
 export function describeSaved(outcomes: readonly FileOutcome[], files: number): string {
   const results = outcomes.flatMap(({ result }) => result ?? []);
   const here = results.filter(({ alreadyHere }) => alreadyHere).length;
-  const told = here > 0 ? `, ${here} already here and verified` : '';
+  const told = here > 0 ? `, ${here} already here and the same` : '';
   return `${results.length - here} of ${files} files${told}`;
 }
 
@@ -94,8 +94,11 @@ export function describeReplaced(outcomes: readonly FileOutcome[]): string {
   return replaced > 0 ? ` (${replaced} replaced)` : '';
 }
 
-/** What came, how fast, and whether it was checked. */
-export function rowsOfContent(outcomes: readonly FileOutcome[], elapsedMs: number): [label: string, text: string][] {
+/** What came, how fast, and whose word it is that it is right. */
+export function rowsOfContent(
+  outcomes: readonly FileOutcome[],
+  elapsedMs: number,
+): (readonly [label: string, text: string])[] {
   const results = outcomes.flatMap(({ result }) => result ?? []);
   const size = results.reduce((sum, result) => sum + result.size, 0);
   const fetched = results.filter(({ alreadyHere }) => !alreadyHere);
@@ -105,13 +108,14 @@ export function rowsOfContent(outcomes: readonly FileOutcome[], elapsedMs: numbe
   return [
     ['size', `${formatBytes(size)} (${size} bytes)`],
     ['speed', `${formatRate(moved, elapsedMs)}, ${formatPerSecond(perSecond)}, ${seconds} s`],
-    ['verified', describeVerified(results.length, outcomes.length)],
+    results.length === 0
+      ? ['arrived', 'no file']
+      : rowOfProof(describePieces(results.length, outcomes.length), results),
   ];
 }
 
-function describeVerified(arrived: number, files: number): string {
-  if (arrived === 0) return 'no file arrived';
-  return arrived === files ? 'yes, every piece of every file' : `yes, every piece of the ${arrived} that arrived`;
+function describePieces(arrived: number, files: number): string {
+  return arrived === files ? 'every piece of every file' : `every piece of the ${arrived} that did`;
 }
 
 /** Below ten a second the fraction counts, and below one a tenth may be all there is. */

@@ -15,6 +15,7 @@ import {
   jsonOf,
   jsonOfRoutes,
   perSecond,
+  rowOfProof,
   rowsOfDigest,
   sparseNotice,
   startJsonLines,
@@ -109,7 +110,7 @@ function formatResult(route: RoutePlan, result: DownloadResult, hasChecksum: boo
     ...rowsOfDigest(result),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
     result.verified
-      ? ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}`]
+      ? rowOfProof(size === 0 ? 'the file is empty' : pieces, [result])
       : ['verified', `${hasChecksum ? 'by --checksum alone' : 'no'}, the classic dialect has no digests`],
   ]);
 }

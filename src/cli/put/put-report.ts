@@ -14,6 +14,7 @@ import {
   jsonOf,
   jsonOfRoutes,
   perSecond,
+  rowOfProof,
   rowsOfDigest,
   startJsonLines,
   tellReroute,
@@ -107,6 +108,6 @@ function formatResult(source: string, route: RoutePlan, result: UploadResult): s
     ['size', `${formatBytes(size)} (${size} bytes)${resumed}`],
     ...rowsOfDigest(result),
     ['speed', `${formatRate(size - resumedBytes, elapsedMs)}, ${(elapsedMs / 1000).toFixed(2)} s`],
-    ['verified', size === 0 ? 'yes, the file is empty' : `yes, ${pieces}, by the origin`],
+    rowOfProof(size === 0 ? 'the file is empty' : pieces, [result]),
   ]);
 }

@@ -11,6 +11,8 @@ import { hopCount } from './progress.ts';
 import { formatBytes } from './units.ts';
 
 const progressEveryMs = 500;
+/** Characters of a key: enough to tell keys apart, as in a log. */
+const shortKey = 12;
 
 /** Said once where space cannot be reserved. */
 export const sparseNotice = 'this disk cannot reserve space: it may still run full';
@@ -59,6 +61,23 @@ export function rowsOfDigest({
 }: Pick<DownloadResult | UploadResult, 'digest' | 'piecesDigest'>): (readonly [label: string, text: string])[] {
   if (digest) return [['digest', `${digest.algorithm} ${digest.hex}`]];
   return piecesDigest ? [['pieces', `${piecesDigest.algorithm} ${piecesDigest.hex}`]] : [];
+}
+
+/**
+ * What is known of `what` that came: that a node with this key vouched for all of it, or that it is as it was told by whoever
+ * answered. Of several files, whether each has the same word.
+ */
+export function rowOfProof(
+  what: string,
+  proofs: readonly Pick<DownloadResult | UploadResult, 'verifiedBy'>[],
+): readonly [label: string, text: string] {
+  const keys = new Set(proofs.map(({ verifiedBy }) => verifiedBy));
+  const [key] = keys;
+  if (key === undefined || keys.has(undefined)) return ['arrived', `undamaged, ${what}`];
+  return [
+    'verified',
+    keys.size === 1 ? `by key ${key.slice(0, shortKey)}, ${what}` : `by a key for each file, ${what}`,
+  ];
 }
 
 /** What happened on the way, behind the routes of a result. */

@@ -23,7 +23,7 @@ import { startClient, type TransferOptions } from '../transfer.ts';
 import { enterPools } from '../ways/first-pool.ts';
 import { refuseKeys } from '../ways/keyed-ways.ts';
 import { RouteChooser } from '../ways/route-chooser.ts';
-import { type FetchSink, FileFetch } from './fetch-file.ts';
+import { type FetchSink, FileFetch, type Proof } from './fetch-file.ts';
 
 export interface DownloadOptions extends TransferOptions {
   readonly route: RoutePlan;
@@ -66,7 +66,7 @@ export type DownloadEvent =
   /** The download failed, and this much of it waits for the next run. */
   | { readonly kind: 'kept'; readonly bytes: number; readonly size: number };
 
-export interface DownloadResult {
+export interface DownloadResult extends Proof {
   /** Where the file is now; null for a stream. */
   readonly path: string | null;
   /** Whether an earlier file of that name was replaced. */
@@ -76,7 +76,7 @@ export interface DownloadResult {
   /** Bytes. */
   readonly size: number;
   readonly reservation: Reservation;
-  /** Whether every piece was checked against the origin's digest; the classic dialect has none. */
+  /** Whether every piece was compared with the digest that the origin gave, or in plain somebody on the way; the classic dialect has none. */
   readonly verified: boolean;
   readonly pieces: number;
   /**
@@ -219,7 +219,7 @@ async function fetchClassic(
     onEvent?.({ kind: 'started', size, reservation, leftBytes: 0, restarted: false });
     await circuit.receiveContent(content, target, progress.count);
     const none = { pieces: 0, piecesDigest: null, resumedBytes: 0, wastedBytes: 0, hops: way.hops, reroutes: 0 };
-    return { size, reservation, verified: false, ...none };
+    return { size, reservation, encrypted: false, verified: false, ...none };
   } finally {
     await circuit.close();
   }

@@ -1,9 +1,9 @@
 /**
  * One file, fetched over as many circuits as there are: each takes the next missing piece, and none is waited for.
  *
- * Owns what is known of the file and what each origin's version of it is worth.
+ * Owns what is known of the file and what each origin's word on it is worth.
  * How a circuit comes about is circuits.ts's affair, how pieces come over it piece-fetcher.ts's.
- * Invariant: no two versions are mixed that were not compared; in the end one version vouches for every piece.
+ * Invariant: no two versions are mixed that were not compared; in the end one key and version vouch for every piece.
  * Rules: docs/resume.md#versions
  */
 
@@ -42,8 +42,16 @@ export interface FetchStart {
   readonly restarted: boolean;
 }
 
+/** Whose word it is that a file is right. */
+export interface Proof {
+  /** Whether all that passed in this run was encrypted up to the origin. */
+  readonly encrypted: boolean;
+  /** The key, as text, that vouched for every piece; missing where all was in plain. */
+  readonly verifiedBy?: string;
+}
+
 /** A file that has arrived whole; it is not committed yet. */
-export interface Fetched extends Pick<FetchStart, 'size' | 'reservation' | 'leftBytes'> {
+export interface Fetched extends Pick<FetchStart, 'size' | 'reservation' | 'leftBytes'>, Proof {
   readonly pieces: number;
   /** Over the digests of all pieces, or of the only one; hex. */
   readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string };
@@ -133,7 +141,7 @@ export class FileFetch {
     const { start, algorithm, pieces } = this.#current;
     const { size, reservation, leftBytes } = start;
     const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(pieces.digests, algorithm) };
-    return { size, reservation, leftBytes, pieces: pieces.count, piecesDigest };
+    return { size, reservation, leftBytes, pieces: pieces.count, piecesDigest, ...proofBy(pieces.provenBy?.key) };
   }
 
   get #readsAhead(): boolean {
@@ -150,8 +158,8 @@ export class FileFetch {
     if (!current || this.#over.signal.aborted) return;
     await this.#fetching(circuit, status, current, async (fetcher) => {
       await fetcher.fetch(this.#fetchers);
-      // Every piece is here; before they count as one file, one version must vouch for all of them.
-      if (!current.pieces.isProven && !(await fetcher.prove())) this.#fail(changedError(this.#options.file));
+      // Every piece is here; before they count as one file, one key and version must vouch for all of them.
+      if (!current.pieces.provenBy && !(await fetcher.prove())) this.#fail(changedError(this.#options.file));
       this.#over.abort();
     });
   }
@@ -241,6 +249,11 @@ export class FileFetch {
     this.#fatal ??= asHoplineError(error);
     this.#over.abort();
   }
+}
+
+/** What it is worth that a key, or nobody in particular, vouched for all of a file. */
+export function proofBy(key: string | undefined): Proof {
+  return key === undefined ? { encrypted: false } : { encrypted: true, verifiedBy: key };
 }
 
 /** What has left, to a stream, cannot be read again. */

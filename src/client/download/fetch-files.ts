@@ -11,7 +11,7 @@
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
-import type { Target, TargetContent } from '../../io/disk/writing/target.ts';
+import type { Target, TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
@@ -36,7 +36,7 @@ export interface FileJob {
 export interface SmallFile {
   readonly content: TargetContent;
   readonly algorithm: DigestAlgorithm;
-  readonly version: string;
+  readonly voucher: Voucher;
   /** Undefined for an empty file. */
   readonly piece: ReceivedPiece | undefined;
 }
@@ -192,7 +192,8 @@ class FilesRun {
     if (piece) {
       this.#circuits.progressed(circuit);
       const content = { file, size, pieceBytes, algorithm: algorithm.name };
-      return this.#sink.fetchedSmall(job, { content, algorithm, version, piece: size > 0 ? piece : undefined });
+      const voucher = { version, key: circuit.key?.text };
+      return this.#sink.fetchedSmall(job, { content, algorithm, voucher, piece: size > 0 ? piece : undefined });
     }
     onBytes(-size);
     const attempt = (this.#attempts.get(job) ?? 0) + 1;

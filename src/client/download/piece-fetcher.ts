@@ -10,7 +10,7 @@ import { untilAborted } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
-import type { Target, TargetContent } from '../../io/disk/writing/target.ts';
+import type { Target, TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { Circuit } from '../circuit/circuit.ts';
@@ -58,7 +58,7 @@ export interface PieceSink {
 export class PieceFetcher implements Fetcher {
   readonly asked: number[] = [];
   readonly #circuit: Circuit;
-  readonly #version: string;
+  readonly #voucher: Voucher;
   readonly #algorithm: DigestAlgorithm;
   readonly #task: FetchTask;
   readonly #attempts = new Map<number, number>();
@@ -69,7 +69,7 @@ export class PieceFetcher implements Fetcher {
 
   constructor(circuit: Circuit, { version, algorithm }: OriginVersion, task: FetchTask, now: () => number) {
     this.#circuit = circuit;
-    this.#version = version;
+    this.#voucher = { version, key: circuit.key?.text };
     this.#algorithm = algorithm;
     this.#task = task;
     this.#now = now;
@@ -102,13 +102,13 @@ export class PieceFetcher implements Fetcher {
   }
 
   /**
-   * Compares every piece that is here, and that this circuit's version does not vouch for, with what the origin has.
+   * Compares every piece that is here, and that this circuit's key and version do not vouch for, with what the origin has.
    * Resolves to false at the first that differs. Throws what the circuit fails with, and `DISK_FAILED`.
    */
   async prove(): Promise<boolean> {
     const { pieces, limits, content } = this.#task;
-    const due = pieces.unproven(this.#version);
-    const version = this.#version;
+    const due = pieces.unproven(this.#voucher);
+    const { version } = this.#voucher;
     // What another algorithm is to prove is read from where it was written.
     if (this.#isOther && due.length > 0) await Promise.all(this.#task.writes);
     for (let next = 0; next < due.length; ) {
@@ -118,7 +118,7 @@ export class PieceFetcher implements Fetcher {
       // All answers are taken, also behind one that differs: the circuit is used for something else then.
       for (const index of batch) {
         const { digest } = await this.#circuit.receive('end', content.file);
-        if (digest === (await this.#digestHere(index))) pieces.vouch(index, version);
+        if (digest === (await this.#digestHere(index))) pieces.vouch(index, this.#voucher);
         else isSame = false;
       }
       if (!isSame) return false;
@@ -164,7 +164,7 @@ export class PieceFetcher implements Fetcher {
       if (index !== undefined) ahead.push(index);
     }
     if (ahead.length === 0) return;
-    const version = this.#version;
+    const { version } = this.#voucher;
     this.#circuit.send(ahead.map((index) => ({ type: 'read', ...this.#range(index), version }) as const));
     this.asked.push(...ahead);
   }
@@ -200,7 +200,7 @@ export class PieceFetcher implements Fetcher {
       if (piece && isMissing()) {
         arrived = 0;
         const digest = this.#isOther ? digestOfChunks(piece.chunks, this.#task.algorithm) : piece.digest;
-        const vouched = { digest, version: this.#version };
+        const vouched = { digest, ...this.#voucher };
         pieces.settle(index, vouched);
         this.#attempts.delete(index);
         sink.onPiece(this.#circuit);

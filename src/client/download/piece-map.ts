@@ -1,13 +1,13 @@
 /**
- * The pieces of one file: which are missing, which are on their way, which have arrived, and which version vouches for each.
+ * The pieces of one file: which are missing, which are on their way, which have arrived, and whose word each is.
  *
  * Hands pieces out, never the same twice at a time unless someone wants to race
  * for one. Knows nothing about circuits or disks.
- * Invariant: a piece that has arrived stays arrived; the file is whole when one version vouches for all of it.
+ * Invariant: a piece that has arrived stays arrived; the file is whole when one key and version vouch for all of it.
  * Rules: docs/resume.md#versions
  */
 
-import type { Vouched } from '../../io/disk/writing/target.ts';
+import type { Vouched, Voucher } from '../../io/disk/writing/target.ts';
 
 /** Whoever fetches pieces; how much it still has to bring decides whom the others help. */
 export interface Fetcher {
@@ -18,6 +18,7 @@ export interface Fetcher {
 }
 
 interface Coverage {
+  readonly voucher: Voucher;
   readonly pieces: Uint8Array;
   count: number;
 }
@@ -36,7 +37,7 @@ export class PieceMap {
   #arrived = 0;
 
   /**
-   * `left` are the pieces that are there already, for which no version vouches in this run yet, whatever was written down of
+   * `left` are the pieces that are there already, for which nobody vouches in this run yet, whatever was written down of
    * them; no piece is handed out `maxEarly` or more beyond the first missing one.
    */
   constructor(count: number, left: ReadonlyMap<number, Vouched>, maxEarly = Number.POSITIVE_INFINITY) {
@@ -103,35 +104,43 @@ export class PieceMap {
   }
 
   /** The piece has arrived with this digest. */
-  settle(index: number, { digest, version }: Vouched): void {
+  settle(index: number, { digest, ...voucher }: Vouched): void {
     if (!this.hasArrived(index)) this.#arrive(index, digest);
-    this.vouch(index, version);
+    this.vouch(index, voucher);
     this.#tell();
   }
 
-  /** The version has shown the digest that the piece has. */
-  vouch(index: number, version: string): void {
-    const coverage = this.#coverage.get(version) ?? { pieces: new Uint8Array(this.count), count: 0 };
-    this.#coverage.set(version, coverage);
+  /** The digest that the piece has was shown by `voucher`. */
+  vouch(index: number, voucher: Voucher): void {
+    const coverage = this.#coverageOf(voucher);
     coverage.count += 1 - (coverage.pieces[index] ?? 0);
     coverage.pieces[index] = 1;
   }
 
-  /** The pieces that have arrived and that this version does not vouch for yet. */
-  unproven(version: string): number[] {
-    const coverage = this.#coverage.get(version);
-    if (coverage?.count === this.#arrived) return [];
-    return [...this.#digests.keys()].filter((index) => this.hasArrived(index) && coverage?.pieces[index] !== 1);
+  /** The pieces that have arrived and that `voucher` does not vouch for yet. */
+  unproven(voucher: Voucher): number[] {
+    const { count, pieces } = this.#coverageOf(voucher);
+    if (count === this.#arrived) return [];
+    return [...this.#digests.keys()].filter((index) => this.hasArrived(index) && pieces[index] !== 1);
   }
 
-  /** Whether one version vouches for every piece. */
-  get isProven(): boolean {
-    return this.count === 0 || [...this.#coverage.values()].some(({ count }) => count === this.count);
+  /** Who vouches for every piece; of a file without any, the first who was heard of. */
+  get provenBy(): Voucher | undefined {
+    for (const { voucher, count } of this.#coverage.values()) if (count === this.count) return voucher;
+    return undefined;
   }
 
   /** Settles at the next change of what can be taken. */
   changed(): Promise<void> {
     return new Promise((resolve) => this.#waiting.add(resolve));
+  }
+
+  /** One version by two keys is two men's word. */
+  #coverageOf(voucher: Voucher): Coverage {
+    const name = `${voucher.key ?? ''} ${voucher.version}`;
+    const coverage = this.#coverage.get(name) ?? { voucher, pieces: new Uint8Array(this.count), count: 0 };
+    this.#coverage.set(name, coverage);
+    return coverage;
   }
 
   #arrive(index: number, digest: string): void {

@@ -16,7 +16,7 @@ import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import { Circuits, type Reroute, type RetryOptions } from '../circuit/circuits.ts';
 import { RouteChooser } from '../ways/route-chooser.ts';
 import { type DownloadResult, placeOf } from './download.ts';
-import type { Fetched, FetchStart } from './fetch-file.ts';
+import { type Fetched, type FetchStart, proofBy } from './fetch-file.ts';
 import { type FileJob, type FilesSink, fetchFiles, type SmallFile } from './fetch-files.ts';
 
 export type FilesEvent =
@@ -149,7 +149,7 @@ export class SeveralFiles implements FilesSink {
     }
   }
 
-  async #write(job: FileJob, { content, algorithm, version, piece }: SmallFile): Promise<Fetched> {
+  async #write(job: FileJob, { content, algorithm, voucher, piece }: SmallFile): Promise<Fetched> {
     const { size } = content;
     const { reservation } = await job.target.begin(content);
     const start = { size, reservation, leftBytes: 0, restarted: false };
@@ -157,10 +157,10 @@ export class SeveralFiles implements FilesSink {
     const digests = piece ? [piece.digest] : [];
     if (piece) {
       const { chunks, digest } = piece;
-      await job.target.write({ index: 0, position: 0, chunks, vouched: { digest, version } });
+      await job.target.write({ index: 0, position: 0, chunks, vouched: { digest, ...voucher } });
     }
     const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(digests, algorithm) };
-    return { size, reservation, leftBytes: 0, pieces: digests.length, piecesDigest };
+    return { size, reservation, leftBytes: 0, pieces: digests.length, piecesDigest, ...proofBy(voucher.key) };
   }
 
   #settle(place: number, outcome: FileOutcome): void {

@@ -2,10 +2,11 @@
  * A file at the end of a route, open for reading ranges of it: verified bytes alone, over whichever circuit there is.
  *
  * One circuit at a time, begun by STAT and the first READ in one go. When it
- * breaks, another one goes on behind the last verified byte, at any origin that has the same version.
- * Invariant: all bytes read from one open file are of one version, or the read fails with `FILE_CHANGED`.
+ * breaks, another one goes on behind the last verified byte, at any origin that has the same version and key.
+ * Invariant: all bytes read from one open file are of one key and version, or the read fails with `FILE_CHANGED`.
  */
 
+import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { untilAborted } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
@@ -16,6 +17,7 @@ import type { AnswerOf, Message, RequestOf } from '../../wire/native/messages.ts
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
 import type { KeptCircuits } from '../circuit/kept-circuits.ts';
+import { type Proof, proofBy } from '../download/fetch-file.ts';
 import { mismatchError } from '../download/piece-fetcher.ts';
 import { checkStatus, receivePiece, requestStatus } from '../download/receive-piece.ts';
 import { ContentStream } from './content-stream.ts';
@@ -26,10 +28,10 @@ export interface RemoteRange {
   readonly length: number;
 }
 
-export interface RemoteFile {
+export interface RemoteFile extends Proof {
   /** Bytes. */
   readonly size: number;
-  /** Changes when the file does; the same for every origin whose copy has this size and modification time. */
+  /** Changes when the file does; the same for every origin with the same key whose copy has this size and modification time. */
   readonly version: string;
   /** When the file was last modified, in milliseconds since 1970, if the origin says so. */
   readonly modified: number | undefined;
@@ -51,11 +53,7 @@ interface Lane {
   readonly asked: RemoteRange[];
 }
 
-interface Identity {
-  readonly size: number;
-  readonly version: string;
-  readonly modified: number | undefined;
-}
+type Identity = Omit<RemoteFile, 'read' | 'close'>;
 
 export interface RemoteReaderOptions {
   readonly name: string;
@@ -200,8 +198,8 @@ class RemoteReader {
   }
 
   /** Throws `FILE_CHANGED` if this is not the file that was opened; the second time at one origin, for good. */
-  #identify(status: AnswerOf<'status'>, { hops }: Circuit): void {
-    const identity = identify(status);
+  #identify(status: AnswerOf<'status'>, { hops, key }: Circuit): void {
+    const identity = identify(status, key?.text);
     if (!this.#identity) {
       this.#identity = identity;
       this.#onOpened(identity);
@@ -279,12 +277,14 @@ function cutAtPiece(offset: number, end: number, pieceBytes: number): RemoteRang
 }
 
 /** Copies of one file have versions of their own at each origin, but one time. */
-function identify({ size, version, mtimeNs }: AnswerOf<'status'>): Identity {
-  if (mtimeNs === undefined) return { size, version, modified: undefined };
+function identify({ size, version, mtimeNs }: AnswerOf<'status'>, key: string | undefined): Identity {
+  const proof = proofBy(key);
+  if (mtimeNs === undefined) return { size, version: nameVersion(version, key), modified: undefined, ...proof };
   const time = BigInt(mtimeNs);
-  return {
-    size,
-    version: nameCopy(size, time),
-    modified: Number(time / 1_000_000n),
-  };
+  return { size, version: nameVersion(nameCopy(size, time), key), modified: Number(time / 1_000_000n), ...proof };
+}
+
+/** A version by another key is another one. Whoever is shown it need not learn the key. */
+function nameVersion(version: string, key: string | undefined): string {
+  return key === undefined ? version : `${version}-${createHash('sha256').update(key).digest('hex').slice(0, 16)}`;
 }

@@ -21,6 +21,7 @@ import type { Hop } from '../../wire/address.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
+import { type Proof, proofBy } from '../download/fetch-file.ts';
 import { checkStatus, requestStatus } from '../download/receive-piece.ts';
 import type { SourceFile } from './source-file.ts';
 import { PieceSender, type SendTask } from './upload-pieces.ts';
@@ -44,7 +45,7 @@ interface FileSendSink {
   onRetry(piece: number, attempt: number, circuit: Circuit): void;
 }
 
-export interface UploadedFile {
+export interface UploadedFile extends Proof {
   readonly hops: readonly Hop[];
   readonly replaced: boolean;
   readonly pieces: number;
@@ -70,7 +71,7 @@ export class FileSend {
   #resumedBytes: number | undefined;
   #bytes = 0;
   #sentBytes = 0;
-  #committed: { readonly hops: readonly Hop[]; readonly replaced: boolean } | undefined;
+  #committed: ({ readonly hops: readonly Hop[]; readonly replaced: boolean } & Proof) | undefined;
   /** COMMIT has left, and no answer has come: the file may be in its place. */
   #isInDoubt = false;
   #fatal: HoplineError | undefined;
@@ -115,7 +116,7 @@ export class FileSend {
     if (this.#isInDoubt) {
       if (await this.#isThere(circuit)) {
         // What it was that COMMIT replaced, its lost answer said.
-        this.#committed = { hops: circuit.hops, replaced: false };
+        this.#committed = { hops: circuit.hops, replaced: false, ...proofBy(circuit.key?.text) };
         return;
       }
       circuit.send([this.#put()]);
@@ -160,7 +161,7 @@ export class FileSend {
     this.#isInDoubt = true;
     circuit.send([{ type: 'commit' }]);
     const { replaced } = await circuit.receive('committed', file);
-    this.#committed = { hops: circuit.hops, replaced };
+    this.#committed = { hops: circuit.hops, replaced, ...proofBy(circuit.key?.text) };
   }
 
   /** Whether the origin has the file, as it is here: the answer to a STAT is due. Throws what the circuit fails with. */

@@ -36,7 +36,7 @@ test('each file that fails is a line, the others arrive, and the first failure g
   const text = await runProgram(t, [...via, 'missing', 'a', 'b'], {});
   assert.equal(text.code, 6);
   assert.match(text.stdout, /saved +1 of 3 files/);
-  assert.match(text.stdout, /verified +yes, every piece of the 1 that arrived\n/);
+  assert.match(text.stdout, /arrived +undamaged, every piece of the 1 that did\n/);
   assert.match(
     text.stderr,
     /^hopline: hop 2 .* no file "missing"\nhopline: .*b exists already, and is another file: .*\n {2}hint: .*\n {2}hint: .*\n$/,
@@ -80,7 +80,7 @@ test('several files go into a directory that is made for them', async (t) => {
   });
   assert.equal(code, 0);
   assert.match(stdout, /saved +2 of 2 files in reports\n/);
-  assert.match(stdout, /verified +yes, every piece of every file\n/);
+  assert.match(stdout, /arrived +undamaged, every piece of every file\n/);
   assert.deepEqual((await readdir(path.join(out.path, 'reports'))).sort(), ['a', 'b']);
 });
 

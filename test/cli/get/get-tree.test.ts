@@ -36,7 +36,7 @@ test('get of a directory puts the tree into the output directory under its own n
   assert.equal(first.stderr, '');
   assert.equal(first.code, 0);
   assert.match(first.stdout, /\ntree +2026: 3 files in 2 directories, 2\.9 KiB\nsaved +3 of 3 files\n/);
-  assert.match(first.stdout, /\nverified +yes, every piece of every file\n/);
+  assert.match(first.stdout, /\narrived +undamaged, every piece of every file\n/);
   if (!isWindows) assert.match(first.stdout, /\nleft out +1 link not followed\n$/);
   const second = await runProgram(t, ['get', '--via', via, 'photos/2026', '-o', out.path], { cwd: root.path });
   assert.equal(second.code, 0);

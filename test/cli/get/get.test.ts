@@ -20,7 +20,7 @@ test('get reads a route file, shows what it did, and exits with 0', async (t) =>
     stdout,
     /^route +127.*\(3 hops\)\nsaved +data\.bin\nsize +2\.9 MiB \(3000000 bytes\)\ndigest +\w+ [0-9a-f]{64}\n/,
   );
-  assert.match(stdout, /\nverified +yes, all 3 pieces\n$/);
+  assert.match(stdout, /\narrived +undamaged, all 3 pieces\n$/);
   assert.deepEqual(await readFile(path.join(out.path, 'data.bin')), content);
 });
 

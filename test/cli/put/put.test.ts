@@ -26,7 +26,7 @@ test('put reads a route file, shows what it did, and exits with 0', async (t) =>
     stdout,
     /^route +127.*\(3 hops\)\nsent +data\.bin as in\/june\.bin\nsize +2\.9 MiB \(3000000 bytes\)\npieces +\w+ [0-9a-f]{64}\n/,
   );
-  assert.match(stdout, /\nverified +yes, all 3 pieces, by the origin\n$/);
+  assert.match(stdout, /\narrived +undamaged, all 3 pieces\n$/);
   assert.deepEqual(await readFile(path.join(root.path, 'in/june.bin')), content);
 });
 

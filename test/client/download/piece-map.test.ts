@@ -5,6 +5,8 @@ import { type Fetcher, PieceMap } from '../../../src/client/download/piece-map.t
 
 const of = (version: string, digest = 'aa') => ({ digest, version });
 
+const prover = (map: PieceMap) => map.provenBy;
+
 function takeAll(map: PieceMap): number[] {
   const taken: number[] = [];
   for (let index = map.take(); index !== undefined; index = map.take()) taken.push(index);
@@ -60,13 +62,23 @@ test('a file is whole when one version vouches for all of it', () => {
   map.settle(1, of('b'));
   map.settle(2, of('b'));
   assert.equal(map.isComplete, true);
-  assert.equal(map.isProven, false);
-  assert.deepEqual(map.unproven('b'), [0]);
-  assert.deepEqual(map.unproven('a'), [1, 2]);
-  assert.deepEqual(map.unproven('c'), [0, 1, 2]);
-  map.vouch(0, 'b');
-  assert.equal(map.isProven, true);
-  assert.deepEqual(map.unproven('b'), []);
+  assert.equal(prover(map), undefined);
+  assert.deepEqual(map.unproven({ version: 'b' }), [0]);
+  assert.deepEqual(map.unproven({ version: 'a' }), [1, 2]);
+  assert.deepEqual(map.unproven({ version: 'c' }), [0, 1, 2]);
+  map.vouch(0, { version: 'b' });
+  assert.equal(prover(map)?.version, 'b');
+  assert.deepEqual(map.unproven({ version: 'b' }), []);
+});
+
+test('one version by two keys, or by none, is the word of several, and none of them vouches for the file', () => {
+  const keys = ['k1', 'k2', undefined];
+  const map = new PieceMap(3, new Map());
+  for (const [index, key] of keys.entries()) map.settle(index, { ...of('v'), key });
+  assert.equal(prover(map), undefined);
+  assert.deepEqual(map.unproven({ version: 'v', key: 'k2' }), [0, 2]);
+  for (const index of [0, 2]) map.vouch(index, { version: 'v', key: 'k2' });
+  assert.deepEqual(prover(map), { version: 'v', key: 'k2' });
 });
 
 test('what an earlier run left has arrived, and no version vouches for it before it has shown the digest', () => {
@@ -78,9 +90,9 @@ test('what an earlier run left has arrived, and no version vouches for it before
       [2, of('a')],
     ]),
   );
-  assert.deepEqual([map.isComplete, map.isProven, map.unproven('a')], [true, false, [0, 1, 2]]);
-  for (const index of [0, 1, 2]) map.vouch(index, 'a');
-  assert.equal(map.isProven, true);
+  assert.deepEqual([map.isComplete, prover(map), map.unproven({ version: 'a' })], [true, undefined, [0, 1, 2]]);
+  for (const index of [0, 1, 2]) map.vouch(index, { version: 'a' });
+  assert.equal(prover(map)?.version, 'a');
 });
 
 test('the first digest of a piece stays', () => {
@@ -91,9 +103,11 @@ test('the first digest of a piece stays', () => {
   assert.equal(map.arrived, 1);
 });
 
-test('an empty file is complete and proven at once', () => {
+test('an empty file is complete at once, on the word of whoever is heard first', () => {
   const map = new PieceMap(0, new Map());
-  assert.deepEqual([map.isComplete, map.isProven, map.take()], [true, true, undefined]);
+  assert.deepEqual([map.isComplete, map.take()], [true, undefined]);
+  assert.deepEqual(map.unproven({ version: 'a', key: 'k' }), []);
+  assert.deepEqual(prover(map), { version: 'a', key: 'k' });
 });
 
 test('whoever waits for a change hears of pieces that came or were given back', async () => {

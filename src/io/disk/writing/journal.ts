@@ -1,5 +1,5 @@
 /**
- * The books of an unfinished file: which pieces are in it, what digest each has, and which version vouched for it.
+ * The books of an unfinished file: which pieces are in it, what digest each has, and whose word that is.
  *
  * Append-only; each record has a checksum, and reading stops at the first that
  * is not right. Knows nothing about the content: trusted-pieces.ts compares what
@@ -13,11 +13,13 @@ import { crc32 } from 'node:zlib';
 import { systemCode } from '../../../core/errors.ts';
 import type { DurableCalls } from '../durable.ts';
 import { isOwn, ownFileFlags } from '../own-file.ts';
-import type { TargetContent, Vouched } from './target.ts';
+import type { TargetContent, Vouched, Voucher } from './target.ts';
 
 /** Above this a journal is none of ours: that of a file of 1 TiB is a third of it. */
 const maxJournalBytes = 256n * 1024n * 1024n;
 const format = 'hopline 1';
+/** In the place of a key; what has none, as in journals that know no keys, is plain too. */
+const plainKey = '-';
 
 /** What an earlier run wrote down. */
 export interface Books {
@@ -74,7 +76,7 @@ async function readJournal(path: string): Promise<string | undefined> {
 export class Journal {
   readonly #path: string;
   readonly #handle: FileHandle;
-  readonly #versions = new Map<string, number>();
+  readonly #vouchers = new Map<string, number>();
   #pieces = 0;
   #waiting = '';
   #writing: Promise<void> | undefined;
@@ -111,12 +113,13 @@ export class Journal {
   }
 
   /** The bytes of this piece are with the system. */
-  addPiece(index: number, { digest, version }: Vouched): void {
-    let number = this.#versions.get(version);
+  addPiece(index: number, { digest, version, key = plainKey }: Vouched): void {
+    const voucher = `${Buffer.from(version).toString('base64url')} ${key}`;
+    let number = this.#vouchers.get(voucher);
     if (number === undefined) {
-      number = this.#versions.size;
-      this.#versions.set(version, number);
-      this.#append(`version ${number} ${Buffer.from(version).toString('base64url')}`);
+      number = this.#vouchers.size;
+      this.#vouchers.set(voucher, number);
+      this.#append(`version ${number} ${voucher}`);
     }
     this.#append(`piece ${index} ${digest} ${number}`);
     this.#pieces += 1;
@@ -185,7 +188,7 @@ function* soundRecords(text: string): Generator<string, undefined> {
 class RecordReader {
   readonly pieces: BookedPiece[] = [];
   owner = 0;
-  readonly #versions = new Map<string, string>();
+  readonly #vouchers = new Map<string, Voucher>();
 
   /** Takes one record; false for one that is none of this format. */
   take(record: string): boolean {
@@ -195,12 +198,15 @@ class RecordReader {
         this.owner = Number(first);
         return true;
       case 'version':
-        this.#versions.set(first, Buffer.from(second, 'base64url').toString());
+        this.#vouchers.set(first, {
+          version: Buffer.from(second, 'base64url').toString(),
+          ...(third === '' || third === plainKey ? {} : { key: third }),
+        });
         return true;
       case 'piece': {
-        const version = this.#versions.get(third);
-        if (version === undefined || !isCount(first)) return false;
-        this.pieces.push({ index: Number(first), digest: second, version });
+        const voucher = this.#vouchers.get(third);
+        if (voucher === undefined || !isCount(first)) return false;
+        this.pieces.push({ index: Number(first), digest: second, ...voucher });
         return true;
       }
       default:

@@ -36,10 +36,16 @@ export interface Piece {
   readonly vouched: Vouched | undefined;
 }
 
-/** That a piece has a digest, in hex, in a version of the file. */
-export interface Vouched {
-  readonly digest: string;
+/** Whose word it is: a version of a file, and the key by which whoever named it sealed all that it said. */
+export interface Voucher {
   readonly version: string;
+  /** As text; undefined where it came in plain, from nobody in particular. */
+  readonly key?: string | undefined;
+}
+
+/** That a piece has a digest, in hex. */
+export interface Vouched extends Voucher {
+  readonly digest: string;
 }
 
 export interface Begun {

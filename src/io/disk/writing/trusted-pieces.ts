@@ -49,15 +49,15 @@ export async function believe(
   // Of a piece that was written twice, the last word counts.
   const pieces = new Map(books.pieces.map((piece) => [piece.index, piece]));
   const reader = new RangeReader(handle, signal);
-  for (const { index, digest, version } of [...pieces.values()].sort((a, b) => a.index - b.index)) {
+  for (const { index, ...vouched } of [...pieces.values()].sort((a, b) => a.index - b.index)) {
     const start = index * pieceBytes;
     const end = Math.min(size, start + pieceBytes);
     const hasher = booked.start();
     const other = booked.name === algorithm.name ? undefined : algorithm.start();
     const followed = follow(whole, start);
     const hashers = [hasher, ...(other ? [other] : []), ...followed];
-    const isTrue = start < end && (await reader.read(start, end, hashers)) && hasher.digest() === digest;
-    if (isTrue) left.set(index, { digest: other?.digest() ?? digest, version });
+    const isTrue = start < end && (await reader.read(start, end, hashers)) && hasher.digest() === vouched.digest;
+    if (isTrue) left.set(index, other ? { ...vouched, digest: other.digest() } : vouched);
     else if (followed.length > 0) whole?.forget();
   }
   return left;

@@ -19,7 +19,7 @@ async function makeJournal(t: TestContext) {
   const root = await makeTempRoot(t);
   const file = path.join(root.path, '.a.part.journal');
   const journal = await Journal.create(file, content, new Map([[7, { digest: 'd7', version: 'old one' }]]));
-  for (const index of [0, 3, 1]) journal.addPiece(index, { digest: `d${index}`, version: 'v"2' });
+  for (const index of [0, 3, 1]) journal.addPiece(index, { digest: `d${index}`, version: 'v"2', key: 'hop1k' });
   for (const index of [2, 4]) journal.addPiece(index, { digest: `d${index}`, version: 'old one' });
   assert.equal(journal.count, 6);
   await journal.close();
@@ -28,9 +28,9 @@ async function makeJournal(t: TestContext) {
 
 const pieces = [
   { index: 7, digest: 'd7', version: 'old one' },
-  { index: 0, digest: 'd0', version: 'v"2' },
-  { index: 3, digest: 'd3', version: 'v"2' },
-  { index: 1, digest: 'd1', version: 'v"2' },
+  { index: 0, digest: 'd0', version: 'v"2', key: 'hop1k' },
+  { index: 3, digest: 'd3', version: 'v"2', key: 'hop1k' },
+  { index: 1, digest: 'd1', version: 'v"2', key: 'hop1k' },
   { index: 2, digest: 'd2', version: 'old one' },
   { index: 4, digest: 'd4', version: 'old one' },
 ];
@@ -52,9 +52,9 @@ test('the lines are those of docs/resume.md', async (t) => {
     [
       'hopline 1 {"file":"a\\nb","size":10000,"pieceBytes":1024,"algorithm":"sha256"}',
       `owner ${process.pid}`,
-      'version 0 b2xkIG9uZQ',
+      'version 0 b2xkIG9uZQ -',
       'piece 7 d7 0',
-      'version 1 diIy',
+      'version 1 diIy hop1k',
       'piece 0 d0 1',
       'piece 3 d3 1',
       'piece 1 d1 1',

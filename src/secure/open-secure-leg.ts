@@ -7,7 +7,7 @@
  */
 
 import type { Clock } from '../core/clock.ts';
-import { asHoplineError } from '../core/errors.ts';
+import { HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
 import { readHead } from '../io/legs/head.ts';
 import type { Leg } from '../io/legs/leg.ts';
@@ -53,8 +53,19 @@ export interface OpenSecureOptions {
   readonly takePlain?: (bytes: Buffer) => Decoded<unknown>;
 }
 
-/** Sends the first message; nothing is waited for. A handshake that fails is told by the next read or write. */
+/**
+ * Sends the first message; nothing is waited for. A handshake that fails is told by the next read or write.
+ * Throws `SECURE_FAILED` where this Node cannot encrypt.
+ */
 export function openSecureLeg(leg: Leg, options: OpenSecureOptions): SecureLeg {
+  try {
+    return sendFirst(leg, options);
+  } catch (error) {
+    throw asSecureError(error);
+  }
+}
+
+function sendFirst(leg: Leg, options: OpenSecureOptions): SecureLeg {
   const { own, remote, requests, trace, wallClock } = options;
   const pattern: Pattern = own ? 'IK' : 'NK';
   const early = countEarly(requests);
@@ -68,7 +79,7 @@ export function openSecureLeg(leg: Leg, options: OpenSecureOptions): SecureLeg {
   leg.post(Buffer.concat([header, handshake.write(payload)]));
   const secure = new SecureLeg(leg);
   for (const request of requests.slice(early)) secure.post(encodeMessage(request));
-  takeAnswer(leg, handshake, secure, options).catch((error) => secure.destroy(asHoplineError(error)));
+  takeAnswer(leg, handshake, secure, options).catch((error) => secure.destroy(asSecureError(error)));
   return secure;
 }
 
@@ -99,6 +110,12 @@ async function takeAnswer(
     });
     return;
   }
+}
+
+/** What is no error of ours comes from a primitive that this Node does not have. */
+function asSecureError(cause: unknown): HoplineError {
+  if (cause instanceof HoplineError) return cause;
+  return new HoplineError('SECURE_FAILED', 'this Node cannot encrypt as it would have to', { cause });
 }
 
 function nothingPlain(): Decoded<never> {

@@ -1,7 +1,7 @@
 /** Ways that end at a known key: whatever happens on them, nothing goes over them, or over others, in plain. */
 
 import assert from 'node:assert/strict';
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -18,6 +18,7 @@ import {
   Tunnels,
   upload,
 } from '../../src/index.ts';
+import { nodeAead } from '../../src/secure/records/aead.ts';
 import { newKey } from '../../src/wire/keys/key.ts';
 import { encodeMessage } from '../../src/wire/native/messages.ts';
 import { wireCodes } from '../../src/wire/native/refusal.ts';
@@ -88,6 +89,30 @@ test('no answer makes a client send a name or content in plain', async (t) => {
       }
     });
   }
+});
+
+test('after three answers in a row that were not sealed by the node, nobody is asked any more', async (t) => {
+  const out = await makeTempRoot(t);
+  const forged = Buffer.from([0xfe, 2, 0, 0, 0, 0, 0, 48, ...randomBytes(48)]);
+  const peers = [await startListener(t, forged), await startListener(t, forged)] as const;
+  const vias = peers.map(({ address }) => address);
+  const route = keyed(parseVia(vias, name), key.public);
+  await assert.rejects(download({ route, output: out.path, limits, retry: 100 }), { code: 'SECURE_FAILED' });
+  assert.equal(peers.flatMap(({ heard }) => heard()).length, 3);
+});
+
+test('a client that cannot encrypt sends nothing but where it wanted to go', async (t) => {
+  const out = await makeTempRoot(t);
+  const peer = await startListener(t, 'silent');
+  const route = keyed(parseVia(peer.address, name), key.public);
+  const secret = generateKeyPairSync('ed25519').privateKey;
+  const identity = { ...newKey().key, secret };
+  await assert.rejects(download({ route, output: out.path, limits, identity }), { code: 'SECURE_FAILED' });
+  t.mock.method(nodeAead, 'seal', () => {
+    throw new Error('no such cipher');
+  });
+  await assert.rejects(download({ route, output: out.path, limits }), { code: 'SECURE_FAILED' });
+  for (const bytes of peer.heard()) assert.ok(['', 'open'].includes(readSent(bytes).join()));
 });
 
 test('some ways with keys and others without are refused before anybody is asked', async (t) => {

@@ -6,6 +6,7 @@ import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import {
+  type Address,
   type DownloadEvent,
   type DownloadOptions,
   download,
@@ -170,6 +171,22 @@ test('each of several files, those of a tree, and an upload have the word of the
   assert.deepEqual([empty[0]?.result?.alreadyHere, empty[0]?.result?.verifiedBy], [true, one.public.text]);
   const sent = await upload({ source: path.join(out.path, name), route: { file: 'up.bin', routes } });
   assert.deepEqual([sent.encrypted, sent.verifiedBy], [true, one.public.text]);
+});
+
+test('of a pool the member counts that has its key', async (t) => {
+  const { first, second, run } = await startReplicas(t, 3);
+  const members = [second, first].map(({ nodes }) => nodes[1]?.address as Address);
+  const pools = [{ name: 'them', members }];
+  const { nodes } = await startChain(t, 1, '.', { pools, next: ['127.0.0.1'] });
+  const [entry] = nodes.map(addressOf) as [string];
+  // By either key, so that one of them is not that of the member which the relay takes first.
+  for (const { public: key } of [one, two]) {
+    const { result } = await run(keyed(parseVia(`${entry},@them`, name), key), { force: true });
+    assert.equal(result.verifiedBy, key.text);
+  }
+  // The client's own pool, as the first place.
+  const own = await run(keyed(parseVia('@them', name), one.public), { force: true, pools });
+  assert.deepEqual([own.result.verifiedBy, own.result.hops.length], [one.public.text, 1]);
 });
 
 test('a remote file stays with the key that it was opened with', async (t) => {

@@ -2,20 +2,22 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
+import { loadKoffi } from '../../../src/io/kernel/libc.ts';
 import { nodeAead } from '../../../src/secure/records/aead.ts';
 import { chooseAead, loadOpenSsl, type OpenSsl, opensslAead } from '../../../src/secure/records/openssl.ts';
 import { sealed, testAead } from './aead.contract.ts';
 
-/** The calls of OpenSSL, or nothing where koffi does not load. */
-function tryOpenSsl(): OpenSsl | undefined {
+/** The calls of OpenSSL, or nothing where koffi does not load. Throws where Node does not export them any more. */
+function openOpenSsl(): OpenSsl | undefined {
   try {
-    return loadOpenSsl();
+    loadKoffi();
   } catch {
     return undefined;
   }
+  return loadOpenSsl();
 }
 
-const ssl = tryOpenSsl();
+const ssl = openOpenSsl();
 const skip = ssl === undefined && 'koffi does not load here';
 
 testAead(nodeAead, nodeAead);

@@ -3,6 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { HoplineError, systemCode } from '../core/errors.ts';
 import { parseAddress } from '../wire/address.ts';
+import { withoutKeys } from '../wire/keyed-hop.ts';
 import { parseRoute } from '../wire/route.ts';
 
 const maxRouteFileBytes = 1024 * 1024;
@@ -38,7 +39,12 @@ export async function readRouteText(file: string, more: readonly string[] = []):
 }
 
 function describeUnread(file: string, more: readonly string[], code: string): string {
-  if (code === 'ENOENT' && file.split(',').every((hop) => parseAddress(hop).kind === 'ok')) {
+  if (
+    code === 'ENOENT' &&
+    withoutKeys(file)
+      .split(',')
+      .every((hop) => parseAddress(hop).kind === 'ok')
+  ) {
     return `there is no route file ${file}; did you mean --via ${[file, ...more].join(' ')}?`;
   }
   const reasons: Record<string, string> = {

@@ -8,6 +8,7 @@ import type { FieldRules } from '../http/fields.ts';
 import { defaultHealthRule } from '../pool/health.ts';
 import type { GatewayRules, SiteRules } from '../sites/http-service.ts';
 import { formatHop } from '../wire/address.ts';
+import { formatViaHop } from '../wire/keyed-hop.ts';
 import { formatDuration, formatSize } from '../wire/quantity.ts';
 import type { Place } from '../wire/route.ts';
 import { formatHealth } from './members.ts';
@@ -76,7 +77,7 @@ function formatBackend({
 }
 
 function formatPlaces(places: readonly Place[] = []): string[] {
-  return places.map((place) => place.map(formatHop).join(' | '));
+  return places.map((place) => place.map(formatViaHop).join(' | '));
 }
 
 function formatRules(rules: FieldRules | undefined): unknown {

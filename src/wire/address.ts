@@ -17,6 +17,8 @@ export type Port = number & { readonly [portBrand]: true };
 interface KnownNode {
   /** The key that it must have where it is the last hop; it does not travel. */
   readonly key?: PublicKey;
+  /** Those that it had before; none of them is spoken to. */
+  readonly formerKeys?: readonly PublicKey[];
 }
 
 /** What can be dialled. */

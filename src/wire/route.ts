@@ -11,6 +11,8 @@ import { isIP } from 'node:net';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits } from '../core/limits.ts';
 import { formatHop, type Hop, hopKey, isPoolHop, parseHop } from './address.ts';
+import { formatLineHop, parseKeyedHop, withoutKeys } from './keyed-hop.ts';
+import { withoutSecrets } from './keys/key.ts';
 import { nameProblem } from './name.ts';
 
 /** One place of a route: the hop to take there and those that can stand in for it, the preferred first. */
@@ -55,7 +57,7 @@ const hopExpected = 'a hop, HOST PORT, such as 127.0.0.1 7001';
 
 /**
  * Parses the text of a route file.
- * Throws `ROUTE_SYNTAX`, `ROUTE_TOO_LONG` or `ROUTE_LOOP`, with source, line, what was read and what was expected.
+ * Throws `ROUTE_SYNTAX`, `ROUTE_TOO_LONG`, `ROUTE_LOOP` or `KEY_INVALID`, with source, line, what was read and what was expected.
  */
 export function parseRoute(text: string, options: RouteOptions = {}): RoutePlan {
   const source = options.source ?? 'route';
@@ -68,7 +70,7 @@ export function parseRoute(text: string, options: RouteOptions = {}): RoutePlan 
     throw syntaxError(`${source}:${first.number}`, first.text, expected);
   }
   const file = parseName({ at: `${source}:${first.number}`, text: first.text }, options.maxNameBytes);
-  const lines = rest.map(({ number, text }) => ({ at: `${source}:${number}`, text: withoutComment(text) }));
+  const lines = rest.map(({ number, text }) => parseLine({ at: `${source}:${number}`, text }));
   const end = `${source}:${(rest.at(-1) ?? first).number + 1}`;
   return { file, routes: parseRoutes(splitRoutes(lines, end), options) };
 }
@@ -100,13 +102,9 @@ export function preferredRoute({ file, routes }: RoutePlan): Route {
 /** Writes a plan as the text of a route file that parses to the same plan. A name's outer spaces are lost. */
 export function formatRoute(plan: RoutePlan): string {
   const file = plan.file.startsWith('#') ? `./${plan.file}` : plan.file;
-  const formatPlace = (place: Place) => place.map(formatPlainHop).join(' | ');
+  const formatPlace = (place: Place) => place.map(formatLineHop).join(' | ');
   const routes = plan.routes.map((places) => places.map((place) => `${formatPlace(place)}\n`).join(''));
   return `${file}\n${routes.join('---\n')}`;
-}
-
-function formatPlainHop(hop: Hop): string {
-  return isPoolHop(hop) ? formatHop(hop) : `${hop.host} ${hop.port}`;
 }
 
 function significantLines(text: string): { readonly number: number; readonly text: string }[] {
@@ -119,13 +117,21 @@ function significantLines(text: string): { readonly number: number; readonly tex
 
 /** Whether the line of the name is that of a hop: a name may look like a host and a port, but hardly where no hop follows. */
 function isHop(text: string, isAlone: boolean): boolean {
-  return withoutComment(text)
+  return withoutKeys(withoutComment(text))
     .split(/[|,]/)
     .every((alternate) => {
       const parsed = parseHop(alternate);
       if (parsed.kind === 'bad') return false;
       return isAlone || (!isPoolHop(parsed.hop) && (isIP(parsed.hop.host) !== 0 || parsed.hop.host === 'localhost'));
     });
+}
+
+/** A key that is taken for a comment would leave its circuit in plain. */
+function parseLine({ at, text }: Line): Line {
+  if (/\s#hop1[a-z0-9]{50}/i.test(text)) {
+    throw syntaxError(at, text, 'key=hop1..., since a "#" behind a space begins a comment');
+  }
+  return { at, text: withoutComment(text) };
 }
 
 function withoutComment(text: string): string {
@@ -206,13 +212,12 @@ function parsePlace({ at, text }: Line, maxAlternates: number): Place {
     throw new HoplineError('ROUTE_TOO_LONG', `${at}: read ${count} alternates, expected at most ${maxAlternates}`);
   }
   return alternates.map((alternate) => {
-    const parsed = parseHop(alternate);
-    if (parsed.kind === 'bad') throw syntaxError(at, alternate, parsed.expected);
-    return parsed.hop;
+    return parseKeyedHop(alternate, at, (read, expected) => syntaxError(at, read, expected));
   });
 }
 
 function syntaxError(at: string, read: string, expected: string): HoplineError {
-  const shown = read.length > 80 ? `${read.slice(0, 77)}...` : read;
+  const harmless = withoutSecrets(read);
+  const shown = harmless.length > 80 ? `${harmless.slice(0, 77)}...` : harmless;
   return new HoplineError('ROUTE_SYNTAX', `${at}: read ${JSON.stringify(shown)}, expected ${expected}`);
 }

@@ -5,7 +5,9 @@ import type { Command } from 'commander';
 import { openSender, type SenderOptions } from '../../client/messages/sender.ts';
 import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
-import { type Address, type Hop, parseHop } from '../../wire/address.ts';
+import type { Address, Hop } from '../../wire/address.ts';
+import { parseKeyedHop } from '../../wire/keyed-hop.ts';
+import { withoutSecrets } from '../../wire/keys/key.ts';
 import { createMessage, type MessagePacket, parseMessage } from '../../wire/packet/packet.ts';
 import { addressFlag, countFlag, poolFlag, secondsFlag } from '../flags.ts';
 import { type PoolFlags, readOwnPools } from '../pool-flags.ts';
@@ -137,9 +139,10 @@ function senderOptions({ to, via, connectTimeout }: SendFlags): SenderOptions {
 }
 
 function parseViaHop(text: string, index: number): Hop {
-  const parsed = parseHop(text);
-  if (parsed.kind === 'ok') return parsed.hop;
-  throw new HoplineError('ROUTE_SYNTAX', `--via, hop ${index + 1}: read "${text}", expected ${parsed.expected}`);
+  const at = `--via, hop ${index + 1}`;
+  return parseKeyedHop(text, at, (read, expected) => {
+    return new HoplineError('ROUTE_SYNTAX', `${at}: read "${withoutSecrets(read)}", expected ${expected}`);
+  });
 }
 
 async function askMessage(id = '1'): Promise<MessagePacket> {

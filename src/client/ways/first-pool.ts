@@ -13,6 +13,7 @@ import type { Member, MemberSource } from '../../pool/member.ts';
 import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers } from '../../pool/sources/sources.ts';
 import { type Hop, isPoolHop, nodeName } from '../../wire/address.ts';
+import { keysOf } from '../../wire/keyed-hop.ts';
 import type { Place, RoutePlan } from '../../wire/route.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
 import { checkEnds } from './keyed-ways.ts';
@@ -35,7 +36,7 @@ export async function enterPools(
   if (entered.size === 0) return routes;
   const enter = (hop: Hop): readonly Hop[] => {
     const members = isPoolHop(hop) ? entered.get(hop.pool) : undefined;
-    return members?.map((member) => (hop.key === undefined ? member.hop : { ...member.hop, key: hop.key })) ?? [hop];
+    return members?.map((member) => ({ ...member.hop, ...keysOf(hop) })) ?? [hop];
   };
   return routes.map(([first = [], ...rest]) => [distinct(first.flatMap(enter)), ...rest]);
 }

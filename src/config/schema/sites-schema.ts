@@ -56,9 +56,10 @@ const server = text((name) => (parseHttpServer(name, 80) ? name : undefined), {
   pattern: /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]+)(:\d{1,5})?$/,
 });
 const place = text((hops) => (!hops.includes(',') && accepts(() => parseVia(hops, 'any')) ? hops : undefined), {
-  expected: 'a hop, HOST:PORT or @POOL, with "|" between alternates',
+  expected: 'a hop, HOST:PORT or @POOL, maybe #hop1... behind it, with "|" between alternates',
   example: '10.0.0.2:7001',
-  pattern: /^\s*(@[\w.-]+|[^\s|,]+[:\s]+\d{1,5})(\s*\|\s*(@[\w.-]+|[^\s|,]+[:\s]+\d{1,5}))*\s*$/,
+  pattern:
+    /^\s*(@[\w.-]+|[^\s|,#]+[:\s]+\d{1,5})(#hop1\w{58})*(\s*\|\s*(@[\w.-]+|[^\s|,#]+[:\s]+\d{1,5})(#hop1\w{58})*)*\s*$/,
 });
 const network = text((name) => (accepts(() => parseNetworks([name], 'trusted')) ? name : undefined), {
   expected: 'a CIDR or an address',

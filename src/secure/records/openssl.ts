@@ -37,8 +37,16 @@ let chosen: Aead | undefined;
 /** The faster of the two ways that works here, which a process decides once. `wanted` is the only one to try. */
 export function chooseAead(wanted?: Aead['name']): Aead {
   if (wanted !== undefined) return findAead(wanted);
-  chosen ??= findAead();
+  chosen ??= findAead(askedFor(process.env.HOPLINE_CRYPTO));
   return chosen;
+}
+
+/** What the variable says, for those who want to know which of the two is to blame. */
+function askedFor(text: string | undefined): Aead['name'] | undefined {
+  if (text === undefined || text === '') return undefined;
+  if (text === 'node') return 'node';
+  if (text === 'evp') return 'openssl';
+  throw new HoplineError('USAGE_INVALID', `HOPLINE_CRYPTO: read "${text}", expected node or evp`);
 }
 
 function findAead(wanted?: Aead['name']): Aead {

@@ -113,6 +113,11 @@ export function parseSecretKey(text: string, source: string): KeyPair {
   return keyOfBytes(parseKey(text, { source, prefix: secretPrefix, expected, shown: 'something else' }));
 }
 
+/** Text that may be shown, whatever somebody pasted into it. */
+export function withoutSecrets(text: string): string {
+  return text.replace(/hop-secret-key-1?\S*/gi, '(a secret key)');
+}
+
 interface Expected {
   readonly source: string;
   readonly prefix: string;

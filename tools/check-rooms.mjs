@@ -19,7 +19,7 @@ const floors = {
   sites: ['core', 'wire', 'io', 'http', 'node', 'client', 'gateway'],
   config: ['core', 'wire', 'io', 'pool', 'http', 'node', 'gateway', 'sites'],
 };
-const most = { filesInFolder: 12, linesInFile: 370 };
+const most = { filesInFolder: 12, linesInFile: 290 };
 
 const root = path.resolve(process.argv[2] ?? 'src');
 const files = readdirSync(root, { recursive: true })

@@ -15,7 +15,7 @@ import type { Rates } from '../io/rates/rate.ts';
 import type { EarlyWindow } from '../secure/handshake/early-window.ts';
 import type { Aead } from '../secure/records/aead.ts';
 import type { KeyPair } from '../wire/keys/key.ts';
-import type { NextPolicy, RegisterPolicy } from './access/access-rules.ts';
+import type { NextAccess, RegisterAccess } from './access/access-rules.ts';
 import type { NameRoom } from './listings/name-room.ts';
 import type { HttpServing } from './options.ts';
 import type { DigestCache } from './origin/digest-cache.ts';
@@ -37,7 +37,7 @@ export interface NodeContext {
   /** The real path of the directory that files are served from; undefined on a node that is no origin. */
   readonly root: string | undefined;
   /** Where legs may be opened to. */
-  readonly next: NextPolicy;
+  readonly next: NextAccess;
   readonly limits: Limits;
   readonly log: Logger;
   readonly clock: Clock;
@@ -63,7 +63,7 @@ export interface NodeContext {
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */
   readonly traces: Set<string>;
   /** Whether a server may register from this address. */
-  readonly mayRegister: RegisterPolicy;
+  readonly mayRegister: RegisterAccess;
   /** Whether dialling this address and port would reach the node itself. */
   readonly isSelf: (address: string, port: number) => boolean;
   /** Those that a hop of a route, or a policy, may name. */

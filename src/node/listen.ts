@@ -1,8 +1,8 @@
 /**
  * A running node: accepts connections, caps them, and stops gracefully.
  *
- * Owns the server socket and the set of open legs. What happens on a
- * connection is session.ts's affair.
+ * Owns the server socket and the set of open legs. Does not know
+ * what happens on a connection.
  * Invariant: once `close()` has settled, no socket or timer of the node is left.
  */
 

@@ -21,7 +21,7 @@ import { shareLookups } from '../io/names/lookups.ts';
 import { asLookup, type Resolver } from '../io/names/resolve.ts';
 import type { SharedRegistry } from '../pool/registry/leases.ts';
 import type { Address } from '../wire/address.ts';
-import { createNextPolicy, createRegisterPolicy, tellBroadRules } from './access/access-rules.ts';
+import { createNextAccess, createRegisterAccess, tellBroadRules } from './access/access-rules.ts';
 import type { NodeContext, NodeSecurity } from './context.ts';
 import { NameRoom } from './listings/name-room.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
@@ -146,9 +146,9 @@ export class Contexts {
       root,
       limits,
       log,
-      next: createNextPolicy(nextRules, address.host),
+      next: createNextAccess(nextRules, address.host),
       mayRegister: registerFrom
-        ? createRegisterPolicy(registerFrom, address.host, createTokenCheck(options.registerToken))
+        ? createRegisterAccess(registerFrom, address.host, createTokenCheck(options.registerToken))
         : () => false,
       digests: earlier?.digests ?? availableDigests(),
       uploads: new Uploads(options.uploads, limits, clock, earlier?.uploads),

@@ -2,7 +2,7 @@
  * The active checks of a pool: each member is asked again and again whether it is well.
  *
  * Owns the timers and the checks under way. What is asked is a function that is
- * passed in; what follows from the answer is health.ts's affair.
+ * passed in; what follows from the answer, a member's health knows.
  * Invariant: once the signal has aborted and `settled()` has settled, no timer and no check is left.
  */
 

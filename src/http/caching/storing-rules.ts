@@ -78,9 +78,9 @@ export function judgeArrival(arrival: Arrival, rules: CacheRules): StoringVerdic
   const directives = directivesFor(fields, rules);
   const skipped = forbids(arrival, directives, rules);
   if (skipped !== undefined) return { kind: 'skip', reason: skipped };
-  const policy = ask(arrival, directives, rules);
-  if (!policy.storable()) return { kind: 'skip', reason: 'not-storable' };
-  const terms = termsOf(arrival, directives, rules, policy.maxAge());
+  const judged = ask(arrival, directives, rules);
+  if (!judged.storable()) return { kind: 'skip', reason: 'not-storable' };
+  const terms = termsOf(arrival, directives, rules, judged.maxAge());
   if (!isOfUse(terms, fields)) return { kind: 'skip', reason: storedByDefault.has(status) ? 'no-lifetime' : 'status' };
   return { kind: 'store', terms, fields: storedFields(arrival, directives, rules) };
 }

@@ -4,7 +4,7 @@
  * Owns the rules of `--next`. A node that listens on loopback may go on to
  * loopback; any other node goes nowhere until a rule allows it. A name that no rule can
  * allow is denied before anybody is asked for its addresses.
- * Rules: docs/protocol.md#policy
+ * Rules: docs/protocol.md#access-rules
  */
 
 import { isIP } from 'node:net';
@@ -15,7 +15,7 @@ import { type Address, formatHop, isHostName, parsePort } from '../../wire/addre
 import { isLoopback, isMeantByAny, specialWithin, withinAny } from './special-networks.ts';
 
 /** Both throw `POLICY_DENIED`. */
-export interface NextPolicy {
+export interface NextAccess {
   /** Before a hop that is a name is looked up: whether a rule could allow what that may bring. */
   mayLookUp(hop: Address): void;
   /** Before `address` is dialled for `hop`. */
@@ -37,8 +37,8 @@ export function parseNextRules(rules: readonly string[]): readonly NextRule[] {
   return rules.map(parseRule);
 }
 
-/** The policy of a node that listens on `listenAddress`. */
-export function createNextPolicy(rules: readonly NextRule[], listenAddress: string): NextPolicy {
+/** Where a node goes that listens on `listenAddress`. */
+export function createNextAccess(rules: readonly NextRule[], listenAddress: string): NextAccess {
   const stayLocal: Pick<NextRule, 'names' | 'matches'> = {
     // Whoever names what is allowed has named it all.
     names: ({ host }) => rules.length === 0 || /(^|\.)localhost\.?$/i.test(host),
@@ -68,17 +68,17 @@ export function tellBroadRules(rules: readonly NextRule[], listenAddress: string
 }
 
 /** Whether a server may register, which comes from an address, maybe with a token. */
-export type RegisterPolicy = (address: string, token: string | undefined) => boolean;
+export type RegisterAccess = (address: string, token: string | undefined) => boolean;
 
 /**
  * Who may register as a server: addresses in `networks`, on a node that listens on loopback those of loopback, and
  * whoever has the right token.
  */
-export function createRegisterPolicy(
+export function createRegisterAccess(
   networks: readonly Subnet[],
   listenAddress: string,
   isToken: (token: string | undefined) => boolean,
-): RegisterPolicy {
+): RegisterAccess {
   const list = blockList(networks);
   const isLocal = isLoopback(listenAddress);
   return (address, token) => isInList(list, address) || (isLocal && isLoopback(address)) || isToken(token);

@@ -1,8 +1,8 @@
 /**
  * The content of files on its way to a client: through this process where it must be hashed, inside the kernel where it need not.
  *
- * Knows ranges of files and the outbox that they go into; which frames stand
- * around a range is origin.ts's affair.
+ * Knows ranges of files and the outbox that they go into; does not know
+ * which frames stand around a range.
  * Invariant: a length that was promised is sent whole. What a file no longer
  * has is sent as zeros, and the error thrown says so.
  */

@@ -1,8 +1,8 @@
 /**
  * The policies of a front: messages that are passed to a member of the pool of their name, and answered by it.
  *
- * Knows packets and the form that each server writes them in. Who is in a pool is
- * pools.ts's affair, whoever asks is packets.ts's.
+ * Knows packets and the form that each server writes them in. Does not know
+ * who is in a pool, or who asks.
  * Documentation: docs/pools.md#registration
  */
 

@@ -1,7 +1,7 @@
 /**
  * Asks a node whether it is one, and serves: a circuit with nothing but a PING, answered by a PONG.
  *
- * Owns the circuit from its leg to its end. What follows from the answer is its caller's affair.
+ * Owns the circuit from its leg to its end. Does not know what follows from the answer.
  * Specification: docs/protocol.md#requests
  */
 

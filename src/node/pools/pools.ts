@@ -27,7 +27,7 @@ import { RegisteredMembers } from '../../pool/sources/registered.ts';
 import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers, toMembers } from '../../pool/sources/sources.ts';
 import type { Address } from '../../wire/address.ts';
-import type { RegisterPolicy } from '../access/access-rules.ts';
+import type { RegisterAccess } from '../access/access-rules.ts';
 import { type Registration, Registrations } from './registrations.ts';
 
 /** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
@@ -46,7 +46,7 @@ export interface PoolOptions extends PoolMembers {
 
 /** All are asked for whenever they are needed: they may change. */
 export interface PoolsOptions {
-  readonly mayRegister: RegisterPolicy;
+  readonly mayRegister: RegisterAccess;
   /** For pools that name none. */
   readonly algorithm: Algorithm | undefined;
   /** Whether dialling this address and port would reach the node itself. */

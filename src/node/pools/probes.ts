@@ -11,7 +11,7 @@ import type { SetUserTimeout } from '../../io/kernel/libc.ts';
 import { type ReachOptions, type Resolver, reachHop } from '../../io/names/resolve.ts';
 import type { Probe } from '../../pool/member-checks.ts';
 import type { Address } from '../../wire/address.ts';
-import type { NextPolicy } from '../access/access-rules.ts';
+import type { NextAccess } from '../access/access-rules.ts';
 import { pingNode } from './ping.ts';
 import type { PoolCheck } from './pools.ts';
 
@@ -21,7 +21,7 @@ export interface ProbesOptions {
   readonly resolve: Resolver;
   readonly setUserTimeout: SetUserTimeout | undefined;
   /** Where legs may be opened to: nobody is dialled for a check that may not be dialled for a circuit. */
-  readonly next: NextPolicy;
+  readonly next: NextAccess;
 }
 
 /** Limits and rules are asked for at each check: they may change. */

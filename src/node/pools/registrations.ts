@@ -1,8 +1,8 @@
 /**
  * The servers that registered here: how many may, and which of them goes when there are too many, or after a while.
  *
- * Owns the shares of addresses, and the order in which servers that never answered a check were last heard of. What a
- * pool is, and who may register, is pools.ts's affair.
+ * Owns the shares of addresses, and the order in which servers that never answered a check were last heard of. Does not
+ * know what a pool is, or who may register.
  * A server that answered once keeps its place. Any other is the word of a peer, which may register thousands that are
  * not there; of these the one that was silent for longest gives way.
  * Invariant: every registration holds one share, until it is forgotten.

@@ -29,7 +29,7 @@ export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeC
 }
 
 /**
- * Opens the leg to the next hop if the policy allows it, and gives up when the near side goes.
+ * Opens the leg to the next hop if the access rules allow it, and gives up when the near side goes.
  * Throws as `reachHop`, `POLICY_DENIED`, or `ROUTE_LOOP` when the next hop is this node.
  */
 export async function reachNext(near: Leg, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {

@@ -3,8 +3,8 @@
  *
  * Owns the claims. A client whose circuit broke without the node's noticing
  * comes back under the same number and takes its file over; a second writer of
- * any other number has to wait. Knows nothing about pieces; how many there may
- * be at once is upload-slots.ts's affair.
+ * any other number has to wait. Knows nothing about pieces, or how many
+ * uploads there may be at once.
  * Invariant: one writer a file; a claim ends with the circuit that made it.
  */
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { silentLogger } from '../../../src/core/log.ts';
-import { createNextPolicy, parseNextRules, tellBroadRules } from '../../../src/node/access/access-rules.ts';
+import { createNextAccess, parseNextRules, tellBroadRules } from '../../../src/node/access/access-rules.ts';
 import { type Port, parseAddress } from '../../../src/wire/address.ts';
 
 /** Whether a node listening on `listen` with `rules` may dial `address` for a hop called `host`. */
 function mayDial(rules: string[], address: string, port = 80, host = address, listen = '10.9.9.9'): boolean {
-  const policy = createNextPolicy(parseNextRules(rules), listen);
+  const access = createNextAccess(parseNextRules(rules), listen);
   try {
-    policy.mayDial({ host, port: port as Port }, address);
+    access.mayDial({ host, port: port as Port }, address);
     return true;
   } catch (error) {
     assert.equal((error as { code: string }).code, 'POLICY_DENIED');
@@ -97,7 +97,7 @@ test('an address rule judges the address that is dialled, not the name that was 
 /** Whether a node listening on `listen` with `rules` looks `host` up. */
 function looksUp(rules: string[], host: string, port = 80, listen = '10.9.9.9'): boolean {
   try {
-    createNextPolicy(parseNextRules(rules), listen).mayLookUp({ host, port: port as Port });
+    createNextAccess(parseNextRules(rules), listen).mayLookUp({ host, port: port as Port });
     return true;
   } catch (error) {
     assert.equal((error as { code: string }).code, 'POLICY_DENIED');
@@ -185,7 +185,7 @@ test('one of several rules is enough', () => {
 test('a denial names the address and the port that were denied', () => {
   const parsed = parseAddress('origin.example 80');
   assert.ok(parsed.kind === 'ok');
-  assert.throws(() => createNextPolicy([], '0.0.0.0').mayDial(parsed.hop, '10.0.0.1'), {
+  assert.throws(() => createNextAccess([], '0.0.0.0').mayDial(parsed.hop, '10.0.0.1'), {
     code: 'POLICY_DENIED',
     message: 'no --next rule allows 10.0.0.1:80',
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { defaultLimits, HoplineError, type RunningNode, startNode, systemClock } from '../../../src/index.ts';
 import { createSystemResolver } from '../../../src/io/names/system-resolver.ts';
-import type { NextPolicy } from '../../../src/node/access/access-rules.ts';
+import type { NextAccess } from '../../../src/node/access/access-rules.ts';
 import { createProbes } from '../../../src/node/pools/probes.ts';
 import type { MemberLoad } from '../../../src/pool/member-checks.ts';
 import type { Port } from '../../../src/wire/address.ts';
@@ -46,7 +46,7 @@ test('a node that is full fails its check', async (t) => {
 test('nobody is dialled for a check whom no rule allows, by name or by address', async () => {
   const dialled: string[] = [];
   const denied = new HoplineError('POLICY_DENIED', 'no');
-  const probesUnder = (next: NextPolicy) =>
+  const probesUnder = (next: NextAccess) =>
     createProbes({
       limits: defaultLimits,
       clock: systemClock,
@@ -62,7 +62,7 @@ test('nobody is dialled for a check whom no rule allows, by name or by address',
   };
   const member = { hop: { host: 'some.name', port: 1 as Port }, weight: 1, priority: 0 };
   for (const kind of ['node', 'connect'] as const) {
-    const check = (next: NextPolicy) => probesUnder(next)[kind](member, new AbortController().signal, () => {});
+    const check = (next: NextAccess) => probesUnder(next)[kind](member, new AbortController().signal, () => {});
     await assert.rejects(check({ mayLookUp: deny, mayDial: () => {} }), denied);
     assert.deepEqual(dialled.splice(0), []);
     await assert.rejects(check({ mayLookUp: () => {}, mayDial: deny }), denied);

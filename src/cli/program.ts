@@ -24,6 +24,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   cache: async () => (await import('./cache-command.ts')).addCacheCommand,
   fetch: async () => (await import('./fetch/fetch-command.ts')).addFetchCommand,
   check: async () => (await import('./check-command.ts')).addCheckCommand,
+  key: async () => (await import('./key/key-command.ts')).addKeyCommand,
   demo: async () => (await import('./demo-command.ts')).addDemoCommand,
 };
 

@@ -49,6 +49,8 @@ export const errorCodes = [
   'POOL_UNKNOWN',
   'POOL_EMPTY',
   // Who is there, and whether the bytes are theirs.
+  'AUTH_REQUIRED',
+  'AUTH_DENIED',
   'KEY_INVALID',
   'SECURE_FAILED',
   // What a web server says, or what is between here and it.

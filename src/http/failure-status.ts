@@ -59,6 +59,8 @@ export const httpFailures = {
   POLICY_UNKNOWN: refused,
   POOL_UNKNOWN: refused,
   POOL_EMPTY: { status: 503, error: 'destination_unavailable' },
+  AUTH_REQUIRED: refused,
+  AUTH_DENIED: { ...notFound, status: 403, error: 'http_request_denied' },
   KEY_INVALID: internal,
   SECURE_FAILED: broken,
   TLS_FAILED: { ...unreachable, error: 'tls_protocol_error' },

@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { parseRoute } from '../../src/index.ts';
+import { parseAuthorizedKeys } from '../../src/node/authority/authorized-keys.ts';
 import { addressOf, startChain } from '../support/chain.ts';
 import { startProgram } from '../support/program.ts';
 import { repository } from '../support/repository.ts';
@@ -69,11 +70,18 @@ test('the route files of the documents are read', () => {
   for (const text of routes) assert.ok(parseRoute(text).routes.length > 0);
 });
 
+test('the authorized keys of the documents are read', () => {
+  const lists = kinds.filter(({ kind }) => kind === 'keys').map(({ block }) => block.text);
+  assert.ok(lists.length > 0);
+  for (const text of lists) assert.ok(parseAuthorizedKeys(text, 'authorized_keys').size > 1);
+});
+
 function kindOf({ document, language, text }: Block): string | undefined {
   if (language === 'js') return 'script';
   if (language === 'ebnf') return 'grammar';
   if (/^(hopline|kill) /.test(text)) return 'commands';
   if (/^[\w/.]+\n\S+[ :]\d+/.test(text) && document !== 'resume.md') return 'route';
+  if (/^(read|write|all)\b.* hop1/.test(text)) return 'keys';
   // Texts that the program writes: a mistake, a line of a log, a journal.
   if (/^(hopline: |\d{4}-\d\d-\d\d |CRC )/.test(text)) return 'output';
   return undefined;

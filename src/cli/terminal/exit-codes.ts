@@ -33,7 +33,10 @@ const checkNode = 'check that a node runs there and speaks to this one, or for f
 
 const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
-  CONFIG_INVALID: { exit: 'config', hint: 'run `hopline check FILE`, which tells every mistake with its line' },
+  CONFIG_INVALID: {
+    exit: 'config',
+    hint: 'run `hopline check FILE`, or `hopline key check FILE` for keys, which tell every mistake with its line',
+  },
   ROUTE_UNREADABLE: {
     exit: 'route',
     hint: 'check its name and place, or give the hops with --via HOST:PORT,HOST:PORT in place of a route file',
@@ -82,6 +85,14 @@ const exits = {
     hint: 'name its members with --pool NAME=HOST:PORT,HOST:PORT on the machine that was asked',
   },
   POOL_EMPTY: { exit: 'unreachable', hint: 'look after the members of the pool, and try again' },
+  AUTH_REQUIRED: {
+    exit: 'refused',
+    hint: "give the node's key in the route, and have this client's key added to authorized_keys of that node",
+  },
+  AUTH_DENIED: {
+    exit: 'refused',
+    hint: 'ask the operator of the origin, whose log says why: the key is not known there, has expired, or may not have this name',
+  },
   KEY_INVALID: { exit: 'usage', hint: 'copy the key whole; a key file is for its owner alone, with mode 600' },
   SECURE_FAILED: {
     exit: 'integrity',

@@ -57,6 +57,8 @@ const sentences = {
   TIMEOUT_CONNECT: ({ at, next }) => `${at} got no connection to ${next} in time`,
   TIMEOUT_HEAD: ({ at }) => `${at} waited too long for a header`,
   TIMEOUT_IDLE: ({ at }) => `${at} saw no byte move for too long`,
+  AUTH_REQUIRED: ({ at }) => `${at}, the origin, asks for a key, and this client showed none`,
+  AUTH_DENIED: ({ at, file }) => `${at}, the origin, does not let this client have "${file}"`,
   SECURE_FAILED: ({ at }) => `what came to ${at} was not sealed for it, or was changed on the way`,
   INTERNAL: ({ at }) => `${at} failed; its log says how`,
 } as const satisfies Record<WireCode, (place: Place) => string>;
@@ -79,7 +81,10 @@ const reasons: Readonly<Record<string, string>> = {
 
 /** The error for a REFUSED that came back over `hops`. */
 export function refusedError(answer: AnswerOf<'refused'>, hops: readonly Hop[], file: string): HoplineError {
-  return describe(answer.code, answer.hop, answer.reason, hops, file);
+  const { code, hop, reason } = answer;
+  // So that a client that knows no such code takes it for a refusal all the same.
+  const isAsked = code === 'POLICY_DENIED' && reason === 'AUTH_REQUIRED';
+  return isAsked ? describe(reason, hop, undefined, hops, file) : describe(code, hop, reason, hops, file);
 }
 
 /** The error for the first leg, which the client itself could not open. */

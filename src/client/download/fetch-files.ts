@@ -149,9 +149,9 @@ class FilesRun {
       return 'fine';
     } catch (error) {
       const failure = asHoplineError(error);
-      if (!/^(FILE|DISK|HASH)_/.test(failure.code)) throw failure;
+      if (!/^(FILE|DISK|HASH)_|^AUTH_DENIED$/.test(failure.code)) throw failure;
       await this.#sink.failed(job, failure);
-      return failure.code.startsWith('FILE_') ? 'refused' : 'disk';
+      return /^(FILE|AUTH)_/.test(failure.code) ? 'refused' : 'disk';
     }
   }
 

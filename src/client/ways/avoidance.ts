@@ -53,6 +53,8 @@ const permanentCodes: ReadonlySet<string> = new Set([
   'FILE_NOT_FOUND',
   'FILE_DENIED',
   'UPLOAD_DENIED',
+  'AUTH_REQUIRED',
+  'AUTH_DENIED',
   ...routeCodes,
 ]);
 
@@ -132,7 +134,7 @@ interface Fault {
 function findFault(way: readonly Point[], { code, hop: place, cause }: HoplineError): Fault {
   const origin = way.length - 2;
   // An origin without the file may still be a good relay, so the fault lies between the two.
-  if (/^(FILE|UPLOAD|DISK)_/.test(code)) return { from: origin };
+  if (/^(FILE|UPLOAD|DISK|AUTH)_/.test(code)) return { from: origin };
   if (place === undefined || place > origin || code === 'HASH_MISMATCH') return {};
   if (code === 'POLICY_DENIED' || code === 'POOL_UNKNOWN') return { from: place };
   // A node's refusal has no cause here: with one, diagnose.ts found the leg from `place` broken.

@@ -38,6 +38,8 @@ const travels = {
   POLICY_UNKNOWN: true,
   POOL_UNKNOWN: true,
   POOL_EMPTY: true,
+  AUTH_REQUIRED: true,
+  AUTH_DENIED: true,
   KEY_INVALID: false,
   SECURE_FAILED: true,
   TLS_FAILED: false,

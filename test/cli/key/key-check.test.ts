@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict';
+import { chmod, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { test } from 'node:test';
+import { newKey } from '../../../src/secure/keys/key.ts';
+import { runProgram } from '../../support/program.ts';
+import { makeTempRoot } from '../../support/temp-root.ts';
+
+test('hopline key check tells all mistakes of authorized keys, and what others may write', async (t) => {
+  const root = await makeTempRoot(t);
+  const file = path.join(root.path, 'authorized_keys');
+  const key = newKey().key.public.text;
+  await writeFile(file, `all ${key}\nall,expires="2001-01-01" anonymous\n`, { mode: 0o644 });
+  const valid = await runProgram(t, ['key', 'check', file]);
+  assert.equal(valid.code, 0, valid.stderr);
+  assert.match(valid.stderr, /valid, 2 lines with rights, 1 of them expired/);
+  await writeFile(file, `${key}\nall ${key}x\n`);
+  const wrong = await runProgram(t, ['key', 'check', file]);
+  assert.equal(wrong.code, 13);
+  assert.match(wrong.stderr, /authorized_keys:1: read no right/);
+  assert.match(wrong.stderr, /authorized_keys:2: read "hop1/);
+  const json = await runProgram(t, ['key', 'check', '--json', file]);
+  assert.equal(json.code, 13);
+  assert.equal(JSON.parse(json.stdout).problems.length, 2);
+  await chmod(file, 0o664);
+  assert.match((await runProgram(t, ['key', 'check', file])).stderr, /has mode 0664, so others may write it/);
+  assert.match((await runProgram(t, ['key', 'check', `${file}x`])).stderr, /is not there/);
+});

@@ -30,6 +30,7 @@ export function toConfig(file: ConfigFile, directory: string): Config {
     ...(file.registry === undefined ? {} : { registry: file.registry }),
     limitRate: file['limit-rate'],
     limitRateTotal: file['limit-rate-total'],
+    ...toSecurity(file.security, directory),
     pools: Object.entries(file.pools ?? {}).map(([name, pool]) => toPool(name, pool)),
     limits: toLimits(limits),
   };
@@ -42,6 +43,14 @@ type In<Key extends keyof ConfigFile> = NonNullable<ConfigFile[Key]>;
 function toUploads(uploads: ConfigFile['uploads']): NodeRules['uploads'] {
   if (uploads === undefined || uploads === false) return undefined;
   return uploads === true ? {} : { force: uploads.force, maxBytes: uploads['max-size'] };
+}
+
+function toSecurity(
+  security: ConfigFile['security'],
+  directory: string,
+): Pick<NodeRules, 'authorizedKeys' | 'requireKey'> {
+  const { 'authorized-keys': keys, 'require-key': requireKey } = security ?? {};
+  return { authorizedKeys: keys === undefined ? undefined : path.resolve(directory, keys), requireKey };
 }
 
 function toServer({ id, name, register, advertise }: In<'policy'>): NonNullable<NodeRules['server']> {

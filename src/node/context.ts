@@ -11,17 +11,18 @@ import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { JoinOptions } from '../io/legs/join.ts';
 import type { Places } from '../io/listening/places.ts';
 import type { Resolver } from '../io/names/resolve.ts';
-import type { Rates } from '../io/rates/rate.ts';
 import type { EarlyWindow } from '../secure/handshake/early-window.ts';
 import type { Aead } from '../secure/records/aead.ts';
 import type { KeyPair } from '../wire/keys/key.ts';
 import type { NextAccess, RegisterAccess } from './access/access-rules.ts';
+import type { Authority } from './authority/authority.ts';
 import type { NameRoom } from './listings/name-room.ts';
 import type { HttpServing } from './options.ts';
 import type { DigestCache } from './origin/digest-cache.ts';
 import type { Policies } from './packets/front.ts';
 import type { PolicyServer } from './packets/policy-server.ts';
 import type { Pools } from './pools/pools.ts';
+import type { NodeRates } from './rates.ts';
 import type { Uploads } from './uploads/claims.ts';
 import type { Leftovers } from './uploads/leftovers.ts';
 
@@ -56,8 +57,10 @@ export interface NodeContext {
   readonly security: NodeSecurity | undefined;
   /** How the two legs of a circuit are joined. */
   readonly join: JoinOptions;
-  /** The limits of a new circuit; undefined where nothing is limited. */
-  readonly openRates: () => Rates | undefined;
+  /** The limits of circuits to come. */
+  readonly rates: NodeRates;
+  /** Who may come, and what each may do; undefined where everybody may do everything. */
+  readonly authority: Authority | undefined;
   /** For every leg; undefined where it cannot be. */
   readonly setUserTimeout: SetUserTimeout | undefined;
   /** Traces of the circuits that are here now; a circuit that comes by twice is a loop. */

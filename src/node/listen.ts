@@ -23,6 +23,7 @@ import { createSystemResolver } from '../io/names/system-resolver.ts';
 import { EarlyWindow } from '../secure/handshake/early-window.ts';
 import { chooseAead } from '../secure/records/openssl.ts';
 import { formatHop } from '../wire/address.ts';
+import { Authority } from './authority/authority.ts';
 import type { NodeSecurity } from './context.ts';
 import { type NodeOptions, readSettings, type Settings } from './options.ts';
 import { DigestCache } from './origin/digest-cache.ts';
@@ -54,8 +55,10 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const metrics = new Metrics();
   const setUserTimeout = loadSetUserTimeout();
   const digestCache = await openDigestCache(settings);
+  const authority = await openAuthority(settings, clock, metrics);
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
+  authority?.watch();
   const address = boundAddress(server);
   const isSelf = (host: string, port: number) => port === address.port && isOwnAddress(host, address.host);
   const kernel = (options.kernel ?? true) ? openKernelEngine(log, 'circuits pass through this process') : undefined;
@@ -73,6 +76,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     connections,
     digestCache,
     security: secureBy(settings, clock),
+    authority,
     kernel,
     setUserTimeout,
     isSelf,
@@ -112,7 +116,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
         for (const leg of sessions.keys()) leg.destroy(error);
       });
       await Promise.all(sessions.values());
-      await Promise.all([contexts.close(), digestCache.close()]);
+      await Promise.all([contexts.close(), digestCache.close(), authority?.close()]);
       cancel();
       kernel?.close();
       contexts.current.log.info({ ...metrics.snapshot() }, 'node stopped');
@@ -124,6 +128,17 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 function secureBy({ options: { identity: own }, limits }: Settings, clock: Clock): NodeSecurity | undefined {
   if (!own) return undefined;
   return { own, window: new EarlyWindow({ clock, wallClock: Date.now, ...limits }), aead: chooseAead() };
+}
+
+/** Undefined where everybody may do everything. */
+async function openAuthority(
+  { options, log }: Settings,
+  clock: Clock,
+  metrics: Metrics,
+): Promise<Authority | undefined> {
+  const { authorizedKeys: file, requireKey = false } = options;
+  if (file === undefined && !requireKey) return undefined;
+  return Authority.open({ file, requireKey, clock, wallClock: Date.now, log, metrics });
 }
 
 async function openDigestCache({

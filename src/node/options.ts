@@ -67,6 +67,10 @@ export interface NodeOptions extends RateOptions {
   readonly digestCache?: string;
   /** The key of this node, by which clients that know it encrypt their circuits. @default encrypted circuits are refused */
   readonly identity?: KeyPair | undefined;
+  /** A file that says whose keys may come, and what each may do; it is read again when it has changed. @default everybody may do everything */
+  readonly authorizedKeys?: string | undefined;
+  /** Whether requests that are not encrypted are refused, also those of clients that `authorizedKeys` calls `plain`. @default false */
+  readonly requireKey?: boolean | undefined;
   readonly limits?: Partial<Limits>;
   /** Whether circuits, and files, may pass inside the kernel where that is possible. @default true */
   readonly kernel?: boolean;
@@ -90,7 +94,7 @@ export interface Settings {
 
 /**
  * Throws `USAGE_INVALID` for a rule, rate, root, token or registry that is not one, for two pools of one name, and for
- * uploads without a root.
+ * uploads without a root, and for authorized keys at a node without one.
  */
 export async function readSettings(options: NodeOptions): Promise<Settings> {
   const { next = [], pools = [] } = options;
@@ -101,6 +105,7 @@ export async function readSettings(options: NodeOptions): Promise<Settings> {
     throw new HoplineError('USAGE_INVALID', message);
   }
   checkRates(options);
+  checkIdentity(options);
   checkPools(pools);
   checkRegisterToken(options.registerToken);
   checkRegistry(options);
@@ -121,6 +126,8 @@ export function checkReload(before: Settings, after: Settings): void {
     listen: options.listen,
     'digest-cache': options.digestCache,
     identity: options.identity?.public.text,
+    'security.authorized-keys': options.authorizedKeys,
+    'security.require-key': options.requireKey ?? false,
     kernel: options.kernel ?? true,
     registry: options.registry,
     'limits.max-digest-cache': limits.maxDigestCacheBytes,
@@ -132,6 +139,13 @@ export function checkReload(before: Settings, after: Settings): void {
     ([key]) => `${key}: read another value, expected the one from the start; needs a restart`,
   );
   if (problems.length > 0) throw new HoplineError('CONFIG_INVALID', problems.join('; '), { problems });
+}
+
+/** Nobody could encrypt to a node without a key. */
+function checkIdentity({ identity, authorizedKeys, requireKey }: NodeOptions): void {
+  if (identity || (authorizedKeys === undefined && !requireKey)) return;
+  const flag = requireKey ? '--require-key' : '--authorized-keys';
+  throw new HoplineError('USAGE_INVALID', `${flag} needs a key of the node's own: give it an identity`);
 }
 
 /** The members that are written down, as rules of their own. */

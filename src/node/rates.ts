@@ -1,5 +1,5 @@
 /**
- * The limits of a node's circuits: each has its own, under those of all together.
+ * The limits of a node's circuits: each has its own, under those of its key, under those of all together.
  *
  * A direction knows nothing of the other: a node that only takes requests and
  * sends content uses all of its rate for the content.
@@ -20,13 +20,44 @@ export function checkRates({ limitRate, limitRateTotal }: RateOptions): void {
   for (const rate of [limitRate, limitRateTotal]) if (rate !== undefined) checkRate(rate);
 }
 
-/** What makes the limits of a new circuit; it gives undefined where nothing is limited. Throws `USAGE_INVALID`. */
-export function createRates({ limitRate, limitRateTotal }: RateOptions, clock: Clock): () => Rates | undefined {
-  const limitTotal = () => (limitRateTotal === undefined ? undefined : new RateLimit(limitRateTotal, clock));
-  const total = { forward: limitTotal(), back: limitTotal() };
-  if (limitRate === undefined) return () => (limitRateTotal === undefined ? undefined : total);
-  return () => ({
-    forward: new RateLimit(limitRate, clock, total.forward),
-    back: new RateLimit(limitRate, clock, total.back),
-  });
+/** The limits of circuits to come, under the same total. */
+export class NodeRates {
+  readonly #options: RateOptions;
+  readonly #clock: Clock;
+  readonly #total: Rates;
+  readonly #owned = new WeakMap<object, { readonly bytesPerSecond: number; readonly rates: Rates }>();
+
+  /** Throws `USAGE_INVALID`. */
+  constructor(options: RateOptions, clock: Clock) {
+    const { limitRateTotal } = options;
+    const limitTotal = () => (limitRateTotal === undefined ? undefined : new RateLimit(limitRateTotal, clock));
+    this.#options = options;
+    this.#clock = clock;
+    this.#total = { forward: limitTotal(), back: limitTotal() };
+  }
+
+  /** Those of a new circuit, which may carry `atMost` bytes a second; undefined where nothing is limited. */
+  open(atMost = Number.POSITIVE_INFINITY): Rates | undefined {
+    const { limitRate = Number.POSITIVE_INFINITY, limitRateTotal } = this.#options;
+    const own = Math.min(limitRate, atMost);
+    if (own === Number.POSITIVE_INFINITY) return limitRateTotal === undefined ? undefined : this.#total;
+    return this.#under(own);
+  }
+
+  /** Those of all circuits together that have the same `owner`. */
+  of(owner: object, bytesPerSecond: number): Rates {
+    const known = this.#owned.get(owner);
+    if (known?.bytesPerSecond === bytesPerSecond) return known.rates;
+    const rates = this.#under(bytesPerSecond);
+    this.#owned.set(owner, { bytesPerSecond, rates });
+    return rates;
+  }
+
+  #under(bytesPerSecond: number): Rates {
+    const { forward, back } = this.#total;
+    return {
+      forward: new RateLimit(bytesPerSecond, this.#clock, forward),
+      back: new RateLimit(bytesPerSecond, this.#clock, back),
+    };
+  }
 }

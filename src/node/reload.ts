@@ -22,6 +22,7 @@ import { asLookup, type Resolver } from '../io/names/resolve.ts';
 import type { SharedRegistry } from '../pool/registry/leases.ts';
 import type { Address } from '../wire/address.ts';
 import { createNextAccess, createRegisterAccess, tellBroadRules } from './access/access-rules.ts';
+import type { Authority } from './authority/authority.ts';
 import type { NodeContext, NodeSecurity } from './context.ts';
 import { NameRoom } from './listings/name-room.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
@@ -32,7 +33,7 @@ import { Pools } from './pools/pools.ts';
 import { createProbes } from './pools/probes.ts';
 import { createTokenCheck } from './pools/register-token.ts';
 import { enterServer, openRegistry } from './pools/registry.ts';
-import { createRates } from './rates.ts';
+import { NodeRates } from './rates.ts';
 import { Uploads } from './uploads/claims.ts';
 import { Leftovers } from './uploads/leftovers.ts';
 
@@ -45,6 +46,7 @@ export interface Lasting {
   readonly connections: Places;
   readonly digestCache: DigestCache;
   readonly security: NodeSecurity | undefined;
+  readonly authority: Authority | undefined;
   readonly kernel: KernelEngine | undefined;
   readonly setUserTimeout: SetUserTimeout | undefined;
   readonly isSelf: (address: string, port: number) => boolean;
@@ -96,6 +98,7 @@ export class Contexts {
     this.#current = this.#create(settings, this.#current);
     this.#settings = settings;
     this.#putInEffect();
+    await this.#lasting.authority?.reread();
   }
 
   /** Settles when no pool, and no registration with a front, is left; the node must be stopping. */
@@ -153,7 +156,7 @@ export class Contexts {
       digests: earlier?.digests ?? availableDigests(),
       uploads: new Uploads(options.uploads, limits, clock, earlier?.uploads),
       join: joinOptions(kernel, limits, clock, log),
-      openRates: (hasRates ? earlier?.openRates : undefined) ?? createRates(options, clock),
+      rates: (hasRates ? earlier?.rates : undefined) ?? new NodeRates(options, clock),
       names: earlier?.names ?? new NameRoom(),
       traces: earlier?.traces ?? new Set(),
       leftovers: this.#leftovers,

@@ -18,6 +18,7 @@ import { type Dialect, detectDialect } from '../wire/dialect.ts';
 import { encodeMessage, refusal } from '../wire/native/messages.ts';
 import { decodeOpen, type Open } from '../wire/native/open-message.ts';
 import { encodeRefusal as encodePacketRefusal } from '../wire/packet/write-packet.ts';
+import { unlimitedGrant } from './authority/grant.ts';
 import { serveClassic } from './classic/classic-session.ts';
 import type { NodeContext } from './context.ts';
 import type { HttpServing } from './options.ts';
@@ -83,7 +84,7 @@ async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<v
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
   log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, error.message);
   // A connection that broke is told by its end alone: no code stands for it on the wire, and INTERNAL would be another failure.
-  if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(error, dialect, hop));
+  if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(leg === place ? inPlain(error) : error, dialect, hop));
   node.connections.leave(place, node.limits);
   await leg.linger(node.limits.lingerMs);
   await leg.closed;
@@ -114,7 +115,15 @@ async function serveAtEnd(leg: Leg, open: Open, node: NodeContext): Promise<void
   if (first === 0x7b) await servePackets(leg, node, { mayRegister: false });
   else if (first === firstRecordByte) await serveSecurely(leg, open, node);
   // What ends before its first byte is left to the origin.
-  else await serveOrigin(leg, open, node);
+  else await serveInPlain(leg, open, node);
+}
+
+async function serveInPlain(leg: Leg, open: Open, node: NodeContext): Promise<void> {
+  const grant = node.authority?.admitPlain() ?? unlimitedGrant;
+  const served = serveOrigin(leg, open, { node, grant });
+  // Nobody else can say that it is there: the bytes have come from where answers go.
+  grant.confirm();
+  await served;
 }
 
 /** From the handshake on, all that the client is told is sealed, refusals too. */
@@ -124,12 +133,21 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
   node.connections.wake(leg);
   const { headMs: ms, maxHeaderBytes, pieceBytes: maxEarlyBytes } = limits;
   const options = { ...security, trace: open.trace, clock, ms, maxHeaderBytes, maxEarlyBytes, signal };
-  const { leg: secure } = await acceptSecureLeg(leg, options);
+  const { leg: secure, key } = await acceptSecureLeg(leg, options);
   try {
-    await serveOrigin(secure, open, node, leg);
+    const grant = node.authority?.admit(key) ?? unlimitedGrant;
+    const served = serveOrigin(secure, open, { node, grant, place: leg });
+    void secure.confirmed.then(() => secure.failure || grant.confirm());
+    await served;
   } catch (error) {
     await refuse(secure, error, { node, dialect: 'native', hop: open.hop, trace: open.trace, place: leg });
   }
+}
+
+/** A client that does not encrypt may know no such code. */
+function inPlain(error: HoplineError): HoplineError {
+  if (error.code !== 'AUTH_REQUIRED') return error;
+  return new HoplineError('POLICY_DENIED', error.message, { reason: 'AUTH_REQUIRED' });
 }
 
 function encodeRefusal(error: HoplineError, dialect: Dialect, hop: number): Buffer {

@@ -27,7 +27,7 @@ const durationFix = 'such as 500ms, 5s or 2m';
 const topKeys =
   'listen, root, next, uploads, digest-cache, limit-rate, limit-rate-total, kernel, policy, balance, ' +
   'registry, register-from, pools, ' +
-  'sites, gateway, limits, log';
+  'sites, gateway, security, limits, log';
 
 /** The file, where the mistake is, what was read, what was expected, and what to do. */
 const mistakes: readonly (readonly [text: string, place: string, read: string, expected: string, fix: string])[] = [
@@ -325,6 +325,7 @@ pools:
     members: [a:1, {address: b:2, weight: 3}, {address: c:3, priority: 4}]
     dns: [files.example.org:7001, _hopline._tcp.example.org]
     health: {interval: 1m, timeout: 2, jitter: 0, fall: 2, rise: 3, eject-after: 4, eject: 500ms, max-eject: 1h, slow-start: 0}
+security: {authorized-keys: ./keys, require-key: true}
 limits: {max-connections: 7, idle: 90, max-payload: 4K}
 log: {level: warn, format: json}
 `;
@@ -369,6 +370,8 @@ log: {level: warn, format: json}
           },
         },
       ],
+      authorizedKeys: path.join(file.directory, 'keys'),
+      requireKey: true,
       limits: { maxConnections: 7, idleMs: 90_000, maxPayloadBytes: 4096 },
     },
   });

@@ -5,18 +5,14 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { Circuit } from '../../src/client/circuit/circuit.ts';
 import type { CircuitSecurity } from '../../src/client/circuit/circuit-security.ts';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
-import { defaultLimits, systemClock } from '../../src/index.ts';
-import { createSystemResolver } from '../../src/io/names/system-resolver.ts';
 import { nodeAead } from '../../src/secure/records/aead.ts';
-import { chooseAead } from '../../src/secure/records/openssl.ts';
-import { parseHop } from '../../src/wire/address.ts';
 import { newKey } from '../../src/wire/keys/key.ts';
 import { encodeMessage, type Message } from '../../src/wire/native/messages.ts';
 import { addressOf, startChain, startPeer, until } from '../support/chain.ts';
 import { sha256 } from '../support/circuits.ts';
+import { openCircuit } from '../support/secure-circuits.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const identity = newKey().key;
@@ -24,24 +20,12 @@ const own = newKey().key;
 const mib = 1024 * 1024;
 const stat = (name: string): Message => ({ type: 'stat', name, digests: ['sha256'] });
 
-async function open(
+const open = (
   t: TestContext,
   addresses: readonly string[],
   requests: readonly Message[],
   changed: Partial<CircuitSecurity> = {},
-): Promise<Circuit> {
-  const hops = addresses.map((address) => {
-    const parsed = parseHop(address);
-    if (parsed.kind === 'bad') throw new Error(parsed.expected);
-    return parsed.hop;
-  });
-  const { signal } = new AbortController();
-  const client = { limits: defaultLimits, clock: systemClock, resolve: createSystemResolver(), signal };
-  const security = { remote: identity.public, own, aead: chooseAead(), wallClock: Date.now, ...changed };
-  const circuit = await Circuit.open(hops, requests, client, { security });
-  t.after(() => circuit.close());
-  return circuit;
-}
+) => openCircuit(t, addresses, requests, { remote: identity.public, own, ...changed });
 
 function failsWith(code: ErrorCode): (error: unknown) => boolean {
   return (error) => {

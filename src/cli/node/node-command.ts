@@ -82,6 +82,11 @@ export function addNodeCommand(program: Command): void {
         'who of a pool, or of the servers of a policy, is next (default: round-robin)',
       ).choices(algorithms),
     )
+    .option(
+      '--authorized-keys <FILE>',
+      'whose keys may come, and what each may do: hopline key check; read again when it changes',
+    )
+    .option('--require-key', 'refuse requests that are not encrypted')
     .option('--max-payload <BYTES>', `of a message (default: ${defaultLimits.maxPayloadBytes})`, countFlag)
     .option('--workers <N>', 'processes that share the listening socket (default: 1)', countFlag)
     .option('--limit-rate <RATE>', 'bytes a second of each circuit, each way, such as 500K, 10M or 1.5G', rateFlag)
@@ -132,7 +137,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     };
     const more = asked && root !== undefined ? ['--root', root] : [];
     const options = { count: workers, listen, more, announce: printStart, graceMs };
-    return runUntilStopped(startWorkers({ ...options, isValid: flags.config === undefined ? undefined : isValid }));
+    return runUntilStopped(startWorkers({ ...options, isValid: rereads(flags) ? isValid : undefined }));
   }
   const { log, set: setLog, end: endLog } = await createLog(config.log);
   const starting = startService(config, { log });
@@ -160,10 +165,12 @@ async function runNode(flags: NodeFlags): Promise<void> {
     await service?.close(how);
   };
   // A worker is told to reload only if there is something to read again.
-  const hasFile = flags.config !== undefined;
-  await runUntilStopped({ started, reload: hasFile ? () => void reload() : undefined, graceMs, close, log }).finally(
-    endLog,
-  );
+  const onHangup = rereads(flags) ? () => void reload() : undefined;
+  await runUntilStopped({ started, reload: onHangup, graceMs, close, log }).finally(endLog);
+}
+
+function rereads({ config, authorizedKeys }: NodeFlags): boolean {
+  return config !== undefined || authorizedKeys !== undefined;
 }
 
 /** A cache has one process, and what workers share is the node's port. */

@@ -30,6 +30,8 @@ export interface NodeFlags {
   readonly register?: readonly Address[];
   readonly registerFrom?: readonly string[];
   readonly balance?: Algorithm;
+  readonly authorizedKeys?: string;
+  readonly requireKey?: boolean;
   readonly registerTokenFile?: string;
   readonly registry?: string;
   readonly advertise?: Address;
@@ -65,6 +67,8 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
       registerToken: await readToken(flags.registerTokenFile),
       registry,
       balance: flags.balance,
+      authorizedKeys: flags.authorizedKeys,
+      requireKey: flags.requireKey,
       server: serverOf(flags, file.node.server),
       kernel: mayUseKernel(flags) ? undefined : false,
     }),

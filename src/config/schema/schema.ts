@@ -31,6 +31,11 @@ const directory = text((path) => path || undefined, {
   example: './files',
   pattern: /./,
 });
+const file = text((path) => path || undefined, {
+  expected: 'the path of a file',
+  example: './authorized_keys',
+  pattern: /./,
+});
 const rule = text((rule) => (accepts(() => parseNextRules([rule])) ? rule : undefined), {
   expected: 'any, a CIDR, an address or a host name, then maybe :PORT or :LOW-HIGH',
   example: '10.0.0.0/8:7001-7010',
@@ -95,6 +100,14 @@ const policy = mapping(
   '{id: PP_1, register: [10.0.0.1:10000]}',
 );
 
+const security = mapping(
+  {
+    'authorized-keys': about('a file that says whose keys may come, and what each may do. Needs a restart', file),
+    'require-key': about('refuses requests that are not encrypted. Needs a restart', yesOrNo()),
+  },
+  '{authorized-keys: ./authorized_keys}',
+);
+
 const log = mapping(
   {
     level: about('how much to log', choice(logLevels)),
@@ -132,6 +145,7 @@ export const configSchema = mapping(
     ),
     sites: about('HTTP sites by their hosts', sites),
     gateway: about('how the sites are served', gateway),
+    security: about('who may come to the node as an origin', security),
     limits: about('caps and deadlines', limitsMapping()),
     log: about('the log, on stderr', log),
   },

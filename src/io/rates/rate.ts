@@ -39,7 +39,7 @@ interface Waiting {
 export class RateLimit {
   readonly #bytesPerSecond: number;
   readonly #clock: Clock;
-  readonly #shared: RateLimit | undefined;
+  #shared: RateLimit | undefined;
   readonly #burst: number;
   readonly #queue: Waiting[] = [];
   #tokens: number;
@@ -58,6 +58,11 @@ export class RateLimit {
     this.#burst = Math.max(minBurstBytes, (bytesPerSecond * burstMs) / 1000);
     this.#tokens = this.#burst;
     this.#filledAt = clock.now();
+  }
+
+  /** From now on, bytes pass under this one in place of the one that was shared before. */
+  passUnder(shared: RateLimit | undefined): void {
+    this.#shared = shared;
   }
 
   /** Bytes that pass in about a tenth of a second; who holds no more than that passes them on smoothly. */

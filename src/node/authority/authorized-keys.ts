@@ -7,7 +7,7 @@
  */
 
 import { HoplineError } from '../../core/errors.ts';
-import { parsePublicKey } from '../../secure/keys/key.ts';
+import { parsePublicKey } from '../../wire/keys/key.ts';
 import { endOfOptions, parseKeyOptions } from './key-options.ts';
 import type { Rights } from './rights.ts';
 

@@ -23,6 +23,8 @@ import {
   notFoundText,
   unreachableText,
 } from '../../wire/classic/classic-text.ts';
+import { holdReadable } from '../authority/below-rights.ts';
+import { type Grant, unlimitedGrant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { reachNext } from '../relay/relay.ts';
 import { servedRoot } from '../root.ts';
@@ -33,17 +35,28 @@ export async function serveClassic(near: Leg, node: NodeContext): Promise<void> 
   const decode = (bytes: Buffer) => decodeClassicRequest(bytes, limits.maxClassicBytes);
   const request = await readUntilQuiet(near, decode, limits.quietMs, waitMs(node, limits.headMs));
   if (request === null) return near.destroy();
-  if (request.hops.length === 1) await serveFile(near, request, node);
-  else await relayFile(near, request, node);
+  if (request.hops.length > 1) return relayFile(near, request, node);
+  const grant = node.authority?.admitPlain() ?? unlimitedGrant;
+  try {
+    await serveFile(near, request, node, grant);
+  } finally {
+    grant.leave();
+  }
 }
 
-async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext): Promise<void> {
-  const file = await openServed(servedRoot(node), request.name, node.limits.maxNameBytes);
+async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext, grant: Grant): Promise<void> {
+  const rates = node.rates.open(grant.rights.limitRate);
+  const ratesOf = (owner: object, bytesPerSecond: number) => node.rates.of(owner, bytesPerSecond);
+  grant.hold({ reset: (reason) => near.destroy(reason), wake: () => {}, rates, ratesOf });
+  grant.confirm();
+  grant.checkRead(request.name);
+  const root = servedRoot(node);
+  const file = await openServed(root, request.name, node.limits.maxNameBytes, holdReadable(grant, root, request.name));
   try {
     node.metrics.served += 1;
     near.post(Buffer.from(String(file.size)));
     if ((await readExactly(near, goAhead.length, waitMs(node, node.limits.idleMs))) === null) return near.destroy();
-    const writer = limitWrites(near, node.openRates()?.back);
+    const writer = limitWrites(near, rates?.back);
     const block = Buffer.allocUnsafeSlow(node.limits.maxBlockBytes);
     for await (const part of file.blocks({ offset: 0, length: file.size }, block)) {
       await writer.write(part);
@@ -113,7 +126,7 @@ async function receiveSize(far: Leg, near: Leg, node: NodeContext): Promise<Clas
 
 async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, node: NodeContext): Promise<void> {
   far.post(ahead);
-  const rate = node.openRates()?.back;
+  const rate = node.rates.open()?.back;
   const writer = limitWrites(near, rate);
   let left = size;
   while (left > 0) {

@@ -19,6 +19,7 @@ import { describe, entryOf } from './listed-entry.ts';
 import { ListingDisk } from './listing-disk.ts';
 import type { NameHolder, NameRoom } from './name-room.ts';
 import { OrderedNames } from './ordered-names.ts';
+import { type ListingView, ShownEntries } from './shown-entries.ts';
 
 /** Entries that are looked at before their turn. */
 const looksAhead = 32;
@@ -52,6 +53,8 @@ export interface ListingOptions {
   readonly owner?: string | undefined;
   /** How what is looked at is held. @default as everything else */
   readonly by?: Hold | undefined;
+  /** What may be seen of the directory with this real path. @default all */
+  readonly view?: ((real: string) => ListingView) | undefined;
 }
 
 export class Listing implements NameHolder {
@@ -62,15 +65,23 @@ export class Listing implements NameHolder {
   readonly #levels: Level[] = [];
   readonly #top: string;
   readonly #disk: ListingDisk;
+  readonly #shown: ShownEntries;
   #isBegun = false;
   #entries = 0;
   #namesTaken = 0;
   #firstBad: string | undefined;
 
-  private constructor(top: string, name: string, limits: Limits, room: NameRoom, { by = hold, owner }: ListingOptions) {
+  private constructor(
+    top: string,
+    name: string,
+    limits: Limits,
+    room: NameRoom,
+    { by = hold, owner, view }: ListingOptions,
+  ) {
     this.#room = room;
     this.#top = top;
     this.#disk = new ListingDisk(by, room.turns, owner);
+    this.#shown = new ShownEntries(view?.(top));
     this.#name = name;
     this.#limits = limits;
   }
@@ -110,9 +121,10 @@ export class Listing implements NameHolder {
     while (bytes < frameBytes) {
       const entry = await this.#next();
       if (!entry) return { type: 'listing', entries, last: true, skipped: this.skipped };
-      this.#entries += 1;
-      bytes += Buffer.byteLength(JSON.stringify(entry));
-      entries.push(entry);
+      const shown = this.#shown.take(entry);
+      this.#entries += shown.length;
+      for (const each of shown) bytes += Buffer.byteLength(JSON.stringify(each));
+      entries.push(...shown);
     }
     return { type: 'listing', entries, last: false };
   }
@@ -219,6 +231,7 @@ export class Listing implements NameHolder {
     const raw = Buffer.from(bytes, 'latin1');
     const name = raw.toString('utf8');
     const relative = `${prefix}${name}`;
+    if (!this.#shown.concerns(relative)) return undefined;
     if (isUnfinished(name)) {
       this.skipped.unfinished += 1;
       return undefined;

@@ -10,6 +10,8 @@ import type { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import { readHead, readHeadNow } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { decodeRequest, type Request, type RequestOf } from '../../wire/native/messages.ts';
+import { holdReadable } from '../authority/below-rights.ts';
+import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
 
@@ -29,12 +31,14 @@ export interface DueOptions {
 export class DueRequests {
   readonly #leg: LegLike;
   readonly #node: NodeContext;
+  readonly #grant: Grant;
   readonly #options: DueOptions;
   readonly #due: DueRequest[] = [];
 
-  constructor(leg: LegLike, node: NodeContext, options: DueOptions) {
+  constructor(leg: LegLike, node: NodeContext, grant: Grant, options: DueOptions) {
     this.#leg = leg;
     this.#node = node;
+    this.#grant = grant;
     this.#options = options;
   }
 
@@ -66,6 +70,8 @@ export class DueRequests {
   }
 
   async #open({ name }: RequestOf<'stat'>): Promise<VersionedFile> {
-    return openServed(servedRoot(this.#node), name, this.#node.limits.maxNameBytes);
+    this.#grant.checkRead(name);
+    const root = servedRoot(this.#node);
+    return openServed(root, name, this.#node.limits.maxNameBytes, holdReadable(this.#grant, root, name));
   }
 }

@@ -18,6 +18,8 @@ import type { PlacedConnection } from '../../io/listening/places.ts';
 import { limitWrites } from '../../io/rates/limited-leg.ts';
 import { encodeMessage, type Message, type Request, type RequestOf, refusal } from '../../wire/native/messages.ts';
 import type { Open } from '../../wire/native/open-message.ts';
+import { holdReadable, viewOf } from '../authority/below-rights.ts';
+import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { Listing } from '../listings/listing.ts';
 import { servedRoot } from '../root.ts';
@@ -27,22 +29,24 @@ import { type DueRequest, DueRequests } from './due-requests.ts';
 import { FileAnswers } from './file-answers.ts';
 import { Outbox } from './outbox.ts';
 
-/**
- * Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. `place` is the
- * connection that holds a place at the node, where `leg` only stands on it.
- */
-export async function serveOrigin(
-  leg: LegLike,
-  open: Open,
-  node: NodeContext,
-  place: PlacedConnection = leg,
-): Promise<void> {
-  const circuit = new OriginCircuit(leg, open, node, place);
+export interface OriginOptions {
+  readonly node: NodeContext;
+  /** What the client may do. */
+  readonly grant: Grant;
+  /** The connection that holds a place at the node, where the leg only stands on it. @default the leg */
+  readonly place?: PlacedConnection;
+}
+
+/** Serves one circuit until the client ends it. Throws when the client breaks the protocol or its leg. */
+export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptions): Promise<void> {
+  const { node, grant, place = leg } = options;
+  const circuit = new OriginCircuit(leg, open, { node, grant, place });
   node.metrics.served += 1;
   const takeBreak = createBreaks();
   try {
     for (let due = await circuit.next(); due; due = await circuit.next()) {
       node.connections.wake(place);
+      if (due.request.type !== 'ping') grant.check();
       await circuit.answer(due);
       await takeBreak();
     }
@@ -52,8 +56,10 @@ export async function serveOrigin(
     await leg.closed;
     // Pings come every second or two.
     const tell = circuit.isUsed ? node.log.info : node.log.debug;
-    tell.call(node.log, { peer: leg.peer, hop: open.hop, trace: open.trace, ...circuit.summary }, 'circuit served');
+    const { hop, trace } = open;
+    tell.call(node.log, { peer: leg.peer, key: grant.who, hop, trace, ...circuit.summary }, 'circuit served');
   } finally {
+    grant.leave();
     await circuit.close();
   }
 }
@@ -65,6 +71,7 @@ class OriginCircuit {
   readonly #leg: LegLike;
   readonly #open: Open;
   readonly #node: NodeContext;
+  readonly #grant: Grant;
   readonly #outbox: Outbox;
   readonly #content: ContentWriter;
   readonly #receiver: Receiver;
@@ -78,24 +85,31 @@ class OriginCircuit {
   isUsed = false;
   #entries = 0;
 
-  constructor(leg: LegLike, open: Open, node: NodeContext, place: PlacedConnection) {
+  constructor(leg: LegLike, open: Open, { node, grant, place }: Required<OriginOptions>) {
     this.#leg = leg;
     this.#open = open;
     this.#node = node;
-    const rates = node.openRates();
+    this.#grant = grant;
+    const rates = node.rates.open(grant.rights.limitRate);
     this.#outbox = new Outbox(limitWrites(leg, rates?.back), node.limits.maxBlockBytes);
     this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel, rates?.back);
     this.#files = new FileAnswers({ node, outbox: this.#outbox, content: this.#content, closing: this.#closing });
+    grant.hold({
+      reset: (reason) => leg.destroy(reason),
+      wake: (reason) => void leg.interrupt(reason),
+      rates,
+      ratesOf: (owner, bytesPerSecond) => node.rates.of(owner, bytesPerSecond),
+    });
     const send = async (message: Message) => {
       await this.#send(message);
       this.flush();
     };
-    this.#receiver = new Receiver({ leg, open, node, rate: rates?.forward, send });
+    this.#receiver = new Receiver({ leg, open, node, grant, rate: rates?.forward, send });
     const beforeWait = () => {
       this.flush();
       node.connections.rest(place);
     };
-    this.#due = new DueRequests(leg, node, { beforeWait, signal: this.#receiver.failure });
+    this.#due = new DueRequests(leg, node, grant, { beforeWait, signal: this.#receiver.failure });
   }
 
   get summary(): { files: number; bytes: number; entries: number } {
@@ -116,7 +130,7 @@ class OriginCircuit {
       await this.#perform(due);
     } catch (cause) {
       const error = asHoplineError(cause);
-      if (!error.code.startsWith('FILE_') && error.code !== 'HASH_MISMATCH') {
+      if (!/^FILE_|^(HASH_MISMATCH|AUTH_DENIED)$/.test(error.code) || this.#leg.failure) {
         // What was answered before still goes out, ahead of the refusal that ends the circuit.
         await this.drain().catch(() => {});
         throw error;
@@ -142,7 +156,7 @@ class OriginCircuit {
     }
     switch (request.type) {
       case 'ping':
-        return this.#send(describeNode(this.#node));
+        return this.#send(describeNode(this.#node, this.#grant));
       case 'read':
         return this.#files.read(request);
       case 'digest':
@@ -191,7 +205,11 @@ class OriginCircuit {
   async #answerList({ name }: RequestOf<'list'>): Promise<void> {
     const { limits, log } = this.#node;
     const owner = ownerOf(this.#leg.address?.host ?? this.#leg.peer);
-    const listing = await Listing.open(servedRoot(this.#node), name, limits, this.#node.names, { owner });
+    const root = servedRoot(this.#node);
+    this.#grant.checkRead(name);
+    const by = holdReadable(this.#grant, root, name);
+    const view = viewOf(this.#grant, root, name);
+    const listing = await Listing.open(root, name, limits, this.#node.names, { owner, by, view });
     void this.#leg.closed.then(() => listing.abandon());
     try {
       for (let last = false; !last; ) {
@@ -210,8 +228,9 @@ class OriginCircuit {
   }
 }
 
-/** What a node says of itself when it is asked whether it is there. */
-function describeNode({ root, server, connections, limits }: NodeContext): Message {
+/** What a node says of itself when it is asked whether it is there; how busy it is, to nobody who may ask for nothing else. */
+function describeNode({ root, server, connections, limits }: NodeContext, { isRefused }: Grant): Message {
   const roles = ['relay', ...(root === undefined ? [] : ['origin']), ...(server ? ['server'] : [])];
-  return { type: 'pong', software, roles, load: { open: connections.held, max: limits.maxConnections } };
+  const load = { open: connections.held, max: limits.maxConnections };
+  return { type: 'pong', software, roles, ...(isRefused ? {} : { load }) };
 }

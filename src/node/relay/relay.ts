@@ -116,7 +116,7 @@ async function runTunnel(near: Leg, far: Leg, open: Open, node: NodeContext): Pr
     await passNestedOpen(near, far, open, node);
   } else far.post(passOpenOn(open, { hops: open.hops.map(formatHop), hop: open.hop + 1, deadlineMs: open.deadlineMs }));
   node.metrics.relayed += 1;
-  const result = await joinLegs(near, far, { ...node.join, rates: node.openRates() });
+  const result = await joinLegs(near, far, { ...node.join, rates: node.rates.open() });
   const { bytesForward, bytesBack, failure } = result;
   node.metrics.bytesRelayed += bytesForward + bytesBack;
   const fields = { peer: near.peer, next: far.peer, hop: open.hop, trace: open.trace, bytesForward, bytesBack };

@@ -16,6 +16,8 @@ import type { TargetContent } from '../../io/disk/writing/target.ts';
 import type { DiskCalls } from '../../io/kernel/libc.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
 import { type AnswerOf, maxMissingRanges, type RequestOf } from '../../wire/native/messages.ts';
+import { judgeWritten } from '../authority/below-rights.ts';
+import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
 import type { Claim, Claimant, FinishedUpload } from './claims.ts';
@@ -27,6 +29,8 @@ type PutRequest = RequestOf<'put'>;
 
 /** Whoever sends a PUT. */
 interface UploadingClient extends Claimant {
+  /** What it may do. */
+  readonly grant: Grant;
   /** Aborts when its circuit has ended. */
   readonly gone: AbortSignal;
 }
@@ -59,13 +63,16 @@ export class Upload {
 
   /**
    * Makes room for the file of a PUT, and reads what an earlier circuit left of it.
-   * Throws `UPLOAD_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_UPLOADS` and the codes of a target.
+   * Throws `UPLOAD_DENIED`, `AUTH_DENIED`, `FILE_DENIED`, `PEER_PROTOCOL`, `LIMIT_UPLOADS` and the codes of a target.
    */
   static async begin(put: PutRequest, node: NodeContext, client: UploadingClient): Promise<Upload> {
     const { uploads, limits } = node;
     if (!uploads.rules) throw new HoplineError('UPLOAD_DENIED', 'the node takes no uploads');
-    if (put.size > (uploads.rules.maxBytes ?? Number.POSITIVE_INFINITY)) {
-      const message = `an upload of ${put.size} bytes is more than the ${uploads.rules.maxBytes} that the node takes`;
+    client.grant.checkWrite(put.name);
+    const { maxBytes = Number.POSITIVE_INFINITY } = uploads.rules;
+    const most = Math.min(maxBytes, client.grant.rights.maxUploadBytes ?? Number.POSITIVE_INFINITY);
+    if (put.size > most) {
+      const message = `an upload of ${put.size} bytes is more than the ${most} that the node takes`;
       throw new HoplineError('UPLOAD_DENIED', message, { reason: 'EFBIG' });
     }
     checkCut(put, limits);
@@ -83,11 +90,13 @@ export class Upload {
   static async #place(
     put: PutRequest,
     node: NodeContext,
-    { owner, end, gone }: UploadingClient,
+    { owner, grant, end, gone }: UploadingClient,
     algorithm: DigestAlgorithm,
   ): Promise<Upload> {
     const { uploads, leftovers, limits } = node;
-    const place = await placeUpload(servedRoot(node), put.name, limits.maxNameBytes);
+    const root = servedRoot(node);
+    const judge = judgeWritten(grant, root);
+    const place = await placeUpload(root, put.name, limits.maxNameBytes, { judge });
     const made = [...place.made];
     const leave = async (isFinished: boolean) => {
       await place.leave();
@@ -97,7 +106,7 @@ export class Upload {
     try {
       claim = await uploads.claim(place.path, put.upload, { owner, end });
       made.unshift(...leftovers.take(place.path));
-      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, gone, leave }));
+      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, grant, gone, leave }));
     } catch (error) {
       claim?.release();
       await leave(false);
@@ -106,10 +115,10 @@ export class Upload {
   }
 
   static async #open(put: PutRequest, { uploads }: NodeContext, placed: Placed): Promise<Upload> {
-    const { algorithm, place, claim, gone: signal } = placed;
+    const { algorithm, place, claim, grant, gone: signal } = placed;
     const finished = uploads.finished(place.path, put.upload);
     if (finished) return new Upload(put, placed, { finished, left: [] });
-    const force = put.force === true && uploads.rules?.force === true;
+    const force = put.force === true && uploads.rules?.force === true && grant.rights.mayReplace;
     const replaces = await checkReplaces(place, force);
     // Without a share the disk's space is not set aside, but taken as content comes.
     const giveBack = await uploads.reserve(claim.slot.owner, put.size, place.way);
@@ -193,6 +202,7 @@ interface Placed {
   readonly algorithm: DigestAlgorithm;
   readonly place: UploadPlace;
   readonly claim: Claim;
+  readonly grant: Grant;
   readonly gone: AbortSignal;
   /** Lets go of the place. Unless the file is finished, what is left of it is noted. Never throws. */
   readonly leave: (isFinished: boolean) => Promise<void>;

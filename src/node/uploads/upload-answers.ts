@@ -16,6 +16,7 @@ import { holdBack } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import type { Message, RequestOf } from '../../wire/native/messages.ts';
 import type { Open } from '../../wire/native/open-message.ts';
+import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { Upload } from './received-upload.ts';
 
@@ -23,6 +24,8 @@ export interface ReceiverOptions {
   readonly leg: LegLike;
   readonly open: Open;
   readonly node: NodeContext;
+  /** What the client may do. */
+  readonly grant: Grant;
   /** Of what comes from the client. */
   readonly rate: RateLimit | undefined;
   /** Sends an answer at once. Throws what broke the leg. */
@@ -60,10 +63,10 @@ export class Receiver {
 
   /** Begins an upload and ends the one before it. Throws as `Upload.begin`. */
   async put(request: RequestOf<'put'>): Promise<void> {
-    const { leg, node, send } = this.#options;
+    const { leg, node, grant, send } = this.#options;
     await this.close();
     const owner = ownerOf(leg.address?.host ?? leg.peer);
-    const client = { owner, end: (reason: HoplineError) => this.#end(reason), gone: this.#gone.signal };
+    const client = { owner, grant, end: (reason: HoplineError) => this.#end(reason), gone: this.#gone.signal };
     this.#upload = await this.#working(() => Upload.begin(request, node, client));
     const { ready } = this.#upload;
     const missing = ready.missing.reduce((sum, [, count]) => sum + count, 0);

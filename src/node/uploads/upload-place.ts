@@ -35,12 +35,19 @@ export interface MadeDirectory {
   readonly segment: string;
 }
 
-/** Finds the place for `name` below `root`, which must be a real path. Throws `FILE_DENIED`, `DISK_FAILED`. */
+export interface UploadPlaceOptions {
+  /** How directories are held. @default as everything else */
+  readonly by?: Hold | undefined;
+  /** Throws where a file with this real path must not be written; asked before anything is made. */
+  readonly judge?: ((real: string) => void) | undefined;
+}
+
+/** Finds the place for `name` below `root`, which must be a real path. Throws `FILE_DENIED`, `DISK_FAILED`, and as `judge`. */
 export async function placeUpload(
   root: string,
   name: string,
   maxNameBytes: number,
-  by: Hold = hold,
+  { by = hold, judge = () => {} }: UploadPlaceOptions = {},
 ): Promise<UploadPlace> {
   pathBelow(root, name, maxNameBytes);
   const segments = name.split('/').filter((segment) => segment !== '' && segment !== '.');
@@ -52,8 +59,13 @@ export async function placeUpload(
   const walk = new Walk(root, by);
   try {
     await walk.begin();
-    for (const segment of segments) await walk.enter(segment);
-    return walk.placeFor(base, [...segments, base].join('/'));
+    for (const [index, segment] of segments.entries()) {
+      // What is made has no links in it, so that the rest of the name is the rest of the path.
+      await walk.enter(segment, (real) => judge(path.join(real, ...segments.slice(index), base)));
+    }
+    const place = walk.placeFor(base, [...segments, base].join('/'));
+    judge(place.path);
+    return place;
   } catch (error) {
     await walk.leave();
     await removeDirectories(walk.made);
@@ -98,11 +110,15 @@ class Walk {
     this.#here = await this.#held(this.#root, this.#root);
   }
 
-  /** Goes on into `segment`, which is made if it is not there. */
-  async enter(segment: string): Promise<void> {
+  /** Goes on into `segment`, which is made if it is not there; `beforeMaking` may throw, and gets the real path of here. */
+  async enter(segment: string, beforeMaking: (real: string) => void): Promise<void> {
     const from = this.#current;
     const wanted = path.join(from.real, segment);
-    const next = await this.#held(from.way(segment), wanted, () => this.#make(from, segment));
+    const make = () => {
+      beforeMaking(from.real);
+      return this.#make(from, segment);
+    };
+    const next = await this.#held(from.way(segment), wanted, make);
     await from.close();
     this.#here = next;
   }

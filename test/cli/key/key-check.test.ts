@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { chmod, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { newKey } from '../../../src/secure/keys/key.ts';
+import { newKey } from '../../../src/wire/keys/key.ts';
 import { runProgram } from '../../support/program.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 

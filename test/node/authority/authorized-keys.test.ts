@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
 import { parseAuthorizedKeys, stillNamed } from '../../../src/node/authority/authorized-keys.ts';
 import { isNarrower } from '../../../src/node/authority/rights.ts';
-import { newKey } from '../../../src/secure/keys/key.ts';
+import { newKey } from '../../../src/wire/keys/key.ts';
 
 const [alice, bob] = [newKey().key.public.text, newKey().key.public.text];
 

@@ -1,0 +1,44 @@
+/**
+ * The entries of a listing that somebody may see, and of directories those in which there is something to see.
+ *
+ * Does not know why something may not be seen.
+ * Invariant: a directory is told before what is in it, and one that only leads on is told with the first entry in it.
+ */
+
+import type { Listed } from '../../wire/native/messages.ts';
+
+/** By the path below the directory that is listed. */
+export interface ListingView {
+  shows(relative: string): boolean;
+  /** Whether something in this directory may be shown. */
+  leads(relative: string): boolean;
+}
+
+export class ShownEntries {
+  readonly #view: ListingView | undefined;
+  /** Directories in which nothing was shown so far, each within the one before. */
+  readonly #waiting: Listed[] = [];
+
+  /** Without a view, all is shown. */
+  constructor(view: ListingView | undefined) {
+    this.#view = view;
+  }
+
+  /** Whether there may be anything to tell of this name. */
+  concerns(relative: string): boolean {
+    return this.#view === undefined || this.#view.shows(relative) || this.#view.leads(relative);
+  }
+
+  /** What is to be told now that the walk has come to `entry`, depth first. */
+  take(entry: Listed): readonly Listed[] {
+    if (this.#view === undefined || entry.path === '') return [entry];
+    while (this.#waiting.length > 0 && !isWithin(this.#waiting.at(-1), entry)) this.#waiting.pop();
+    if (this.#view.shows(entry.path)) return [...this.#waiting.splice(0), entry];
+    if (entry.kind === 'directory') this.#waiting.push(entry);
+    return [];
+  }
+}
+
+function isWithin(directory: Listed | undefined, { path }: Listed): boolean {
+  return directory !== undefined && path.startsWith(`${directory.path}/`);
+}

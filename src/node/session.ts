@@ -67,6 +67,9 @@ async function handOver(leg: Leg, http: HttpServing, { clock, metrics, connectio
   await leg.closed;
 }
 
+/** In place of what names a file: what is asked for over a secure circuit stands in no log. */
+const unnamed = 'a file of a secure circuit cannot be written';
+
 interface Refused {
   readonly node: NodeContext;
   readonly dialect: Dialect;
@@ -82,9 +85,11 @@ async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<v
   const error = asHoplineError(cause);
   node.metrics.countFailure(error.code);
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
-  log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, error.message);
+  const isSealed = leg !== place;
+  const message = isSealed && error.code.startsWith('DISK_') ? unnamed : error.message;
+  log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, message);
   // A connection that broke is told by its end alone: no code stands for it on the wire, and INTERNAL would be another failure.
-  if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(leg === place ? inPlain(error) : error, dialect, hop));
+  if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(isSealed ? error : inPlain(error), dialect, hop));
   node.connections.leave(place, node.limits);
   await leg.linger(node.limits.lingerMs);
   await leg.closed;

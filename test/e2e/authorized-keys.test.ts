@@ -187,10 +187,39 @@ test('a key writes where its line says, and no link leads elsewhere', async (t) 
   assert.equal(await outcome(await ask(bob), put('in/old', 3, true)), 'fine');
 });
 
+test('what is asked for over a secure circuit stands in no log', async (t) => {
+  const { ask, root, logged } = await guard(t, [lineFor(alice, 'all')]);
+  await writeFile(Buffer.concat([Buffer.from(`${root}/docs/`), Buffer.from([0xff]), Buffer.from('-badly-named')]), 'x');
+  const circuit = await ask(alice);
+  for (const name of ['docs/a.txt', 'docs/nowhere', 'docs', '../outside']) await outcome(circuit, stat(name));
+  await list(circuit, 'docs/deep');
+  await list(circuit, 'docs');
+  assert.equal(await outcome(circuit, put('docs/new', 5)), 'fine');
+  assert.equal(await outcome(await ask(alice), put('docs/a.txt', 5)), 'DISK_EXISTS');
+  assert.equal(await outcome(await ask(alice), put('docs/a.txt/below', 5)), 'DISK_FAILED');
+  await circuit.close();
+  await until(() => logged.some((line) => line.includes('circuit served')));
+  const told = logged.filter((line) => !line.startsWith('node started')).join('\n');
+  assert.match(told, /entries are missing from a listing/);
+  for (const name of ['docs', 'a.txt', 'nowhere', 'outside', 'deep', 'badly-named', 'new"', 'below']) {
+    assert.ok(!told.includes(name), `${name} in ${told}`);
+  }
+  assert.ok(!told.includes('SECRET') && !told.includes(alice.public.text));
+});
+
 test('who has no line is refused, and told alike', async (t) => {
   const { ask, logged } = await guard(t, [lineFor(alice, 'all'), lineFor(bob, 'all,expires="2001-01-01"')]);
   assert.equal(await outcome(await ask(alice), stat('e.txt')), 'fine');
-  for (const who of [bob, eve]) assert.equal(await outcome(await ask(who), stat('e.txt')), 'AUTH_DENIED');
+  for (const who of [bob, eve]) {
+    const circuit = await ask(who);
+    for (const request of [stat('e.txt'), put('new', 1), stat('nowhere')]) {
+      assert.equal(await outcome(circuit, request), 'AUTH_DENIED');
+    }
+    circuit.send([{ type: 'read', offset: 0, length: 10 }]);
+    await assert.rejects(circuit.receive('data'), failsWith('AUTH_DENIED'));
+    circuit.send([{ type: 'ping' }]);
+    assert.equal((await circuit.receive('pong')).load, undefined);
+  }
   assert.equal(await outcome(await ask(undefined), stat('e.txt')), 'AUTH_REQUIRED');
   const plain = await ask('plain', { type: 'ping' });
   assert.equal((await plain.receive('pong')).load, undefined, 'how busy it is, is not for everybody');

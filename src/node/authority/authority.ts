@@ -68,21 +68,19 @@ export class Authority {
     this.#stopLooking = every(this.#options.clock, lookMs, () => this.#look());
   }
 
-  /** What a client of a secure circuit may do, by its key if it has one. Throws `AUTH_REQUIRED`, `AUTH_DENIED`. */
+  /**
+   * What a client of a secure circuit may do, by its key if it has one. A key that is unknown is refused each request, as is a
+   * name that is not allowed, so that nobody learns which of them it is.
+   */
   admit(key: PublicKey | undefined): Grant {
     return this.#options.file === undefined ? unlimitedGrant : this.#admit(key ? key.text : keyless.anonymous);
   }
 
-  /** What a client may do that does not encrypt; nothing but PING if it may not come. */
+  /** What a client may do that does not encrypt. */
   admitPlain(): Grant {
     const { file, requireKey } = this.#options;
-    try {
-      if (requireKey || file === undefined) throw required('the node takes requests over encrypted circuits alone');
-      return this.#admit(keyless.plain);
-    } catch (error) {
-      if (error instanceof HoplineError) return refusedGrant(keyless.plain, error);
-      throw error;
-    }
+    if (!requireKey && file !== undefined) return this.#admit(keyless.plain);
+    return refusedGrant(keyless.plain, required('the node takes requests over encrypted circuits alone'));
   }
 
   /** Reads the file again, whether or not it has changed; never rejects. */
@@ -98,18 +96,13 @@ export class Authority {
     await this.#busy;
   }
 
-  #admit(who: string): CircuitGrant {
+  #admit(who: string): Grant {
+    const { wallClock } = this.#options;
     const holder = this.#holders.get(who);
     const shown = shorten(who);
-    if (!holder?.rights) {
-      throw Object.hasOwn(keyless, who)
-        ? required(`authorized keys have no line for clients that are ${who}`)
-        : new HoplineError('AUTH_DENIED', `the key ${shown} is not among the authorized keys`);
-    }
-    const { wallClock } = this.#options;
+    if (!holder?.rights) return refusedGrant(shown, whyUnknown(who, shown));
     const expired = whyExpired(shown, holder.rights, wallClock());
-    if (expired) throw expired;
-    return new CircuitGrant(holder, holder.rights, wallClock);
+    return expired ? refusedGrant(shown, expired) : new CircuitGrant(holder, holder.rights, wallClock);
   }
 
   /** Every second: ends what has expired, and reads the file if it has changed and stands still. */
@@ -195,6 +188,12 @@ export class Authority {
     const what = rights ? 'may do less than before' : 'is not among the authorized keys any more';
     for (const grant of holder.present) grant.revoke(new HoplineError('AUTH_DENIED', `${holder.who} ${what}`));
   }
+}
+
+function whyUnknown(who: string, shown: string): HoplineError {
+  return Object.hasOwn(keyless, who)
+    ? required(`authorized keys have no line for clients that are ${who}`)
+    : new HoplineError('AUTH_DENIED', `the key ${shown} is not among the authorized keys`);
 }
 
 function required(message: string): HoplineError {

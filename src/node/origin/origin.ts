@@ -46,7 +46,6 @@ export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptio
   try {
     for (let due = await circuit.next(); due; due = await circuit.next()) {
       node.connections.wake(place);
-      if (due.request.type !== 'ping') grant.check();
       await circuit.answer(due);
       await takeBreak();
     }
@@ -72,6 +71,8 @@ class OriginCircuit {
   readonly #open: Open;
   readonly #node: NodeContext;
   readonly #grant: Grant;
+  /** Whether no name may stand in a log. */
+  readonly #isSealed: boolean;
   readonly #outbox: Outbox;
   readonly #content: ContentWriter;
   readonly #receiver: Receiver;
@@ -90,6 +91,7 @@ class OriginCircuit {
     this.#open = open;
     this.#node = node;
     this.#grant = grant;
+    this.#isSealed = place !== leg;
     const rates = node.rates.open(grant.rights.limitRate);
     this.#outbox = new Outbox(limitWrites(leg, rates?.back), node.limits.maxBlockBytes);
     this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel, rates?.back);
@@ -127,10 +129,11 @@ class OriginCircuit {
     const { clock } = this.#node;
     if (this.#outbox.isEmpty) this.#gathering = clock.now();
     try {
+      if (due.request.type !== 'ping') this.#grant.check();
       await this.#perform(due);
     } catch (cause) {
       const error = asHoplineError(cause);
-      if (!/^FILE_|^(HASH_MISMATCH|AUTH_DENIED)$/.test(error.code) || this.#leg.failure) {
+      if (!isAboutOne(error, due.request) || this.#leg.failure) {
         // What was answered before still goes out, ahead of the refusal that ends the circuit.
         await this.drain().catch(() => {});
         throw error;
@@ -222,10 +225,17 @@ class OriginCircuit {
       listing.close();
     }
     const { hop, trace } = this.#open;
-    const fields = { peer: this.#leg.peer, hop, trace, name, ...listing.summary };
+    const named = this.#isSealed ? { ...listing.summary, firstBadName: undefined } : { name, ...listing.summary };
+    const fields = { peer: this.#leg.peer, hop, trace, ...named };
     if (fields.names + fields.unreadable > 0) log.warn(fields, 'entries are missing from a listing');
     this.#entries += fields.entries;
   }
+}
+
+/** Whether a refusal leaves the requests behind it as they are; after a WRITE that nobody read, its bytes would be next. */
+function isAboutOne({ code }: HoplineError, { type }: Request): boolean {
+  if (code === 'AUTH_DENIED') return type !== 'write';
+  return code.startsWith('FILE_') || code === 'HASH_MISMATCH';
 }
 
 /** What a node says of itself when it is asked whether it is there; how busy it is, to nobody who may ask for nothing else. */

@@ -31,12 +31,10 @@ const lowOrder: ReadonlySet<bigint> = new Set([
 /** Of somebody: 32 bytes. Its text is its fingerprint, too. */
 export class PublicKey {
   readonly bytes: Buffer;
-  /** For node:crypto. */
-  readonly handle: KeyObject;
+  #handle: KeyObject | undefined;
 
   private constructor(bytes: Buffer) {
     this.bytes = bytes;
-    this.handle = publicHandle(bytes);
   }
 
   /** Undefined for what is no key: not 32 bytes, not the one way to write its number, or of low order. */
@@ -44,6 +42,12 @@ export class PublicKey {
     if (bytes.length !== keyBytes) return undefined;
     const coordinate = BigInt(`0x${Buffer.from(bytes).reverse().toString('hex')}`);
     return coordinate >= fieldPrime || lowOrder.has(coordinate) ? undefined : new PublicKey(Buffer.from(bytes));
+  }
+
+  /** For node:crypto. Made when it is needed: a list of keys has many that never are. */
+  get handle(): KeyObject {
+    this.#handle ??= publicHandle(this.bytes);
+    return this.#handle;
   }
 
   get text(): string {

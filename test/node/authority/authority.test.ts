@@ -42,7 +42,7 @@ test('a right that expires ends the circuits that have it', async (t) => {
   clock.advance(1000);
   assert.deepEqual(ends, ['AUTH_DENIED']);
   assert.throws(
-    () => authority.admit(key),
+    () => authority.admit(key).check(),
     (error) => error instanceof HoplineError && error.code === 'AUTH_DENIED',
   );
 });

@@ -1,0 +1,68 @@
+/** Transfers of clients whose key may do some of what they ask for. */
+
+import assert from 'node:assert/strict';
+import { readFile, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
+import { download, downloadFiles, downloadTree, upload } from '../../src/index.ts';
+import { newKey } from '../../src/wire/keys/key.ts';
+import { startChain } from '../support/chain.ts';
+import { keyed } from '../support/keyed.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+
+const [node, client] = [newKey().key, newKey().key];
+const limits = { retryMinMs: 1, retryMaxMs: 2 };
+
+async function start(t: TestContext, line: string) {
+  const [root, out] = [await makeTempRoot(t), await makeTempRoot(t)];
+  for (const name of ['docs/a', 'docs/b', 'other/c']) await root.writeRandom(name, 2000);
+  const authorizedKeys = path.join(out.path, 'authorized_keys');
+  await writeFile(authorizedKeys, line, { mode: 0o600 });
+  const more = { identity: node, authorizedKeys, uploads: {}, next: ['127.0.0.1'] };
+  const { route } = await startChain(t, 2, root.path, more);
+  return { root, out, route, secure: (file: string) => keyed(route(file), node.public) };
+}
+
+function failsWith(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof HoplineError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, message);
+    return true;
+  };
+}
+
+test('files that a key may have come, and one that it may not leaves the others be', async (t) => {
+  const { root, out, secure } = await start(t, `read="docs/**" ${client.public.text}`);
+  const { routes } = secure('docs/a');
+  const output = path.join(out.path, 'got');
+  const common = { identity: client, limits };
+  const files = ['docs/a', 'other/c', 'docs/b'];
+  const outcomes = await downloadFiles({ routes, files, output: `${output}/`, ...common });
+  assert.deepEqual(
+    outcomes.map(({ error }) => error?.code),
+    [undefined, 'AUTH_DENIED', undefined],
+  );
+  await downloadTree({ routes: secure('.').routes, directory: '.', output: path.join(out.path, 'tree'), ...common });
+  assert.deepEqual(await readFile(path.join(out.path, 'tree/docs/b')), await readFile(path.join(root.path, 'docs/b')));
+  await assert.rejects(readFile(path.join(out.path, 'tree/other/c')), { code: 'ENOENT' });
+  const denied = failsWith('AUTH_DENIED', /hop 2 .*, the origin, does not let this client have "other\/c"/);
+  await assert.rejects(download({ route: secure('other/c'), output, ...common }), denied);
+  const source = path.join(root.path, 'docs/a');
+  await assert.rejects(upload({ route: secure('docs/new'), source, ...common }), failsWith('AUTH_DENIED', /docs\/new/));
+});
+
+test('a client without a key, or with another, is told at once', async (t) => {
+  const { out, route, secure } = await start(t, `all ${client.public.text}`);
+  const output = path.join(out.path, 'got');
+  const required = failsWith('AUTH_REQUIRED', /hop 2 .*, the origin, asks for a key/);
+  await assert.rejects(download({ route: route('docs/a'), output, limits }), required);
+  await assert.rejects(download({ route: secure('docs/a'), output, limits }), required);
+  const identity = newKey().key;
+  const unknown = download({ route: secure('docs/a'), output, limits, identity });
+  await assert.rejects(unknown, failsWith('AUTH_DENIED', /does not let this client/));
+  const { routes } = secure('docs/a');
+  const outcomes = await downloadFiles({ routes, files: ['docs/a', 'docs/b'], output: `${output}/`, limits, identity });
+  for (const { error } of outcomes) assert.equal(error?.code, 'AUTH_DENIED');
+});

@@ -64,7 +64,7 @@ export async function acceptSecureLeg(leg: Leg, options: AcceptSecureOptions): P
     Buffer.concat([encodeRecordHeader({ kind: recordKinds.answer, pattern: 0, length: answer.length }), answer]),
   );
   const { send, receive } = handshake.split();
-  const secure = new SecureLeg(leg);
+  const secure = new SecureLeg(leg, handshake.remote);
   secure.begin({
     sealer: new RecordSealer({ aead, key: send, maxContent: maxNodeContent }),
     opener: new RecordOpener({ aead, key: receive, maxContent: maxClientContent }),

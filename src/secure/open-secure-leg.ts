@@ -77,7 +77,7 @@ function sendFirst(leg: Leg, options: OpenSecureOptions): SecureLeg {
   });
   const handshake = Handshake.initiator({ pattern, prologue: prologueOf(trace, header), own, remote });
   leg.post(Buffer.concat([header, handshake.write(payload)]));
-  const secure = new SecureLeg(leg);
+  const secure = new SecureLeg(leg, remote);
   for (const request of requests.slice(early)) secure.post(encodeMessage(request));
   takeAnswer(leg, handshake, secure, options).catch((error) => secure.destroy(asSecureError(error)));
   return secure;

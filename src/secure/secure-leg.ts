@@ -14,6 +14,7 @@ import type { Chunk } from '../io/legs/blocks.ts';
 import type { Leg } from '../io/legs/leg.ts';
 import type { LegLike } from '../io/legs/leg-like.ts';
 import { lost } from '../io/legs/loss.ts';
+import type { PublicKey } from '../wire/keys/key.ts';
 import { altered, type RecordOpener, type RecordSealer } from './records/record.ts';
 import { SealedWrites } from './records/sealed-writes.ts';
 
@@ -29,6 +30,7 @@ export interface Beginning {
 
 export class SecureLeg implements LegLike {
   readonly peer: string;
+  readonly sealedBy: string;
   readonly closed: Promise<void>;
   /** Settles, and never rejects, once the client has shown that it is there; at once for the client itself. */
   readonly confirmed: Promise<void>;
@@ -43,9 +45,11 @@ export class SecureLeg implements LegLike {
   #isPaused = false;
   #isPumping = false;
 
-  constructor(leg: Leg) {
+  /** `remote` is the other end's key, where it has one. */
+  constructor(leg: Leg, remote?: PublicKey) {
     this.#leg = leg;
     this.peer = leg.peer;
+    this.sealedBy = remote?.text ?? '';
     this.closed = leg.closed;
     this.confirmed = new Promise((resolve) => {
       this.#confirm = resolve;

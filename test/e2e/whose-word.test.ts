@@ -16,12 +16,13 @@ import {
   parseVia,
   RemoteFiles,
   type RoutePlan,
+  type UploadEvent,
   upload,
 } from '../../src/index.ts';
 import { availableDigests } from '../../src/io/digests/digest.ts';
 import { Journal } from '../../src/io/disk/writing/journal.ts';
-import { newKey } from '../../src/wire/keys/key.ts';
-import { addressOf, startChain } from '../support/chain.ts';
+import { type KeyPair, newKey } from '../../src/wire/keys/key.ts';
+import { addressOf, startChain, until } from '../support/chain.ts';
 import { openCircuit } from '../support/circuits.ts';
 import { keyed, readSent } from '../support/keyed.ts';
 import { startTamperer } from '../support/tamper.ts';
@@ -116,7 +117,7 @@ for (const parallel of [1, 4]) {
     let passed = 0;
     const back = (bytes: Buffer) => {
       passed += bytes.length;
-      return passed > 8 * mib ? null : bytes;
+      return passed > 1.2 * mib ? null : bytes;
     };
     const relay = nodes[0]?.address.port ?? 0;
     const cut = await startTamperer(t, relay, { back });
@@ -171,6 +172,73 @@ test('each of several files, those of a tree, and an upload have the word of the
   assert.deepEqual([empty[0]?.result?.alreadyHere, empty[0]?.result?.verifiedBy], [true, one.public.text]);
   const sent = await upload({ source: path.join(out.path, name), route: { file: 'up.bin', routes } });
   assert.deepEqual([sent.encrypted, sent.verifiedBy], [true, one.public.text]);
+});
+
+test('of what was sent up before, an origin goes on with what the same client sealed', async (t) => {
+  const { root, route, first, out } = await startReplicas(t, 1);
+  const content = await out.writeRandom('big.bin', 16 * mib);
+  const source = path.join(out.path, 'big.bin');
+  const sealed = { file: 'up.bin', routes: only(route, 0).routes };
+  const plain = first.route('up.bin');
+  /** Sends some of it, ends, and resolves to how much of an earlier run the next one finds. */
+  const begin = async (to: RoutePlan, identity?: KeyPair) => {
+    const stop = new AbortController();
+    let left = 0;
+    const onEvent = (event: UploadEvent) => {
+      if (event.kind === 'started') left = event.leftBytes;
+      if (event.kind === 'progress' && event.bytes > left + 2 * mib) stop.abort();
+    };
+    await assert.rejects(upload({ source, route: to, identity, signal: stop.signal, onEvent }), {
+      code: 'INTERRUPTED',
+    });
+    await until(async () => first.nodes.every((node) => node.stats().open === 0));
+    return left > 0;
+  };
+  assert.equal(await begin(plain), false);
+  assert.equal(await begin(plain), true);
+  assert.equal(await begin(sealed, one), false, 'what came in plain may be anybody’s');
+  assert.equal(await begin(sealed, one), true);
+  assert.equal(await begin(sealed, two), false);
+  assert.equal(await begin(sealed), false);
+  assert.equal(await begin(sealed), false, 'a client without a key is not known again');
+  assert.equal(await begin(plain), false);
+  assert.equal(await begin(sealed, one), false);
+  const { verifiedBy, resumedBytes } = await upload({ source, route: sealed, identity: one });
+  assert.ok(resumedBytes > 0);
+  assert.equal(verifiedBy, one.public.text);
+  assert.ok(content.equals(await readFile(path.join(root.path, 'up.bin'))));
+});
+
+test('a client without a key goes on with its own upload over another circuit', async (t) => {
+  const { root, route, first, out } = await startReplicas(t, 1);
+  const content = await out.writeRandom('big.bin', 16 * mib);
+  let stored = 0;
+  let isCut = false;
+  let isRerouted = false;
+  let found: number | undefined;
+  const forward = (bytes: Buffer) => {
+    if (isCut || stored < 2 * mib) return bytes;
+    isCut = true;
+    return null;
+  };
+  const onEvent = (event: UploadEvent) => {
+    if (event.kind === 'reroute') isRerouted = true;
+    if (event.kind !== 'progress') return;
+    // The first word over another circuit is how much is there.
+    if (isRerouted) found ??= event.bytes;
+    stored = event.bytes;
+  };
+  const relay = await startTamperer(t, first.nodes[0]?.address.port ?? 0, { forward });
+  const [, origin] = only(route, 0).routes[0] ?? [];
+  const [[[entry]]] = parseVia(relay, name).routes as [[[Address]]];
+  const result = await upload({
+    source: path.join(out.path, 'big.bin'),
+    route: { file: 'up.bin', routes: [[[entry], origin ?? []]] },
+    onEvent,
+  });
+  assert.equal(result.reroutes, 1);
+  assert.ok(found !== undefined && found >= 2 * mib, `${found} bytes were found`);
+  assert.ok(content.equals(await readFile(path.join(root.path, 'up.bin'))));
 });
 
 test('of a pool the member counts that has its key', async (t) => {

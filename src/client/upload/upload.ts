@@ -43,8 +43,6 @@ export interface UploadResult extends UploadedFile {
   readonly file: string;
   /** Bytes. */
   readonly size: number;
-  /** Whether all of it was encrypted up to the key of the last hop. */
-  readonly encrypted: boolean;
   /** How often a circuit failed and another took its place. */
   readonly reroutes: number;
   readonly elapsedMs: number;
@@ -79,14 +77,7 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
     });
     sending = new FileSend({ file: route.file, source, force, client, sink });
     const sent = await sending.run(circuits);
-    return {
-      file: route.file,
-      size,
-      ...sent,
-      encrypted: chooser.isKeyed,
-      reroutes,
-      elapsedMs: client.clock.now() - started,
-    };
+    return { file: route.file, size, ...sent, reroutes, elapsedMs: client.clock.now() - started };
   } catch (error) {
     const { keptBytes: bytes = 0 } = sending ?? {};
     // Pieces of another version are worth nothing to the next run.

@@ -23,4 +23,7 @@ export type LegLike = Pick<
   | 'destroy'
   | 'touch'
   | 'readPastFailedWrites'
->;
+> & {
+  /** The key, as text, of whoever sealed what comes, empty for one without; absent where it comes in plain. */
+  readonly sealedBy?: string;
+};

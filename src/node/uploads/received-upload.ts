@@ -1,8 +1,8 @@
 /**
  * One upload over one circuit: which of its pieces are here, and where they go.
  *
- * Takes pieces that have been verified. What came before a break counts if the
- * client's file is still of the same version. Does not know how pieces arrive.
+ * Takes pieces that have been verified. What came before a break counts if it was the same
+ * client's, and its file is still of the same version. Does not know how pieces arrive.
  * Invariant: until `commit` has settled the file is as it was before.
  * Rules: docs/protocol.md#uploads, docs/resume.md
  */
@@ -12,7 +12,7 @@ import type { Limits } from '../../core/limits.ts';
 import type { GiveBack } from '../../core/work/budget.ts';
 import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
 import { FileTarget } from '../../io/disk/writing/file-target.ts';
-import type { TargetContent } from '../../io/disk/writing/target.ts';
+import type { TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { DiskCalls } from '../../io/kernel/libc.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
 import { type AnswerOf, maxMissingRanges, type RequestOf } from '../../wire/native/messages.ts';
@@ -21,6 +21,7 @@ import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
 import type { Claim, Claimant, FinishedUpload } from './claims.ts';
+import { beginTarget, voucherOf } from './earlier-pieces.ts';
 import { MissingPieces } from './missing-pieces.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
 import type { UploadSlot } from './upload-slots.ts';
@@ -31,6 +32,8 @@ type PutRequest = RequestOf<'put'>;
 interface UploadingClient extends Claimant {
   /** What it may do. */
   readonly grant: Grant;
+  /** As `LegLike.sealedBy` of its circuit. */
+  readonly sealedBy: string | undefined;
   /** Aborts when its circuit has ended. */
   readonly gone: AbortSignal;
 }
@@ -90,7 +93,7 @@ export class Upload {
   static async #place(
     put: PutRequest,
     node: NodeContext,
-    { owner, grant, end, gone }: UploadingClient,
+    { owner, grant, end, gone, sealedBy }: UploadingClient,
     algorithm: DigestAlgorithm,
   ): Promise<Upload> {
     const { uploads, leftovers, limits } = node;
@@ -106,7 +109,8 @@ export class Upload {
     try {
       claim = await uploads.claim(place.path, put.upload, { owner, end });
       made.unshift(...leftovers.take(place.path));
-      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, grant, gone, leave }));
+      const voucher = voucherOf(put, sealedBy);
+      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, grant, gone, leave, voucher }));
     } catch (error) {
       claim?.release();
       await leave(false);
@@ -126,7 +130,7 @@ export class Upload {
     const disk = giveBack ? calls : withoutReserving(calls);
     const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: disk, signal });
     try {
-      const left = await beginTarget(target, contentOf(put, place, algorithm), put.version);
+      const left = await beginTarget(target, contentOf(put, place, algorithm), placed.voucher);
       return new Upload(put, placed, { target, giveBack, left });
     } catch (error) {
       giveBack?.();
@@ -161,7 +165,7 @@ export class Upload {
       for (const chunk of chunks) chunk.release();
       return;
     }
-    const vouched = { digest, version: this.#put.version };
+    const vouched = { digest, ...this.#placed.voucher };
     await this.#target.write({ index, position: index * this.#put.pieceBytes, chunks, vouched });
     this.#missing.remove(index);
   }
@@ -199,6 +203,8 @@ export class Upload {
 }
 
 interface Placed {
+  /** Whose word the pieces are that come. */
+  readonly voucher: Voucher;
   readonly algorithm: DigestAlgorithm;
   readonly place: UploadPlace;
   readonly claim: Claim;
@@ -240,16 +246,4 @@ function contentOf(
   { name: algorithm }: DigestAlgorithm,
 ): TargetContent {
   return { file: name, size, pieceBytes, algorithm };
-}
-
-/** The pieces that count: those of an earlier circuit, if the client's file has not changed since. */
-async function beginTarget(target: FileTarget, content: TargetContent, version: string): Promise<Iterable<number>> {
-  try {
-    const { left } = await target.begin(content);
-    const isSame = [...left.values()].every((vouched) => vouched.version === version);
-    return isSame ? left.keys() : (await target.begin(content, true)).left.keys();
-  } catch (error) {
-    await target.keep();
-    throw error;
-  }
 }

@@ -66,7 +66,8 @@ export class Receiver {
     const { leg, node, grant, send } = this.#options;
     await this.close();
     const owner = ownerOf(leg.address?.host ?? leg.peer);
-    const client = { owner, grant, end: (reason: HoplineError) => this.#end(reason), gone: this.#gone.signal };
+    const end = (reason: HoplineError) => this.#end(reason);
+    const client = { owner, grant, sealedBy: leg.sealedBy, end, gone: this.#gone.signal };
     this.#upload = await this.#working(() => Upload.begin(request, node, client));
     const { ready } = this.#upload;
     const missing = ready.missing.reduce((sum, [, count]) => sum + count, 0);

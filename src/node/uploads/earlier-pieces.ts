@@ -1,0 +1,37 @@
+/**
+ * Which pieces that an earlier circuit brought count for an upload: those of the same client, of the same file.
+ *
+ * Invariant: what came in plain, or from another key, never counts for a client that encrypts.
+ * Rules: docs/resume.md#versions
+ */
+
+import { createHash } from 'node:crypto';
+import type { FileTarget } from '../../io/disk/writing/file-target.ts';
+import type { TargetContent, Voucher } from '../../io/disk/writing/target.ts';
+import type { RequestOf } from '../../wire/native/messages.ts';
+
+/** Whose word the pieces of a PUT are; `sealedBy` is that of its leg. */
+export function voucherOf(
+  { version, upload }: Pick<RequestOf<'put'>, 'version' | 'upload'>,
+  sealedBy: string | undefined,
+): Voucher {
+  if (sealedBy !== '') return { version, key: sealedBy };
+  // Nobody else has seen the number of an upload that was sealed, so one without a key is known by it for as long as it runs.
+  return { version, key: `upload-${createHash('sha256').update(upload).digest('hex').slice(0, 32)}` };
+}
+
+/** The pieces that count: those of an earlier circuit, if it was the same client's, and its file has not changed since. */
+export async function beginTarget(
+  target: FileTarget,
+  content: TargetContent,
+  { version, key }: Voucher,
+): Promise<Iterable<number>> {
+  try {
+    const { left } = await target.begin(content);
+    const isSame = [...left.values()].every((vouched) => vouched.version === version && vouched.key === key);
+    return isSame ? left.keys() : (await target.begin(content, true)).left.keys();
+  } catch (error) {
+    await target.keep();
+    throw error;
+  }
+}

@@ -6,13 +6,15 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Config } from './config/config.ts';
+import type { Config, NodeRules } from './config/config.ts';
 import { effectiveConfig } from './config/effective.ts';
 import { HoplineError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
 import { createSystemResolver } from './io/names/system-resolver.ts';
 import { type RunningNode, startNode } from './node/listen.ts';
 import type { NodeOptions } from './node/options.ts';
+import { type HeldKey, holdKeyFile } from './secure/keys/held-key.ts';
+import { readKeyFile } from './secure/keys/key-file.ts';
 import { type HttpService, type HttpServiceOptions, startHttpService } from './sites/http-service.ts';
 
 export interface Service {
@@ -29,14 +31,47 @@ export interface Service {
   close(options?: { readonly graceMs?: number }): Promise<void>;
 }
 
-/** Starts what `config` describes. Throws as `startNode` and `startHttpService`, and `CONFIG_INVALID` if it does not say where to listen. */
-export async function startService(config: Config, { log }: { readonly log: Logger }): Promise<Service> {
+export interface ServiceOptions {
+  readonly log: Logger;
+  /** Whether another process holds the node's key file for this one. @default false */
+  readonly sharesIdentity?: boolean | undefined;
+}
+
+/**
+ * Starts what `config` describes. Throws as `startNode` and `startHttpService`, `CONFIG_INVALID` if it does not say where to
+ * listen, and `KEY_INVALID` for a key file that is none, or another node's.
+ */
+export async function startService(config: Config, { log, sharesIdentity }: ServiceOptions): Promise<Service> {
+  checkListens(config);
+  const held = await openIdentity(config.node, sharesIdentity);
+  const release = () => held?.release();
+  try {
+    const service = await startParts(config, { log, identity: held?.key });
+    return { ...service, close: (how) => service.close(how).finally(release) };
+  } catch (error) {
+    await release();
+    throw error;
+  }
+}
+
+async function openIdentity(
+  { identityFile: file, identity }: NodeRules,
+  isShared = false,
+): Promise<HeldKey | undefined> {
+  const free = async () => {};
+  if (file === undefined) return identity && { key: identity, release: free };
+  return isShared ? { key: await readKeyFile(file), release: free } : holdKeyFile(file);
+}
+
+async function startParts(
+  config: Config,
+  given: Pick<NodeOptions, 'identity'> & { readonly log: Logger },
+): Promise<Service> {
   let current = config;
   let reloading: Promise<unknown> = Promise.resolve();
   let isStopping = false;
-  checkListens(config);
   // One for both: the threads that the system looks names up in are the process's.
-  const shared = { log, resolve: createSystemResolver() };
+  const shared = { ...given, resolve: createSystemResolver() };
   const http = config.gateway && (await startHttpService(config.gateway, httpOptions(config, shared)));
   const node = await startNodeOf(config, http, shared).catch(async (error) => {
     await http?.close({ graceMs: 0 });
@@ -77,23 +112,27 @@ function checkListens({ node, gateway }: Config): void {
   throw new HoplineError('CONFIG_INVALID', 'listen: read no key "listen", expected one; add listen: HOST:PORT');
 }
 
-type Shared = Required<Pick<NodeOptions, 'log' | 'resolve'>>;
+type Shared = Required<Pick<NodeOptions, 'log' | 'resolve'>> & Pick<NodeOptions, 'identity'>;
 
 function startNodeOf(config: Config, http: HttpService | undefined, shared: Shared): Promise<RunningNode | undefined> {
   return config.node.listen ? startNode(nodeOptions(config, http, shared)) : Promise.resolve(undefined);
 }
 
 function nodeOptions({ node }: Config, http: HttpService | undefined, shared: Shared): NodeOptions {
-  const { listen = { host: '127.0.0.1', port: 0 } } = node;
-  return { ...node, listen, ...shared, ...(http ? { http: http.serving } : {}) };
+  const { listen = { host: '127.0.0.1', port: 0 }, identityFile: _file, ...rules } = node;
+  return { ...rules, listen, ...shared, ...(http ? { http: http.serving } : {}) };
 }
 
-function httpOptions({ node: { limits, pools, kernel } }: Config, shared: Shared): HttpServiceOptions {
-  return { limits, pools, kernel, ...shared };
+function httpOptions({ node: { limits, pools, kernel } }: Config, { log, resolve }: Shared): HttpServiceOptions {
+  return { limits, pools, kernel, log, resolve };
 }
 
-/** A part that was not started cannot be reloaded. */
+/** A part that was not started cannot be reloaded, and a key that clients know is not one to change in passing. */
 function checkParts(before: Config, after: Config): void {
+  if (before.node.identityFile !== after.node.identityFile) {
+    const problem = 'security.identity: read another value, expected the one from the start; needs a restart';
+    throw new HoplineError('CONFIG_INVALID', problem, { problems: [problem] });
+  }
   const parts = ({ node, gateway }: Config) => ({ listen: node.listen !== undefined, sites: gateway !== undefined });
   const now = parts(after);
   const [key] =

@@ -37,7 +37,11 @@ export function effectiveConfig({ node, gateway, log }: Config): EffectiveConfig
     pools: Object.fromEntries((node.pools ?? []).map((pool) => [pool.name, formatPool(pool, node.balance)])),
     sites: gateway && formatSites(gateway),
     gateway: gateway && formatGateway(gateway),
-    security: { 'authorized-keys': node.authorizedKeys, 'require-key': node.requireKey ?? false },
+    security: {
+      identity: node.identityFile,
+      'authorized-keys': node.authorizedKeys,
+      'require-key': node.requireKey ?? false,
+    },
     limits: formatLimits({ ...defaultLimits, ...node.limits }),
     log: { ...log },
   };

@@ -48,9 +48,13 @@ function toUploads(uploads: ConfigFile['uploads']): NodeRules['uploads'] {
 function toSecurity(
   security: ConfigFile['security'],
   directory: string,
-): Pick<NodeRules, 'authorizedKeys' | 'requireKey'> {
-  const { 'authorized-keys': keys, 'require-key': requireKey } = security ?? {};
-  return { authorizedKeys: keys === undefined ? undefined : path.resolve(directory, keys), requireKey };
+): Pick<NodeRules, 'authorizedKeys' | 'requireKey' | 'identityFile'> {
+  const { identity, 'authorized-keys': keys, 'require-key': requireKey } = security ?? {};
+  return {
+    ...(identity === undefined ? {} : { identityFile: path.resolve(directory, identity) }),
+    authorizedKeys: keys === undefined ? undefined : path.resolve(directory, keys),
+    requireKey,
+  };
 }
 
 function toServer({ id, name, register, advertise }: In<'policy'>): NonNullable<NodeRules['server']> {

@@ -23,6 +23,7 @@ import { createSystemResolver } from '../io/names/system-resolver.ts';
 import { EarlyWindow } from '../secure/handshake/early-window.ts';
 import { chooseAead } from '../secure/records/openssl.ts';
 import { formatHop } from '../wire/address.ts';
+import type { PublicKey } from '../wire/keys/key.ts';
 import { Authority } from './authority/authority.ts';
 import type { NodeSecurity } from './context.ts';
 import { type NodeOptions, readSettings, type Settings } from './options.ts';
@@ -36,6 +37,8 @@ export interface RunningNode {
   readonly address: { readonly host: string; readonly port: number };
   /** The real path of the directory whose files are served from now on; undefined if none are. */
   readonly root: string | undefined;
+  /** By which clients encrypt to this node; undefined if it has no key. */
+  readonly key: PublicKey | undefined;
   stats(): NodeStats;
   /**
    * Takes other options for the connections that come from now on; circuits that are under way keep theirs to the end.
@@ -106,6 +109,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     get root() {
       return contexts.current.root;
     },
+    key: options.identity?.public,
     stats: () => metrics.snapshot(),
     reload: (next) => contexts.reload(next),
     close: async ({ graceMs = contexts.current.limits.graceMs } = {}) => {

@@ -145,7 +145,7 @@ export function checkReload(before: Settings, after: Settings): void {
 function checkIdentity({ identity, authorizedKeys, requireKey }: NodeOptions): void {
   if (identity || (authorizedKeys === undefined && !requireKey)) return;
   const flag = requireKey ? '--require-key' : '--authorized-keys';
-  throw new HoplineError('USAGE_INVALID', `${flag} needs a key of the node's own: give it an identity`);
+  throw new HoplineError('USAGE_INVALID', `${flag} needs a key of the node's own: --identity FILE`);
 }
 
 /** The members that are written down, as rules of their own. */

@@ -7,12 +7,7 @@
  */
 
 import { HoplineError } from '../core/errors.ts';
-import { blockList, isInList } from '../io/names/networks.ts';
-
-const loopback = blockList([
-  ['127.0.0.0', 8],
-  ['::1', 128],
-]);
+import { isLoopback } from './access/special-networks.ts';
 
 interface Serving {
   /** As it was written: a name other than `localhost` may stand for any address. */
@@ -23,7 +18,12 @@ interface Serving {
 /** The directory, not looked at yet; undefined for a node that is no origin. */
 export function chooseRoot({ listen: { host }, root }: Serving): string | undefined {
   if (root !== undefined) return root;
-  return host.toLowerCase() === 'localhost' || isInList(loopback, host) ? process.cwd() : undefined;
+  return isReachedHere(host) ? process.cwd() : undefined;
+}
+
+/** Whether who listens on `host` is reached from this machine alone. */
+export function isReachedHere(host: string): boolean {
+  return host.toLowerCase() === 'localhost' || isLoopback(host);
 }
 
 /** The directory that a request for a file is about. Throws `FILE_DENIED` on a node that is no origin. */

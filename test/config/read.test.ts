@@ -325,7 +325,7 @@ pools:
     members: [a:1, {address: b:2, weight: 3}, {address: c:3, priority: 4}]
     dns: [files.example.org:7001, _hopline._tcp.example.org]
     health: {interval: 1m, timeout: 2, jitter: 0, fall: 2, rise: 3, eject-after: 4, eject: 500ms, max-eject: 1h, slow-start: 0}
-security: {authorized-keys: ./keys, require-key: true}
+security: {identity: ./node.key, authorized-keys: ./keys, require-key: true}
 limits: {max-connections: 7, idle: 90, max-payload: 4K}
 log: {level: warn, format: json}
 `;
@@ -344,6 +344,7 @@ log: {level: warn, format: json}
       server: { policy: '7', id: '1', register: [{ host: 'front', port: 10_000 }], advertise: { host: 'me', port: 9 } },
       balance: 'power-of-two',
       registry: 'redis://store:6379/2',
+      identityFile: path.join(file.directory, 'node.key'),
       registerFrom: ['10.0.0.0/8', '::1'],
       pools: [
         {

@@ -95,8 +95,8 @@ test('uploads without a root are a mistake at the start, and at a reload', async
 
 test('the node says at its start that it serves no files, and the client names the flag', async (t) => {
   const node = startProgram(t, ['node', '--listen', '0.0.0.0:0', '--log-level', 'error']);
-  const text = await node.saw(/serves .*\n/);
-  assert.match(text, /^listening on 0\.0\.0\.0:\d+\nserves no files\n$/);
+  const text = await node.saw(/key .*\n/);
+  assert.match(text, /^listening on 0\.0\.0\.0:\d+\nserves no files\nkey hop1\w{58}\n$/);
   const port = /:(\d+)\n/.exec(text)?.[1];
   const { code, stderr } = await runProgram(t, ['get', '--via', `127.0.0.1:${port}`, 'package.json', '-o', '-']);
   assert.equal(code, 5);

@@ -7,7 +7,9 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
 import { escapeText } from '../../core/text.ts';
 import type { RunningNode } from '../../node/listen.ts';
+import { isReachedHere } from '../../node/root.ts';
 import { algorithms } from '../../pool/balance.ts';
+import { holdKeyFile } from '../../secure/keys/held-key.ts';
 import { startService } from '../../service.ts';
 import { formatHop } from '../../wire/address.ts';
 import {
@@ -27,6 +29,7 @@ import { runUntilStopped } from '../process/until-stopped.ts';
 import { say } from '../terminal/lines.ts';
 import { askListen } from './ask-listen.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
+import { chooseIdentity } from './node-identity.ts';
 import { reportListening, startWorkers } from './workers.ts';
 
 export function addNodeCommand(program: Command): void {
@@ -42,6 +45,10 @@ export function addNodeCommand(program: Command): void {
     .option(
       '--root <DIR>',
       'the directory whose files are served (default: . on loopback, and after the questions; elsewhere none)',
+    )
+    .option(
+      '--identity <FILE>',
+      "the file of the node's key, for it alone (default: on loopback no key, elsewhere one made at the first start)",
     )
     .option(
       '--next <RULE>',
@@ -122,25 +129,29 @@ export function addNodeCommand(program: Command): void {
 async function runNode(flags: NodeFlags): Promise<void> {
   const first = await readNodeConfig(flags);
   const asked = first.node.listen || first.gateway?.listen ? undefined : await askListen();
-  const withAnswers = (one: Config) => ({ ...one, node: { ...asked, ...one.node } });
+  // Of several processes the first one has chosen, and tells the others.
+  const chosen = isWorker ? {} : await chooseIdentity({ ...asked, ...first.node }, say);
+  const withAnswers = (one: Config) => ({ ...one, node: { ...asked, ...chosen, ...one.node } });
   const read = async () => withAnswers(await readNodeConfig(flags));
   let config = withAnswers(first);
   const { listen, root } = config.node;
   const graceMs = () => config.node.limits?.graceMs ?? defaultLimits.graceMs;
-  const workers = flags.workers ?? 1;
-  if (workers > 1 && !isWorker) {
+  const count = flags.workers ?? 1;
+  if (count > 1 && !isWorker) {
     checkWorkers(listen, config.gateway);
     const isValid = async () => {
       const next = await readReloadable(read, listen);
       if (next) config = next;
       return next !== undefined;
     };
-    const more = asked && root !== undefined ? ['--root', root] : [];
-    const options = { count: workers, listen, more, announce: printStart, graceMs };
-    return runUntilStopped(startWorkers({ ...options, isValid: rereads(flags) ? isValid : undefined }));
+    const { more, release } = await holdForWorkers(config.node.identityFile);
+    if (asked && root !== undefined) more.push('--root', root);
+    const options = { count, listen, more, announce: printStart, graceMs };
+    const workers = startWorkers({ ...options, isValid: rereads(flags) ? isValid : undefined });
+    return runUntilStopped(workers).finally(release);
   }
   const { log, set: setLog, end: endLog } = await createLog(config.log);
-  const starting = startService(config, { log });
+  const starting = startService(config, { log, sharesIdentity: isWorker });
   const reload = async () => {
     try {
       const next = await read();
@@ -158,7 +169,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
   const announce = isWorker ? reportListening : printStart;
   const started = starting.then(({ node, gateway }) => {
     const addresses = [node?.address, gateway].flatMap((address) => (address ? [formatHop(address)] : []));
-    announce(startLines(addresses, node));
+    announce(startLines(addresses, node, config.node));
   });
   const close = async (how?: { readonly graceMs: number }) => {
     const service = await starting.catch(() => undefined);
@@ -171,6 +182,13 @@ async function runNode(flags: NodeFlags): Promise<void> {
 
 function rereads({ config, authorizedKeys }: NodeFlags): boolean {
   return config !== undefined || authorizedKeys !== undefined;
+}
+
+/** The key file is this process's to hold, and all of them have the key. */
+async function holdForWorkers(file: string | undefined): Promise<{ more: string[]; release: () => Promise<void> }> {
+  if (file === undefined) return { more: [], release: async () => {} };
+  const { release } = await holdKeyFile(file);
+  return { more: ['--identity', file], release };
 }
 
 /** A cache has one process, and what workers share is the node's port. */
@@ -206,9 +224,20 @@ function problemsOf(error: unknown): readonly string[] {
 }
 
 /** What a node says of itself once it runs, in one go, since whoever reads the first line may want the others. */
-function startLines(addresses: readonly string[], node: RunningNode | undefined): string {
+function startLines(addresses: readonly string[], node: RunningNode | undefined, rules: NodeRules): string {
   const serves = node && (node.root === undefined ? 'serves no files' : escapeText(`serves ${node.root}`));
-  return [...addresses.map((address) => `listening on ${address}`), ...(serves ? [serves] : [])].join('\n');
+  const key = node?.key ? [`key ${node.key.text}`] : [];
+  // Whoever has a relay alone has nothing that a client could ask for in plain.
+  const isSealed = rules.requireKey === true || rules.authorizedKeys !== undefined;
+  const isOpen = node?.root !== undefined && !isReachedHere(node.address.host) && !isSealed;
+  const open = isOpen
+    ? [
+        'answers in plain too, where who is on the way can read names and files and change them; --require-key ends that',
+      ]
+    : [];
+  return [...addresses.map((address) => `listening on ${address}`), ...(serves ? [serves] : []), ...key, ...open].join(
+    '\n',
+  );
 }
 
 function printStart(lines: string): void {

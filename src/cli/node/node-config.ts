@@ -5,6 +5,7 @@
  */
 
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { Config, LogLevel, NodeRules } from '../../config/config.ts';
 import { readConfig } from '../../config/config-files.ts';
 import { HoplineError, systemCode } from '../../core/errors.ts';
@@ -20,6 +21,7 @@ export interface NodeFlags {
   readonly config?: string;
   readonly listen?: { readonly host: string; readonly port: number };
   readonly root?: string;
+  readonly identity?: string;
   readonly next?: readonly string[];
   readonly pool?: readonly PoolMembers[];
   readonly writable?: boolean;
@@ -58,6 +60,7 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
     ...given({
       listen: flags.listen,
       root: flags.root,
+      identityFile: flags.identity === undefined ? undefined : path.resolve(flags.identity),
       next: flags.next,
       pools: mergePools(file.node.pools, flags.pool),
       digestCache: flags.digestCache,

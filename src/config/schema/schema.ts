@@ -102,6 +102,7 @@ const policy = mapping(
 
 const security = mapping(
   {
+    identity: about('the key file of the node, for it alone. Needs a restart', file),
     'authorized-keys': about('a file that says whose keys may come, and what each may do. Needs a restart', file),
     'require-key': about('refuses requests that are not encrypted. Needs a restart', yesOrNo()),
   },
@@ -145,7 +146,7 @@ export const configSchema = mapping(
     ),
     sites: about('HTTP sites by their hosts', sites),
     gateway: about('how the sites are served', gateway),
-    security: about('who may come to the node as an origin', security),
+    security: about('keys, and who may come to the node as an origin', security),
     limits: about('caps and deadlines', limitsMapping()),
     log: about('the log, on stderr', log),
   },

@@ -239,8 +239,9 @@ function isAboutOne({ code }: HoplineError, { type }: Request): boolean {
 }
 
 /** What a node says of itself when it is asked whether it is there; how busy it is, to nobody who may ask for nothing else. */
-function describeNode({ root, server, connections, limits }: NodeContext, { isRefused }: Grant): Message {
+function describeNode({ root, server, connections, limits, security }: NodeContext, { isRefused }: Grant): Message {
   const roles = ['relay', ...(root === undefined ? [] : ['origin']), ...(server ? ['server'] : [])];
   const load = { open: connections.held, max: limits.maxConnections };
-  return { type: 'pong', software, roles, ...(isRefused ? {} : { load }) };
+  const key = security ? { key: security.own.public.text } : {};
+  return { type: 'pong', software, roles, ...(isRefused ? {} : { load }), ...key };
 }

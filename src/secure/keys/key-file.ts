@@ -46,8 +46,10 @@ export async function createKeyFile(file: string, now: Date): Promise<KeyPair> {
   const text = `# created: ${now.toISOString()}\n# public key: ${key.public.text}\n${secretText}\n`;
   const directory = path.dirname(file);
   const part = path.join(directory, `.${path.basename(file)}.${randomBytes(4).toString('hex')}.part`);
+  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((cause) => {
+    throw unwritten(file, cause);
+  });
   try {
-    await mkdir(directory, { recursive: true, mode: 0o700 });
     await writeNew(part, Buffer.from(text));
     // A link fails where something has the name, and a rename would not.
     await link(part, file);
@@ -56,12 +58,16 @@ export async function createKeyFile(file: string, now: Date): Promise<KeyPair> {
     if (systemCode(cause) === 'EEXIST') {
       throw new HoplineError('KEY_INVALID', `${file} is there already, and no key is replaced: use another name`);
     }
-    const reason = systemCode(cause) ?? 'unknown';
-    throw new HoplineError('DISK_FAILED', `${file} could not be written (${reason})`, { cause, reason });
+    throw unwritten(file, cause);
   } finally {
     await unlink(part).catch(() => {});
   }
   return key;
+}
+
+function unwritten(file: string, cause: unknown): HoplineError {
+  const reason = systemCode(cause) ?? 'unknown';
+  return new HoplineError('DISK_FAILED', `${file} could not be written (${reason})`, { cause, reason });
 }
 
 async function writeNew(file: string, bytes: Buffer): Promise<void> {

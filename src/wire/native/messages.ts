@@ -109,6 +109,8 @@ const answer = v.variant('type', [
     roles: v.optional(v.pipe(v.array(shortText), v.maxLength(16))),
     /** Its connections, now and at most. */
     load: v.optional(v.object({ open: count, max: positive })),
+    /** The public key that it says it has; nobody vouches for that. */
+    key: v.optional(v.pipe(v.string(), v.maxLength(90))),
   }),
   /** The end of a tunnel is connected: what follows is what it says. */
   v.object({ type: v.literal('connected') }),

@@ -231,6 +231,8 @@ function abandon(response: ServerResponse): void {
   const { socket } = response;
   if (socket) response.detachSocket(socket);
   response.destroyed = true;
+  // Node 26 does the same behind this, unless it is told that it has been done.
+  Object.assign(response, { _closed: true });
   response.emit('close');
 }
 

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { formatConfig, readConfig } from '../config/config-files.ts';
 import { effectiveConfig } from '../config/effective.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
+import { checkAuthorizedFile } from '../node/authority/authorized-file.ts';
 import { checkCertificate } from '../sites/http-service.ts';
 import { ExitWith, reportFailure } from './terminal/failure.ts';
 import { say } from './terminal/lines.ts';
@@ -14,7 +15,7 @@ export function addCheckCommand(program: Command): void {
     .summary('check a configuration file')
     .description(
       'Checks a configuration file, and prints what is in effect by it: every key, with the defaults filled in.\n' +
-        'Listens nowhere and connects to nothing.',
+        'Authorized keys that it names are checked as well. Listens nowhere and connects to nothing.',
     )
     .argument('<FILE>', 'the configuration file')
     .option('--json', 'print JSON instead of YAML')
@@ -25,6 +26,8 @@ export function addCheckCommand(program: Command): void {
 async function check(file: string, { json = false }: { readonly json?: boolean }): Promise<void> {
   try {
     const config = await readConfig(file);
+    const { authorizedKeys } = config.node;
+    if (authorizedKeys !== undefined) await checkAuthorizedFile(authorizedKeys);
     const tls = config.gateway?.tls;
     const warning = tls && (await checkCertificate(tls).catch((cause) => refuseTls(file, cause)));
     process.stdout.write(json ? `${JSON.stringify(effectiveConfig(config), null, 2)}\n` : await formatConfig(config));

@@ -53,6 +53,20 @@ test('files that a key may have come, and one that it may not leaves the others 
   await assert.rejects(upload({ route: secure('docs/new'), source, ...common }), failsWith('AUTH_DENIED', /docs\/new/));
 });
 
+test('the classic dialect is plain, and says no more than that there is no such file', async (t) => {
+  const { root, out, route } = await start(t, `all ${client.public.text}\nread="docs/a" plain`);
+  const get = (file: string) => {
+    const output = path.join(out.path, path.basename(file));
+    return download({ route: route(file), classic: true, output, limits });
+  };
+  await get('docs/a');
+  assert.deepEqual(await readFile(path.join(out.path, 'a')), await readFile(path.join(root.path, 'docs/a')));
+  await assert.rejects(get('docs/b'), failsWith('FILE_NOT_FOUND', /docs\/b/));
+  const strict = await start(t, `all ${client.public.text}`);
+  const refused = download({ route: strict.route('docs/a'), classic: true, output: path.join(out.path, 'no'), limits });
+  await assert.rejects(refused, failsWith('FILE_NOT_FOUND', /docs\/a/));
+});
+
 test('a client without a key, or with another, is told at once', async (t) => {
   const { out, route, secure } = await start(t, `all ${client.public.text}`);
   const output = path.join(out.path, 'got');

@@ -1,8 +1,7 @@
 /** `hopline key check`: says what is wrong with a file of authorized keys. */
 
 import type { Command } from 'commander';
-import { readAuthorizedFile } from '../../node/authority/authorized-file.ts';
-import { mistakes, parseAuthorizedKeys } from '../../node/authority/authorized-keys.ts';
+import { checkAuthorizedFile } from '../../node/authority/authorized-file.ts';
 import { ExitWith, reportFailure } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
 
@@ -19,9 +18,7 @@ export function addKeyCheck(key: Command): void {
 
 async function check(file: string, { json = false }: { readonly json?: boolean }): Promise<void> {
   try {
-    const read = await readAuthorizedFile(file);
-    if (read.kind !== 'text') throw mistakes([read.problem]);
-    const keys = [...parseAuthorizedKeys(read.text, file).values()];
+    const keys = [...(await checkAuthorizedFile(file)).values()];
     const expired = keys.filter(({ expires }) => expires !== undefined && expires <= Date.now()).length;
     const more = expired > 0 ? `, ${expired} of them expired` : '';
     say(`${file}: valid, ${keys.length} ${keys.length === 1 ? 'line' : 'lines'} with rights${more}`);

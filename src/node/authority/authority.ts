@@ -8,7 +8,7 @@
  */
 
 import { type Clock, every } from '../../core/clock.ts';
-import { HoplineError } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import type { Metrics } from '../../core/metrics.ts';
 import type { PublicKey } from '../../wire/keys/key.ts';
@@ -86,8 +86,7 @@ export class Authority {
   /** Reads the file again, whether or not it has changed; never rejects. */
   reread(): Promise<void> {
     const { file } = this.#options;
-    if (file !== undefined) this.#busy = this.#busy.then(() => this.#reload(file));
-    return this.#busy;
+    return file === undefined ? Promise.resolve() : this.#next(() => this.#reload(file));
   }
 
   async close(): Promise<void> {
@@ -117,7 +116,13 @@ export class Authority {
       metrics.countFailure('CONFIG_INVALID');
       log.error({}, `authorized keys are still not in effect: ${this.#trouble}`);
     }
-    if (file !== undefined) this.#busy = this.#busy.then(() => this.#readIfChanged(file));
+    if (file !== undefined) void this.#next(() => this.#readIfChanged(file));
+  }
+
+  /** Never rejects: a defect must not keep the file from being read ever again. */
+  #next(work: () => Promise<void>): Promise<void> {
+    this.#busy = this.#busy.then(work).catch((error) => this.#complain(asHoplineError(error).message));
+    return this.#busy;
   }
 
   async #readIfChanged(file: string): Promise<void> {

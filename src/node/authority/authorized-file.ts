@@ -9,7 +9,7 @@ import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { systemCode } from '../../core/errors.ts';
-import { maxAuthorizedBytes } from './authorized-keys.ts';
+import { type AuthorizedKeys, maxAuthorizedBytes, mistakes, parseAuthorizedKeys } from './authorized-keys.ts';
 
 export type AuthorizedFile =
   | { readonly kind: 'text'; readonly text: string; readonly stamp: string }
@@ -23,6 +23,13 @@ const othersMayWrite = 0o022;
 /** What tells one state of the file from another; never rejects. */
 export function stampOf(file: string): Promise<string> {
   return stat(file, { bigint: true }).then(toStamp, (error) => systemCode(error) ?? 'unknown');
+}
+
+/** What would be in effect by `file`. Throws `CONFIG_INVALID`, with a line in `problems` for each mistake. */
+export async function checkAuthorizedFile(file: string): Promise<AuthorizedKeys> {
+  const read = await readAuthorizedFile(file);
+  if (read.kind === 'text') return parseAuthorizedKeys(read.text, file);
+  throw mistakes([read.problem]);
 }
 
 /** Never rejects. */

@@ -6,7 +6,9 @@ import { newKey } from '../../../src/wire/keys/key.ts';
 import { runProgram } from '../../support/program.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
-test('hopline key check tells all mistakes of authorized keys, and what others may write', async (t) => {
+test('hopline key check tells all mistakes of authorized keys, and what others may write', {
+  skip: process.platform === 'win32',
+}, async (t) => {
   const root = await makeTempRoot(t);
   const file = path.join(root.path, 'authorized_keys');
   const key = newKey().key.public.text;
@@ -22,6 +24,11 @@ test('hopline key check tells all mistakes of authorized keys, and what others m
   const json = await runProgram(t, ['key', 'check', '--json', file]);
   assert.equal(json.code, 13);
   assert.equal(JSON.parse(json.stdout).problems.length, 2);
+  const config = path.join(root.path, 'hopline.yaml');
+  await writeFile(config, 'security: {authorized-keys: ./authorized_keys}\n');
+  const checked = await runProgram(t, ['check', config]);
+  assert.equal(checked.code, 13);
+  assert.match(checked.stderr, /authorized_keys:2: read "hop1/);
   await chmod(file, 0o664);
   assert.match((await runProgram(t, ['key', 'check', file])).stderr, /has mode 0664, so others may write it/);
   assert.match((await runProgram(t, ['key', 'check', `${file}x`])).stderr, /is not there/);

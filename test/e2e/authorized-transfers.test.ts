@@ -53,6 +53,16 @@ test('files that a key may have come, and one that it may not leaves the others 
   await assert.rejects(upload({ route: secure('docs/new'), source, ...common }), failsWith('AUTH_DENIED', /docs\/new/));
 });
 
+test('a transfer over more circuits than its key may have comes over those', async (t) => {
+  const { root, out, secure } = await start(t, `read="**",max-circuits="1",limit-rate="8M" ${client.public.text}`);
+  const content = await root.writeRandom('large', 3 * 1024 * 1024 + 7);
+  const output = path.join(out.path, 'large');
+  for (let run = 0; run < 2; run += 1) {
+    await download({ route: secure('large'), output, force: true, parallel: 4, identity: client, limits });
+    assert.deepEqual(await readFile(output), content);
+  }
+});
+
 test('the classic dialect is plain, and says no more than that there is no such file', async (t) => {
   const { root, out, route } = await start(t, `all ${client.public.text}\nread="docs/a" plain`);
   const get = (file: string) => {

@@ -51,6 +51,7 @@ export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptio
     }
     await circuit.drain();
     node.connections.leave(place, node.limits);
+    grant.leave();
     await leg.linger(node.limits.lingerMs);
     await leg.closed;
     // Pings come every second or two.

@@ -16,8 +16,15 @@ export interface ClientEnd {
   readonly isKilled: boolean;
   /** The codes of the errors that it reported. */
   readonly errors: readonly string[];
+  /** What it said of each file that it moved. */
+  readonly proofs: readonly Proof[];
   readonly stderr: string;
   readonly ms: number;
+}
+
+export interface Proof {
+  readonly encrypted: boolean;
+  readonly verifiedBy: string | undefined;
 }
 
 export class ClientProcess {
@@ -25,6 +32,7 @@ export class ClientProcess {
   readonly #children: Children;
   readonly #child: ChildProcess;
   readonly #errors = new Set<string>();
+  readonly #proofs: Proof[] = [];
   #stderr = '';
   #isHung = false;
   #isKilled = false;
@@ -66,9 +74,12 @@ export class ClientProcess {
   }
 
   #hear(line: string): void {
-    if (!line.includes('"error"')) return;
-    const { event, code } = JSON.parse(line) as { readonly event: string; readonly code?: string };
+    if (!/"(error|done)"/.test(line)) return;
+    const { event, code, encrypted, verifiedBy } = JSON.parse(line) as Partial<
+      Proof & Record<'event' | 'code', string>
+    >;
     if (event === 'error' && code !== undefined) this.#errors.add(code);
+    if (event === 'done') this.#proofs.push({ encrypted: encrypted === true, verifiedBy });
   }
 
   async #follow(limitMs: number): Promise<ClientEnd> {
@@ -85,6 +96,7 @@ export class ClientProcess {
       isHung: this.#isHung,
       isKilled: this.#isKilled,
       errors: [...this.#errors],
+      proofs: this.#proofs,
       stderr: this.#stderr.trim(),
       ms: performance.now() - started,
     };

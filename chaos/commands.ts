@@ -8,9 +8,17 @@ import type { Plan } from './plan.ts';
 const stepClock = pathToFileURL(path.resolve('chaos/step-clock.mjs')).href;
 const syncedCopies = pathToFileURL(path.resolve('chaos/synced-copies.mjs')).href;
 
-/** The route file of a plan; `addressOf` says where a node is reached. */
-export function routeText({ routes, files }: Plan, addressOf: (node: number) => string): string {
-  const lines = routes.map((places) => places.map((place) => place.map(addressOf).join(' | ')).join('\n'));
+/** The route file of a plan; `addressOf` says where a node is reached, `keyOf` which key it has, if the file is to name it. */
+export function routeText(
+  { routes, files }: Plan,
+  addressOf: (node: number) => string,
+  keyOf: (node: number) => string | undefined = () => undefined,
+): string {
+  const hopOf = (node: number) => {
+    const key = keyOf(node);
+    return key === undefined ? addressOf(node) : `${addressOf(node)} key=${key}`;
+  };
+  const lines = routes.map((places) => places.map((place) => place.map(hopOf).join(' | ')).join('\n'));
   return `${files[0]?.name}\n${lines.join('\n---\n')}\n`;
 }
 
@@ -18,19 +26,26 @@ export function routeText({ routes, files }: Plan, addressOf: (node: number) => 
 export function clientArgs(
   { scenario, files }: Plan,
   names: readonly string[],
-  route: string,
-  directory: string,
+  { route, directory, identity }: Record<'route' | 'directory', string> & { readonly identity: string | undefined },
 ): string[] {
-  const flags = ['--json', '--idle-timeout', '2', ...scenario.flags];
+  const own = identity === undefined ? [] : ['--identity', identity];
+  const flags = ['--json', '--idle-timeout', '2', ...scenario.flags, ...own];
   if (scenario.command === 'put') return ['put', path.join(directory, names[0] ?? ''), route, ...flags];
   // A route file names one file; with several, even the last one that is left has to be named.
   return ['get', route, '-o', directory, ...flags, ...(files.length > 1 ? ['--', ...names] : [])];
 }
 
 /** Flags of a node beyond where it listens, what it serves and how it moves bytes. */
-export function nodeFlags({ scenario, nodes }: Plan, node: number, digests: string): string[] {
-  const cache = scenario.digestCache ? ['--digest-cache', digests] : [];
-  return scenario.command === 'put' && nodes[node]?.isOrigin ? [...cache, '--writable'] : cache;
+export function nodeFlags(
+  { scenario, nodes }: Plan,
+  node: number,
+  { digests, identity }: { readonly digests: string; readonly identity: string | undefined },
+): string[] {
+  return [
+    ...(scenario.digestCache ? ['--digest-cache', digests] : []),
+    ...(scenario.command === 'put' && nodes[node]?.isOrigin ? ['--writable'] : []),
+    ...(identity === undefined ? [] : ['--identity', identity]),
+  ];
 }
 
 export interface Surroundings {

@@ -72,7 +72,7 @@ export function bytesTwice({ plan, first, second }: Seen, fileBytes: number, rul
 }
 
 function judgeAttempt(attempt: Attempt, which: 'first' | 'second', seen: Seen, rules: Rules): Problem[] {
-  const problems = attempt.clients.flatMap((end) => judgeEnd(end, rules));
+  const problems = [...attempt.clients.flatMap((end) => judgeEnd(end, rules)), ...judgeClaims(attempt)];
   for (const states of attempt.files) {
     for (const [index, state] of states.entries()) {
       if (state === 'wrong') problems.push(problem('wrong', `${seen.plan.files[index]?.name} has wrong content`));
@@ -96,6 +96,19 @@ function judgeEnd(end: ClientEnd, { exits }: Rules): Problem[] {
   if (end.isKilled || end.code === 0) return [];
   const documented = end.errors.some((code) => code !== 'INTERNAL' && exits.get(code) === end.code);
   return documented ? [] : [problem('wrong', `undocumented end: ${ending(end)} ${end.stderr.slice(-300)}`)];
+}
+
+/** What the clients said of their files must be what the routes made true. */
+function judgeClaims({ keys, clients }: Attempt): Problem[] {
+  const proofs = clients.flatMap((end) => end.proofs);
+  const isTrue = ({ encrypted, verifiedBy }: (typeof proofs)[number]) =>
+    keys ? encrypted && verifiedBy !== undefined && keys.includes(verifiedBy) : !encrypted && verifiedBy === undefined;
+  return proofs
+    .filter((proof) => !isTrue(proof))
+    .map(({ encrypted, verifiedBy = 'nobody' }) => {
+      const claim = `${encrypted ? 'encrypted' : 'in plain'}, and verified by ${verifiedBy}`;
+      return problem('wrong', `a client said ${claim}, and the route named ${keys?.join(' ') ?? 'no key'}`);
+    });
 }
 
 /** Whether a file beside the targets is one that the documentation says may be there. */

@@ -4,12 +4,15 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { hoplineCommand } from '../harness/children.ts';
 import { defaultLimits, parseRoute } from '../src/index.ts';
+import { newKey } from '../src/wire/keys/key.ts';
 import type { FaultKind } from './faults.ts';
 import type { Rules } from './judge.ts';
+import type { KeyHolders } from './plan.ts';
 import { type Scenario, scenarios } from './scenarios.ts';
 
 export interface Machine {
   readonly scenarios: readonly Scenario[];
+  readonly keyHolders: KeyHolders;
   readonly absentFaults: ReadonlySet<FaultKind>;
   readonly rules: Rules;
   /** What is left out and why, a line each. */
@@ -34,6 +37,10 @@ export function lookAround(): Machine {
     if (missing.length > 0) notices.push(`scenario ${name} is left out: hopline has no ${missing.join(', ')}`);
     return missing.length === 0;
   });
+  const keyHolders = { nodes: knows('node --identity') && parsesKeys(), clients: knows('get --identity') };
+  for (const [who, takes] of Object.entries(keyHolders)) {
+    if (!takes) notices.push(`${who} have no keys: hopline gives them none`);
+  }
   const absentFaults = new Set<FaultKind>();
   if (!canLimitFiles()) {
     for (const kind of ['disk-client', 'disk-origin'] as const) absentFaults.add(kind);
@@ -45,7 +52,7 @@ export function lookAround(): Machine {
   }
   if (process.platform !== 'linux') notices.push('descriptors left open are not counted: there is no /proc here');
   const rules = { exits: documentedExits(), resumes: knows('get --no-resume'), pieceBytes: defaultLimits.pieceBytes };
-  return { scenarios: possible, absentFaults, rules, notices };
+  return { scenarios: possible, keyHolders, absentFaults, rules, notices };
 }
 
 /** Exit code by error code, from the rows of docs/exit-codes.md. */
@@ -67,6 +74,15 @@ function parsesAlternates(): boolean {
   try {
     parseRoute('file\n127.0.0.1 1 | 127.0.0.1 2\n---\n127.0.0.1 3\n', { source: 'route' });
     return true;
+  } catch {
+    return false;
+  }
+}
+
+function parsesKeys(): boolean {
+  try {
+    const { routes } = parseRoute(`file\n127.0.0.1 1 key=${newKey().key.public.text}\n`, { source: 'route' });
+    return routes[0]?.[0]?.[0]?.key !== undefined;
   } catch {
     return false;
   }

@@ -38,7 +38,8 @@ async function playRounds(): Promise<void> {
     const fault = settings.fault === undefined ? '' : ` --fault ${settings.fault}`;
     const again = `npm run chaos -- --rounds 1 --seed ${seed} --only ${scenario.name}${fault}`;
     try {
-      const result = await playRound(drawPlan(seed, scenario, machine.absentFaults), children, place, machine.rules);
+      const plan = drawPlan(seed, scenario, machine.absentFaults, machine.keyHolders);
+      const result = await playRound(plan, children, place, machine.rules);
       results.push(result);
       console.log(formatRound(result));
       if (result.problems.length === 0) continue;

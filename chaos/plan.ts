@@ -22,6 +22,22 @@ export interface Plan {
   /** Of the legs that the client opens: the file must still be under way when a fault strikes. */
   readonly bytesPerSecond: number;
   readonly strikes: readonly PlannedStrike[];
+  /** Undefined where all is in plain. */
+  readonly keys: KeysPlan | undefined;
+}
+
+/** Who may be given a key. */
+export interface KeyHolders {
+  readonly nodes: boolean;
+  readonly clients: boolean;
+}
+
+/** Each origin has a key of its own, and routes name it. */
+interface KeysPlan {
+  /** Whether the clients have one too. */
+  readonly clients: boolean;
+  /** The run that is the first to know of them: what an earlier one left was in plain. */
+  readonly from: 'first' | 'second';
 }
 
 export interface NodePlan {
@@ -46,8 +62,13 @@ export function drawScenario(seed: number, scenarios: readonly Scenario[]): Scen
   return new Random(seed, 'scenario').pick(scenarios);
 }
 
-/** `absent` are kinds that this machine cannot produce. */
-export function drawPlan(seed: number, scenario: Scenario, absent: ReadonlySet<FaultKind> = new Set()): Plan {
+/** `absent` are kinds that this machine cannot produce; `holders` are those to whom the program gives keys. */
+export function drawPlan(
+  seed: number,
+  scenario: Scenario,
+  absent: ReadonlySet<FaultKind> = new Set(),
+  holders: KeyHolders = { nodes: true, clients: true },
+): Plan {
   const random = new Random(seed, scenario.name);
   const routes = drawRoutes(random, scenario);
   const clients = random.within(scenario.clients);
@@ -66,6 +87,17 @@ export function drawPlan(seed: number, scenario: Scenario, absent: ReadonlySet<F
     content,
     bytesPerSecond: random.whole(12, 40) * 1024 * 1024,
     strikes: drawStrikes(random, kinds, field),
+    keys: drawKeys(random, scenario, holders),
+  };
+}
+
+function drawKeys(random: Random, { command }: Scenario, holders: KeyHolders): KeysPlan | undefined {
+  // Nobody knows an uploading client without a key in its second run, which then has to begin anew.
+  const needsOwn = command === 'put';
+  if (!holders.nodes || (needsOwn && !holders.clients) || random.chance(0.6)) return undefined;
+  return {
+    clients: needsOwn || (holders.clients && random.chance(0.5)),
+    from: random.chance(0.3) ? 'second' : 'first',
   };
 }
 

@@ -7,6 +7,7 @@ import type { RoundResult } from './round.ts';
 export function formatRound({
   seed,
   scenario,
+  keys,
   faults,
   outcome,
   codes,
@@ -21,7 +22,8 @@ export function formatRound({
   const repeated = isRepeated && problems.length === 0 ? `${how}, then right` : how;
   const what = faults.map(({ text, struck }) => (struck ? text : `(${text})`)).join(' + ');
   const figures = `${(ms / 1000).toFixed(1)} s, ${formatMib(bytesTwice)} MiB twice`;
-  return `${verdict.padEnd(5)} ${String(seed).padStart(10)}  ${scenario.padEnd(12)}  ${what || 'no fault'}: ${repeated}; ${figures}`;
+  const sealed = keys ? `keys${keys.from === 'second' ? ' later' : ''}` : '';
+  return `${verdict.padEnd(5)} ${String(seed).padStart(10)}  ${scenario.padEnd(12)}  ${sealed.padEnd(10)}  ${what || 'no fault'}: ${repeated}; ${figures}`;
 }
 
 /** What went wrong in a round, and how to play it again. */
@@ -56,7 +58,8 @@ export function formatTable(rounds: readonly RoundResult[]): string {
     'max',
   ];
   const rows = [...groups].sort(([one], [other]) => one.localeCompare(other)).map(([kind, of]) => formatRow(kind, of));
-  return alignColumns([head, ...rows, formatRow('all', rounds)]);
+  const keyed = rounds.filter(({ keys }) => keys);
+  return alignColumns([head, ...rows, formatRow('with keys', keyed), formatRow('all', rounds)]);
 }
 
 function formatRow(name: string, rounds: readonly RoundResult[]): string[] {

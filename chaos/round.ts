@@ -10,6 +10,7 @@ import { armStrike } from './strikes.ts';
 export interface RoundResult {
   readonly seed: number;
   readonly scenario: string;
+  readonly keys: Plan['keys'];
   /** Every planned fault in words, and whether its moment came. */
   readonly faults: readonly { readonly text: string; readonly struck: boolean }[];
   /** Kinds that struck, once each. */
@@ -62,6 +63,7 @@ export async function playRound(plan: Plan, children: Children, place: number, r
   return {
     seed: plan.seed,
     scenario: plan.scenario.name,
+    keys: plan.keys,
     faults: plan.strikes.map(({ fault, moment }, index) => ({
       text: `${formatFault(fault)} ${formatMoment(moment)}`,
       struck: struck[index] ?? false,

@@ -9,6 +9,7 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Children } from '../harness/children.ts';
+import { newKey } from '../src/wire/keys/key.ts';
 import { type ClientEnd, ClientProcess } from './client-process.ts';
 import { clientArgs, environmentOf, nodeFlags, routeText } from './commands.ts';
 import { NodeProcess } from './node-process.ts';
@@ -18,6 +19,8 @@ import { type FileState, Source } from './source.ts';
 
 /** What a run of all clients came to. */
 export interface Attempt {
+  /** The keys that the route named, undefined for a run in plain. */
+  readonly keys: readonly string[] | undefined;
   readonly clients: readonly ClientEnd[];
   /** The files of each client, at the other end of their way. */
   readonly files: readonly (readonly FileState[])[];
@@ -44,7 +47,10 @@ export class Scene {
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #undoing = new Set<Promise<void>>();
   readonly #afterClients: (() => void)[] = [];
+  /** By the number of the origin. */
+  readonly #keys = new Map<number, string>();
   #clients: (ClientProcess | undefined)[] = [];
+  #attempts = 0;
 
   private constructor(plan: Plan, children: Children, directory: string, pieceBytes: number) {
     this.#plan = plan;
@@ -57,6 +63,10 @@ export class Scene {
       mkdirSync(this.#path(`out-${client}`));
       mkdirSync(this.#path(`synced-${client}`));
     }
+    for (const [index, { isOrigin }] of plan.nodes.entries()) {
+      if (plan.keys && isOrigin) this.#keys.set(index, this.#makeKey(`node-${index}.key`));
+    }
+    if (plan.keys?.clients) this.#makeKey('client.key');
     for (const name of ['tmp', 'sent']) mkdirSync(this.#path(name));
     const gives = plan.scenario.command === 'get' ? sources : [this.#path('sent')];
     this.source = new Source(plan.files, gives, this.#path('spare'));
@@ -71,6 +81,8 @@ export class Scene {
       await Promise.all(plan.nodes.map((_, index) => scene.#startNode(index, place)));
       const addressOf = (node: number) => `${scene.node(node).shim.host} ${scene.node(node).shim.port}`;
       writeFileSync(scene.#path('route.txt'), routeText(plan, addressOf));
+      const keyOf = (node: number) => scene.#keys.get(node);
+      writeFileSync(scene.#path('route-keys.txt'), routeText(plan, addressOf, keyOf));
       return scene;
     } catch (error) {
       await scene.close();
@@ -114,15 +126,19 @@ export class Scene {
 
   /** Runs a client for everything that is not there yet, each for at most `limitMs`, and ends all faults behind it. */
   async attempt(limitMs: number): Promise<Attempt> {
+    const { keys } = this.#plan;
+    this.#attempts += 1;
+    const isKeyed = keys !== undefined && (keys.from === 'first' || this.#attempts > 1);
     const before = this.#crossed();
     const states = this.#states();
-    this.#clients = states.map((files, client) => this.#startClient(client, files, limitMs));
+    this.#clients = states.map((files, client) => this.#startClient(client, files, { isKeyed, limitMs }));
     const clients = await Promise.all(this.#clients.flatMap((client) => client?.ended ?? []));
     this.#clients = [];
     for (const action of this.#afterClients.splice(0)) action();
     const bytes = this.#crossed() - before;
     await this.#heal();
     return {
+      keys: isKeyed ? [...this.#keys.values()] : undefined,
       clients,
       files: this.#states(),
       strays: this.#strays(),
@@ -159,7 +175,10 @@ export class Scene {
       host: process.platform === 'linux' ? `127.${1 + (place >> 8)}.${place & 255}.${1 + index}` : '127.0.0.1',
       root: this.#path(`root-${index}`),
       bytesPerSecond: plan.isFirst ? this.#plan.bytesPerSecond : 0,
-      flags: nodeFlags(this.#plan, index, this.#path(`digests-${index}`)),
+      flags: nodeFlags(this.#plan, index, {
+        digests: this.#path(`digests-${index}`),
+        identity: this.#keys.has(index) ? this.#path(`node-${index}.key`) : undefined,
+      }),
       env: environmentOf(this.#plan, {
         temporary: this.#path('tmp'),
         isStepped: (fault) => fault.kind === 'step-node' && fault.node === index,
@@ -168,12 +187,18 @@ export class Scene {
     });
   }
 
-  #startClient(client: number, states: readonly FileState[], limitMs: number): ClientProcess | undefined {
+  #startClient(
+    client: number,
+    states: readonly FileState[],
+    { isKeyed, limitMs }: { readonly isKeyed: boolean; readonly limitMs: number },
+  ): ClientProcess | undefined {
     const due = this.#plan.files.filter((_, index) => !isThere(states[index]));
     if (due.length === 0) return undefined;
     const names = due.map(({ name }) => name);
     const directory = this.#path(this.#plan.scenario.command === 'put' ? 'sent' : `out-${client}`);
-    const args = clientArgs(this.#plan, names, this.#path('route.txt'), directory);
+    const identity = isKeyed && this.#plan.keys?.clients ? this.#path('client.key') : undefined;
+    const route = this.#path(isKeyed ? 'route-keys.txt' : 'route.txt');
+    const args = clientArgs(this.#plan, names, { route, directory, identity });
     const isCut = this.#plan.strikes.some(({ fault }) => fault.kind === 'cut-power' && fault.client === client);
     const env = environmentOf(this.#plan, {
       temporary: this.#path('tmp'),
@@ -235,6 +260,13 @@ export class Scene {
     const { scenario, clients, nodes } = this.#plan;
     if (scenario.command === 'put') return [this.#path(`root-${nodes.findIndex(({ isOrigin }) => isOrigin)}`)];
     return Array.from({ length: clients }, (_, client) => this.#path(`out-${client}`));
+  }
+
+  /** Its public half. */
+  #makeKey(file: string): string {
+    const { key, secretText } = newKey();
+    writeFileSync(this.#path(file), `${secretText}\n`, { mode: 0o600 });
+    return key.public.text;
   }
 
   #path(name: string): string {

@@ -23,10 +23,27 @@ const plan: Seen['plan'] = {
   content: 'back',
 };
 
-const fine: ClientEnd = { code: 0, signal: null, isHung: false, isKilled: false, errors: [], stderr: '', ms: 100 };
+const fine: ClientEnd = {
+  code: 0,
+  signal: null,
+  isHung: false,
+  isKilled: false,
+  errors: [],
+  proofs: [],
+  stderr: '',
+  ms: 100,
+};
 const lost: ClientEnd = { ...fine, code: 4, errors: ['PEER_LOST'] };
 const killed: ClientEnd = { ...fine, code: null, signal: 'SIGKILL', isKilled: true };
-const right: Attempt = { clients: [fine], files: [['right']], strays: [], bytes: 4 * mib, missing: 0, leaks: [] };
+const right: Attempt = {
+  keys: undefined,
+  clients: [fine],
+  files: [['right']],
+  strays: [],
+  bytes: 4 * mib,
+  missing: 0,
+  leaks: [],
+};
 const absent: Attempt = { ...right, clients: [lost], files: [['absent']], bytes: mib, missing: 3 * mib };
 const again: Attempt = { ...right, bytes: 3 * mib };
 
@@ -51,6 +68,16 @@ test('what must be is no problem', () => {
   assert.deepEqual(judge({ first: { ...right, files: [['old']] } }), ['right']);
   assert.deepEqual(judge({ struck: [strike()], first: absent, second: again }), ['absent']);
   assert.deepEqual(judge({ struck: [strike()], first: { ...absent, clients: [killed] }, second: again }), ['killed']);
+});
+
+test('a client that claims more than there was, or less, is wrong', () => {
+  const said = (verifiedBy?: string, keys?: string[], encrypted = verifiedBy !== undefined) =>
+    judge({ first: { ...right, keys, clients: [{ ...fine, proofs: [{ encrypted, verifiedBy }] }] } });
+  assert.deepEqual(said(), ['right']);
+  assert.deepEqual(said('k1', ['k1', 'k2']), ['right']);
+  for (const wrong of [said('k1'), said('k3', ['k1', 'k2']), said(undefined, ['k1']), said('k1', ['k1'], false)]) {
+    assert.deepEqual(wrong, ['right', 'wrong']);
+  }
 });
 
 test('wrong content is wrong, at first and after the second run, whatever the exit code', () => {

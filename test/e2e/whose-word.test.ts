@@ -303,7 +303,7 @@ test('neither name nor content is on any leg of three hops, or in the log of a r
   }
   const route = keyed(parseVia(hops.join(','), 'dir/secret-name.bin'), one.public);
   const { routes } = route;
-  const result = await download({ route, output: out.path, identity: newKey().key });
+  const result = await download({ route, output: out.path });
   assert.equal(result.verifiedBy, one.public.text);
   await downloadTree({ routes, directory: 'dir', output: out.path });
   await upload({ source: path.join(out.path, 'here/secret-name.bin'), route: { file: 'dir/secret-name-2', routes } });

@@ -19,13 +19,13 @@ export function keyed(plan: RoutePlan, key: PublicKey | ((address: string) => Pu
   return { ...plan, routes };
 }
 
-/** What a client sent on one connection: the types of its messages in plain, with `sealed` for records; `other` for anything else. */
+/** What a client sent on one connection: the types of its messages in plain, with `sealed` for records, and whether the client's key is among them; `other` for anything else. */
 export function readSent(bytes: Buffer): string[] {
   const open = decodeOpen(bytes, maxHeaderBytes);
   if (open.kind !== 'ok') return bytes.length === 0 ? [] : ['other'];
   const sent = ['open'];
   for (let rest = bytes.subarray(open.used); rest.length > 0; ) {
-    if (rest[0] === 0xfe) return [...sent, 'sealed'];
+    if (rest[0] === 0xfe) return [...sent, rest[2] === 1 ? 'sealed by its key' : 'sealed'];
     const request = decodeRequest(rest, maxHeaderBytes);
     if (request.kind !== 'ok') return [...sent, 'other'];
     sent.push(request.value.type);

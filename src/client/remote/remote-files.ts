@@ -11,6 +11,7 @@ import { Circuits } from '../circuit/circuits.ts';
 import { KeptCircuits } from '../circuit/kept-circuits.ts';
 import { startClient } from '../transfer.ts';
 import { enterPools } from '../ways/first-pool.ts';
+import { checkEnds } from '../ways/keyed-ways.ts';
 import { RecentWay } from '../ways/recent-way.ts';
 import { RouteChooser } from '../ways/route-chooser.ts';
 import { openRemoteFile, type RemoteFile, type RemoteRange } from './remote-file.ts';
@@ -31,6 +32,7 @@ export class RemoteFiles {
   constructor(options: Omit<RoutesOptions, 'deadlineMs'>) {
     const { client, end } = startClient(options);
     end();
+    checkEnds(options.routes);
     this.#options = options;
     this.#kept = new KeptCircuits(client.limits);
     this.#recent = new RecentWay(options.routes, client.clock, client.limits.avoidMs);

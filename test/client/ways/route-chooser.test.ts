@@ -179,6 +179,8 @@ const permanent: [code: ErrorCode, details: ErrorDetails][] = [
   ['FILE_NOT_FOUND', { hop: 2 }],
   ['FILE_DENIED', { hop: 2 }],
   ['UPLOAD_DENIED', { hop: 2 }],
+  ['AUTH_REQUIRED', { hop: 2 }],
+  ['AUTH_DENIED', { hop: 2 }],
 ];
 test('with one way, nothing is left after what no second try mends, and a wait after all else', () => {
   for (const [code, details] of permanent) {

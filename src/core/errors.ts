@@ -52,6 +52,8 @@ export const errorCodes = [
   'AUTH_REQUIRED',
   'AUTH_DENIED',
   'KEY_INVALID',
+  'KEY_UNKNOWN',
+  'KEY_CHANGED',
   'SECURE_FAILED',
   // What a web server says, or what is between here and it.
   'TLS_FAILED',

@@ -62,6 +62,8 @@ export const httpFailures = {
   AUTH_REQUIRED: refused,
   AUTH_DENIED: { ...notFound, status: 403, error: 'http_request_denied' },
   KEY_INVALID: internal,
+  KEY_UNKNOWN: internal,
+  KEY_CHANGED: internal,
   SECURE_FAILED: broken,
   TLS_FAILED: { ...unreachable, error: 'tls_protocol_error' },
   HTTP_PROXY_REFUSED: refused,

@@ -43,6 +43,11 @@ export function keysOf({ key, formerKeys = [] }: Hop): Pick<Hop, 'key' | 'former
   return ofKeys([...(key ? [key] : []), ...formerKeys]);
 }
 
+/** The same hop, of which no key is known. */
+export function withoutKnownKeys({ key: _key, formerKeys: _former, ...hop }: Hop): Hop {
+  return hop;
+}
+
 /** A hop as a line of a route file has it. */
 export function formatLineHop(hop: Hop): string {
   const bare = isPoolHop(hop) ? formatHop(hop) : `${hop.host} ${hop.port}`;

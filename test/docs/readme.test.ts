@@ -8,6 +8,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { createKeyFile } from '../../src/index.ts';
 import { mainFile, startProgram } from '../support/program.ts';
 import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -59,14 +60,17 @@ test('the commands of the README run as they stand there', { skip: process.platf
   }
   await writeFile(path.join(client.path, 'june.pdf'), 'another june');
   const places: Places = new Map();
-  const [origin = '', relay = '', get = ''] = await codeBelow('Two machines and a relay');
-  await startNodeOf(t, origin, places, machine.path, ['--writable', '--force']);
+  const [origin = '', relay = '', ...gets] = await codeBelow('Two machines and a relay');
+  const key = await createKeyFile(path.join(machine.path, 'node.key'), new Date());
+  await startNodeOf(t, origin, places, machine.path, ['--writable', '--force', '--identity', 'node.key']);
   await startNodeOf(t, relay, places, machine.path, []);
   await writeFile(
     path.join(client.path, 'route.txt'),
     here(`${(await codeBelow('The route file')).join('\n')}\n`, places),
   );
-  const lines = [get.replace(/^client\$ +/, ''), ...(await codeBelow('Every day'))];
+  const asked = gets.map((get) => get.replace(/^client\$ +/, '').replace(/hop1\w{58}/, key.public.text));
+  assert.equal(asked.filter((get) => get.includes(key.public.text)).length, 1);
+  const lines = [...asked, ...(await codeBelow('Every day'))];
   const fetched = path.join(client.path, 'report.pdf');
   for (const line of lines) {
     assert.match(line, /^hopline (get|put) /);

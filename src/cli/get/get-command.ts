@@ -7,13 +7,14 @@ import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import { parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
 import { checksumFlag, countFlag, listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from '../flags.ts';
+import { addSecurityFlags, type SecurityFlags, secureRoutes } from '../key/client-security.ts';
 import { type PoolFlags, readOwnPools } from '../pool-flags.ts';
 import { askRouteFile, readRouteText } from '../route-text.ts';
 import { ExitWith, reportFailure } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { createReport } from './get-report.ts';
 
-interface GetFlags extends PoolFlags {
+interface GetFlags extends PoolFlags, SecurityFlags {
   readonly via?: readonly string[];
   readonly output?: string;
   readonly force?: boolean;
@@ -34,7 +35,7 @@ interface GetFlags extends PoolFlags {
 }
 
 export function addGetCommand(program: Command): void {
-  program
+  const get = program
     .command('get')
     .summary('download files over a route')
     .description(
@@ -106,6 +107,7 @@ export function addGetCommand(program: Command): void {
         '  $ hopline get input.txt -o - --quiet | tar x',
     )
     .action(reportGet);
+  addSecurityFlags(get);
 }
 
 async function reportGet(argument: string | undefined, more: readonly string[], flags: GetFlags): Promise<void> {
@@ -122,12 +124,10 @@ function talkStream({ output }: GetFlags): NodeJS.WritableStream {
 }
 
 async function runGet(argument: string | undefined, more: readonly string[], flags: GetFlags): Promise<void> {
-  const { routes, files } = await readRoute(argument, more, flags);
+  const { routes: asked, files } = await readRoute(argument, more, flags);
   const pools = await readOwnPools(flags);
   const [file = ''] = files;
-  const route = { file, routes };
-  const classic = classicOf(flags, routes);
-  const report = files.length === 1 ? createReport(route, flags, talkStream(flags)) : undefined;
+  const classic = classicOf(flags, asked);
   const { signal, end } = startInterruption();
   const limits: Partial<Limits> = {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
@@ -136,7 +136,14 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const { retry, deadline, limitRate, minRate, force, parallel, resume, onChange, checksum } = flags;
   const startedMs = performance.now();
   const rates = { limitRate, minRate };
-  const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools, ...rates };
+  const securing = secureRoutes(asked, flags, { signal, limits });
+  const { routes, identity, explain } = await securing.catch((error) => {
+    end();
+    throw error;
+  });
+  const route = { file, routes };
+  const report = files.length === 1 ? createReport(route, flags, talkStream(flags)) : undefined;
+  const transfer: TransferOptions = { signal, limits, retry, deadlineMs: deadline, pools, identity, ...rates };
   try {
     if (!report) return await (await import('./get-files.ts')).getFiles(routes, files, flags, transfer);
     const output = flags.output === '-' ? process.stdout : flags.output;
@@ -145,7 +152,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     report.done(result);
   } catch (error) {
     const isTree = error instanceof HoplineError && error.code === 'FILE_IS_DIRECTORY';
-    if (!isTree || !report || flags.output === '-') throw error;
+    if (!isTree || !report || flags.output === '-') throw await explain(error);
     report.stop();
     const deadlineMs = deadline && Math.max(1, deadline - (performance.now() - startedMs));
     const { getTree } = await import('./get-tree.ts');

@@ -2,7 +2,12 @@
 
 import type { Command } from 'commander';
 import { addKeyCheck } from './key-check.ts';
+import { addKeyFiles } from './key-files.ts';
+import { addKnownKeys } from './key-known.ts';
 
 export function addKeyCommand(program: Command): void {
-  addKeyCheck(program.command('key').summary('work with keys').description('Works with keys of nodes and clients.'));
+  const key = program.command('key').summary('work with keys').description('Works with keys of nodes and clients.');
+  addKeyFiles(key);
+  addKnownKeys(key);
+  addKeyCheck(key);
 }

@@ -7,13 +7,14 @@ import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import { parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
 import { listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from '../flags.ts';
+import { addSecurityFlags, type SecurityFlags, secureRoutes } from '../key/client-security.ts';
 import { type PoolFlags, readOwnPools } from '../pool-flags.ts';
 import { readRouteText } from '../route-text.ts';
 import { ExitWith, reportFailure } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { createPutReport } from './put-report.ts';
 
-interface PutFlags extends PoolFlags {
+interface PutFlags extends PoolFlags, SecurityFlags {
   readonly via?: readonly string[];
   readonly as?: string;
   readonly force?: boolean;
@@ -27,7 +28,7 @@ interface PutFlags extends PoolFlags {
 }
 
 export function addPutCommand(program: Command): void {
-  program
+  const put = program
     .command('put')
     .summary('upload a file over a route')
     .description(
@@ -72,6 +73,7 @@ export function addPutCommand(program: Command): void {
         '  $ hopline put june.pdf --via 10.0.0.1:7001,10.0.0.2:7001 --as reports/june.pdf',
     )
     .action(reportPut);
+  addSecurityFlags(put);
 }
 
 async function reportPut(file: string, routeFile: string | undefined, flags: PutFlags): Promise<void> {
@@ -83,19 +85,27 @@ async function reportPut(file: string, routeFile: string | undefined, flags: Put
 }
 
 async function runPut(source: string, routeFile: string | undefined, flags: PutFlags): Promise<void> {
-  const route = await readRoute(source, routeFile, flags);
+  const asked = await readRoute(source, routeFile, flags);
   const pools = await readOwnPools(flags);
-  const report = createPutReport(source, route, flags);
   const { signal, end } = startInterruption();
   const limits: Partial<Limits> = {
     ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
     ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, idleMs: flags.idleTimeout }),
   };
   const { force, retry, deadline, limitRate } = flags;
+  const securing = secureRoutes(asked.routes, flags, { signal, limits });
+  const { routes, identity, explain } = await securing.catch((error) => {
+    end();
+    throw error;
+  });
+  const route = { ...asked, routes };
+  const report = createPutReport(source, route, flags);
   try {
     const onEvent = report.event;
-    const transfer = { pools, retry, deadlineMs: deadline, limitRate, signal, limits };
+    const transfer = { pools, retry, deadlineMs: deadline, limitRate, signal, limits, identity };
     report.done(await upload({ source, route, force, ...transfer, onEvent }));
+  } catch (error) {
+    throw await explain(error);
   } finally {
     report.stop();
     end();

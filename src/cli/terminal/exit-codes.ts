@@ -21,6 +21,7 @@ export const exitCodes = {
   clientError: { code: 11, meaning: 'a web server answered with a status from 400 to 499' },
   serverError: { code: 12, meaning: 'a web server answered with a status from 500 to 599' },
   config: { code: 13, meaning: 'a mistake in the configuration file' },
+  stranger: { code: 14, meaning: 'who is there is not who was expected' },
   interrupted: { code: 130, meaning: 'interrupted' },
 } as const;
 
@@ -94,6 +95,14 @@ const exits = {
     hint: 'ask the operator of the origin, whose log says why: the key is not known there, has expired, or may not have this name',
   },
   KEY_INVALID: { exit: 'usage', hint: 'copy the key whole; a key file is for its owner alone, with mode 600' },
+  KEY_UNKNOWN: {
+    exit: 'stranger',
+    hint: 'run `hopline key show FILE` on that machine, or read the start of its node, and put key=hop1... into the route',
+  },
+  KEY_CHANGED: {
+    exit: 'stranger',
+    hint: 'ask whoever runs that node; if its key did change, write the new one there, or run `hopline key forget HOST:PORT`',
+  },
   SECURE_FAILED: {
     exit: 'integrity',
     hint: 'compare the key in the route with that of the node, or try another route: a hop may alter bytes',

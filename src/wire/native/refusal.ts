@@ -41,6 +41,8 @@ const travels = {
   AUTH_REQUIRED: true,
   AUTH_DENIED: true,
   KEY_INVALID: false,
+  KEY_UNKNOWN: false,
+  KEY_CHANGED: false,
   SECURE_FAILED: true,
   TLS_FAILED: false,
   HTTP_PROXY_REFUSED: false,

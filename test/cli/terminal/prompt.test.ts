@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict';
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { startPeer } from '../../support/chain.ts';
-import { mainFile } from '../../support/program.ts';
 import { repository } from '../../support/repository.ts';
-import { makeTempRoot } from '../../support/temp-root.ts';
+import { converse, hasScript } from '../../support/terminal.ts';
 
 const source = new URL('dist/cli/terminal/prompt.js', repository).href;
 const program = `
@@ -37,31 +36,6 @@ test('prompts that are opened again after they were closed wait for their answer
   assert.equal(questions, 'First? Second? Third? ');
   assert.equal(answers, 'answer 1\nanswer 2\nanswer 3\n');
 });
-
-const hasScript = process.platform === 'linux' && spawnSync('script', ['--version']).error === undefined;
-
-/** What moves the cursor of a terminal. */
-const moves = new RegExp(`${String.fromCharCode(27)}\\[[0-9;?]*[A-Za-z]`, 'g');
-
-/** Runs the program at a terminal, and types each answer once its question has come; resolves to the exit code and all that was shown. */
-async function converse(t: TestContext, args: readonly string[], talk: readonly (readonly [RegExp, string])[]) {
-  const home = await makeTempRoot(t);
-  const command = [process.execPath, mainFile, ...args].map((word) => `"${word}"`).join(' ');
-  const child = spawn('script', ['-qec', `stty -echo; ${command}`, '/dev/null'], { cwd: home.path });
-  t.after(() => child.kill('SIGKILL'));
-  let shown = '';
-  let told = 0;
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    shown += text;
-    for (let due = talk[told]; due?.[0].test(shown.replaceAll(moves, '')); due = talk[told]) {
-      child.stdin.write(due[1]);
-      shown += `<${told}>`;
-      told += 1;
-    }
-  });
-  await once(child, 'close');
-  return { code: child.exitCode, shown };
-}
 
 test('at a terminal a wrong answer is told at once, and the question asked again', async (t) => {
   if (!hasScript) return t.skip('there is no script command here that makes a terminal');

@@ -1,0 +1,101 @@
+/**
+ * `known_nodes`: the keys of nodes that this machine reaches itself, a line each, `host:port hop1... # comment`.
+ *
+ * For first hops alone: behind a relay, the same address may be another machine.
+ * Invariant: a node is there once, and its key changes by a user's own hand alone; the file is old or new, never half.
+ * Documentation: docs/security.md#first-use
+ */
+
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import path from 'node:path';
+import { HoplineError, systemCode } from '../../core/errors.ts';
+import { type Address, formatHop, hopKey, parseAddress } from '../../wire/address.ts';
+import { type PublicKey, parsePublicKey } from '../../wire/keys/key.ts';
+
+const maxFileBytes = 1024 * 1024;
+
+export interface KnownKey {
+  readonly key: PublicKey;
+  /** FILE:LINE. */
+  readonly at: string;
+}
+
+/** By `hopKey` of their addresses; none where there is no such file. Throws `KEY_INVALID`, with the line. */
+export async function readKnownNodes(file: string): Promise<ReadonlyMap<string, KnownKey>> {
+  return parseKnownNodes(await readText(file), file);
+}
+
+/** Adds a node. Throws `KEY_CHANGED` where it is there with another key. */
+export async function trustNode(file: string, address: Address, key: PublicKey): Promise<void> {
+  const text = await readText(file);
+  const known = parseKnownNodes(text, file).get(hopKey(address));
+  if (known?.key.equals(key)) return;
+  if (known) {
+    const message = `${known.at} has another key for ${formatHop(address)}, ${known.key.text}`;
+    throw new HoplineError('KEY_CHANGED', message);
+  }
+  const before = text === '' || text.endsWith('\n') ? text : `${text}\n`;
+  await replaceText(file, `${before}${formatHop(address)} ${key.text}\n`);
+}
+
+/** Takes a node out. Throws `KEY_UNKNOWN` where it is not there. */
+export async function forgetNode(file: string, address: Address): Promise<void> {
+  const text = await readText(file);
+  const known = parseKnownNodes(text, file).get(hopKey(address));
+  if (!known) throw new HoplineError('KEY_UNKNOWN', `${formatHop(address)} is not in ${file}`);
+  const number = Number(known.at.slice(file.length + 1));
+  const lines = text.split('\n');
+  await replaceText(file, lines.filter((_line, index) => index !== number - 1).join('\n'));
+}
+
+function parseKnownNodes(text: string, file: string): ReadonlyMap<string, KnownKey> {
+  const nodes = new Map<string, KnownKey>();
+  for (const [index, line] of text.split('\n').entries()) {
+    const at = `${file}:${index + 1}`;
+    const [address = '', key, ...more] = line
+      .replace(/(^|\s)#.*$/, '')
+      .trim()
+      .split(/\s+/);
+    if (address === '') continue;
+    const parsed = parseAddress(address);
+    if (parsed.kind === 'bad' || key === undefined || more.length > 0) {
+      throw new HoplineError('KEY_INVALID', `${at}: expected HOST:PORT and a key`);
+    }
+    const name = hopKey(parsed.hop);
+    const earlier = nodes.get(name);
+    if (earlier)
+      throw new HoplineError('KEY_INVALID', `${at}: expected each node once, and this one is at ${earlier.at}`);
+    nodes.set(name, { key: parsePublicKey(key, at), at });
+  }
+  return nodes;
+}
+
+async function readText(file: string): Promise<string> {
+  const bytes = await readFile(file).catch((cause) => {
+    const reason = systemCode(cause) ?? 'unknown';
+    if (reason === 'ENOENT') return Buffer.alloc(0);
+    throw new HoplineError('KEY_INVALID', `${file} could not be read (${reason})`, { cause, reason });
+  });
+  if (bytes.length > maxFileBytes) throw new HoplineError('KEY_INVALID', `${file} is too long for a list of nodes`);
+  return bytes.toString('utf8');
+}
+
+async function replaceText(file: string, text: string): Promise<void> {
+  const part = `${file}.${randomBytes(4).toString('hex')}.part`;
+  try {
+    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    const handle = await open(part, 'wx', 0o644);
+    try {
+      await handle.writeFile(text);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(part, file);
+  } catch (cause) {
+    await unlink(part).catch(() => {});
+    const reason = systemCode(cause) ?? 'unknown';
+    throw new HoplineError('DISK_FAILED', `${file} could not be written (${reason})`, { cause, reason });
+  }
+}

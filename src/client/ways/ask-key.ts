@@ -1,0 +1,51 @@
+/**
+ * The keys that nodes say they have.
+ *
+ * Invariant: what is asked in plain is believed by nobody here: who wants to know whether somebody has a key has it proven.
+ * Documentation: docs/security.md#first-use
+ */
+
+import type { Hop } from '../../wire/address.ts';
+import { withoutKnownKeys } from '../../wire/keyed-hop.ts';
+import { type PublicKey, parsePublicKey } from '../../wire/keys/key.ts';
+import { Circuit, type ClientContext } from '../circuit/circuit.ts';
+import { securityOf } from '../circuit/circuit-security.ts';
+import { startClient, type TransferOptions } from '../transfer.ts';
+
+/** What the last hop says is its key; undefined if it says none. Throws what the circuit does, and `KEY_INVALID`. */
+export function askKey(hops: readonly Hop[], options: TransferOptions): Promise<PublicKey | undefined> {
+  return withClient(options, async (client) => {
+    const circuit = await Circuit.open(hops.map(withoutKnownKeys), [{ type: 'ping' }], client);
+    try {
+      const { key } = await circuit.receive('pong');
+      return key === undefined ? undefined : parsePublicKey(key, 'the answer of the node');
+    } finally {
+      await circuit.close();
+    }
+  });
+}
+
+/** Settles if the last hop has its key. Throws `SECURE_FAILED` if not, and what the circuit does. */
+export function proveKey(hops: readonly Hop[], options: TransferOptions): Promise<void> {
+  return withClient(options, async (client) => {
+    const security = securityOf(hops, client.identity);
+    const circuit = await Circuit.open(hops, [{ type: 'ping' }], client, { security });
+    try {
+      await circuit.receive('pong');
+    } finally {
+      await circuit.close();
+    }
+  });
+}
+
+async function withClient<Result>(
+  options: TransferOptions,
+  ask: (client: ClientContext) => Promise<Result>,
+): Promise<Result> {
+  const { client, end } = startClient(options);
+  try {
+    return await ask(client);
+  } finally {
+    end();
+  }
+}

@@ -1,0 +1,240 @@
+/** Keys as a user has them: made, shown, named in routes, known from before, and seen for the first time. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { newKey } from '../../../src/wire/keys/key.ts';
+import { until } from '../../support/chain.ts';
+import { type Finished, mainFile, runProgram, type Started, startProgram } from '../../support/program.ts';
+import { startTamperer } from '../../support/tamper.ts';
+import { makeTempRoot, type TempRoot } from '../../support/temp-root.ts';
+import { converse, hasScript } from '../../support/terminal.ts';
+
+interface RunningProgram extends Started {
+  readonly address: string;
+  readonly port: number;
+}
+
+interface Home {
+  readonly root: TempRoot;
+  readonly env: NodeJS.ProcessEnv;
+  readonly known: string;
+  run(args: readonly string[], more?: Parameters<typeof runProgram>[2]): Promise<Finished>;
+  node(flags: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunningProgram>;
+  /** Makes a key; resolves to its text. */
+  makeKey(file: string): Promise<string>;
+}
+
+async function start(t: TestContext): Promise<Home> {
+  const root = await makeTempRoot(t);
+  await mkdir(path.join(root.path, 'files'));
+  await root.writeRandom('files/some-name.bin', 2_500_000);
+  const env = { XDG_CONFIG_HOME: path.join(root.path, 'config'), HOPLINE_KEY_FILE: '' };
+  const run: Home['run'] = (args, more = {}) =>
+    runProgram(t, args, { cwd: root.path, ...more, env: { ...env, ...more.env } });
+  return {
+    root,
+    env,
+    known: path.join(root.path, 'config', 'hopline', 'known_nodes'),
+    run,
+    node: async (flags, more = {}) => {
+      const common = [
+        'node',
+        '--listen',
+        '127.0.0.1:0',
+        '--root',
+        path.join(root.path, 'files'),
+        '--log-level',
+        'debug',
+      ];
+      const node = startProgram(t, [...common, ...flags], { cwd: root.path, env: { ...env, ...more } });
+      const port = /listening on .*:(\d+)\n/.exec(await node.saw(/serves .*\n/))?.[1];
+      return { ...node, address: `127.0.0.1:${port}`, port: Number(port) };
+    },
+    makeKey: async (file) => {
+      const made = await run(['key', 'new', '-o', file]);
+      assert.equal(made.code, 0, made.stderr);
+      return made.stdout.trim();
+    },
+  };
+}
+
+const last = ({ stdout, stderr }: Finished) => {
+  const line = stdout.trim().split('\n').at(-1);
+  assert.ok(line, stderr);
+  return JSON.parse(line) as Record<string, unknown>;
+};
+
+test('key new makes a key for its owner alone and replaces none, and key show has its public half', async (t) => {
+  const { root, run, makeKey, env } = await start(t);
+  const key = await makeKey('one.key');
+  assert.match(key, /^hop1\w{58}$/);
+  const file = path.join(root.path, 'one.key');
+  assert.equal((await stat(file)).mode & 0o777, 0o600);
+  const text = await readFile(file, 'utf8');
+  assert.match(text, new RegExp(`^# created: .*\n# public key: ${key}\nHOP-SECRET-KEY-1.*\n$`));
+  assert.equal((await run(['key', 'show', 'one.key'])).stdout, `${key}\n`);
+  const piped = spawnSync(process.execPath, [mainFile, 'key', 'show', '-'], { input: text, encoding: 'utf8' });
+  assert.equal(piped.stdout, `${key}\n`);
+  const again = await run(['key', 'new', '-o', 'one.key']);
+  assert.equal(again.code, 2);
+  assert.match(again.stderr, /one\.key is there already, and no key is replaced/);
+  assert.equal(await readFile(file, 'utf8'), text);
+  const own = await run(['key', 'new']);
+  assert.match(own.stderr, /config\/hopline\/id\.key/);
+  assert.equal((await run(['key', 'show'])).stdout, own.stdout);
+  assert.ok((await stat(path.join(env.XDG_CONFIG_HOME ?? '', 'hopline', 'id.key'))).isFile());
+});
+
+test('a file comes over three hops to who is known, encrypted, and no secret is in anything that is written', async (t) => {
+  const { root, run, node, makeKey } = await start(t);
+  const [nodeKey, ownKey] = [await makeKey('node.key'), await makeKey('own.key')];
+  await writeFile(path.join(root.path, 'keys'), `read="some-*" ${ownKey}\n`, { mode: 0o600 });
+  const reports = path.join(root.path, 'reports');
+  await mkdir(reports);
+  const flags = ['--identity', 'node.key', '--authorized-keys', 'keys'];
+  const onSignal = `--report-on-signal --report-signal=SIGUSR2 --report-directory=${reports}`;
+  const origin = await node(flags, { NODE_OPTIONS: onSignal });
+  const second = await node([]);
+  const first = await node([]);
+  const seen: Buffer[] = [];
+  const note = (bytes: Buffer) => {
+    seen.push(Buffer.from(bytes));
+    return bytes;
+  };
+  const between = await startTamperer(t, origin.port, { forward: note, back: note });
+  await writeFile(
+    path.join(root.path, 'route.txt'),
+    `some-name.bin\n${first.address}\n${second.address}\n${between} key=${nodeKey}\n`,
+  );
+  const nobody = await run(['get', 'route.txt', '-o', 'nobody', '--json']);
+  assert.equal(last(nobody).code, 'AUTH_REQUIRED');
+  const got = await run(['get', 'route.txt', '-o', 'got', '--json', '--identity', 'own.key']);
+  assert.equal(got.code, 0, got.stdout + got.stderr);
+  assert.equal(last(got).encrypted, true);
+  assert.equal(last(got).verifiedBy, nodeKey);
+  const env = { HOPLINE_KEY_FILE: path.join(root.path, 'own.key'), HOPLINE_CRYPTO: 'node' };
+  const shown = await run(['get', 'route.txt', '-o', 'shown'], { env });
+  assert.equal(shown.code, 0, shown.stderr);
+  const source = await readFile(path.join(root.path, 'files', 'some-name.bin'));
+  for (const name of ['got', 'shown']) assert.ok((await readFile(path.join(root.path, name))).equals(source));
+  const passed = Buffer.concat(seen);
+  assert.ok(passed.length > source.length);
+  assert.ok(!passed.includes('some-name') && !passed.includes(source.subarray(1_000_000, 1_000_032)));
+  origin.child.kill('SIGUSR2');
+  await until(async () => (await readdir(reports)).length > 0);
+  origin.child.kill('SIGTERM');
+  const logged = await origin.finished;
+  const [report = ''] = await readdir(reports);
+  const written = [logged, got, shown, nobody].flatMap(({ stdout, stderr }) => [stdout, stderr]);
+  written.push(await readFile(path.join(reports, report), 'utf8'));
+  for (const file of ['node.key', 'own.key']) {
+    const secret = /HOP-SECRET-KEY-1\w+/.exec(await readFile(path.join(root.path, file), 'utf8'))?.[0] ?? '';
+    assert.ok(secret.length > 60);
+    for (const text of written) assert.ok(!text.toUpperCase().includes(secret.slice(-58)));
+  }
+  assert.ok(!logged.stderr.includes('some-name'), 'the log names a file of an encrypted circuit');
+});
+
+test('a node that is known is spoken to by its key, and another key there is told, never asked about', async (t) => {
+  const { run, node, makeKey, known } = await start(t);
+  const key = await makeKey('node.key');
+  const origin = await node(['--identity', 'node.key']);
+  const get = ['get', '--via', origin.address, 'some-name.bin', '-o', 'got', '-f', '--json'];
+  assert.equal(last(await run(get)).encrypted, false);
+  const required = await run([...get, '--require-key']);
+  assert.deepEqual([required.code, last(required).code], [14, 'KEY_UNKNOWN']);
+  assert.equal((await run(['key', 'trust', origin.address, key])).code, 0);
+  assert.equal(await readFile(known, 'utf8'), `${origin.address} ${key}\n`);
+  assert.equal(last(await run(get)).encrypted, true);
+  assert.equal(last(await run([...get, '--require-key'])).encrypted, true);
+  const plain = await run(['get', '--via', origin.address, 'some-name.bin', '-o', 'got', '-f', '--plain']);
+  assert.equal(plain.code, 0);
+  assert.match(plain.stderr, /^encrypts nothing, although the key of the origin is known \(--plain\)$/m);
+  const other = newKey().key.public.text;
+  const changed = await run(['key', 'trust', origin.address, other]);
+  assert.equal(changed.code, 14);
+  assert.match(changed.stderr, /known_nodes:1 has another key for 127/);
+  await writeFile(known, `# mine\n${origin.address} ${other} # of old\n`);
+  const stranger = await run(get);
+  assert.deepEqual([stranger.code, last(stranger).code], [14, 'KEY_CHANGED']);
+  assert.match(
+    String(last(stranger).message),
+    new RegExp(`says that its key is ${key}, and .*known_nodes:2 has ${other}`),
+  );
+  const put = await run(['put', 'node.key', '--via', origin.address, '--json']);
+  assert.equal(last(put).code, 'KEY_CHANGED');
+  assert.equal((await run(['key', 'forget', origin.address])).code, 0);
+  assert.equal(await readFile(known, 'utf8'), '# mine\n');
+  assert.equal((await run(['key', 'forget', origin.address])).code, 14);
+  await writeFile(known, `${origin.address} hop1no\n`);
+  const broken = await run(get);
+  assert.deepEqual([broken.code, last(broken).code], [2, 'KEY_INVALID']);
+  assert.match(String(last(broken).message), /known_nodes:1: read "hop1no"/);
+});
+
+test('what is known of a first hop says nothing of the same address behind a relay', async (t) => {
+  const { run, node, makeKey, known } = await start(t);
+  await makeKey('node.key');
+  const origin = await node(['--identity', 'node.key']);
+  const relays = [await node([]), await node([])];
+  await mkdir(path.dirname(known), { recursive: true });
+  await writeFile(known, `${origin.address} ${newKey().key.public.text}\n`);
+  for (const { address } of relays) {
+    const get = ['get', '--via', `${address},${origin.address}`, 'some-name.bin', '-o', 'got', '-f', '--json'];
+    assert.equal(last(await run(get)).encrypted, false);
+    assert.equal(last(await run([...get, '--require-key'])).code, 'KEY_UNKNOWN');
+  }
+});
+
+test('key scan prints lines to paste, and which of them nobody has proven', async (t) => {
+  const { run, node, makeKey } = await start(t);
+  const key = await makeKey('node.key');
+  const origin = await node(['--identity', 'node.key']);
+  const relay = await node([]);
+  const direct = await run(['key', 'scan', origin.address]);
+  assert.deepEqual([direct.code, direct.stdout], [0, `${origin.address} ${key}\n`]);
+  const far = await run(['key', 'scan', '--via', `${relay.address},${origin.address}`]);
+  assert.equal(far.stdout, `${origin.address} ${key} # not proven\n`);
+  assert.equal(far.code, 14);
+  assert.match(far.stderr, new RegExp(`hopline: ${relay.address} says that it has no key`));
+});
+
+test('a key that is not known leaves a key of one own unused, which is said', async (t) => {
+  const { run, node } = await start(t);
+  assert.equal((await run(['key', 'new'])).code, 0);
+  const origin = await node([]);
+  const { code, stderr } = await run(['get', '--via', origin.address, 'some-name.bin', '-o', 'got']);
+  assert.equal(code, 0);
+  assert.match(stderr, /^not encrypted, since the key of the origin is not known; .*id\.key is not used$/m);
+});
+
+test('at a terminal a key that is seen for the first time is asked about, and kept', async (t) => {
+  if (!hasScript) return t.skip('there is no script command here that makes a terminal');
+  const { node, makeKey, known, env, root } = await start(t);
+  const key = await makeKey('node.key');
+  const { address } = await node(['--identity', 'node.key']);
+  const get = (name: string) => ['get', '--via', address, 'some-name.bin', '-o', path.join(root.path, name)];
+  const question = /Is that its key\? \[yes \/ no \/ the key\] $/;
+  const no = await converse(t, get('no'), [[question, 'no\n']], env);
+  assert.equal(no.code, 14, no.shown);
+  const wrong = await converse(t, get('wrong'), [[question, `${newKey().key.public.text}\n`]], env);
+  assert.equal(wrong.code, 14, wrong.shown);
+  await assert.rejects(stat(known), { code: 'ENOENT' });
+  const yes = await converse(
+    t,
+    get('yes'),
+    [
+      [question, 'maybe\n'],
+      [/expected a key.*\s.*key\] $/s, `${key}\n`],
+    ],
+    env,
+  );
+  assert.equal(yes.code, 0, yes.shown);
+  assert.equal(await readFile(known, 'utf8'), `${address} ${key}\n`);
+  const again = await converse(t, get('again'), [], env);
+  assert.equal(again.code, 0, again.shown);
+  assert.ok(!question.test(again.shown));
+});

@@ -11,6 +11,7 @@ import { type Command, Option } from 'commander';
 import type { TransferOptions } from '../../client/transfer.ts';
 import { askKey } from '../../client/ways/ask-key.ts';
 import { HoplineError } from '../../core/errors.ts';
+import { defaultLimits } from '../../core/limits.ts';
 import { readKeyFile } from '../../secure/keys/key-file.ts';
 import { type Address, formatHop, type Hop, hopKey, isPoolHop } from '../../wire/address.ts';
 import { withoutKnownKeys } from '../../wire/keyed-hop.ts';
@@ -101,8 +102,10 @@ async function atFirstUse(routes: Routes, flags: SecurityFlags, options: Transfe
   const hop = onlyHop(routes);
   const isTalking = process.stdin.isTTY && process.stderr.isTTY && !flags.quiet && !flags.json;
   if (!hop || !isTalking) return routes;
-  // Whether the node is there at all is for the transfer to tell.
-  const key = await askKey([hop], options).catch(() => undefined);
+  // Whether the node is there at all, and speaks this dialect, is for the transfer to tell, which has the time.
+  const { probeMs } = defaultLimits;
+  const limits = { ...options.limits, connectMs: probeMs, openMs: probeMs };
+  const key = await askKey([hop], { ...options, limits }).catch(() => undefined);
   if (!key) return routes;
   await confirm(hop, key);
   await trustNode(knownNodesFile(), hop, key);

@@ -64,7 +64,7 @@ async function scan(nodes: readonly string[], { via, connectTimeout }: ScanFlags
     let failure: unknown;
     for (const hops of ways) {
       await scanOne(hops, { signal, limits }).catch((error) => {
-        signal.throwIfAborted();
+        if (signal.aborted) throw error;
         say(`hopline: ${asHoplineError(error).message}`);
         failure ??= error;
       });

@@ -189,6 +189,41 @@ test('what is known of a first hop says nothing of the same address behind a rel
   }
 });
 
+test('a route of which one way has a key and another has none is refused, whatever form it has', async (t) => {
+  const { root, run, node } = await start(t);
+  const key = newKey().key.public.text;
+  const nodes = [await node([]), await node([])].map(({ address }) => address);
+  const [one = '', other = ''] = nodes;
+  const files: Record<string, string> = {
+    alternates: `some-name.bin\n${one} key=${key} | ${other}\n`,
+    routes: `some-name.bin\n${one} key=${key}\n---\n${other}\n`,
+    pool: `some-name.bin\n${one}\n@them | ${other} key=${key}\n`,
+  };
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(path.join(root.path, `${name}.txt`), text);
+    for (const request of [
+      ['get', `${name}.txt`, '-o', 'got'],
+      ['get', `${name}.txt`, '-o', 'got', '--', 'one', 'two'],
+      ['put', `${name}.txt`, `${name}.txt`, '--as', 'up'],
+    ]) {
+      const { code, stderr } = await run(request);
+      assert.equal(code, 2, stderr);
+      assert.match(stderr, /has no key, and .* has one: either every way to the file ends at a key, or none/);
+    }
+    const plain = await run(['get', `${name}.txt`, '-o', `${name}.got`, '--plain']);
+    assert.equal(plain.code, 0, plain.stderr);
+  }
+  for (const args of [
+    ['send', '--via', `${one}#${key}`, 'PP_1', 'text'],
+    ['get', '--via', `${one}#${key}`, 'some-name.bin', '--classic', '-o', 'got'],
+    ['fetch', 'http://127.0.0.1:9/', '--via', `${one}#${key}`, '-o', 'got'],
+  ]) {
+    const { code, stderr } = await run(args);
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /cannot be encrypted, and hop 1 .* has a key/);
+  }
+});
+
 test('key scan prints lines to paste, and which of them nobody has proven', async (t) => {
   const { run, node, makeKey } = await start(t);
   const key = await makeKey('node.key');

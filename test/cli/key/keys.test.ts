@@ -213,8 +213,10 @@ test('a route of which one way has a key and another has none is refused, whatev
     const plain = await run(['get', `${name}.txt`, '-o', `${name}.got`, '--plain']);
     assert.equal(plain.code, 0, plain.stderr);
   }
+  const packet = { type: 0, srcid: 5, privPoliId: 'PP_1', payloadsize: 3, payload: 'xyz' };
+  await writeFile(path.join(root.path, 'packet.json'), JSON.stringify(packet));
   for (const args of [
-    ['send', '--via', `${one}#${key}`, 'PP_1', 'text'],
+    ['send', 'packet.json', '--via', `${one}#${key}`],
     ['get', '--via', `${one}#${key}`, 'some-name.bin', '--classic', '-o', 'got'],
     ['fetch', 'http://127.0.0.1:9/', '--via', `${one}#${key}`, '-o', 'got'],
   ]) {

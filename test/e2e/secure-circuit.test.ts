@@ -128,6 +128,8 @@ test('a relay that refuses is heard, and one that speaks for the origin is not',
   await assert.rejects(unreachable.receive('status'), failsWith('PEER_UNREACHABLE'));
   const told: Message[] = [
     { type: 'refused', code: 'FILE_NOT_FOUND', hop: 1 },
+    { type: 'refused', code: 'AUTH_DENIED', hop: 2 },
+    { type: 'refused', code: 'POLICY_DENIED', reason: 'AUTH_REQUIRED', hop: 2 },
     { type: 'status', size: 4, version: 'v', pieceBytes: mib, digest: 'sha256' },
   ];
   for (const message of told) {

@@ -70,6 +70,6 @@ export function openSecurely(leg: Leg, { open, requests, hops, client, security 
 /** What only the last node can know is not taken from anybody who says it in plain. */
 function refusedOnTheWay(refused: AnswerOf<'refused'>, hops: readonly Hop[]): HoplineError {
   const error = refusedError(refused, hops, '');
-  if (!/^(FILE|UPLOAD|DISK|HASH)_|^LIMIT_(LISTING|UPLOADS)$/.test(error.code)) return error;
+  if (!/^(AUTH|FILE|UPLOAD|DISK|HASH)_|^LIMIT_(LISTING|UPLOADS)$/.test(error.code)) return error;
   return new HoplineError('SECURE_FAILED', 'somebody on the way answered in place of the node that was asked');
 }

@@ -156,7 +156,7 @@ export class Authority {
       this.#complain(`${read.problem}; nobody is let in`);
       return this.#putInEffect(new Map());
     }
-    if (read.kind === 'invalid') return this.#putInEffect(onMistakes([read.problem], undefined));
+    if (read.kind === 'invalid') return this.#putInEffect(onMistakes([read.problem], read.text));
     try {
       const keys = parseAuthorizedKeys(read.text, file, this.#keys);
       this.#trouble = undefined;

@@ -13,8 +13,8 @@ import { type AuthorizedKeys, maxAuthorizedBytes, mistakes, parseAuthorizedKeys 
 
 export type AuthorizedFile =
   | { readonly kind: 'text'; readonly text: string; readonly stamp: string }
-  /** Nothing that could be a list of keys, as it stands: too long, or no text. */
-  | { readonly kind: 'invalid'; readonly problem: string; readonly stamp: string }
+  /** Nothing that could be a list of keys, as it stands: too long, or no UTF-8; `text` has what of that is ASCII as it is. */
+  | { readonly kind: 'invalid'; readonly problem: string; readonly text?: string; readonly stamp: string }
   /** Nobody is let in: it is not there, or cannot be trusted. */
   | { readonly kind: 'closed'; readonly problem: string; readonly stamp: string };
 
@@ -50,7 +50,9 @@ export async function readAuthorizedFile(file: string): Promise<AuthorizedFile> 
       }
       if (length === bytes.length) return tooLong(file, stamp);
       const content = bytes.subarray(0, length);
-      if (!isUtf8(content)) return { kind: 'invalid', problem: `${file}: expected text in UTF-8`, stamp };
+      if (!isUtf8(content)) {
+        return { kind: 'invalid', problem: `${file}: expected text in UTF-8`, text: content.toString('latin1'), stamp };
+      }
       return { kind: 'text', text: content.toString('utf8'), stamp };
     } finally {
       await handle.close();

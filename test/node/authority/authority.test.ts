@@ -71,6 +71,19 @@ test('a file is read when it has stood still, and what is wrong with it is told 
   });
 });
 
+test('a file in another encoding takes the rights of whom it names no more, and of nobody else', async (t) => {
+  const gone = newKey().key.public;
+  const { authority, clock, metrics, file } = await openAuthority(t, `all ${gone.text}\nall`);
+  authority.admit(gone).check();
+  await writeFile(file, Buffer.from(`all ${key.text} Zo\u00eb\n`, 'latin1'));
+  await until(() => {
+    clock.advance(1000);
+    return metrics.snapshot().failures.CONFIG_INVALID !== undefined;
+  });
+  assert.throws(() => authority.admit(gone).check(), /is not among the authorized keys/);
+  authority.admit(key).check();
+});
+
 test('all circuits of a key share its rate, from when their clients have shown that they are there', async (t) => {
   const { authority, clock } = await openAuthority(t, 'all,limit-rate="1M"');
   const rates = new NodeRates({}, clock);

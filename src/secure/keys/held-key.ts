@@ -6,33 +6,31 @@
  * Documentation: docs/security.md#keys
  */
 
-import { open } from 'node:fs/promises';
 import { HoplineError } from '../../core/errors.ts';
 import { loadDiskCalls } from '../../io/kernel/libc.ts';
 import type { KeyPair } from '../../wire/keys/key.ts';
-import { readKeyFile } from './key-file.ts';
+import { openKeyFile, readKey } from './key-file.ts';
 
 export interface HeldKey {
   readonly key: KeyPair;
   release(): Promise<void>;
 }
 
-/** Reads `file` and holds it. Throws `KEY_INVALID`, also where another node has it. */
+/** Reads `file` and holds it: the file that was read, whatever has its name by then. Throws `KEY_INVALID`, also where another node has it. */
 export async function holdKeyFile(file: string): Promise<HeldKey> {
-  const handle = await open(file, 'r').catch(() => undefined);
+  const handle = await openKeyFile(file);
   try {
     // What is no regular file gives its key once, and nobody can hold it.
-    if (!handle || !(await handle.stat()).isFile()) {
-      await handle?.close();
-      return { key: await readKeyFile(file), release: async () => {} };
-    }
+    const isHeld = (await handle.stat()).isFile();
     const { lock } = loadDiskCalls();
-    if (lock && !lock(handle.fd)) {
+    if (isHeld && lock && !lock(handle.fd)) {
       throw new HoplineError('KEY_INVALID', `${file} is in use by another node: each node has a key of its own`);
     }
-    return { key: await readKeyFile(file), release: () => handle.close() };
+    const key = await readKey(file, handle);
+    if (!isHeld) await handle.close();
+    return { key, release: async () => (isHeld ? handle.close() : undefined) };
   } catch (error) {
-    await handle?.close();
+    await handle.close();
     throw error;
   }
 }

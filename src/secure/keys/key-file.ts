@@ -19,15 +19,25 @@ const othersMay = 0o077;
 
 /** The secret in `file`, which may be a pipe or a terminal too. Throws `KEY_INVALID`. */
 export async function readKeyFile(file: string): Promise<KeyPair> {
-  const handle = await open(file, 'r').catch((cause) => {
-    throw failed(file, 'could not be read', cause);
-  });
+  const handle = await openKeyFile(file);
   try {
-    checkOwner(file, await handle.stat());
-    return parseKeyFile(await readText(file, handle), file);
+    return await readKey(file, handle);
   } finally {
     await handle.close();
   }
+}
+
+/** Opens `file` to read its key. Throws `KEY_INVALID`. */
+export function openKeyFile(file: string): Promise<FileHandle> {
+  return open(file, 'r').catch((cause) => {
+    throw failed(file, 'could not be read', cause);
+  });
+}
+
+/** The secret in `file`, which is open; a pipe gives it once. Throws `KEY_INVALID`. */
+export async function readKey(file: string, handle: FileHandle): Promise<KeyPair> {
+  checkOwner(file, await handle.stat());
+  return parseKeyFile(await readText(file, handle), file);
 }
 
 /** The one secret in the text of a key file. Throws `KEY_INVALID`, with the line. */

@@ -136,7 +136,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const { retry, deadline, limitRate, minRate, force, parallel, resume, onChange, checksum } = flags;
   const startedMs = performance.now();
   const rates = { limitRate, minRate };
-  const securing = secureRoutes(asked, flags, { signal, limits });
+  const securing = secureRoutes(asked, flags, { signal, limits, pools });
   const { routes, identity, explain } = await securing.catch((error) => {
     end();
     throw error;

@@ -49,12 +49,15 @@ export function addSecurityFlags(command: Command): void {
     .addOption(new Option('--plain', 'encrypt nothing, although the key of the origin is known'));
 }
 
-/** Throws `KEY_UNKNOWN`, `KEY_INVALID`, and at a terminal what asking for a key does. */
+/** Throws `KEY_UNKNOWN`, `KEY_INVALID`, `USAGE_INVALID`, and at a terminal what asking for a key does. */
 export async function secureRoutes(routes: Routes, flags: SecurityFlags, options: TransferOptions): Promise<Secured> {
   const sources = new Map<Hop, string>();
   let known = await withKnownNodes(routes, sources);
   if (flags.plain) return inPlain(known, flags);
-  if (!isKeyed(known)) known = await atFirstUse(known, flags, options);
+  if (!isKeyed(known)) {
+    await refuseKnownMembers(known, options.pools);
+    known = await atFirstUse(known, flags, options);
+  }
   if (!isKeyed(known)) {
     if (flags.requireKey) {
       throw new HoplineError('KEY_UNKNOWN', 'the key of the origin is not known, and --require-key asks for it');
@@ -88,6 +91,25 @@ async function withKnownNodes(routes: Routes, sources: Map<Hop, string>): Promis
     return keyed;
   };
   return routes.map((places) => (places.length === 1 ? places.map((place) => place.map(withKey)) : places));
+}
+
+/**
+ * A pool of this client's that is first hop and origin has its key in the route: without, a member whose key is known would
+ * be spoken to in plain. Throws `USAGE_INVALID`.
+ */
+async function refuseKnownMembers(routes: Routes, pools: TransferOptions['pools'] = []): Promise<void> {
+  const ends = routes.flatMap((places) => (places.length === 1 ? places.flat() : []));
+  const asked = pools.filter(({ name }) => ends.some((hop) => isPoolHop(hop) && hop.pool === name));
+  if (asked.length === 0) return;
+  const nodes = await readKnownNodes(knownNodesFile());
+  for (const { name, members = [] } of asked) {
+    for (const member of members) {
+      const found = nodes.get(hopKey(member));
+      if (!found) continue;
+      const message = `@${name} has no key, and ${found.at} has one of its member ${formatHop(member)}: write the key of the pool behind it, @${name} key=hop1..., or --plain`;
+      throw new HoplineError('USAGE_INVALID', message);
+    }
+  }
 }
 
 /** The one hop of the one route, if it is no pool: whoever answers there is who was asked for. */

@@ -93,7 +93,7 @@ async function runPut(source: string, routeFile: string | undefined, flags: PutF
     ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, idleMs: flags.idleTimeout }),
   };
   const { force, retry, deadline, limitRate } = flags;
-  const securing = secureRoutes(asked.routes, flags, { signal, limits });
+  const securing = secureRoutes(asked.routes, flags, { signal, limits, pools });
   const { routes, identity, explain } = await securing.catch((error) => {
     end();
     throw error;

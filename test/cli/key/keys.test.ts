@@ -189,6 +189,19 @@ test('what is known of a first hop says nothing of the same address behind a rel
   }
 });
 
+test('a pool without a key is not asked in plain where the key of a member is known', async (t) => {
+  const { run, node, makeKey } = await start(t);
+  const key = await makeKey('node.key');
+  const { address } = await node(['--identity', 'node.key']);
+  assert.equal((await run(['key', 'trust', address, key])).code, 0);
+  const more = ['--pool', `them=127.0.0.1:9,${address}`, 'some-name.bin', '-o', 'got', '-f', '--json'];
+  const refused = await run(['get', '--via', '@them', ...more]);
+  assert.deepEqual([refused.code, last(refused).code], [2, 'USAGE_INVALID']);
+  assert.match(String(last(refused).message), /^@them has no key, and .*known_nodes:1 has one of its member 127/);
+  assert.equal(last(await run(['get', '--via', '@them', '--plain', ...more])).encrypted, false);
+  assert.equal(last(await run(['get', '--via', `@them#${key}`, ...more])).verifiedBy, key);
+});
+
 test('a route of which one way has a key and another has none is refused, whatever form it has', async (t) => {
   const { root, run, node } = await start(t);
   const key = newKey().key.public.text;

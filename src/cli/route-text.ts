@@ -1,7 +1,7 @@
 /** The text of a route file, and the question for its name. */
 
 import { readFile } from 'node:fs/promises';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { HoplineError, systemCode, unreadReason } from '../core/errors.ts';
 import { parseAddress } from '../wire/address.ts';
 import { withoutKeys } from '../wire/keyed-hop.ts';
 import { parseRoute } from '../wire/route.ts';
@@ -28,7 +28,7 @@ export async function readRouteText(file: string, more: readonly string[] = []):
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    throw new HoplineError('ROUTE_UNREADABLE', describeUnread(file, more, systemCode(cause) ?? 'unknown'), { cause });
+    throw new HoplineError('ROUTE_UNREADABLE', describeUnread(file, more, cause), { cause });
   }
   if (bytes.length > maxRouteFileBytes) throw new HoplineError('ROUTE_SYNTAX', `${file} is too large for a route file`);
   try {
@@ -38,19 +38,14 @@ export async function readRouteText(file: string, more: readonly string[] = []):
   }
 }
 
-function describeUnread(file: string, more: readonly string[], code: string): string {
+function describeUnread(file: string, more: readonly string[], cause: unknown): string {
   if (
-    code === 'ENOENT' &&
+    systemCode(cause) === 'ENOENT' &&
     withoutKeys(file)
       .split(',')
       .every((hop) => parseAddress(hop).kind === 'ok')
   ) {
     return `there is no route file ${file}; did you mean --via ${[file, ...more].join(' ')}?`;
   }
-  const reasons: Record<string, string> = {
-    ENOENT: 'there is no such file',
-    EISDIR: 'it is a directory',
-    EACCES: 'no permission',
-  };
-  return `cannot read the route file ${file}: ${reasons[code] ?? code}`;
+  return `cannot read the route file ${file}: ${unreadReason(cause)}`;
 }

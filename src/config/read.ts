@@ -10,7 +10,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { isScalar, LineCounter, type Node, parseDocument, visit, type YAMLError } from 'yaml';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { HoplineError, unreadReason } from '../core/errors.ts';
 import { checkDisk, checkKeys } from './checks.ts';
 import type { Config } from './config.ts';
 import { toConfig } from './from-file.ts';
@@ -42,9 +42,7 @@ async function readText(file: string): Promise<string> {
   try {
     bytes = await readFile(file);
   } catch (cause) {
-    const reasons: Record<string, string> = { ENOENT: 'there is no such file', EISDIR: 'it is a directory' };
-    const code = systemCode(cause) ?? 'unknown';
-    throw unreadable(reasons[code] ?? code, cause);
+    throw unreadable(unreadReason(cause), cause);
   }
   if (bytes.length > maxConfigBytes) throw unreadable(`it is larger than ${maxConfigBytes} bytes`);
   try {

@@ -9,7 +9,7 @@
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../core/clock.ts';
-import { HoplineError, systemCode } from '../core/errors.ts';
+import { HoplineError, unreadReason } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { Tasks } from '../core/work/tasks.ts';
@@ -224,6 +224,6 @@ async function readPem(what: string, file: string): Promise<Buffer> {
   try {
     return await readFile(file);
   } catch (cause) {
-    throw new HoplineError('USAGE_INVALID', `TLS: cannot read the ${what} ${file} (${systemCode(cause)})`, { cause });
+    throw new HoplineError('USAGE_INVALID', `TLS: cannot read the ${what} ${file}: ${unreadReason(cause)}`, { cause });
   }
 }

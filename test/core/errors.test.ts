@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exitCodeOf, exitCodes, exitHelp, hintFor } from '../../src/cli/terminal/exit-codes.ts';
-import { asHoplineError, errorCodes, HoplineError, systemCode } from '../../src/core/errors.ts';
+import { asHoplineError, errorCodes, HoplineError, systemCode, unreadReason } from '../../src/core/errors.ts';
 import { wireCodes } from '../../src/wire/native/refusal.ts';
 
 test('a code is listed once', () => {
@@ -28,6 +28,18 @@ test('what arises on the client’s own machine never travels', () => {
   for (const code of local) assert.ok(!(wireCodes as readonly string[]).includes(code), code);
   assert.ok(wireCodes.every((code) => errorCodes.includes(code)));
   assert.ok(wireCodes.includes('INTERNAL'));
+});
+
+test('why a file cannot be read is told in words, and what has none by its code', () => {
+  const failed = (code: string) => unreadReason(Object.assign(new Error(code), { code }));
+  assert.deepEqual(['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EIO'].map(failed), [
+    'there is no such file',
+    'there is no such file',
+    'it is a directory',
+    'no permission',
+    'EIO',
+  ]);
+  assert.equal(unreadReason('text'), 'unknown');
 });
 
 test('a HoplineError stays as it is, and anything else becomes INTERNAL with its cause', () => {

@@ -8,7 +8,8 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { createKeyFile } from '../../src/index.ts';
+import { hintFor } from '../../src/cli/terminal/exit-codes.ts';
+import { createKeyFile, errorCodes } from '../../src/index.ts';
 import { mainFile, startProgram } from '../support/program.ts';
 import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -90,6 +91,13 @@ test('the commands of the README run as they stand there', { skip: process.platf
   assert.equal(await content('copy.pdf'), 10_000);
   assert.deepEqual(await readdir(path.join(client.path, 'new')), ['june.pdf', 'may.pdf']);
   assert.equal(await content('copies/2026/more/b.jpg'), 'photos/2026/more/b.jpg'.length * 1000);
+});
+
+test('hints that the README shows are those of the program', async () => {
+  const shown = (await codeBelow('When it fails')).filter((line) => line.startsWith('  hint: '));
+  assert.equal(shown.length, 1);
+  const hints = errorCodes.map((code) => `  hint: ${hintFor(code)}`);
+  for (const hint of shown) assert.ok(hints.includes(hint), hint);
 });
 
 test('docs/cli.md is what the commands say of themselves', async () => {

@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { InvalidArgumentError } from 'commander';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError, unreadReason } from '../../core/errors.ts';
 import type { FetchOptions } from '../../fetch/fetch-options.ts';
 
 interface ContentFlags {
@@ -47,7 +47,7 @@ export async function readCertificates(file: string): Promise<string> {
 
 function unreadable(file: string, error: unknown): HoplineError {
   if (error instanceof HoplineError) return error;
-  return new HoplineError('USAGE_INVALID', `cannot read ${file} (${systemCode(error) ?? 'unknown'})`, { cause: error });
+  return new HoplineError('USAGE_INVALID', `cannot read ${file}: ${unreadReason(error)}`, { cause: error });
 }
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

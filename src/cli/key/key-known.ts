@@ -61,11 +61,12 @@ async function scan(nodes: readonly string[], { via, connectTimeout }: ScanFlags
   const { signal, end } = startInterruption();
   const limits = connectTimeout === undefined ? {} : { connectMs: connectTimeout, openMs: connectTimeout };
   try {
+    // The first failure is told at the end, with its hint.
     let failure: unknown;
     for (const hops of ways) {
       await scanOne(hops, { signal, limits }).catch((error) => {
         if (signal.aborted) throw error;
-        say(`hopline: ${asHoplineError(error).message}`);
+        if (failure) say(`hopline: ${asHoplineError(error).message}`);
         failure ??= error;
       });
     }

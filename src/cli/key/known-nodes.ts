@@ -9,7 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError, systemCode, unreadReason } from '../../core/errors.ts';
 import { type Address, formatHop, hopKey, parseAddress } from '../../wire/address.ts';
 import { type PublicKey, parsePublicKey } from '../../wire/keys/key.ts';
 
@@ -39,11 +39,11 @@ export async function trustNode(file: string, address: Address, key: PublicKey):
   await replaceText(file, `${before}${formatHop(address)} ${key.text}\n`);
 }
 
-/** Takes a node out. Throws `KEY_UNKNOWN` where it is not there. */
+/** Takes a node out. Throws `USAGE_INVALID` where it is not there. */
 export async function forgetNode(file: string, address: Address): Promise<void> {
   const text = await readText(file);
   const known = parseKnownNodes(text, file).get(hopKey(address));
-  if (!known) throw new HoplineError('KEY_UNKNOWN', `${formatHop(address)} is not in ${file}`);
+  if (!known) throw new HoplineError('USAGE_INVALID', `${formatHop(address)} is not in ${file}`);
   const number = Number(known.at.slice(file.length + 1));
   const lines = text.split('\n');
   await replaceText(file, lines.filter((_line, index) => index !== number - 1).join('\n'));
@@ -75,7 +75,7 @@ async function readText(file: string): Promise<string> {
   const bytes = await readFile(file).catch((cause) => {
     const reason = systemCode(cause) ?? 'unknown';
     if (reason === 'ENOENT') return Buffer.alloc(0);
-    throw new HoplineError('KEY_INVALID', `${file} could not be read (${reason})`, { cause, reason });
+    throw new HoplineError('KEY_INVALID', `cannot read ${file}: ${unreadReason(cause)}`, { cause, reason });
   });
   if (bytes.length > maxFileBytes) throw new HoplineError('KEY_INVALID', `${file} is too long for a list of nodes`);
   return bytes.toString('utf8');

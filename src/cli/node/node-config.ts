@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Config, LogLevel, NodeRules } from '../../config/config.ts';
 import { readConfig } from '../../config/config-files.ts';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError, unreadReason } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { PoolMembers } from '../../pool/sources/sources.ts';
@@ -103,8 +103,8 @@ async function readToken(file: string | undefined): Promise<string | undefined> 
   try {
     return (await readFile(file, 'utf8')).trim();
   } catch (cause) {
-    const reason = systemCode(cause);
-    throw new HoplineError('USAGE_INVALID', `--register-token-file: cannot read ${file} (${reason})`, { cause });
+    const message = `--register-token-file: cannot read ${file}: ${unreadReason(cause)}`;
+    throw new HoplineError('USAGE_INVALID', message, { cause });
   }
 }
 

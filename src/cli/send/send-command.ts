@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { openSender, type SenderOptions } from '../../client/messages/sender.ts';
-import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { asHoplineError, HoplineError, unreadReason } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import type { Address, Hop } from '../../wire/address.ts';
 import { parseKeyedHop } from '../../wire/keyed-hop.ts';
@@ -165,8 +165,7 @@ async function readPacket(file: string, id: string | undefined): Promise<Message
   try {
     text = (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
   } catch (cause) {
-    const reason = systemCode(cause) ?? 'cannot be read';
-    throw new HoplineError('USAGE_INVALID', `cannot read the packet file ${file} (${reason})`, { cause });
+    throw new HoplineError('USAGE_INVALID', `cannot read the packet file ${file}: ${unreadReason(cause)}`, { cause });
   }
   try {
     return parseMessage(text, id);

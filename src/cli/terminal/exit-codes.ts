@@ -30,13 +30,13 @@ interface Exit {
   readonly hint: string;
 }
 
-const checkNode = 'check that a node runs there and speaks to this one, or for fetch a web server';
+const checkNode = 'check that `hopline node` runs there (for fetch, a web server), and speaks to this machine';
 
 const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
   CONFIG_INVALID: {
     exit: 'config',
-    hint: 'run `hopline check FILE`, or `hopline key check FILE` for keys, which tell every mistake with its line',
+    hint: 'mend the file; `hopline check FILE` tells all its mistakes, and `hopline key check FILE` those of authorized keys',
   },
   ROUTE_UNREADABLE: {
     exit: 'route',
@@ -51,12 +51,12 @@ const exits = {
   PEER_UNRESOLVED: { exit: 'unreachable', hint: 'check the name, or write the address instead' },
   PEER_UNREACHABLE: {
     exit: 'unreachable',
-    hint: 'check that a node, or for fetch a web server, runs there, and host, port and firewall',
+    hint: 'start `hopline node` there (for fetch, a web server), or check host, port and firewall',
   },
   PEER_LOST: { exit: 'unreachable', hint: checkNode },
   PEER_PROTOCOL: {
     exit: 'refused',
-    hint: 'check that the port is a hopline node, or for fetch a web server; for the original programs use --classic',
+    hint: 'check that `hopline node` has that port (for fetch, a web server); for the original programs use --classic',
   },
   PEER_VERSION: { exit: 'refused', hint: 'run the same version of hopline on both ends' },
   PEER_CLASSIC: {
@@ -94,10 +94,13 @@ const exits = {
     exit: 'refused',
     hint: 'ask the operator of the origin, whose log says why: the key is not known there, has expired, or may not have this name',
   },
-  KEY_INVALID: { exit: 'usage', hint: 'copy the key whole; a key file is for its owner alone, with mode 600' },
+  KEY_INVALID: {
+    exit: 'usage',
+    hint: 'copy a key whole; make a key file with `hopline key new -o FILE`, and leave it to its owner alone, mode 600',
+  },
   KEY_UNKNOWN: {
     exit: 'stranger',
-    hint: 'run `hopline key show FILE` on that machine, or read the start of its node, and put key=hop1... into the route',
+    hint: 'put the key that the node says at its start, key=hop1..., into the route; on loopback --identity FILE gives it one',
   },
   KEY_CHANGED: {
     exit: 'stranger',
@@ -137,7 +140,7 @@ const exits = {
   TIMEOUT_IDLE: { exit: 'timeout', hint: 'try again, or raise --idle-timeout' },
   TIMEOUT_SLOW: { exit: 'timeout', hint: 'try another route, or lower --min-rate' },
   TIMEOUT_DEADLINE: { exit: 'timeout', hint: 'run it again to go on, or raise --deadline' },
-  INTERRUPTED: { exit: 'interrupted', hint: 'run it again to go on from there' },
+  INTERRUPTED: { exit: 'interrupted', hint: 'run it again; it goes on with what was kept, if anything' },
   INTERNAL: { exit: 'internal', hint: 'please report this' },
 } as const satisfies Record<ErrorCode, Exit>;
 

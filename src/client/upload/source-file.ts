@@ -6,7 +6,7 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { asHoplineError, HoplineError, unreadReason } from '../../core/errors.ts';
 import { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 
 export class SourceFile {
@@ -28,7 +28,7 @@ export class SourceFile {
       if (opened.isFile()) return new SourceFile(path, new VersionedFile(handle, opened));
     } catch (cause) {
       await handle?.close();
-      throw unusable(path, reasons[systemCode(cause) ?? ''] ?? systemCode(cause) ?? 'it cannot be read', cause);
+      throw unusable(path, unreadReason(cause), cause);
     }
     const isDirectory = (await handle.stat()).isDirectory();
     await handle.close();
@@ -74,14 +74,6 @@ export class SourceFile {
     return new HoplineError('DISK_FAILED', `cannot read ${this.path} (${reason})`, { cause: error, reason });
   }
 }
-
-const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  ENOTDIR: 'there is no such file',
-  EACCES: 'no permission',
-  EISDIR: 'it is a directory',
-  ENXIO: 'it is not a regular file',
-};
 
 function unusable(path: string, why: string, cause?: unknown): HoplineError {
   return new HoplineError('USAGE_INVALID', `cannot send ${path}: ${why}`, { cause });

@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError, systemCode, unreadReason } from '../../core/errors.ts';
 import { syncDirectory } from '../../io/disk/writing/part-names.ts';
 import { type KeyPair, newKey, parseSecretKey } from '../../wire/keys/key.ts';
 
@@ -30,7 +30,7 @@ export async function readKeyFile(file: string): Promise<KeyPair> {
 /** Opens `file` to read its key. Throws `KEY_INVALID`. */
 export function openKeyFile(file: string): Promise<FileHandle> {
   return open(file, 'r').catch((cause) => {
-    throw failed(file, 'could not be read', cause);
+    throw unread(file, cause);
   });
 }
 
@@ -118,13 +118,13 @@ async function readText(file: string, handle: FileHandle): Promise<string> {
     if (length === bytes.length) throw new HoplineError('KEY_INVALID', `${file} is too long for a key file`);
     return bytes.toString('utf8', 0, length);
   } catch (cause) {
-    throw cause instanceof HoplineError ? cause : failed(file, 'could not be read', cause);
+    throw cause instanceof HoplineError ? cause : unread(file, cause);
   } finally {
     bytes.fill(0);
   }
 }
 
-function failed(file: string, how: string, cause: unknown): HoplineError {
+function unread(file: string, cause: unknown): HoplineError {
   const reason = systemCode(cause) ?? 'unknown';
-  return new HoplineError('KEY_INVALID', `${file} ${how} (${reason})`, { cause, reason });
+  return new HoplineError('KEY_INVALID', `cannot read the key file ${file}: ${unreadReason(cause)}`, { cause, reason });
 }

@@ -80,7 +80,10 @@ test('key new makes a key for its owner alone and replaces none, and key show ha
   assert.equal(piped.stdout, `${key}\n`);
   const again = await run(['key', 'new', '-o', 'one.key']);
   assert.equal(again.code, 2);
-  assert.match(again.stderr, /one\.key is there already, and no key is replaced/);
+  assert.match(
+    again.stderr,
+    /one\.key is there already, and no key is replaced.*\n {2}hint: .*`hopline key new -o FILE`/,
+  );
   assert.equal(await readFile(file, 'utf8'), text);
   const own = await run(['key', 'new']);
   assert.match(own.stderr, /config\/hopline\/id\.key/);
@@ -168,7 +171,9 @@ test('a node that is known is spoken to by its key, and another key there is tol
   assert.equal(last(put).code, 'KEY_CHANGED');
   assert.equal((await run(['key', 'forget', origin.address])).code, 0);
   assert.equal(await readFile(known, 'utf8'), '# mine\n');
-  assert.equal((await run(['key', 'forget', origin.address])).code, 14);
+  const forgotten = await run(['key', 'forget', origin.address]);
+  assert.equal(forgotten.code, 2);
+  assert.match(forgotten.stderr, /is not in .*known_nodes\n {2}hint: see --help\n$/);
   await writeFile(known, `${origin.address} hop1no\n`);
   const broken = await run(get);
   assert.deepEqual([broken.code, last(broken).code], [2, 'KEY_INVALID']);
@@ -249,7 +254,10 @@ test('key scan prints lines to paste, and which of them nobody has proven', asyn
   const far = await run(['key', 'scan', '--via', `${relay.address},${origin.address}`]);
   assert.equal(far.stdout, `${origin.address} ${key} # not proven\n`);
   assert.equal(far.code, 14);
-  assert.match(far.stderr, new RegExp(`hopline: ${relay.address} says that it has no key`));
+  const told = `hopline: ${relay.address} says that it has no key\n`;
+  assert.match(far.stderr, new RegExp(`^${told} {2}hint: .*--identity.*\n$`));
+  const both = await run(['key', 'scan', relay.address, relay.address]);
+  assert.match(both.stderr, new RegExp(`^${told}${told} {2}hint: .*\n$`));
 });
 
 test('a key that is not known leaves a key of one own unused, which is said', async (t) => {

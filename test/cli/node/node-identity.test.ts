@@ -114,7 +114,7 @@ test('a key file that is none, is not there or that others may read ends the sta
   for (const [file, words] of [
     [bad, /bad\.key:1: read something else, expected a secret key/],
     [wide, /wide\.key has mode 0644, so others may use it/],
-    [path.join(root.path, 'none.key'), /none\.key could not be read \(ENOENT\)/],
+    [path.join(root.path, 'none.key'), /cannot read the key file .*none\.key: there is no such file/],
   ] as const) {
     const { code, stderr } = await runProgram(t, ['node', '--listen', '127.0.0.1:0', '--identity', file]);
     assert.equal(code, 2);

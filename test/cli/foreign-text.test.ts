@@ -306,6 +306,8 @@ test('nothing in the program prints but by way of lines, logs and questions', as
       'check-command.ts',
       'demo-command.ts',
       'exceptions.ts',
+      'key-files.ts',
+      'key-known.ts',
       'lines.ts',
       'logging.ts',
       'node-command.ts',

@@ -7,7 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import { download, downloadFiles, downloadTree, upload } from '../../src/index.ts';
 import { newKey } from '../../src/wire/keys/key.ts';
-import { startChain } from '../support/chain.ts';
+import { startChain, until } from '../support/chain.ts';
 import { keyed } from '../support/keyed.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -20,8 +20,8 @@ async function start(t: TestContext, line: string) {
   const authorizedKeys = path.join(out.path, 'authorized_keys');
   await writeFile(authorizedKeys, line, { mode: 0o600 });
   const more = { identity: node, authorizedKeys, uploads: {}, next: ['127.0.0.1'] };
-  const { route } = await startChain(t, 2, root.path, more);
-  return { root, out, route, secure: (file: string) => keyed(route(file), node.public) };
+  const { route, nodes } = await startChain(t, 2, root.path, more);
+  return { root, out, nodes, route, secure: (file: string) => keyed(route(file), node.public) };
 }
 
 function failsWith(code: ErrorCode, message: RegExp): (error: unknown) => boolean {
@@ -54,12 +54,15 @@ test('files that a key may have come, and one that it may not leaves the others 
 });
 
 test('a transfer over more circuits than its key may have comes over those', async (t) => {
-  const { root, out, secure } = await start(t, `read="**",max-circuits="1",limit-rate="8M" ${client.public.text}`);
+  const line = `read="**",max-circuits="1",limit-rate="8M" ${client.public.text}`;
+  const { root, out, nodes, secure } = await start(t, line);
   const content = await root.writeRandom('large', 3 * 1024 * 1024 + 7);
   const output = path.join(out.path, 'large');
   for (let run = 0; run < 2; run += 1) {
     await download({ route: secure('large'), output, force: true, parallel: 4, identity: client, limits });
     assert.deepEqual(await readFile(output), content);
+    // The origin counts those that are left until it has seen that they are.
+    await until(() => nodes.every((each) => each.stats().open === 0));
   }
 });
 

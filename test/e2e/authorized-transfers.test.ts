@@ -1,14 +1,17 @@
 /** Transfers of clients whose key may do some of what they ask for. */
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import { download, downloadFiles, downloadTree, upload } from '../../src/index.ts';
 import { newKey } from '../../src/wire/keys/key.ts';
+import { parseVia } from '../../src/wire/route.ts';
 import { startChain, until } from '../support/chain.ts';
 import { keyed } from '../support/keyed.ts';
+import { startTamperer } from '../support/tamper.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const [node, client] = [newKey().key, newKey().key];
@@ -64,6 +67,27 @@ test('a transfer over more circuits than its key may have comes over those', asy
     // The origin counts those that are left until it has seen that they are.
     await until(() => nodes.every((each) => each.stats().open === 0));
   }
+});
+
+test('a key that may only write has its upload done where the answer to COMMIT is lost', async (t) => {
+  const { root, out, nodes } = await start(t, `write="**",no-replace ${client.public.text}`);
+  const [origin] = nodes.slice(-1);
+  let cuts = 0;
+  const back = (bytes: Buffer) => {
+    if (origin?.stats().uploaded !== 1 || cuts > 0) return bytes;
+    cuts += 1;
+    return null;
+  };
+  const address = await startTamperer(t, origin?.address.port ?? 0, { back });
+  const content = randomBytes(2_500_000);
+  const source = path.join(out.path, 'source');
+  await writeFile(source, content);
+  const route = keyed(parseVia(address, 'new.bin'), node.public);
+  const result = await upload({ source, route, identity: client, limits });
+  assert.equal(cuts, 1);
+  assert.equal(result.verifiedBy, node.public.text);
+  assert.deepEqual(await readFile(path.join(root.path, 'new.bin')), content);
+  assert.equal(origin?.stats().uploaded, 1);
 });
 
 test('the classic dialect is plain, and says no more than that there is no such file', async (t) => {

@@ -168,7 +168,8 @@ export class FileSend {
   async #isThere(circuit: Circuit): Promise<boolean> {
     const { file, source, client } = this.#options;
     const status = await circuit.receive('status', file).catch((error) => {
-      if (asHoplineError(error).code === 'FILE_NOT_FOUND') return undefined;
+      // Who may not read what he has sent asks again: an origin remembers what was completed.
+      if (/^(FILE_NOT_FOUND|AUTH_DENIED)$/.test(asHoplineError(error).code)) return undefined;
       throw error;
     });
     if (status?.size !== source.size) return false;

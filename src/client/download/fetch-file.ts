@@ -83,14 +83,22 @@ export class FileFetch {
   /** Fetches the file over circuits of its own. Throws what ends the fetch: the target's failure, or the last circuit's. */
   async run(circuits: Circuits): Promise<Fetched> {
     const { parallel = 1 } = this.#options;
-    const work = () =>
-      circuits
-        .run(
+    let atWork = 0;
+    const work = async () => {
+      atWork += 1;
+      try {
+        await circuits.run(
           () => this.#firstRequests(),
           (circuit) => this.fetchOver(circuit, this.#readsAhead),
           this.#over.signal,
-        )
-        .catch((error) => this.#fail(error));
+        );
+      } catch (error) {
+        // Who takes no further circuit still serves those that he took.
+        if (atWork === 1 || asHoplineError(error).code !== 'LIMIT_CONNECTIONS') this.#fail(error);
+      } finally {
+        atWork -= 1;
+      }
+    };
     const workers = [work()];
     this.#onBegun = () => {
       this.#onBegun = () => {};

@@ -50,14 +50,21 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
     if (dialect === 'classic') return await serveClassic(leg, node);
     if (dialect === 'packet') return await servePackets(leg, node, { mayRegister: true });
     if (dialect === node.http?.dialect) return await handOver(leg, node.http, node);
-    if (dialect === 'pickle') throw new HoplineError('PEER_PROTOCOL', pickleRefusal);
-    if (dialect !== 'native') throw new HoplineError('PEER_PROTOCOL', `a node does not serve the ${dialect} dialect`);
+    if (dialect !== 'native') throw new HoplineError('PEER_PROTOCOL', unserved[dialect]);
     if (open === null) return leg.destroy();
     await serveCircuit(leg, open, node);
   } catch (error) {
     await refuse(leg, turnedAway ?? error, { node, dialect, hop: open?.hop ?? 1, trace: open?.trace });
   }
 }
+
+/** What whoever speaks a dialect hears where it is not served. A node with a certificate has sites, and none over plain HTTP. */
+const unserved = {
+  http: 'no site is served over plain HTTP here: run `hopline gateway`, or give the node sites in its configuration',
+  tls: 'no site is served over TLS here: run `hopline gateway` with a certificate, or give the node sites and one',
+  pickle: pickleRefusal,
+  unknown: 'what came is not what a node understands',
+} as const;
 
 /** Leaves a connection to whoever serves HTTP, with all that has come over it; settles once it is closed. */
 async function handOver(leg: Leg, http: HttpServing, { clock, metrics, connections }: NodeContext): Promise<void> {

@@ -94,7 +94,10 @@ test('a node whose gateway speaks TLS leaves plain HTTP alone, and one without a
   };
   const accept = () => assert.fail('nothing is for this gateway');
   const request = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
-  assert.match(await exchangeBytes(await start({}), request), /^HTTP\/1\.1 501 /);
+  assert.match(
+    await exchangeBytes(await start({}), request),
+    /^HTTP\/1\.1 501 [\s\S]*no site is served over plain HTTP here: run `/,
+  );
   assert.match(await exchangeBytes(await start({ http: { dialect: 'tls', accept } }), request), /^HTTP\/1\.1 501 /);
 });
 

@@ -13,7 +13,7 @@ import { addressFlag, countFlag, poolFlag, secondsFlag } from '../flags.ts';
 import { type PoolFlags, readOwnPools } from '../pool-flags.ts';
 import { ExitWith, reportFailure } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
-import { formatRows, jsonLine, say } from '../terminal/lines.ts';
+import { formatRows, jsonLine } from '../terminal/lines.ts';
 import { openPrompts } from '../terminal/prompt.ts';
 import { sendMany, tellMany } from './send-many.ts';
 
@@ -101,7 +101,8 @@ async function sendOne(message: MessagePacket, options: SenderOptions, flags: Se
       process.stdout.write(`${words.join('\n')}\n${formatRows(rows)}`);
       return;
     } catch (error) {
-      if (flags.json || asHoplineError(error).code === 'INTERRUPTED' || !(await wantsAnother(error))) throw error;
+      if (flags.json || asHoplineError(error).code === 'INTERRUPTED') throw error;
+      await offerAnother(error);
     }
   }
 }
@@ -115,16 +116,16 @@ async function deliver(message: MessagePacket, options: SenderOptions) {
   }
 }
 
-/** Tells what failed and asks, where there is somebody to ask. */
-async function wantsAnother(error: unknown): Promise<boolean> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) return false;
+/** Tells what failed and asks, where there is somebody to ask. Throws unless it is to be tried again. */
+async function offerAnother(error: unknown): Promise<void> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) throw error;
+  const exitCode = reportFailure(error);
   const prompts = openPrompts();
   try {
-    say(`hopline: ${asHoplineError(error).message}`);
     const answer = await prompts.ask('Try again? [y/N] ', (text) => {
       if (!/^(y|yes|n|no)?$/i.test(text)) throw new HoplineError('USAGE_INVALID', 'expected y or n');
     });
-    return /^y/i.test(answer);
+    if (!/^y/i.test(answer)) throw new ExitWith(exitCode);
   } finally {
     prompts.close();
   }

@@ -74,4 +74,6 @@ test('at a terminal a wrong answer is told at once, and the question asked again
     ],
   );
   assert.equal(send.code, 4, send.shown);
+  assert.equal(send.shown.split('cannot reach hop 1').length, 2, send.shown);
+  assert.match(send.shown, /cannot reach hop 1.*\s+hint: .*\s+.*Try again/);
 });

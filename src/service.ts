@@ -119,7 +119,7 @@ function startNodeOf(config: Config, http: HttpService | undefined, shared: Shar
 }
 
 function nodeOptions({ node }: Config, http: HttpService | undefined, shared: Shared): NodeOptions {
-  const { listen = { host: '127.0.0.1', port: 0 }, identityFile: _file, ...rules } = node;
+  const { listen = { host: '127.0.0.1', port: 0 }, ...rules } = node;
   return { ...rules, listen, ...shared, ...(http ? { http: http.serving } : {}) };
 }
 

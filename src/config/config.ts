@@ -20,10 +20,7 @@ export interface LogRules {
 
 /** What is configured of a node. Where nothing is said about listening, whoever starts it knows. */
 export type NodeRules = Omit<NodeOptions, 'listen' | 'log' | 'clock' | 'resolve'> &
-  Partial<Pick<NodeOptions, 'listen'>> & {
-    /** The file of the node's key, which it has to itself. @default none */
-    readonly identityFile?: string | undefined;
-  };
+  Partial<Pick<NodeOptions, 'listen'>>;
 
 export interface Config {
   readonly node: NodeRules;

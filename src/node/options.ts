@@ -23,7 +23,7 @@ import { checkPools, type PoolOptions } from './pools/pools.ts';
 import { checkRegisterToken } from './pools/register-token.ts';
 import { checkRegistry } from './pools/registry.ts';
 import { checkRates, type RateOptions } from './rates.ts';
-import { chooseRoot } from './root.ts';
+import { checkOutside, chooseRoot } from './root.ts';
 import type { UploadRules } from './uploads/claims.ts';
 
 /** Serves HTTP on the connections of a node. */
@@ -67,7 +67,9 @@ export interface NodeOptions extends RateOptions {
   readonly digestCache?: string;
   /** The key of this node, by which clients that know it encrypt their circuits. @default encrypted circuits are refused */
   readonly identity?: KeyPair | undefined;
-  /** A file that says whose keys may come, and what each may do; it is read again when it has changed. @default everybody may do everything */
+  /** The file of that key, which must not be below the root; a service reads it, and has it to itself. @default none */
+  readonly identityFile?: string | undefined;
+  /** A file, not below the root, that says whose keys may come, and what each may do; it is read again when it has changed. @default everybody may do everything */
   readonly authorizedKeys?: string | undefined;
   /** Whether requests that are not encrypted are refused, also those of clients that `authorizedKeys` calls `plain`. @default false */
   readonly requireKey?: boolean | undefined;
@@ -94,7 +96,7 @@ export interface Settings {
 
 /**
  * Throws `USAGE_INVALID` for a rule, rate, root, token or registry that is not one, for two pools of one name, and for
- * uploads without a root, and for authorized keys at a node without one.
+ * uploads without a root, for authorized keys at a node without a key, and for either of their files below the root.
  */
 export async function readSettings(options: NodeOptions): Promise<Settings> {
   const { next = [], pools = [] } = options;
@@ -109,11 +111,14 @@ export async function readSettings(options: NodeOptions): Promise<Settings> {
   checkPools(pools);
   checkRegisterToken(options.registerToken);
   checkRegistry(options);
+  const realRoot = root === undefined ? undefined : await resolveRoot(root, '--root');
+  await checkOutside(realRoot, options.identityFile, '--identity');
+  await checkOutside(realRoot, options.authorizedKeys, '--authorized-keys');
   return {
     options,
     limits: { ...defaultLimits, ...options.limits },
     log: options.log ?? silentLogger,
-    root: root === undefined ? undefined : await resolveRoot(root, '--root'),
+    root: realRoot,
     nextRules: parseNextRules([...next, ...listedAddresses(pools)]),
     registerFrom:
       options.registerFrom === false ? undefined : parseNetworks(options.registerFrom ?? [], '--register-from'),

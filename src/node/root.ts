@@ -6,7 +6,10 @@
  * Rules: SECURITY.md
  */
 
+import { realpath } from 'node:fs/promises';
+import path from 'node:path';
 import { HoplineError } from '../core/errors.ts';
+import { isWithin } from '../io/disk/reading/below-root.ts';
 import { isLoopback } from './access/special-networks.ts';
 
 interface Serving {
@@ -24,6 +27,18 @@ export function chooseRoot({ listen: { host }, root }: Serving): string | undefi
 /** Whether who listens on `host` is reached from this machine alone. */
 export function isReachedHere(host: string): boolean {
   return host.toLowerCase() === 'localhost' || isLoopback(host);
+}
+
+/**
+ * Throws `USAGE_INVALID` for a file that decides who may come, and is below `root`, a real path: it would be served, and be
+ * there to be replaced; so would a link that leads out.
+ */
+export async function checkOutside(root: string | undefined, file: string | undefined, flag: string): Promise<void> {
+  if (root === undefined || file === undefined) return;
+  const places = [realpath(path.dirname(file)), realpath(file)].map((place) => place.catch(() => undefined));
+  const found = await Promise.all(places);
+  if (found.every((place) => place === undefined || !isWithin(root, place))) return;
+  throw new HoplineError('USAGE_INVALID', `${flag}: read "${file}", expected a file outside the root, which is served`);
 }
 
 /** The directory that a request for a file is about. Throws `FILE_DENIED` on a node that is no origin. */

@@ -1,7 +1,7 @@
 /** `hopline node --authorized-keys`: what its start says, and that a hangup has the file read again. */
 
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 import { createKeyFile } from '../../../src/secure/keys/key-file.ts';
@@ -13,9 +13,9 @@ const key = newKey().key.public.text;
 const skip = process.platform === 'win32';
 
 test('a node reads its authorized keys again at a hangup, also in its workers', { skip }, async (t) => {
-  const root = await makeTempRoot(t);
-  const file = path.join(root.path, 'authorized_keys');
-  const identity = path.join(root.path, 'node.key');
+  const [root, home] = [await makeTempRoot(t), await makeTempRoot(t)];
+  const file = path.join(home.path, 'authorized_keys');
+  const identity = path.join(home.path, 'node.key');
   await createKeyFile(identity, new Date());
   for (const workers of [1, 2]) {
     await writeFile(file, `all ${key}\n`, { mode: 0o600 });
@@ -33,12 +33,35 @@ test('a node reads its authorized keys again at a hangup, also in its workers', 
 });
 
 test('a node does not start by authorized keys with a mistake', { skip }, async (t) => {
-  const root = await makeTempRoot(t);
-  const file = path.join(root.path, 'authorized_keys');
+  const [root, home] = [await makeTempRoot(t), await makeTempRoot(t)];
+  const file = path.join(home.path, 'authorized_keys');
   await writeFile(file, `${key}\nall ${key}\n`, { mode: 0o600 });
   const args = ['node', '--listen', '127.0.0.1:0', '--root', root.path, '--authorized-keys', file];
-  const { code, stderr } = await runProgram(t, args, { env: { XDG_STATE_HOME: root.path } });
+  const { code, stderr } = await runProgram(t, args, { env: { XDG_STATE_HOME: home.path } });
   assert.equal(code, 13);
   assert.match(stderr, /authorized_keys:1: read no right/);
   assert.match(stderr, /authorized_keys:2: read hop1\w{8} again/);
+});
+
+test('a node does not start with a root in which its key or its authorized keys are', { skip }, async (t) => {
+  const [root, home] = [await makeTempRoot(t), await makeTempRoot(t)];
+  const inPlace = (place: string) => ({
+    identity: path.join(place, 'node.key'),
+    keys: path.join(place, 'authorized_keys'),
+  });
+  const [served, kept] = [inPlace(root.path), inPlace(home.path)];
+  await createKeyFile(served.identity, new Date());
+  await createKeyFile(kept.identity, new Date());
+  await symlink(path.join(home.path, 'none'), served.keys);
+  await symlink(served.identity, path.join(home.path, 'link.key'));
+  for (const [flag, ...files] of [
+    ['--identity', served.identity],
+    ['--identity', path.join(home.path, 'link.key')],
+    ['--authorized-keys', served.keys, '--identity', kept.identity],
+  ] as [string, ...string[]][]) {
+    const args = ['node', '--listen', '127.0.0.1:0', '--root', root.path, flag, ...files];
+    const { code, stderr } = await runProgram(t, args);
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`^hopline: ${flag}: read ".*", expected a file outside the root`));
+  }
 });

@@ -66,7 +66,7 @@ test('a key is looked for where programs keep what is theirs', () => {
 test('a node says its key at the start, alone has its file, and encrypts by it', async (t) => {
   const root = await makeTempRoot(t);
   await root.writeRandom('some.bin', 3_000_000);
-  const file = path.join(root.path, 'node.key');
+  const file = path.join((await makeTempRoot(t)).path, 'node.key');
   const { public: key } = await createKeyFile(file, new Date());
   const flags = ['node', '--listen', '127.0.0.1:0', '--root', root.path, '--identity', file];
   for (const more of [[], ['--workers', '2']]) {

@@ -83,7 +83,7 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream, hasC
         break;
       default:
         progress.stop();
-        say(`kept ${formatPart(event.bytes, event.size)}; the same command goes on from there`);
+        say(keptLine(event.bytes, event.size));
     }
   };
   return {
@@ -94,6 +94,12 @@ function createTextReport(route: RoutePlan, results: NodeJS.WritableStream, hasC
     },
     stop: () => progress.stop(),
   };
+}
+
+/** What failed when all of it was here, such as its checksum, fails again: no more is promised than that nothing is fetched twice. */
+function keptLine(bytes: number, size: number): string {
+  if (bytes === size) return `kept all ${formatBytes(size)}; another run fetches none of it again`;
+  return `kept ${formatPart(bytes, size)}; the same command goes on from there`;
 }
 
 function formatResult(route: RoutePlan, result: DownloadResult, hasChecksum: boolean): string {

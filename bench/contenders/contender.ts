@@ -18,6 +18,8 @@ export interface Chain {
   readonly originPids: readonly number[];
   /** The hops, comma-separated, or the URL in front of the name. */
   readonly address: string;
+  /** What clients need in their environment to go this way. @default nothing */
+  readonly env?: Readonly<Record<string, string>>;
   fetch(name: string, output: string): Command;
 }
 

@@ -1,4 +1,5 @@
 // Many clients at once in one process. Usage: clients.mjs native|http COUNT ADDRESS NAME
+// A native client has the key in the file that HOPLINE_KEY_FILE names, if any.
 // Prints `ready`, waits for a line, fetches NAME once for each client, and prints
 // {"ms":[...],"firstByteMs":[...]}. The content is verified by native clients and dropped by all.
 import http from 'node:http';
@@ -30,11 +31,14 @@ async function timed() {
 }
 
 async function nativeClient() {
-  const { download, parseVia } = await import(pathToFileURL('dist/index.js').href);
+  const { download, parseVia, readKeyFile } = await import(pathToFileURL('dist/index.js').href);
   const route = parseVia(address, name);
+  const { HOPLINE_KEY_FILE: keyFile } = process.env;
+  const identity = keyFile === undefined ? undefined : await readKeyFile(keyFile);
   return (onBytes) =>
     download({
       route,
+      identity,
       output: new Writable({ write: (_bytes, _encoding, done) => done() }),
       onEvent: (event) => event.kind === 'progress' && onBytes(),
     });

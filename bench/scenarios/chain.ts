@@ -3,7 +3,7 @@
 import { rmSync, statSync } from 'node:fs';
 import path from 'node:path';
 import type { Chain, Contender } from '../contenders/contender.ts';
-import { hopline, hoplinePortable } from '../contenders/hopline.ts';
+import { hopline, hoplineEncrypted, hoplinePortable } from '../contenders/hopline.ts';
 import { haproxyAuto, haproxyCopy, haproxySplice, nginxStream, nodePipe, socat } from '../contenders/http.ts';
 import { scp, scpGcm } from '../contenders/ssh.ts';
 import type { Content } from '../content.ts';
@@ -11,6 +11,7 @@ import { type Bench, interleave, type Measured, measureClient, present, withChai
 
 const contenders = [
   hopline,
+  hoplineEncrypted,
   hoplinePortable,
   haproxySplice,
   haproxyAuto,

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import type { Chain, Contender } from '../contenders/contender.ts';
-import { hopline, hoplinePortable } from '../contenders/hopline.ts';
+import { hopline, hoplineEncrypted, hoplinePortable } from '../contenders/hopline.ts';
 import { haproxySplice, nginxStream, nodePipe } from '../contenders/http.ts';
 import type { Content } from '../content.ts';
 import { type Bench, interleave, type Measured, measureClient, present, withChains } from '../measure.ts';
@@ -15,7 +15,14 @@ const minFileBytes = 64 * 1024;
 const driver = path.resolve('bench/peers/clients.mjs');
 
 export async function runConcurrency(bench: Bench, content: Content): Promise<void> {
-  const running = present(bench, 'concurrency', [hopline, hoplinePortable, haproxySplice, nginxStream, nodePipe]);
+  const running = present(bench, 'concurrency', [
+    hopline,
+    hoplineEncrypted,
+    hoplinePortable,
+    haproxySplice,
+    nginxStream,
+    nodePipe,
+  ]);
   for (const clients of bench.settings.clients) {
     const size = Math.max(minFileBytes, Math.floor(bench.settings.size / clients));
     console.error(`concurrency, ${clients} clients, ${formatSize(size)} each`);
@@ -46,6 +53,7 @@ async function fetchMany(
   const commands = shares.map((share) => ({
     program: process.execPath,
     args: [driver, speaks, String(share), chain.address, name],
+    env: chain.env ?? {},
   }));
   const { stdout, ...measured } = await measureClient(fleet, chain, size * clients, commands, { go: true });
   const times = stdout.flatMap((text) => (JSON.parse(text) as { readonly ms: readonly number[] }).ms);

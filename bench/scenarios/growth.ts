@@ -1,7 +1,7 @@
 /** What a byte costs, and what memory is held, as the file grows; hops grow in `chain`. */
 
 import type { Contender } from '../contenders/contender.ts';
-import { hopline, hoplinePortable } from '../contenders/hopline.ts';
+import { hopline, hoplineEncrypted, hoplinePortable } from '../contenders/hopline.ts';
 import { haproxySplice, nodePipe } from '../contenders/http.ts';
 import type { Content } from '../content.ts';
 import { type Bench, interleave, present, withChains } from '../measure.ts';
@@ -11,7 +11,7 @@ import { moveFile } from './chain.ts';
 const relays = 3;
 
 export async function runGrowth(bench: Bench, content: Content): Promise<void> {
-  const running = present(bench, 'growth', [hopline, hoplinePortable, haproxySplice, nodePipe]);
+  const running = present(bench, 'growth', [hopline, hoplineEncrypted, hoplinePortable, haproxySplice, nodePipe]);
   for (const size of bench.settings.sizes) {
     console.error(`growth, ${formatSize(size)} through ${relays} relays`);
     const name = content.file(size);

@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import type { Chain, Contender } from '../contenders/contender.ts';
-import { hopline } from '../contenders/hopline.ts';
+import { hopline, hoplineEncrypted } from '../contenders/hopline.ts';
 import { curl, curlDirect, haproxySplice } from '../contenders/http.ts';
 import { scp, scpDirect } from '../contenders/ssh.ts';
 import type { Content } from '../content.ts';
@@ -17,7 +17,7 @@ const driver = path.resolve('bench/peers/clients.mjs');
 const direct: readonly Contender[] = [curlDirect, scpDirect];
 
 export async function runLatency(bench: Bench, content: Content): Promise<void> {
-  const running = present(bench, 'latency', [hopline, haproxySplice, scp, ...direct]);
+  const running = present(bench, 'latency', [hopline, hoplineEncrypted, haproxySplice, scp, ...direct]);
   for (const delayMs of bench.settings.delays) {
     for (const size of sizes) {
       const name = content.file(size);
@@ -59,7 +59,7 @@ async function fetchOnce(
 ): Promise<Measured> {
   if (speaks === 'native') {
     const args = [driver, 'native', '1', chain.address, name];
-    const command = { program: process.execPath, args };
+    const command = { program: process.execPath, args, env: chain.env ?? {} };
     const { stdout, ...measured } = await measureClient(fleet, chain, size, [command], { go: true });
     const { ms, firstByteMs } = JSON.parse(stdout[0] ?? '') as { ms: number[]; firstByteMs: number[] };
     return { ...measured, seconds: (ms[0] ?? 0) / 1000, values: { firstByteMs: firstByteMs[0] ?? 0 } };

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { type Command, hoplineCommand } from '../../harness/children.ts';
 import type { Chain, Contender } from '../contenders/contender.ts';
-import { hopline, hoplinePortable } from '../contenders/hopline.ts';
+import { hopline, hoplineEncrypted, hoplinePortable } from '../contenders/hopline.ts';
 import { curl, haproxySplice, nginxStream } from '../contenders/http.ts';
 import type { Content } from '../content.ts';
 import { type Bench, interleave, type Measured, measureClient, present, withChains } from '../measure.ts';
@@ -16,7 +16,7 @@ export async function runSmall(bench: Bench, content: Content): Promise<void> {
   const { files: count } = bench.settings;
   console.error(`small, ${count} files of ${fileBytes} bytes through ${relays} relays`);
   const names = content.files(count, fileBytes);
-  const running = present(bench, 'small', [hopline, hoplinePortable, haproxySplice, nginxStream]);
+  const running = present(bench, 'small', [hopline, hoplineEncrypted, hoplinePortable, haproxySplice, nginxStream]);
   const start = (contender: Contender) => contender.start({ fleet: bench.fleet, relays, root: content.root });
   await withChains(bench, 'small', running, start, (chains) =>
     interleave(
@@ -42,17 +42,10 @@ async function fetchAll(
     const bytes = names.length * fileBytes;
     const command =
       speaks === 'native'
-        ? hoplineCommand([
-            'get',
-            '--via',
-            chain.address,
-            '--output',
-            `${output}/`,
-            '--force',
-            '--quiet',
-            '--',
-            ...names,
-          ])
+        ? hoplineCommand(
+            ['get', '--via', chain.address, '--output', `${output}/`, '--force', '--quiet', '--', ...names],
+            chain.env,
+          )
         : curlList(fleet.directory, output, chain.address, names);
     const measured = await measureClient(fleet, chain, bytes, [command]);
     const total = measured.cpu.relay + measured.cpu.origin + measured.cpu.client;

@@ -6,15 +6,13 @@
  * `fetchUrl` is an HTTP client.
  */
 
-export type { Reroute } from './client/circuit/circuits.ts';
-export type { DownloadEvent, DownloadOptions, DownloadResult } from './client/download/download.ts';
+export type { DownloadOptions } from './client/download/download.ts';
 export { download } from './client/download/download.ts';
 export type { DownloadFilesOptions } from './client/download/download-files.ts';
 export { downloadFiles } from './client/download/download-files.ts';
-export type { DownloadTreeOptions, TreeEvent, TreeResult } from './client/download/download-tree.ts';
+export type { DownloadTreeOptions, TreeResult } from './client/download/download-tree.ts';
 export { downloadTree } from './client/download/download-tree.ts';
-export type { FileOutcome, FilesEvent } from './client/download/several-files.ts';
-export type { SkippedEntries, TreeLink } from './client/download/tree-listing.ts';
+export type { DownloadResult, FileOutcome } from './client/download-result.ts';
 export type { Delivered, Sender, SenderOptions } from './client/messages/sender.ts';
 export { openSender } from './client/messages/sender.ts';
 export type { RemoteFile, RemoteRange } from './client/remote/remote-file.ts';
@@ -23,7 +21,17 @@ export { RemoteFiles } from './client/remote/remote-files.ts';
 export type { RoutesOptions } from './client/remote/tunnels.ts';
 export { Tunnels } from './client/remote/tunnels.ts';
 export type { TransferOptions } from './client/transfer.ts';
-export type { UploadEvent, UploadOptions, UploadResult } from './client/upload/upload.ts';
+export type {
+  DownloadEvent,
+  FilesEvent,
+  Reroute,
+  SkippedEntries,
+  TransferEvent,
+  TreeEvent,
+  TreeLink,
+  UploadEvent,
+} from './client/transfer-events.ts';
+export type { UploadOptions, UploadResult } from './client/upload/upload.ts';
 export { upload } from './client/upload/upload.ts';
 export type { Config, LogLevel, LogRules, NodeRules } from './config/config.ts';
 export { logLevels } from './config/config.ts';

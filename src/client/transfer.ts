@@ -7,7 +7,7 @@
 
 import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.ts';
-import { HoplineError } from '../core/errors.ts';
+import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import type { Resolver } from '../io/names/resolve.ts';
@@ -41,6 +41,22 @@ export interface TransferOptions {
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
   readonly resolve?: Resolver | undefined;
+}
+
+/** Does `work` as one call of the library. Throws a HoplineError, with an aborted signal its reason. */
+export async function withClient<Result>(
+  options: TransferOptions,
+  work: (client: ClientContext) => Promise<Result>,
+): Promise<Result> {
+  const { client, end } = startClient(options);
+  try {
+    return await work(client);
+  } catch (error) {
+    client.signal.throwIfAborted();
+    throw asHoplineError(error);
+  } finally {
+    end();
+  }
 }
 
 /**

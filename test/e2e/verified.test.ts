@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { PassThrough } from 'node:stream';
 import { type TestContext, test } from 'node:test';
+import { Circuits } from '../../src/client/circuit/circuits.ts';
 import { FileFetch } from '../../src/client/download/fetch-file.ts';
 import {
   type DownloadEvent,
@@ -156,9 +157,15 @@ test('pieces of two versions that were alike in the beginning do not make a file
   const target = new TakingTurns();
   const { signal } = new AbortController();
   const client = { limits: small, clock: systemClock, resolve: createSystemResolver(), signal };
-  const nobody = () => {};
-  const sink = { onStarted: nobody, onBytes: nobody, onRetry: nobody, onPiece: nobody };
-  const fetch = new FileFetch({ file: 'data.bin', target, client, parallel: 2, sink });
+  const told = { onBytes: () => {}, onEvent: () => {} };
+  const fetch = new FileFetch({
+    file: 'data.bin',
+    target,
+    client,
+    parallel: 2,
+    circuits: await Circuits.over([], client, {}),
+    ...told,
+  });
   const [first, second] = circuits as [(typeof circuits)[0], (typeof circuits)[0]];
   const one = fetch.fetchOver(first, false);
   await target.begun;

@@ -1,6 +1,7 @@
 /** Several files, as they are told: while they come, and what became of them. For one command line of files and for a directory. */
 
-import type { FileOutcome, FilesEvent } from '../../client/download/several-files.ts';
+import type { FileOutcome } from '../../client/download-result.ts';
+import type { FilesEvent } from '../../client/transfer-events.ts';
 import type { HoplineError } from '../../core/errors.ts';
 import type { Reservation } from '../../io/disk/writing/target.ts';
 import { describeHop } from '../../wire/address.ts';

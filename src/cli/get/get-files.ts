@@ -2,7 +2,7 @@
 
 import path from 'node:path';
 import { downloadFiles } from '../../client/download/download-files.ts';
-import type { FileOutcome } from '../../client/download/several-files.ts';
+import type { FileOutcome } from '../../client/download-result.ts';
 import type { TransferOptions } from '../../client/transfer.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { RoutePlan } from '../../wire/route.ts';

@@ -1,7 +1,8 @@
 /** What is shown of one download: for people, for scripts, or nothing but errors. */
 
 import path from 'node:path';
-import type { DownloadEvent, DownloadResult } from '../../client/download/download.ts';
+import type { DownloadResult } from '../../client/download-result.ts';
+import type { DownloadEvent } from '../../client/transfer-events.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { formatRows, say } from '../terminal/lines.ts';

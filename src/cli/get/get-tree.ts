@@ -1,10 +1,9 @@
 /** `hopline get` for a directory: what is shown of it, and the exit code of the first file that failed. */
 
 import path from 'node:path';
-import { downloadTree, type TreeEvent, type TreeResult } from '../../client/download/download-tree.ts';
-import type { FilesEvent } from '../../client/download/several-files.ts';
-import type { SkippedEntries } from '../../client/download/tree-listing.ts';
+import { downloadTree, type TreeResult } from '../../client/download/download-tree.ts';
 import type { TransferOptions } from '../../client/transfer.ts';
+import type { FilesEvent, SkippedEntries, TreeEvent } from '../../client/transfer-events.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { exitCodeOf } from '../terminal/exit-codes.ts';

@@ -1,6 +1,7 @@
 /** What is shown of an upload: for people, for scripts, or nothing but errors. */
 
-import type { UploadEvent, UploadResult } from '../../client/upload/upload.ts';
+import type { UploadEvent } from '../../client/transfer-events.ts';
+import type { UploadResult } from '../../client/upload/upload.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { formatRows, say } from '../terminal/lines.ts';

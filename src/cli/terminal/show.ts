@@ -1,9 +1,8 @@
 /** What the ways of showing downloads have in common: labelled rows for people, events as JSON lines for scripts. */
 
-import type { Reroute } from '../../client/circuit/circuits.ts';
-import type { DownloadEvent, DownloadResult } from '../../client/download/download.ts';
-import type { FilesEvent } from '../../client/download/several-files.ts';
-import type { UploadEvent, UploadResult } from '../../client/upload/upload.ts';
+import type { DownloadResult } from '../../client/download-result.ts';
+import type { Reroute, TransferEvent } from '../../client/transfer-events.ts';
+import type { UploadResult } from '../../client/upload/upload.ts';
 import { describeHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { jsonLine } from './lines.ts';
@@ -99,7 +98,7 @@ export function tellReroute({ failure, from, to, waitMs }: Reroute): string {
 }
 
 /** The fields of an event for scripts, with hops and errors written out. */
-export function jsonOf(event: DownloadEvent | FilesEvent | UploadEvent): object {
+export function jsonOf(event: TransferEvent): object {
   const { kind: _kind, ...fields } = event;
   if (event.kind === 'retry') return { ...fields, hops: event.hops.map(describeHop) };
   if (event.kind === 'fallback') {

@@ -6,33 +6,24 @@
  * Invariant: a failure that another circuit cannot mend is thrown as it is.
  */
 
+import { pause } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
-import type { RouteChooser, Way } from '../ways/route-chooser.ts';
+import type { RoutePlan } from '../../wire/route.ts';
+import type { TransferOptions } from '../transfer.ts';
+import type { Reroute, RerouteEvent } from '../transfer-events.ts';
+import { enterPools } from '../ways/first-pool.ts';
+import { RouteChooser, type Way } from '../ways/route-chooser.ts';
 import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
 import { securityOf } from './circuit-security.ts';
 import { ClassicWatch } from './classic-hop.ts';
 import { locateFailure } from './diagnose.ts';
 import { membersTaken } from './taken-members.ts';
 
-export interface RetryOptions {
-  /**
-   * How often a transfer that has begun is taken up again without a byte in between; given, also how often one that has
-   * not begun is tried again. Another way that was not tried yet is always tried.
-   * @default 5 once it has begun, 0 before
-   */
-  readonly retry?: number | undefined;
-}
-
-/** A circuit failed and another takes its place. */
-export interface Reroute {
-  /** What happened, with the hop named where that is known. */
-  readonly failure: HoplineError;
-  readonly from: readonly Hop[];
-  readonly to: readonly Hop[];
-  /** Milliseconds until it is tried. */
-  readonly waitMs: number;
+export interface CircuitsOptions extends Pick<TransferOptions, 'retry' | 'pools'>, Pick<CircuitKind, 'tunnel'> {
+  /** Must not throw. */
+  readonly onEvent?: ((event: RerouteEvent) => void) | undefined;
 }
 
 const defaultRetry = 5;
@@ -47,12 +38,12 @@ export type Failed = Pick<Reroute, 'failure' | 'from'>;
 export class Circuits {
   readonly #client: ClientContext;
   readonly #chooser: RouteChooser;
-  readonly #retry: number | undefined;
-  readonly #tunnel: boolean;
-  readonly #onReroute: (reroute: Reroute) => void;
+  readonly #options: CircuitsOptions;
   #hasBegun = false;
   /** Those of the circuit that served last, with the members that were taken. */
   hops: readonly Hop[] = [];
+  /** How often a circuit failed and another took its place. */
+  reroutes = 0;
   #attempts = 0;
   /** Circuits in a row, without progress, over which something came that was not what the node had sealed. */
   #forged = 0;
@@ -60,17 +51,16 @@ export class Circuits {
   #classic: Failed | undefined;
   #hasGivenUp = false;
 
-  constructor(
-    chooser: RouteChooser,
-    client: ClientContext,
-    { retry, tunnel = false }: RetryOptions & Pick<CircuitKind, 'tunnel'>,
-    onReroute: (reroute: Reroute) => void = () => {},
-  ) {
+  private constructor(chooser: RouteChooser, client: ClientContext, options: CircuitsOptions) {
     this.#chooser = chooser;
     this.#client = client;
-    this.#retry = retry;
-    this.#tunnel = tunnel;
-    this.#onReroute = onReroute;
+    this.#options = options;
+  }
+
+  /** The circuits over `routes` to one place, by way of members of `pools` where these are named first. Throws as `enterPools`. */
+  static async over(routes: RoutePlan['routes'], client: ClientContext, options: CircuitsOptions): Promise<Circuits> {
+    const entered = await enterPools(routes, options.pools, client);
+    return new Circuits(new RouteChooser({ routes: entered }, client), client, options);
   }
 
   /**
@@ -89,8 +79,11 @@ export class Circuits {
       const way = this.#chooser.choose();
       if (!way) throw this.#giveUp(failed?.failure ?? new HoplineError('INTERNAL', 'there is no way to try'));
       const { hops, waitMs } = way;
-      if (failed) this.#onReroute({ ...failed, to: hops, waitMs });
-      if (waitMs > 0) await pause(waitMs, client);
+      if (failed) {
+        this.reroutes += 1;
+        this.#options.onEvent?.({ kind: 'reroute', ...failed, to: hops, waitMs });
+      }
+      if (waitMs > 0) await pause(client.clock, waitMs, client.signal);
       this.#client.signal.throwIfAborted();
       if (over.aborted) return;
       failed = await this.#attempt(way, requests(), work, client);
@@ -127,14 +120,15 @@ export class Circuits {
     client: ClientContext,
   ): Promise<Failed | undefined> {
     const release = this.#chooser.use(hops);
+    const { tunnel } = this.#options;
     // Nobody asks what a tunnel leads to: it may be anything.
-    const nodesOf = (all: readonly Hop[]) => (this.#tunnel ? all.slice(0, -1) : all);
+    const nodesOf = (all: readonly Hop[]) => (tunnel ? all.slice(0, -1) : all);
     let circuit: Circuit | undefined;
     let watch: ClassicWatch | undefined;
     try {
       const { isKeyed } = this.#chooser;
       const security = isKeyed ? securityOf(hops, client.identity) : undefined;
-      circuit = await Circuit.open(hops, requests, client, { tunnel: this.#tunnel, avoid, security });
+      circuit = await Circuit.open(hops, requests, client, { tunnel, avoid, security });
       // What is asked in the classic dialect is in plain, as all that would follow.
       watch = isKeyed ? undefined : new ClassicWatch(circuit, client, nodesOf);
       await work(circuit);
@@ -165,7 +159,7 @@ export class Circuits {
     if (isFinal(failure) || this.#forged === maxForged) throw failure;
     this.#chooser.failed(hops, failure, taken);
     if (!this.#chooser.hasUntried()) this.#attempts += 1;
-    const allowed = this.#retry ?? (this.#hasBegun ? defaultRetry : 0);
+    const allowed = this.#options.retry ?? (this.#hasBegun ? defaultRetry : 0);
     if (this.#attempts > allowed) throw this.#giveUp(failure);
   }
 }
@@ -184,18 +178,4 @@ function judge(error: HoplineError, isUnderstood: boolean): HoplineError {
 function isFinal({ code, hop }: HoplineError): boolean {
   if (code === 'INTERNAL') return hop === undefined;
   return finalCodes.test(code) && !(code === 'DISK_BUSY' && hop !== undefined);
-}
-
-/** Settles after `ms`, or as soon as the signal aborts. */
-function pause(ms: number, { clock, signal }: ClientContext): Promise<void> {
-  return new Promise((resolve) => {
-    const settle = () => {
-      cancel();
-      signal.removeEventListener('abort', settle);
-      resolve();
-    };
-    const cancel = clock.after(ms, settle);
-    signal.addEventListener('abort', settle, { once: true });
-    if (signal.aborted) settle();
-  });
 }

@@ -10,10 +10,10 @@ import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import { TargetDirectory } from '../../io/disk/writing/target-place.ts';
 import { checkName } from '../../wire/route.ts';
-import { startClient, type TransferOptions } from '../transfer.ts';
-import { enterPools } from '../ways/first-pool.ts';
+import type { FileOutcome } from '../download-result.ts';
+import { type TransferOptions, withClient } from '../transfer.ts';
 import type { DownloadOptions } from './download.ts';
-import { type FileOutcome, SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
+import { SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
 
 export interface DownloadFilesOptions
   extends TransferOptions,
@@ -33,18 +33,14 @@ export interface DownloadFilesOptions
 export async function downloadFiles(options: DownloadFilesOptions): Promise<readonly FileOutcome[]> {
   const { files, output = '.', force = false, resume = true } = options;
   checkNames(files, options.limits?.maxNameBytes);
-  const { client, end } = startClient(options);
-  try {
+  return withClient(options, async (client) => {
     const directory = await TargetDirectory.open(output, { force, resume, compares: true, signal: client.signal });
-    const routes = await enterPools(options.routes, options.pools, client);
-    const run = new SeveralFiles({ ...options, routes }, client);
+    const run = await SeveralFiles.over(options, client);
     for (const file of files) run.add(file, () => directory.target(path.basename(file)));
     await run.fetch();
     await directory.sync();
     return run.outcomes;
-  } finally {
-    end();
-  }
+  });
 }
 
 function checkNames(files: readonly string[], maxNameBytes: number | undefined): void {

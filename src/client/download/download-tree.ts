@@ -8,14 +8,14 @@
  */
 
 import path from 'node:path';
-import { asHoplineError } from '../../core/errors.ts';
 import { type TreeFile, TreeTarget } from '../../io/disk/tree/tree-target.ts';
 import { checkName } from '../../wire/route.ts';
-import { startClient, type TransferOptions } from '../transfer.ts';
-import { enterPools } from '../ways/first-pool.ts';
+import type { FileOutcome } from '../download-result.ts';
+import { type TransferOptions, withClient } from '../transfer.ts';
+import type { TreeCounts, TreeEvent } from '../transfer-events.ts';
 import type { DownloadOptions } from './download.ts';
-import { type FileOutcome, type FilesEvent, SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
-import { fetchManifest, type Manifest, type SkippedEntries, type TreeLink } from './tree-listing.ts';
+import { SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
+import { fetchManifest, type Manifest } from './tree-listing.ts';
 
 export interface DownloadTreeOptions
   extends TransferOptions,
@@ -27,26 +27,6 @@ export interface DownloadTreeOptions
   readonly output?: string | undefined;
   /** Must not throw. */
   readonly onEvent?: ((event: TreeEvent) => void) | undefined;
-}
-
-export type TreeEvent = ({ readonly kind: 'listed' } & TreeCounts) | FilesEvent;
-
-/** What is in the tree, and what of it is here. */
-interface TreeCounts {
-  readonly directories: number;
-  readonly files: number;
-  /** Bytes, of all files. */
-  readonly size: number;
-  /** Files that are here, with the same size and time. */
-  readonly unchanged: number;
-  /** Files and bytes to fetch; those that may not be replaced are not among them. */
-  readonly due: { readonly files: number; readonly size: number };
-  /** They are not followed, and not made. */
-  readonly links: readonly TreeLink[];
-  /** Sockets, devices and the like, which are not made either. */
-  readonly others: number;
-  /** Missing from the listing. */
-  readonly skipped: SkippedEntries;
 }
 
 export interface TreeResult extends TreeCounts {
@@ -65,27 +45,17 @@ export interface TreeResult extends TreeCounts {
 export async function downloadTree(options: DownloadTreeOptions): Promise<TreeResult> {
   const { directory, output = '.', force = false, resume, limits } = options;
   checkName(directory, limits?.maxNameBytes);
-  const { client, end } = startClient(options);
-  const { clock, signal } = client;
-  const startedMs = clock.now();
-  const tree = new TreeTarget(path.join(output, path.basename(directory)), {
-    force,
-    signal,
-    ...(resume === undefined ? {} : { resume }),
-  });
-  try {
-    const routes = await enterPools(options.routes, options.pools, client);
-    const run = new SeveralFiles({ ...options, routes }, client);
+  return withClient(options, async (client) => {
+    const { clock, signal } = client;
+    const startedMs = clock.now();
+    const place = path.join(output, path.basename(directory));
+    const tree = new TreeTarget(place, { force, signal, ...(resume === undefined ? {} : { resume }) });
+    const run = await SeveralFiles.over(options, client);
     const manifest = await fetchManifest(directory, run.circuits, client);
     await tree.begin(manifest.directories, manifest.files);
     const counts = await fill(tree, manifest, run, options).finally(() => tree.finish());
     return { path: tree.path, ...counts, outcomes: run.outcomes, elapsedMs: clock.now() - startedMs };
-  } catch (error) {
-    signal.throwIfAborted();
-    throw asHoplineError(error);
-  } finally {
-    end();
-  }
+  });
 }
 
 async function fill(

@@ -8,22 +8,20 @@
 
 import path from 'node:path';
 import type { Writable } from 'node:stream';
-import { asHoplineError, type HoplineError } from '../../core/errors.ts';
-import { type DigestName, ownDigest } from '../../io/digests/digest.ts';
 import { type FileDigest, WholeDigest } from '../../io/digests/whole-digest.ts';
 import { StreamTarget } from '../../io/disk/writing/stream-target.ts';
-import type { Reservation, Target } from '../../io/disk/writing/target.ts';
+import type { Target } from '../../io/disk/writing/target.ts';
 import { createFileTarget } from '../../io/disk/writing/target-place.ts';
-import type { Hop } from '../../wire/address.ts';
 import { preferredRoute, type Route, type RoutePlan } from '../../wire/route.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
-import { Circuits, type Failed, type Reroute } from '../circuit/circuits.ts';
+import { Circuits, type Failed } from '../circuit/circuits.ts';
 import { ClassicCircuit } from '../circuit/classic-circuit.ts';
-import { startClient, type TransferOptions } from '../transfer.ts';
+import { type DownloadResult, type Fetched, resultOf } from '../download-result.ts';
+import { type TransferOptions, withClient } from '../transfer.ts';
+import type { DownloadEvent } from '../transfer-events.ts';
 import { enterPools } from '../ways/first-pool.ts';
 import { refuseKeys } from '../ways/keyed-ways.ts';
-import { RouteChooser } from '../ways/route-chooser.ts';
-import { type FetchSink, FileFetch, type Proof } from './fetch-file.ts';
+import { FileFetch } from './fetch-file.ts';
 
 export interface DownloadOptions extends TransferOptions {
   readonly route: RoutePlan;
@@ -48,94 +46,42 @@ export interface DownloadOptions extends TransferOptions {
   readonly onEvent?: ((event: DownloadEvent) => void) | undefined;
 }
 
-export type DownloadEvent =
-  /** The space is reserved; `leftBytes` are here from an earlier run. Again, with `restarted`, when the file has changed. */
-  | {
-      readonly kind: 'started';
-      readonly size: number;
-      readonly reservation: Reservation;
-      readonly leftBytes: number;
-      readonly restarted: boolean;
-    }
-  | { readonly kind: 'progress'; readonly bytes: number; readonly size: number }
-  /** A piece was damaged somewhere on these hops and is asked for again. */
-  | { readonly kind: 'retry'; readonly piece: number; readonly attempt: number; readonly hops: readonly Hop[] }
-  | ({ readonly kind: 'reroute' } & Reroute)
-  /** A hop speaks the classic dialect only, as `failure` says; all that follows is in that, over these hops. */
-  | { readonly kind: 'fallback'; readonly failure: HoplineError; readonly hops: readonly Hop[] }
-  /** The download failed, and this much of it waits for the next run. */
-  | { readonly kind: 'kept'; readonly bytes: number; readonly size: number };
-
-export interface DownloadResult extends Proof {
-  /** Where the file is now; null for a stream. */
-  readonly path: string | null;
-  /** Whether an earlier file of that name was replaced. */
-  readonly replaced: boolean;
-  /** Whether the file was there already, with the origin's digests: nothing was fetched or written. */
-  readonly alreadyHere: boolean;
-  /** Bytes. */
-  readonly size: number;
-  readonly reservation: Reservation;
-  /** Whether every piece was compared with the digest that the origin gave, or in plain somebody on the way; the classic dialect has none. */
-  readonly verified: boolean;
-  readonly pieces: number;
-  /**
-   * Of the file, as other programs compute it: by the algorithm of `checksum`, else as far as it costs little. Null where it is
-   * not known.
-   */
-  readonly digest: FileDigest | null;
-  /** Over the digests of all pieces, in their order: docs/protocol.md#pieces. Null when not verified. */
-  readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string } | null;
-  /** Bytes that an earlier run had left. */
-  readonly resumedBytes: number;
-  /** Bytes that came and were worth nothing: damaged, brought twice, or of another version. */
-  readonly wastedBytes: number;
-  /** The hops of the circuit that served last, each pool with the member that was taken. */
-  readonly hops: readonly Hop[];
-  /** How often a circuit failed and another took its place. */
-  readonly reroutes: number;
-  readonly elapsedMs: number;
-}
-
-type Content = Omit<DownloadResult, 'digest' | 'path' | 'replaced' | 'alreadyHere' | 'elapsedMs'>;
+type Content = Fetched & Pick<DownloadResult, 'wastedBytes' | 'hops' | 'reroutes'>;
 
 /**
  * Downloads the file of a route through its hops.
  * Throws a HoplineError; with an aborted signal, `INTERRUPTED`. Codes: docs/exit-codes.md
  */
-export async function download(options: DownloadOptions): Promise<DownloadResult> {
-  const { client, end } = startClient(options);
-  const started = client.clock.now();
-  const progress = new Progress(options);
-  let target: Target | undefined;
-  try {
-    const isClassic = options.classic === true;
-    if (isClassic) refuseKeys(options.route.routes, 'the classic dialect');
-    const whole = new WholeDigest(options.checksum);
-    target = await createTarget(options, client, whole, isClassic);
+export function download(options: DownloadOptions): Promise<DownloadResult> {
+  return withClient(options, async (client) => {
+    const started = client.clock.now();
+    const progress = new Progress(options);
+    let target: Target | undefined;
     const { file, routes } = options.route;
-    const route = { file, routes: await enterPools(routes, options.pools, client) };
-    const fetch = isClassic
-      ? fetchClassic(preferredRoute(route), options, target, client, progress)
-      : fetchNative({ ...options, route }, target, client, progress);
-    let content = await fetch;
-    if ('failure' in content) {
-      const { failure, from: hops } = content;
-      target = await createTarget(options, client, whole, true);
-      options.onEvent?.({ kind: 'fallback', failure, hops });
-      content = await fetchClassic({ file, hops }, options, target, client, progress);
+    try {
+      const isClassic = options.classic === true;
+      if (isClassic) refuseKeys(routes, 'the classic dialect');
+      const whole = new WholeDigest(options.checksum);
+      target = await createTarget(options, client, whole, isClassic);
+      let content: Content | Failed;
+      if (isClassic) {
+        const entered = await enterPools(routes, options.pools, client);
+        content = await fetchClassic(preferredRoute({ file, routes: entered }), target, client, progress);
+      } else content = await fetchNative(options, target, client, progress);
+      if ('failure' in content) {
+        const { failure, from: hops } = content;
+        target = await createTarget(options, client, whole, true);
+        progress.tell({ kind: 'fallback', failure, hops });
+        content = await fetchClassic({ file, hops }, target, client, progress);
+      }
+      await target.commit();
+      return resultOf(target, whole.digest, { ...content, elapsedMs: client.clock.now() - started });
+    } catch (error) {
+      const bytes = (await target?.keep()) ?? 0;
+      if (bytes > 0) progress.tell({ kind: 'kept', bytes, size: progress.size });
+      throw error;
     }
-    await target.commit();
-    const digest = whole.digest ?? ownDigest(content);
-    return { ...placeOf(target), ...content, digest, elapsedMs: client.clock.now() - started };
-  } catch (error) {
-    const bytes = (await target?.keep()) ?? 0;
-    if (bytes > 0) options.onEvent?.({ kind: 'kept', bytes, size: progress.size });
-    client.signal.throwIfAborted();
-    throw asHoplineError(error);
-  } finally {
-    end();
-  }
+  });
 }
 
 async function createTarget(
@@ -162,61 +108,35 @@ async function createTarget(
 
 /** Resolves to what failed where the classic dialect is left, and may be spoken. */
 async function fetchNative(
-  { route, parallel, onChange, retry, classic, onEvent }: DownloadOptions,
+  options: DownloadOptions,
   target: Target,
   client: ClientContext,
   progress: Progress,
 ): Promise<Content | Failed> {
-  let reroutes = 0;
-  const chooser = new RouteChooser(route, client);
-  const circuits = new Circuits(chooser, client, { retry }, (reroute) => {
-    reroutes += 1;
-    onEvent?.({ kind: 'reroute', ...reroute });
-  });
-  const sink: FetchSink = {
-    onStarted: (start) => {
-      progress.start(start.size, start.leftBytes);
-      onEvent?.({ kind: 'started', ...start });
-    },
-    onBytes: progress.count,
-    onRetry: (piece, attempt, { hops }) => onEvent?.({ kind: 'retry', piece, attempt, hops }),
-    onPiece: (circuit) => circuits.progressed(circuit),
-  };
-  const fetch = new FileFetch({ file: route.file, target, client, parallel, onChange, sink });
-  const fetching = await fetch.run(circuits).catch((error) => {
+  const { route, parallel, onChange, classic } = options;
+  const circuits = await Circuits.over(route.routes, client, options);
+  const { tell: onEvent, count: onBytes } = progress;
+  const fetch = new FileFetch({ file: route.file, target, client, circuits, parallel, onChange, onEvent, onBytes });
+  try {
+    const fetched = await fetch.run();
+    return { ...fetched, wastedBytes: progress.wasted, hops: circuits.hops, reroutes: circuits.reroutes };
+  } catch (error) {
     // What was verified is not thrown away for what is not; a file that is there is looked at as it is without it.
     const isFree = !target.mayResume || target.isPresent;
     const way = classic === 'fallback' && isFree ? circuits.classicWay : undefined;
     client.signal.throwIfAborted();
     if (way) return way;
     throw error;
-  });
-  if ('failure' in fetching) return fetching;
-  const { leftBytes, ...fetched } = fetching;
-  return {
-    ...fetched,
-    verified: true,
-    resumedBytes: leftBytes,
-    wastedBytes: progress.wasted,
-    hops: circuits.hops,
-    reroutes,
-  };
+  }
 }
 
-async function fetchClassic(
-  way: Route,
-  { onEvent }: DownloadOptions,
-  target: Target,
-  client: ClientContext,
-  progress: Progress,
-): Promise<Content> {
+async function fetchClassic(way: Route, target: Target, client: ClientContext, progress: Progress): Promise<Content> {
   const circuit = await ClassicCircuit.open(way, client);
   try {
     const size = await circuit.receiveSize(client);
     const content = { file: way.file, size, pieceBytes: client.limits.pieceBytes, algorithm: undefined };
     const { reservation } = await target.begin(content);
-    progress.start(size, 0);
-    onEvent?.({ kind: 'started', size, reservation, leftBytes: 0, restarted: false });
+    progress.tell({ kind: 'started', size, reservation, leftBytes: 0, restarted: false });
     await circuit.receiveContent(content, target, progress.count);
     const none = { pieces: 0, piecesDigest: null, resumedBytes: 0, wastedBytes: 0, hops: way.hops, reroutes: 0 };
     return { size, reservation, encrypted: false, verified: false, ...none };
@@ -225,12 +145,7 @@ async function fetchClassic(
   }
 }
 
-/** What a result says of the place of its file. */
-export function placeOf({ path: place, replaces, isPresent = false }: Target) {
-  return { path: place, replaced: replaces, alreadyHere: isPresent };
-}
-
-/** Bytes that are here or arriving, told as they change. */
+/** Bytes that are here or arriving, told as they change; what else is told passes through. */
 class Progress {
   readonly #onEvent: DownloadOptions['onEvent'];
   size = 0;
@@ -242,15 +157,18 @@ class Progress {
     this.#onEvent = onEvent;
   }
 
-  start(size: number, leftBytes: number): void {
-    this.wasted += this.#bytes;
-    this.size = size;
-    this.#bytes = leftBytes;
-  }
+  tell = (event: DownloadEvent): void => {
+    if (event.kind === 'started') {
+      this.wasted += this.#bytes;
+      this.size = event.size;
+      this.#bytes = event.leftBytes;
+    }
+    this.#onEvent?.(event);
+  };
 
   count = (count: number): void => {
     this.#bytes += count;
     if (count < 0) this.wasted -= count;
-    this.#onEvent?.({ kind: 'progress', bytes: this.#bytes, size: this.size });
+    this.tell({ kind: 'progress', bytes: this.#bytes, size: this.size });
   };
 }

@@ -8,12 +8,14 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import { availableDigests, type DigestName, digestOfPieces } from '../../io/digests/digest.ts';
-import type { Reservation, Target } from '../../io/disk/writing/target.ts';
+import { availableDigests, digestOfPieces } from '../../io/digests/digest.ts';
+import type { Target } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { type FetchTask, PieceFetcher, type PieceSink } from './piece-fetcher.ts';
+import { type Fetched, proofBy } from '../download-result.ts';
+import type { RetryEvent, StartedEvent } from '../transfer-events.ts';
+import { type FetchTask, PieceFetcher } from './piece-fetcher.ts';
 import { PieceMap } from './piece-map.ts';
 import { checkStatus, isFirstPiece, requestFile, requestStatus, skipFirstRead } from './receive-piece.ts';
 
@@ -25,43 +27,18 @@ export interface FetchFileOptions {
   readonly onChange?: 'restart' | 'fail' | undefined;
   /** How many circuits fetch at once. @default 1 */
   readonly parallel?: number | undefined;
-  readonly sink: FetchSink;
-}
-
-/** Whom a fetch tells what happens. Must not throw. */
-export interface FetchSink extends Omit<PieceSink, 'onFatal'> {
-  /** Once the space is reserved; again, with `restarted`, when the file has changed. */
-  onStarted(start: FetchStart): void;
-}
-
-export interface FetchStart {
-  readonly size: number;
-  readonly reservation: Reservation;
-  /** Bytes that an earlier run has left and that need not be fetched. */
-  readonly leftBytes: number;
-  readonly restarted: boolean;
-}
-
-/** Whose word it is that a file is right. */
-export interface Proof {
-  /** Whether all that passed in this run was encrypted up to the origin. */
-  readonly encrypted: boolean;
-  /** The key, as text, that vouched for every piece; missing where all was in plain. */
-  readonly verifiedBy?: string;
-}
-
-/** A file that has arrived whole; it is not committed yet. */
-export interface Fetched extends Pick<FetchStart, 'size' | 'reservation' | 'leftBytes'>, Proof {
-  readonly pieces: number;
-  /** Over the digests of all pieces, or of the only one; hex. */
-  readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string };
+  readonly circuits: Circuits;
+  /** Called as content arrives, and with a negative count when it was worth nothing. Must not throw. */
+  readonly onBytes: (count: number) => void;
+  /** Must not throw. */
+  readonly onEvent: (event: StartedEvent | RetryEvent) => void;
 }
 
 /** How often a file may change before it is given up. */
 const maxRestarts = 3;
 
 interface Current extends FetchTask {
-  readonly start: FetchStart;
+  readonly start: StartedEvent;
 }
 
 export class FileFetch {
@@ -81,8 +58,8 @@ export class FileFetch {
   }
 
   /** Fetches the file over circuits of its own. Throws what ends the fetch: the target's failure, or the last circuit's. */
-  async run(circuits: Circuits): Promise<Fetched> {
-    const { parallel = 1 } = this.#options;
+  async run(): Promise<Fetched> {
+    const { circuits, parallel = 1 } = this.#options;
     let atWork = 0;
     const work = async () => {
       atWork += 1;
@@ -149,7 +126,8 @@ export class FileFetch {
     const { start, algorithm, pieces } = this.#current;
     const { size, reservation, leftBytes } = start;
     const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(pieces.digests, algorithm) };
-    return { size, reservation, leftBytes, pieces: pieces.count, piecesDigest, ...proofBy(pieces.provenBy?.key) };
+    const facts = { size, reservation, verified: true, pieces: pieces.count, piecesDigest, resumedBytes: leftBytes };
+    return { ...facts, ...proofBy(pieces.provenBy?.key) };
   }
 
   get #readsAhead(): boolean {
@@ -225,7 +203,7 @@ export class FileFetch {
   }
 
   async #start(circuit: Circuit, status: AnswerOf<'status'>, restarted: boolean): Promise<Current> {
-    const { file, target, client, parallel = 1, sink } = this.#options;
+    const { file, target, client, parallel = 1, circuits, onBytes, onEvent } = this.#options;
     const algorithm = checkStatus(status, this.#digests, client.limits);
     const { size, pieceBytes } = status;
     const content = { file, size, pieceBytes, algorithm: algorithm.name };
@@ -238,17 +216,26 @@ export class FileFetch {
       });
     const pieces = new PieceMap(Math.ceil(size / pieceBytes), left, target.maxPiecesEarly);
     const leftBytes = Math.min(size, left.size * pieceBytes);
-    const start = { size, reservation, leftBytes, restarted: restarted || isChanged === true };
-    sink.onStarted(start);
+    const start = {
+      kind: 'started',
+      size,
+      reservation,
+      leftBytes,
+      restarted: restarted || isChanged === true,
+    } as const;
+    onEvent(start);
     const shared = {
       target,
       writes: new Set<Promise<void>>(),
       limits: client.limits,
       isShared: parallel > 1,
       over: this.#over.signal,
+      circuits,
+      onBytes,
+      onEvent,
+      onFatal: (error: unknown) => this.#fail(error),
     };
-    const onFatal = (error: unknown) => this.#fail(error);
-    this.#current = { content, algorithm, pieces, start, ...shared, sink: { ...sink, onFatal } };
+    this.#current = { content, algorithm, pieces, start, ...shared };
     return this.#current;
   }
 
@@ -257,11 +244,6 @@ export class FileFetch {
     this.#fatal ??= asHoplineError(error);
     this.#over.abort();
   }
-}
-
-/** What it is worth that a key, or nobody in particular, vouched for all of a file. */
-export function proofBy(key: string | undefined): Proof {
-  return key === undefined ? { encrypted: false } : { encrypted: true, verifiedBy: key };
 }
 
 /** What has left, to a stream, cannot be read again. */

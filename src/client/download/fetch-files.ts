@@ -10,46 +10,33 @@
  */
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
-import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
-import type { Target, TargetContent, Voucher } from '../../io/disk/writing/target.ts';
+import { availableDigests, digestOfPieces } from '../../io/digests/digest.ts';
+import type { Target } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { type Fetched, type FetchStart, FileFetch } from './fetch-file.ts';
+import { type Fetched, proofBy } from '../download-result.ts';
+import type { FilesEvent } from '../transfer-events.ts';
+import { type FetchFileOptions, FileFetch } from './fetch-file.ts';
 import { mismatchError } from './piece-fetcher.ts';
-import {
-  checkStatus,
-  isFirstPiece,
-  type ReceivedPiece,
-  receivePiece,
-  requestFile,
-  requestStatus,
-  skipFirstRead,
-} from './receive-piece.ts';
+import { checkStatus, isFirstPiece, receivePiece, requestFile, requestStatus, skipFirstRead } from './receive-piece.ts';
 
 export interface FileJob {
   readonly file: string;
   readonly target: Target;
 }
 
-/** A small file that has arrived whole and verified; nothing of it is reserved or written yet. */
-export interface SmallFile {
-  readonly content: TargetContent;
-  readonly algorithm: DigestAlgorithm;
-  readonly voucher: Voucher;
-  /** Undefined for an empty file. */
-  readonly piece: ReceivedPiece | undefined;
-}
-
+/** Whom `fetchFiles` tells what becomes of each. Must not throw. */
 export interface FilesSink {
-  /** Settles when the next file may come. Must not throw. */
-  readonly fetchedSmall: (job: FileJob, small: SmallFile) => Promise<void>;
-  /** A larger file is in its target, and not committed. Likewise. */
-  readonly fetched: (job: FileJob, fetched: Fetched) => Promise<void>;
+  /**
+   * A file has come and is verified; `finish` brings it into its target, which is not committed, and throws as that does.
+   * Settles when the next file may come.
+   */
+  readonly arrived: (job: FileJob, finish: () => Promise<Fetched>) => Promise<void>;
+  /** Likewise. */
   readonly failed: (job: FileJob, failure: HoplineError) => Promise<void>;
-  readonly onStarted: (job: FileJob, start: FetchStart) => void;
   readonly onBytes: (count: number) => void;
-  readonly onRetry: (job: FileJob, piece: number, attempt: number, circuit: Circuit) => void;
+  readonly onEvent: (event: FilesEvent) => void;
 }
 
 interface Begun {
@@ -171,7 +158,10 @@ class FilesRun {
     if (readsAhead(job) && size <= limits.maxBlockBytes && (size === 0 || isFirstPiece(status, limits))) {
       return this.#receiveSmall(circuit, job, status);
     }
-    const fetch = new FileFetch({ ...job, client: this.#client, sink: this.#sinkFor(job) });
+    const { onBytes, onEvent } = this.#sink;
+    const tell: FetchFileOptions['onEvent'] = (event) => onEvent({ file: job.file, ...event });
+    const shared = { client: this.#client, circuits: this.#circuits, onBytes, onEvent: tell };
+    const fetch = new FileFetch({ ...job, ...shared });
     try {
       // For what is on disk already the origin is asked for digests, and those would be of the file of the last STAT.
       if (readsAhead(job)) await fetch.begin(circuit, status, true);
@@ -187,13 +177,21 @@ class FilesRun {
     const { file } = job;
     const { size, pieceBytes, version } = status;
     const algorithm = checkStatus(status, this.#digests, this.#client.limits);
-    const { onBytes } = this.#sink;
+    const { onBytes, onEvent } = this.#sink;
     const piece = await receivePiece(circuit, { file, offset: 0, length: size, algorithm }, onBytes);
     if (piece) {
       this.#circuits.progressed(circuit);
       const content = { file, size, pieceBytes, algorithm: algorithm.name };
-      const voucher = { version, key: circuit.key?.text };
-      return this.#sink.fetchedSmall(job, { content, algorithm, voucher, piece: size > 0 ? piece : undefined });
+      const vouched = { digest: piece.digest, version, key: circuit.key?.text };
+      return this.#sink.arrived(job, async () => {
+        const { reservation } = await job.target.begin(content);
+        onEvent({ kind: 'started', file, size, reservation, leftBytes: 0, restarted: false });
+        if (size > 0) await job.target.write({ index: 0, position: 0, chunks: piece.chunks, vouched });
+        const digests = size > 0 ? [piece.digest] : [];
+        const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(digests, algorithm) };
+        const facts = { size, reservation, verified: true, pieces: digests.length, piecesDigest, resumedBytes: 0 };
+        return { ...facts, ...proofBy(vouched.key) };
+      });
     }
     onBytes(-size);
     const attempt = (this.#attempts.get(job) ?? 0) + 1;
@@ -201,24 +199,15 @@ class FilesRun {
     if (attempt > this.#client.limits.maxPieceRetries) {
       return this.#sink.failed(job, mismatchError(0, 1, attempt, circuit));
     }
-    this.#sink.onRetry(job, 0, attempt, circuit);
+    onEvent({ kind: 'retry', file, piece: 0, attempt, hops: circuit.hops });
     this.#waiting.push(job);
   }
 
   async #receiveRest(circuit: Circuit, { job, fetch }: Begun): Promise<void> {
     circuit.send(fetch.requests());
     await fetch.fetchOver(circuit, false);
-    await this.#sink.fetched(job, fetch.finish());
-  }
-
-  #sinkFor(job: FileJob) {
-    const { onStarted, onBytes, onRetry } = this.#sink;
-    return {
-      onStarted: (start: FetchStart) => onStarted(job, start),
-      onBytes,
-      onRetry: (piece: number, attempt: number, circuit: Circuit) => onRetry(job, piece, attempt, circuit),
-      onPiece: (circuit: Circuit) => this.#circuits.progressed(circuit),
-    };
+    const fetched = fetch.finish();
+    await this.#sink.arrived(job, async () => fetched);
   }
 }
 

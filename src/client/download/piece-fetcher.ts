@@ -14,6 +14,8 @@ import type { Target, TargetContent, Voucher } from '../../io/disk/writing/targe
 import type { Chunk } from '../../io/legs/blocks.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { Circuit } from '../circuit/circuit.ts';
+import type { Circuits } from '../circuit/circuits.ts';
+import type { RetryEvent } from '../transfer-events.ts';
 import type { Fetcher, PieceMap } from './piece-map.ts';
 import { receivePiece } from './receive-piece.ts';
 
@@ -34,25 +36,19 @@ export interface FetchTask {
   readonly isShared: boolean;
   /** Aborts when nobody waits for the file any more. */
   readonly over: AbortSignal;
-  /** Must not throw. */
-  readonly sink: PieceSink;
+  /** Told of every piece that was verified. */
+  readonly circuits: Circuits;
+  /** Called as content arrives, and with a negative count when it was worth nothing. Must not throw, as all that is told. */
+  readonly onBytes: (count: number) => void;
+  readonly onEvent: (event: RetryEvent) => void;
+  /** The target failed: there is no use in going on. */
+  readonly onFatal: (error: unknown) => void;
 }
 
 /** What STATUS said on a circuit: of which version its pieces are, and by what they are proved. */
 export interface OriginVersion {
   readonly version: string;
   readonly algorithm: DigestAlgorithm;
-}
-
-export interface PieceSink {
-  /** Called as content arrives, and with a negative count when it was worth nothing. */
-  onBytes(count: number): void;
-  /** A piece did not match its digest and is asked for again. */
-  onRetry(piece: number, attempt: number, circuit: Circuit): void;
-  /** A verified piece has come over the circuit. */
-  onPiece(circuit: Circuit): void;
-  /** The target failed: there is no use in going on. */
-  onFatal(error: unknown): void;
 }
 
 export class PieceFetcher implements Fetcher {
@@ -184,18 +180,18 @@ export class PieceFetcher implements Fetcher {
   }
 
   async #receive(index: number): Promise<void> {
-    const { content, pieces, sink, limits } = this.#task;
+    const { content, pieces, circuits, onBytes, limits } = this.#task;
     const algorithm = this.#algorithm;
     const range = this.#range(index);
     let arrived = 0;
-    const onBytes = (count: number) => {
+    const onArrived = (count: number) => {
       arrived += count;
       this.#receivedBytes += count;
-      sink.onBytes(count);
+      onBytes(count);
     };
     const isMissing = () => !pieces.hasArrived(index);
     try {
-      const piece = await receivePiece(this.#circuit, { file: content.file, ...range, algorithm }, onBytes);
+      const piece = await receivePiece(this.#circuit, { file: content.file, ...range, algorithm }, onArrived);
       this.asked.shift();
       if (piece && isMissing()) {
         arrived = 0;
@@ -203,14 +199,14 @@ export class PieceFetcher implements Fetcher {
         const vouched = { digest, ...this.#voucher };
         pieces.settle(index, vouched);
         this.#attempts.delete(index);
-        sink.onPiece(this.#circuit);
+        circuits.progressed(this.#circuit);
         return await this.#write({ index, position: range.offset, chunks: piece.chunks, vouched });
       }
       for (const chunk of piece?.chunks ?? []) chunk.release();
       pieces.giveBack(index);
       if (!piece && isMissing()) this.#retry(index, limits.maxPieceRetries);
     } finally {
-      if (arrived > 0) sink.onBytes(-arrived);
+      if (arrived > 0) onBytes(-arrived);
     }
   }
 
@@ -218,14 +214,14 @@ export class PieceFetcher implements Fetcher {
     const attempt = (this.#attempts.get(index) ?? 0) + 1;
     this.#attempts.set(index, attempt);
     if (attempt > maxRetries) throw mismatchError(index, this.#task.pieces.count, attempt, this.#circuit);
-    this.#task.sink.onRetry(index, attempt, this.#circuit);
+    this.#task.onEvent({ kind: 'retry', piece: index, attempt, hops: this.#circuit.hops });
   }
 
   /** Gives a piece to the target once that has taken the one before. */
   async #write(piece: Parameters<Target['write']>[0]): Promise<void> {
-    const { target, sink, writes } = this.#task;
+    const { target, onFatal, writes } = this.#task;
     const before = this.#writing;
-    const writing = before.then(() => target.write(piece)).catch((error) => sink.onFatal(error));
+    const writing = before.then(() => target.write(piece)).catch(onFatal);
     writes.add(writing);
     this.#writing = writing.finally(() => writes.delete(writing));
     await before;

@@ -8,37 +8,16 @@
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { Tasks } from '../../core/work/tasks.ts';
-import { digestOfPieces, ownDigest } from '../../io/digests/digest.ts';
 import type { Target } from '../../io/disk/writing/target.ts';
-import type { Hop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
-import type { Circuit, ClientContext } from '../circuit/circuit.ts';
-import { Circuits, type Reroute, type RetryOptions } from '../circuit/circuits.ts';
-import { RouteChooser } from '../ways/route-chooser.ts';
-import { type DownloadResult, placeOf } from './download.ts';
-import { type Fetched, type FetchStart, proofBy } from './fetch-file.ts';
-import { type FileJob, type FilesSink, fetchFiles, type SmallFile } from './fetch-files.ts';
+import type { ClientContext } from '../circuit/circuit.ts';
+import { Circuits } from '../circuit/circuits.ts';
+import { type Fetched, type FileOutcome, resultOf } from '../download-result.ts';
+import type { TransferOptions } from '../transfer.ts';
+import type { FilesEvent } from '../transfer-events.ts';
+import { type FileJob, type FilesSink, fetchFiles } from './fetch-files.ts';
 
-export type FilesEvent =
-  | ({ readonly kind: 'started'; readonly file: string } & FetchStart)
-  /** Of all files together, and how many are done or failed. */
-  | { readonly kind: 'progress'; readonly bytes: number; readonly settled: number }
-  | {
-      readonly kind: 'retry';
-      readonly file: string;
-      readonly piece: number;
-      readonly attempt: number;
-      readonly hops: readonly Hop[];
-    }
-  | ({ readonly kind: 'reroute' } & Reroute)
-  | ({ readonly kind: 'settled' } & FileOutcome);
-
-/** What became of one file: a result or an error. Files that failed together share the error. */
-export type FileOutcome =
-  | { readonly file: string; readonly result: DownloadResult; readonly error?: never }
-  | { readonly file: string; readonly error: HoplineError; readonly result?: never };
-
-export interface SeveralFilesOptions extends RetryOptions {
+export interface SeveralFilesOptions extends Pick<TransferOptions, 'retry' | 'pools'> {
   /** The ways to the origin. */
   readonly routes: RoutePlan['routes'];
   /** Must not throw. */
@@ -55,7 +34,7 @@ export class SeveralFiles implements FilesSink {
   /** In the order in which the files were added. */
   readonly outcomes: FileOutcome[] = [];
   readonly circuits: Circuits;
-  readonly #options: SeveralFilesOptions;
+  readonly onEvent: (event: FilesEvent) => void;
   readonly #client: ClientContext;
   readonly #startedMs: number;
   /** Files are brought to disk while others arrive, several at once, since each mostly waits for the disk. */
@@ -67,13 +46,16 @@ export class SeveralFiles implements FilesSink {
   #settled = 0;
   #bytes = 0;
 
-  constructor(options: SeveralFilesOptions, client: ClientContext) {
-    this.#options = options;
+  private constructor(circuits: Circuits, { onEvent = () => {} }: SeveralFilesOptions, client: ClientContext) {
+    this.circuits = circuits;
+    this.onEvent = onEvent;
     this.#client = client;
     this.#startedMs = client.clock.now();
-    const { routes, retry, onEvent } = options;
-    const chooser = new RouteChooser({ file: '', routes }, client);
-    this.circuits = new Circuits(chooser, client, { retry }, (reroute) => onEvent?.({ kind: 'reroute', ...reroute }));
+  }
+
+  /** Throws as `Circuits.over`. */
+  static async over(options: SeveralFilesOptions, client: ClientContext): Promise<SeveralFiles> {
+    return new SeveralFiles(await Circuits.over(options.routes, client, options), options, client);
   }
 
   /** Adds a file; where `choose` throws, that is its outcome, before anything is fetched. */
@@ -99,14 +81,9 @@ export class SeveralFiles implements FilesSink {
     await this.#finishing.over();
   }
 
-  fetched = async (job: FileJob, fetched: Fetched): Promise<void> => {
+  arrived = async (job: FileJob, finish: () => Promise<Fetched>): Promise<void> => {
     this.#arrived.add(job);
-    await this.#finishing.start(() => this.#finish(job as Job, async () => fetched));
-  };
-
-  fetchedSmall = async (job: FileJob, small: SmallFile): Promise<void> => {
-    this.#arrived.add(job);
-    await this.#finishing.start(() => this.#finish(job as Job, () => this.#write(job, small)));
+    await this.#finishing.start(() => this.#finish(job as Job, finish));
   };
 
   failed = async (job: FileJob, error: HoplineError): Promise<void> => {
@@ -115,57 +92,28 @@ export class SeveralFiles implements FilesSink {
     this.#settle((job as Job).place, { file: job.file, error });
   };
 
-  onStarted = ({ file }: FileJob, start: FetchStart): void => {
-    this.#options.onEvent?.({ kind: 'started', file, ...start });
-  };
-
   onBytes = (count: number): void => {
     this.#bytes += count;
-    this.#options.onEvent?.({ kind: 'progress', bytes: this.#bytes, settled: this.#settled });
+    this.onEvent({ kind: 'progress', bytes: this.#bytes, settled: this.#settled });
   };
 
-  onRetry = ({ file }: FileJob, piece: number, attempt: number, { hops }: Circuit): void => {
-    this.#options.onEvent?.({ kind: 'retry', file, piece, attempt, hops });
-  };
-
-  async #finish(job: Job, arrive: () => Promise<Fetched>): Promise<void> {
+  async #finish(job: Job, finish: () => Promise<Fetched>): Promise<void> {
     const { file, target, place } = job;
     try {
-      const { leftBytes, ...fetched } = await arrive();
+      const fetched = await finish();
       await target.commit();
       const elapsedMs = this.#client.clock.now() - this.#startedMs;
       // What was wasted or rerouted is that of the run, not of one file.
-      const facts = {
-        verified: true,
-        resumedBytes: leftBytes,
-        wastedBytes: 0,
-        reroutes: 0,
-        hops: this.circuits.hops,
-        elapsedMs,
-      };
-      this.#settle(place, { file, result: { ...placeOf(target), ...fetched, digest: ownDigest(fetched), ...facts } });
+      const ofRun = { wastedBytes: 0, hops: this.circuits.hops, reroutes: 0, elapsedMs };
+      this.#settle(place, { file, result: resultOf(target, undefined, { ...fetched, ...ofRun }) });
     } catch (error) {
       await this.failed(job, asHoplineError(error));
     }
   }
 
-  async #write(job: FileJob, { content, algorithm, voucher, piece }: SmallFile): Promise<Fetched> {
-    const { size } = content;
-    const { reservation } = await job.target.begin(content);
-    const start = { size, reservation, leftBytes: 0, restarted: false };
-    this.onStarted(job, start);
-    const digests = piece ? [piece.digest] : [];
-    if (piece) {
-      const { chunks, digest } = piece;
-      await job.target.write({ index: 0, position: 0, chunks, vouched: { digest, ...voucher } });
-    }
-    const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(digests, algorithm) };
-    return { size, reservation, leftBytes: 0, pieces: digests.length, piecesDigest, ...proofBy(voucher.key) };
-  }
-
   #settle(place: number, outcome: FileOutcome): void {
     this.outcomes[place] = outcome;
     this.#settled += 1;
-    this.#options.onEvent?.({ kind: 'settled', ...outcome });
+    this.onEvent({ kind: 'settled', ...outcome });
   }
 }

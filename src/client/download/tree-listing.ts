@@ -15,17 +15,9 @@ import { nameProblem } from '../../wire/name.ts';
 import type { AnswerOf, Listed } from '../../wire/native/messages.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
+import type { SkippedEntries, TreeLink } from '../transfer-events.ts';
 
 const noTop = 'a listing begins with the directory itself';
-
-export interface TreeLink {
-  readonly path: string;
-  /** Where it points, in the origin's words: for people to read. */
-  readonly target: string;
-}
-
-/** Entries that the origin has and did not list. */
-export type SkippedEntries = NonNullable<AnswerOf<'listing'>['skipped']>;
 
 export interface Manifest {
   /** Each behind the one that it is in; the first has an empty path and is the directory itself. */

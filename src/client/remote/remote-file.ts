@@ -17,9 +17,9 @@ import type { AnswerOf, Message, RequestOf } from '../../wire/native/messages.ts
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
 import type { KeptCircuits } from '../circuit/kept-circuits.ts';
-import { type Proof, proofBy } from '../download/fetch-file.ts';
 import { mismatchError } from '../download/piece-fetcher.ts';
 import { checkStatus, receivePiece, requestStatus } from '../download/receive-piece.ts';
+import { type Proof, proofBy } from '../download-result.ts';
 import { ContentStream } from './content-stream.ts';
 
 /** Bytes of a file: at least one. */

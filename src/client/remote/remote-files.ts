@@ -10,10 +10,8 @@ import { nameProblem } from '../../wire/name.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import { KeptCircuits } from '../circuit/kept-circuits.ts';
 import { startClient } from '../transfer.ts';
-import { enterPools } from '../ways/first-pool.ts';
 import { checkEnds } from '../ways/keyed-ways.ts';
 import { RecentWay } from '../ways/recent-way.ts';
-import { RouteChooser } from '../ways/route-chooser.ts';
 import { openRemoteFile, type RemoteFile, type RemoteRange } from './remote-file.ts';
 import type { RoutesOptions } from './tunnels.ts';
 
@@ -49,8 +47,7 @@ export class RemoteFiles {
     try {
       const problem = nameProblem(name, client.limits.maxNameBytes);
       if (problem !== undefined) throw new HoplineError('FILE_DENIED', problem);
-      const routes = await enterPools(this.#recent.routes, this.#options.pools, client);
-      const circuits = new Circuits(new RouteChooser({ routes }, client), client, this.#options);
+      const circuits = await Circuits.over(this.#recent.routes, client, this.#options);
       const onOpen = ({ hops }: { readonly hops: Parameters<RecentWay['carried']>[0] }) => this.#recent.carried(hops);
       const file = await openRemoteFile({ name, client, circuits, kept: this.#kept, ahead, onOpen });
       return { ...file, close: () => file.close().finally(end) };

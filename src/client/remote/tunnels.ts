@@ -14,11 +14,9 @@ import type { LegLike } from '../../io/legs/leg-like.ts';
 import { LegStream } from '../../io/legs/leg-stream.ts';
 import type { Hop } from '../../wire/address.ts';
 import { Circuits } from '../circuit/circuits.ts';
-import { startClient, type TransferOptions } from '../transfer.ts';
-import { enterPools } from '../ways/first-pool.ts';
+import { startClient, type TransferOptions, withClient } from '../transfer.ts';
 import { refuseKeys } from '../ways/keyed-ways.ts';
 import { RecentWay, type Routes } from '../ways/recent-way.ts';
-import { RouteChooser } from '../ways/route-chooser.ts';
 
 /** What tunnels and remote files take: the ways, and what counts for each request. */
 export interface RoutesOptions extends Omit<TransferOptions, 'signal' | 'limitRate' | 'minRate'> {
@@ -45,13 +43,11 @@ export class Tunnels {
    * a tunnel that is open is ended by destroying it. Good as the socket of Node's HTTP and TLS clients.
    * Throws what the last way failed with, the hop named; with an aborted signal, `INTERRUPTED`.
    */
-  async open(address: Hop, signal?: AbortSignal): Promise<Duplex> {
-    const { client: started, end } = startClient({ ...this.#options, signal });
-    const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
-    try {
-      const entered = await enterPools(this.#recent.routes, this.#options.pools, client);
-      const routes = entered.map((places) => [...places, [address]]);
-      const circuits = new Circuits(new RouteChooser({ routes }, client), client, { ...this.#options, tunnel: true });
+  open(address: Hop, signal?: AbortSignal): Promise<Duplex> {
+    return withClient({ ...this.#options, signal }, async (started) => {
+      const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
+      const routes = this.#recent.routes.map((places) => [...places, [address]]);
+      const circuits = await Circuits.over(routes, client, { ...this.#options, tunnel: true });
       let leg: LegLike | undefined;
       await circuits.run(
         () => [],
@@ -63,8 +59,6 @@ export class Tunnels {
       );
       if (leg) return new LegStream(leg, this.#clock);
       throw new HoplineError('INTERNAL', 'the tunnel ended before it was open');
-    } finally {
-      end();
-    }
+    });
   }
 }

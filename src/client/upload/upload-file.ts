@@ -21,10 +21,11 @@ import type { Hop } from '../../wire/address.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { type Proof, proofBy } from '../download/fetch-file.ts';
 import { checkStatus, requestStatus } from '../download/receive-piece.ts';
+import { type Proof, proofBy } from '../download-result.ts';
+import type { UploadEvent } from '../transfer-events.ts';
 import type { SourceFile } from './source-file.ts';
-import { PieceSender, type SendTask } from './upload-pieces.ts';
+import { PieceSender } from './upload-pieces.ts';
 
 export interface SendFileOptions {
   /** The name at the origin. */
@@ -33,16 +34,9 @@ export interface SendFileOptions {
   /** Lets the origin replace a file, if it is willing to. */
   readonly force: boolean;
   readonly client: ClientContext;
-  readonly sink: FileSendSink;
-}
-
-/** Whom a sending tells what happens. Must not throw. */
-interface FileSendSink {
-  /** The first origin has reserved the space; it has `leftBytes` of an earlier run. */
-  onStarted(start: { readonly size: number; readonly leftBytes: number }): void;
-  /** So much is at the origin: less than before if a circuit leads to another one. */
-  onBytes(bytes: number): void;
-  onRetry(piece: number, attempt: number, circuit: Circuit): void;
+  readonly circuits: Circuits;
+  /** Must not throw. */
+  readonly onEvent: (event: UploadEvent) => void;
 }
 
 export interface UploadedFile extends Proof {
@@ -85,10 +79,10 @@ export class FileSend {
     this.#digests = new Array(this.#pieces);
   }
 
-  /** Sends the file over `circuits` until it is at its place. Throws what ends the sending. */
-  async run(circuits: Circuits): Promise<UploadedFile> {
+  /** Sends the file until it is at its place. Throws what ends the sending. */
+  async run(): Promise<UploadedFile> {
     const requests = () => [this.#isInDoubt ? requestStatus(this.#options.file, this.#offered) : this.#put()];
-    await circuits.run(requests, (circuit) => this.#sendOver(circuit, circuits), this.#over.signal);
+    await this.#options.circuits.run(requests, (circuit) => this.#sendOver(circuit), this.#over.signal);
     if (this.#fatal) throw this.#fatal;
     if (!this.#committed) throw new HoplineError('INTERNAL', 'the sending ended before the file was whole');
     const resumedBytes = this.#resumedBytes ?? 0;
@@ -111,7 +105,7 @@ export class FileSend {
   }
 
   /** Sends what is missing over a circuit that began with PUT, and COMMIT. Throws what the circuit fails with. */
-  async #sendOver(circuit: Circuit, circuits: Circuits): Promise<void> {
+  async #sendOver(circuit: Circuit): Promise<void> {
     const { file } = this.#options;
     if (this.#isInDoubt) {
       if (await this.#isThere(circuit)) {
@@ -122,34 +116,26 @@ export class FileSend {
       circuit.send([this.#put()]);
     }
     const ready = await circuit.receive('ready', file);
-    await this.#sendMissing(circuit, ready, circuits);
+    await this.#sendMissing(circuit, ready);
   }
 
-  async #sendMissing(circuit: Circuit, ready: AnswerOf<'ready'>, circuits: Circuits): Promise<void> {
-    const { file, source, client, sink } = this.#options;
+  async #sendMissing(circuit: Circuit, ready: AnswerOf<'ready'>): Promise<void> {
+    const { file, source, client, circuits, onEvent } = this.#options;
     const algorithm = this.#choose(ready);
-    const { count, leftBytes } = this.#start(ready);
-    this.#bytes = leftBytes;
-    const task: SendTask = {
-      file,
-      source,
-      pieceBytes: this.#pieceBytes,
-      algorithm,
-      limits: client.limits,
-      sink: {
-        onSent: (bytes) => {
-          this.#sentBytes += bytes;
-        },
-        onStored: (index, digest) => {
-          this.#digests[index] = digest;
-          this.#bytes += this.#lengthOf(index);
-          circuits.progressed(circuit);
-          sink.onBytes(this.#bytes);
-        },
-        onRetry: (index, attempt) => sink.onRetry(index, attempt, circuit),
-      },
+    const count = this.#start(ready);
+    const onStored = (index: number, digest: string) => {
+      this.#digests[index] = digest;
+      this.#bytes += this.#lengthOf(index);
+      circuits.progressed(circuit);
+      this.#tellProgress();
     };
-    await new PieceSender(circuit, task, piecesOf(ready), count).run((error) => this.#fail(error));
+    const task = { file, source, pieceBytes: this.#pieceBytes, algorithm, limits: client.limits, onStored, onEvent };
+    const sender = new PieceSender(circuit, task, piecesOf(ready), count);
+    await sender
+      .run((error) => this.#fail(error))
+      .finally(() => {
+        this.#sentBytes += sender.sentBytes;
+      });
     if (this.#over.signal.aborted) return;
     try {
       source.check();
@@ -202,8 +188,9 @@ export class FileSend {
     return algorithm;
   }
 
-  #start({ missing }: AnswerOf<'ready'>): { readonly count: number; readonly leftBytes: number } {
-    const { source, sink } = this.#options;
+  /** How many pieces are missing. */
+  #start({ missing }: AnswerOf<'ready'>): number {
+    const { source, onEvent } = this.#options;
     let count = 0;
     let missingBytes = 0;
     for (const [first, length] of missing) {
@@ -211,10 +198,15 @@ export class FileSend {
       missingBytes += Math.min(source.size, (first + length) * this.#pieceBytes) - first * this.#pieceBytes;
     }
     const leftBytes = source.size - missingBytes;
-    if (this.#resumedBytes === undefined) sink.onStarted({ size: source.size, leftBytes });
-    else sink.onBytes(leftBytes);
+    this.#bytes = leftBytes;
+    if (this.#resumedBytes === undefined) onEvent({ kind: 'started', size: source.size, leftBytes });
+    else this.#tellProgress();
     this.#resumedBytes ??= leftBytes;
-    return { count, leftBytes };
+    return count;
+  }
+
+  #tellProgress(): void {
+    this.#options.onEvent({ kind: 'progress', bytes: this.#bytes, size: this.#options.source.size });
   }
 
   #lengthOf(index: number): number {

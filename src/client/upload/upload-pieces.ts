@@ -12,6 +12,7 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { Circuit } from '../circuit/circuit.ts';
+import type { RetryEvent } from '../transfer-events.ts';
 import type { SourceFile } from './source-file.ts';
 
 export interface SendTask {
@@ -21,17 +22,9 @@ export interface SendTask {
   readonly pieceBytes: number;
   readonly algorithm: DigestAlgorithm;
   readonly limits: Limits;
-  readonly sink: SendSink;
-}
-
-/** Whom a circuit tells what happens. Must not throw. */
-interface SendSink {
-  /** A piece leaves. */
-  onSent(bytes: number): void;
-  /** The origin has the piece. */
-  onStored(index: number, digest: string, circuit: Circuit): void;
-  /** A piece was damaged on the way and is sent again. */
-  onRetry(index: number, attempt: number, circuit: Circuit): void;
+  /** The origin has the piece. Must not throw, as all that is told. */
+  readonly onStored: (index: number, digest: string) => void;
+  readonly onEvent: (event: RetryEvent) => void;
 }
 
 export class PieceSender {
@@ -45,6 +38,8 @@ export class PieceSender {
   /** To be sent again. */
   readonly #wrong: number[] = [];
   #left: number;
+  /** Bytes that have left, damaged or not. */
+  sentBytes = 0;
   #isOver = false;
   readonly #waiting = new Set<() => void>();
 
@@ -90,7 +85,7 @@ export class PieceSender {
       this.#digests.set(index, digest);
       this.#asked.push(index);
       this.#tell();
-      this.#task.sink.onSent(bytes.length);
+      this.sentBytes += bytes.length;
       writes[turn] = this.#circuit.sendPiece({ type: 'write', index, digest }, bytes).catch(() => {});
     }
     await Promise.all(writes);
@@ -109,7 +104,7 @@ export class PieceSender {
   }
 
   async #receive(): Promise<void> {
-    const { file, sink } = this.#task;
+    const { file, onStored } = this.#task;
     while (this.#left > 0) {
       // Before a piece has left there is nothing to be waited for.
       while (this.#asked.length === 0 && !this.#isOver) await this.#changed();
@@ -120,7 +115,7 @@ export class PieceSender {
       this.#asked.shift();
       if (isStored) {
         this.#left -= 1;
-        sink.onStored(index, this.#digests.get(index) ?? '', this.#circuit);
+        onStored(index, this.#digests.get(index) ?? '');
         this.#digests.delete(index);
       } else this.#retry(index);
       this.#tell();
@@ -139,14 +134,14 @@ export class PieceSender {
   }
 
   #retry(index: number): void {
-    const { limits, sink } = this.#task;
+    const { limits, onEvent } = this.#task;
     const attempt = (this.#attempts.get(index) ?? 0) + 1;
     this.#attempts.set(index, attempt);
     if (attempt > limits.maxPieceRetries) {
       const message = `piece ${index + 1} was damaged on its way to the origin, ${attempt} times in a row`;
       throw new HoplineError('HASH_MISMATCH', message);
     }
-    sink.onRetry(index, attempt, this.#circuit);
+    onEvent({ kind: 'retry', piece: index, attempt, hops: this.#circuit.hops });
     this.#wrong.push(index);
   }
 

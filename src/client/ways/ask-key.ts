@@ -8,9 +8,9 @@
 import type { Hop } from '../../wire/address.ts';
 import { withoutKnownKeys } from '../../wire/keyed-hop.ts';
 import { type PublicKey, parsePublicKey } from '../../wire/keys/key.ts';
-import { Circuit, type ClientContext } from '../circuit/circuit.ts';
+import { Circuit } from '../circuit/circuit.ts';
 import { securityOf } from '../circuit/circuit-security.ts';
-import { startClient, type TransferOptions } from '../transfer.ts';
+import { type TransferOptions, withClient } from '../transfer.ts';
 
 /** What the last hop says is its key; undefined if it says none. Throws what the circuit does, and `KEY_INVALID`. */
 export function askKey(hops: readonly Hop[], options: TransferOptions): Promise<PublicKey | undefined> {
@@ -36,16 +36,4 @@ export function proveKey(hops: readonly Hop[], options: TransferOptions): Promis
       await circuit.close();
     }
   });
-}
-
-async function withClient<Result>(
-  options: TransferOptions,
-  ask: (client: ClientContext) => Promise<Result>,
-): Promise<Result> {
-  const { client, end } = startClient(options);
-  try {
-    return await ask(client);
-  } finally {
-    end();
-  }
 }

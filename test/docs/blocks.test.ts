@@ -24,8 +24,8 @@ interface Block {
   readonly text: string;
 }
 
-/** Other tests read these: the exchange in bytes, and what the commands say of themselves. */
-const readElsewhere = ['protocol.md', 'cli.md'];
+/** Other tests read these: the exchanges in bytes, and what the commands say of themselves. */
+const readElsewhere = ['protocol.md', 'secure-exchange.md', 'cli.md'];
 
 const blocks = await findBlocks();
 const kinds = blocks.map((block) => ({ block, kind: kindOf(block) }));

@@ -1,9 +1,11 @@
-/** The recorded exchanges of docs/protocol.md: whoever writes a second implementation tests against these bytes. */
+/** The recorded exchanges of docs/protocol.md and docs/secure-exchange.md: whoever writes a second implementation tests against these bytes. */
 
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import type { Decoded } from '../../src/wire/decoded.ts';
 import { decodeAnswer, decodeRequest } from '../../src/wire/native/messages.ts';
 import { decodeOpen } from '../../src/wire/native/open-message.ts';
@@ -60,4 +62,10 @@ test('the dumps of docs/protocol.md are what they are said to be', async () => {
     ['stored', 'committed'],
     ['taken'],
   ]);
+});
+
+test('docs/secure-exchange.md is what the program makes of its keys', async () => {
+  const tool = fileURLToPath(new URL('tools/secure-exchange.mjs', repository));
+  const made = execFileSync(process.execPath, [tool], { encoding: 'utf8' });
+  assert.equal(made, await readFile(new URL('docs/secure-exchange.md', repository), 'utf8'), 'run `npm run exchange`');
 });

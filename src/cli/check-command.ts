@@ -6,7 +6,7 @@ import { effectiveConfig } from '../config/effective.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { checkAuthorizedFile } from '../node/authority/authorized-file.ts';
 import { checkCertificate } from '../sites/http-service.ts';
-import { ExitWith, reportFailure } from './terminal/failure.ts';
+import { tellFailureOn } from './terminal/failure.ts';
 import { say } from './terminal/lines.ts';
 
 export function addCheckCommand(program: Command): void {
@@ -24,7 +24,7 @@ export function addCheckCommand(program: Command): void {
 }
 
 async function check(file: string, { json = false }: { readonly json?: boolean }): Promise<void> {
-  try {
+  await tellFailureOn(json ? process.stdout : undefined, async () => {
     const config = await readConfig(file);
     const { authorizedKeys } = config.node;
     if (authorizedKeys !== undefined) await checkAuthorizedFile(authorizedKeys);
@@ -33,9 +33,7 @@ async function check(file: string, { json = false }: { readonly json?: boolean }
     process.stdout.write(json ? `${JSON.stringify(effectiveConfig(config), null, 2)}\n` : await formatConfig(config));
     if (warning !== undefined) say(`${file}: warning: ${warning}`);
     say(`${file}: valid`);
-  } catch (error) {
-    throw json ? new ExitWith(reportFailure(error, process.stdout)) : error;
-  }
+  });
 }
 
 function refuseTls(file: string, cause: unknown): never {

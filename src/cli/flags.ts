@@ -82,6 +82,12 @@ export function listFlag(text: string, earlier: readonly string[] = []): readonl
   return [...earlier, text];
 }
 
+/** What was not given does not stand in the way of what was. */
+export function given<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
+}
+
 /** Whether neither `--no-kernel` nor HOPLINE_KERNEL turns the kernel path off. */
 export function mayUseKernel(flags: { readonly kernel: boolean }): boolean {
   return flags.kernel && process.env.HOPLINE_KERNEL !== 'off';

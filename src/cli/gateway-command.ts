@@ -3,13 +3,13 @@
 import { type Command, Option } from 'commander';
 import { type LogLevel, logLevels } from '../config/config.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import { defaultLimits, type Limits } from '../core/limits.ts';
+import { defaultLimits } from '../core/limits.ts';
 import type { AccessFormat } from '../gateway/access-log/access-format.ts';
 import { type Algorithm, algorithms } from '../pool/balance.ts';
 import { type GatewayRules, startHttpService } from '../sites/http-service.ts';
 import { parseSite } from '../sites/site-text.ts';
 import { formatHop } from '../wire/address.ts';
-import { bytesFlag, countFlag, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
+import { bytesFlag, countFlag, given, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
 import { createLog } from './logging.ts';
 import { runUntilStopped } from './process/until-stopped.ts';
 import { print } from './terminal/lines.ts';
@@ -85,10 +85,7 @@ export function addGatewayCommand(program: Command): void {
 
 async function runGateway(flags: GatewayFlags): Promise<void> {
   const rules = rulesOf(flags);
-  const limits: Partial<Limits> = {
-    ...(flags.maxConnections === undefined ? {} : { maxHttpConnections: flags.maxConnections }),
-    ...(flags.grace === undefined ? {} : { graceMs: flags.grace }),
-  };
+  const limits = given({ maxHttpConnections: flags.maxConnections, graceMs: flags.grace });
   const { log, end: endLog } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
   const options = { limits, log, kernel: mayUseKernel(flags) };
   const starting = startHttpService(rules, options);

@@ -8,13 +8,13 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { createFetchReport } from '../../src/cli/fetch/fetch-report.ts';
-import { printFilesEvent, startFilesTalk, tellFailures } from '../../src/cli/get/file-outcomes.ts';
-import { createReport } from '../../src/cli/get/get-report.ts';
+import { createFilesTalk, exitAsDue } from '../../src/cli/get/file-outcomes.ts';
+import { createGetReport } from '../../src/cli/get/get-report.ts';
 import { createLog } from '../../src/cli/logging.ts';
 import { createPutReport } from '../../src/cli/put/put-report.ts';
-import { reportFailure } from '../../src/cli/terminal/failure.ts';
+import { ExitWith, reportFailure } from '../../src/cli/terminal/failure.ts';
 import { formatRows, jsonLine, print, say } from '../../src/cli/terminal/lines.ts';
-import { startJsonLines } from '../../src/cli/terminal/show.ts';
+import { createReport, noReport } from '../../src/cli/terminal/report.ts';
 import { refusedError } from '../../src/client/circuit/refusal-text.ts';
 import { noteTaken } from '../../src/client/circuit/taken-members.ts';
 import { statusError } from '../../src/fetch/redirects.ts';
@@ -179,10 +179,10 @@ test('reports of downloads and uploads show foreign names in one line', () => {
       const failure = new HoplineError('PEER_PROTOCOL', text);
       const reroute = { kind: 'reroute', failure, from: hops, to: hops, waitMs: 0 } as const;
       for (const json of [true, false]) {
-        let report = createReport(route('x'), { quiet: true }, process.stdout);
+        let report = createGetReport(route('x'), { quiet: true }, process.stdout);
         let put = createPutReport('x', route('x'), { quiet: true });
         const begun = printed(() => {
-          report = createReport(route(text), { json }, process.stdout);
+          report = createGetReport(route(text), { json }, process.stdout);
           put = createPutReport(text, route(text), { json });
         });
         assertLines(begun, json ? 2 : 0);
@@ -201,18 +201,19 @@ test('reports of downloads and uploads show foreign names in one line', () => {
         );
         assertLines(printed(() => put.done({ ...result, ...more, file: text } as never)));
       }
-      const talk = startFilesTalk(1, []);
+      const talk = createFilesTalk({ files: 1, format: () => '' });
       assertLines(
         printed(() => talk.event({ kind: 'retry', file: text, piece: 0, attempt: 1, hops } as never)),
         1,
       );
-      const lines = startJsonLines(process.stdout);
+      const scripts = createReport({ json: true }, process.stdout, { text: () => noReport });
       assertLines(
-        printed(() => printFilesEvent(lines, { kind: 'settled', file: text, error: failure } as never)),
+        printed(() => scripts.event({ kind: 'settled', file: text, error: failure })),
         1,
       );
+      const fail = () => exitAsDue([{ file: text, error: failure }], { resume: true });
       assertLines(
-        printed(() => tellFailures([{ file: text, error: failure }] as never)),
+        printed(() => assert.throws(fail, ExitWith)),
         2,
       );
     }),

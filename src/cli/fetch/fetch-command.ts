@@ -3,12 +3,13 @@
 import type { Command } from 'commander';
 import { Tunnels } from '../../client/remote/tunnels.ts';
 import { HoplineError } from '../../core/errors.ts';
-import { defaultLimits, type Limits } from '../../core/limits.ts';
+import type { Limits } from '../../core/limits.ts';
 import type { FetchOptions } from '../../fetch/fetch-options.ts';
 import { fetchUrl } from '../../fetch/fetch-url.ts';
 import { parseVia } from '../../wire/route.ts';
-import { checksumFlag, listFlag, secondsFlag, timesFlag } from '../flags.ts';
-import { ExitWith, reportFailure } from '../terminal/failure.ts';
+import { checksumFlag, given, listFlag, secondsFlag, timesFlag } from '../flags.ts';
+import { addTimeFlags, type TimeFlags } from '../route-flags.ts';
+import { tellFailureOn } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { jsonLine, print } from '../terminal/lines.ts';
 import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
@@ -16,7 +17,7 @@ import { fieldFlag, methodFlag, readCertificates, readContent } from './fetch-co
 import { openFetchLog } from './fetch-log.ts';
 import { createFetchReport } from './fetch-report.ts';
 
-interface FetchFlags {
+interface FetchFlags extends TimeFlags {
   readonly request?: string;
   readonly head?: boolean;
   readonly data?: string;
@@ -32,9 +33,6 @@ interface FetchFlags {
   readonly cacert?: string;
   readonly insecure?: boolean;
   readonly retry?: number;
-  readonly deadline?: number;
-  readonly connectTimeout?: number;
-  readonly idleTimeout?: number;
   readonly cache: boolean;
   readonly cacheTtl?: number;
   readonly flush?: boolean;
@@ -43,7 +41,7 @@ interface FetchFlags {
 }
 
 export function addFetchCommand(program: Command): void {
-  program
+  const fetch = program
     .command('fetch')
     .summary('fetch a URL')
     .description(
@@ -78,9 +76,6 @@ export function addFetchCommand(program: Command): void {
       'times to try again what may pass, such as a lost connection or a 503 (default: 0)',
       timesFlag,
     )
-    .option('--deadline <SECONDS>', 'for all of it', secondsFlag)
-    .option('--connect-timeout <SECONDS>', `for each attempt (default: ${defaultLimits.connectMs / 1000})`, secondsFlag)
-    .option('--idle-timeout <SECONDS>', `without a byte (default: ${defaultLimits.stallMs / 1000})`, secondsFlag)
     .option('--cache-ttl <SECONDS>', 'how long an answer is fresh that does not say', secondsFlag)
     .option('--no-cache', 'neither take the answer from the cache nor store it there')
     .option('--flush', 'remove what the cache has of the URL, or everything, and fetch nothing')
@@ -93,17 +88,16 @@ export function addFetchCommand(program: Command): void {
         '  $ hopline fetch http://www.example.org/ -L -i --proxy 127.0.0.1:8080 --log fetch.log',
     )
     .action(reportFetch);
+  addTimeFlags(fetch);
 }
 
 async function reportFetch(url: string | undefined, flags: FetchFlags): Promise<void> {
-  try {
-    if (flags.flush) await flush(url, flags);
-    else if (url === undefined) throw new HoplineError('USAGE_INVALID', 'fetch needs a URL');
-    else await runFetch(url, flags);
-  } catch (error) {
-    const json = flags.output === undefined ? process.stderr : process.stdout;
-    throw new ExitWith(reportFailure(error, flags.json ? json : undefined));
-  }
+  const json = flags.output === undefined ? process.stderr : process.stdout;
+  await tellFailureOn(flags.json ? json : undefined, async () => {
+    if (flags.flush) return flush(url, flags);
+    if (url === undefined) throw new HoplineError('USAGE_INVALID', 'fetch needs a URL');
+    await runFetch(url, flags);
+  });
 }
 
 async function flush(url: string | undefined, { quiet, json }: FetchFlags): Promise<void> {
@@ -125,10 +119,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   const report = createFetchReport(flags, method === 'HEAD');
   const log = flags.log === undefined ? undefined : await openFetchLog(flags.log, url, report.say);
   const { signal, end } = startInterruption();
-  const limits: Partial<Limits> = {
-    ...(flags.connectTimeout === undefined ? {} : { connectMs: flags.connectTimeout }),
-    ...(flags.idleTimeout === undefined ? {} : { stallMs: flags.idleTimeout, openMs: flags.idleTimeout }),
-  };
+  const { connectTimeout, idleTimeout } = flags;
+  const limits = given({ connectMs: connectTimeout, stallMs: idleTimeout, openMs: idleTimeout });
   const { output: path, force, checksum, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
   const dial = flags.via && dialThrough(flags.via, limits);
   const cache = flags.cache ? await openFetchCache(report.say, flags.cacheTtl) : undefined;

@@ -6,6 +6,7 @@ import { Readable } from 'node:stream';
 import { InvalidArgumentError } from 'commander';
 import { HoplineError, unreadReason } from '../../core/errors.ts';
 import type { FetchOptions } from '../../fetch/fetch-options.ts';
+import { fieldValue } from '../../http/fields.ts';
 
 interface ContentFlags {
   readonly data?: string;
@@ -17,7 +18,7 @@ export async function readContent({ data, header = [] }: ContentFlags): Promise<
   if (data === undefined) return { body: undefined, fields: header };
   const isFile = data.startsWith('@');
   const type = isFile ? 'application/octet-stream' : 'application/x-www-form-urlencoded';
-  const hasType = header.some((name, index) => index % 2 === 0 && name.toLowerCase() === 'content-type');
+  const hasType = fieldValue(header, 'content-type') !== undefined;
   const fields = hasType ? header : [...header, 'Content-Type', type];
   if (!isFile) {
     const bytes = Buffer.from(data);

@@ -8,6 +8,7 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import { escapeText } from '../../core/text.ts';
 import type { FetchEvent, FetchHead } from '../../fetch/fetch-options.ts';
+import { fieldValue } from '../../http/fields.ts';
 import { parseHttpUrl } from '../../http/http-url.ts';
 import { prepareLogFile } from '../../io/disk/log-file.ts';
 
@@ -68,9 +69,8 @@ export async function openFetchLog(file: string, url: string, notice: (line: str
 }
 
 function typeOf(head: FetchHead | undefined): string {
-  const index = head?.fields.findIndex((name, at) => at % 2 === 0 && name.toLowerCase() === 'content-type') ?? -1;
-  const type = index < 0 ? '' : (head?.fields[index + 1] ?? '');
-  return /^[!-~]+/.exec(type.split(';')[0] ?? '')?.[0] ?? '-';
+  const [type = ''] = fieldValue(head?.fields ?? [], 'content-type')?.split(';') ?? [];
+  return /^[!-~]+/.exec(type)?.[0] ?? '-';
 }
 
 /** A name in one piece, whatever is in it. */

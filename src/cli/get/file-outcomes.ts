@@ -1,27 +1,47 @@
-/** Several files, as they are told: while they come, and what became of them. For one command line of files and for a directory. */
+/** What is shown of several files, for those of a command line and those of a directory: how far they are, and what failed. */
 
 import type { FileOutcome } from '../../client/download-result.ts';
 import type { FilesEvent } from '../../client/transfer-events.ts';
-import type { HoplineError } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 import type { Reservation } from '../../io/disk/writing/target.ts';
-import { describeHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { exitCodeOf, hintFor } from '../terminal/exit-codes.ts';
 import { ExitWith } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
 import { startConnecting, startFileProgress } from '../terminal/progress.ts';
-import { describeHops, jsonOf, sparseNotice, tellReroute } from '../terminal/show.ts';
+import type { Report } from '../terminal/report.ts';
+import { sparseNotice, tellDamage, tellReroute } from '../terminal/show.ts';
+
+export interface GetFilesFlags {
+  readonly output?: string;
+  readonly force?: boolean;
+  readonly classic?: boolean;
+  readonly checksum?: object;
+  readonly parallel?: number;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+  readonly resume: boolean;
+}
 
 /** Failures that get a line each; `--json` tells all. */
 const maxFailureLines = 20;
 
-export interface FilesTalk {
-  readonly event: (event: FilesEvent) => void;
-  readonly stop: () => void;
+interface FilesWords<Result> {
+  readonly files: number;
+  readonly route?: RoutePlan['routes'][number] | undefined;
+  /** Bytes, where it is known. */
+  readonly size?: number;
+  /** What is printed in the end. */
+  readonly format: (result: Result) => string;
 }
 
-/** Shows on stderr how far `files` files over `route` have come; `size` in bytes where it is known. */
-export function startFilesTalk(files: number, route: RoutePlan['routes'][number] = [], size?: number): FilesTalk {
+/** The report of several files for people. */
+export function createFilesTalk<Result>({
+  files,
+  route = [],
+  size,
+  format,
+}: FilesWords<Result>): Report<FilesEvent, Result> {
   const connecting = startConnecting(route);
   const progress = startFileProgress(files, route.length, size);
   let bytes = 0;
@@ -36,13 +56,13 @@ export function startFilesTalk(files: number, route: RoutePlan['routes'][number]
       if (event.kind !== 'reroute') connecting.stop();
       if (event.kind === 'progress') bytes = event.bytes;
       if (event.kind === 'settled') settled[event.error ? 'failed' : 'arrived'] += 1;
-      if (event.kind === 'retry') {
-        progress.say(`${event.file} was damaged on ${describeHops(event.hops)}; asking again`);
-      }
+      if (event.kind === 'retry') progress.say(tellDamage(event.file, event));
       if (event.kind === 'reroute') progress.say(tellReroute(event));
       if (event.kind === 'started') warnOfSparse(event.reservation);
       progress.update({ ...settled, bytes });
     },
+    done: (result) => void process.stdout.write(format(result)),
+    say: progress.say,
     stop: () => {
       connecting.stop();
       progress.stop();
@@ -50,24 +70,28 @@ export function startFilesTalk(files: number, route: RoutePlan['routes'][number]
   };
 }
 
-/** Prints an event as JSON; what became of a file as `done` or `error`. */
-export function printFilesEvent(print: (event: string, fields: object) => void, event: FilesEvent): void {
-  if (event.kind !== 'settled') {
-    print(event.kind, jsonOf(event));
-    return;
-  }
-  const { file, result, error } = event;
-  if (result) print('done', { file, ...result, hops: result.hops.map(describeHop) });
-  else print('error', { file, ...jsonOfError(error) });
+/** Throws `USAGE_INVALID` for flags that go with one file alone, unlike what there is `instead`. */
+export function refuseFlagsOfOne(flags: GetFilesFlags, instead: string): void {
+  const flagsOfOne = {
+    '-o -': flags.output === '-',
+    '--classic': flags.classic,
+    '--checksum': flags.checksum,
+    '--parallel': flags.parallel,
+  };
+  const [given] = Object.entries(flagsOfOne).find(([, value]) => value) ?? [];
+  if (given) throw new HoplineError('USAGE_INVALID', `${given} takes one file, ${instead}`);
 }
 
-export function jsonOfError(error: HoplineError): object {
-  const { code, message, hop, reason } = error;
-  return { code, message, hop, reason, hint: hintFor(code), exitCode: exitCodeOf(code) };
+/** Tells which files failed, on stderr unless scripts were told. Throws `ExitWith` if one did: as an interruption, or else as the first. */
+export function exitAsDue(outcomes: readonly FileOutcome[], { json }: GetFilesFlags): void {
+  if (!json) tellFailures(outcomes);
+  const failures = outcomes.flatMap(({ error }) => error ?? []);
+  const decisive = failures.find(({ code }) => code === 'INTERRUPTED') ?? failures[0];
+  if (decisive) throw new ExitWith(exitCodeOf(decisive.code));
 }
 
-/** On stderr: a line for each failure, and one for all files that failed together. */
-export function tellFailures(outcomes: readonly FileOutcome[]): void {
+/** A line for each failure, and one for all files that failed together. */
+function tellFailures(outcomes: readonly FileOutcome[]): void {
   const together = new Map<HoplineError, number>();
   for (const { error } of outcomes) if (error) together.set(error, (together.get(error) ?? 0) + 1);
   for (const [error, files] of [...together].slice(0, maxFailureLines)) {
@@ -78,11 +102,4 @@ export function tellFailures(outcomes: readonly FileOutcome[]): void {
   if (untold > 0) say(`hopline: and ${untold} more like these; --json names them all`);
   const codes = new Set([...together.keys()].map(({ code }) => code));
   for (const code of codes) say(`  hint: ${hintFor(code)}`);
-}
-
-/** Throws `ExitWith` if a file failed: with the code of an interruption, or else of the first failure. */
-export function exitAsDue(outcomes: readonly FileOutcome[]): void {
-  const failures = outcomes.flatMap(({ error }) => error ?? []);
-  const decisive = failures.find(({ code }) => code === 'INTERRUPTED') ?? failures[0];
-  if (decisive) throw new ExitWith(exitCodeOf(decisive.code));
 }

@@ -4,23 +4,13 @@ import path from 'node:path';
 import { downloadFiles } from '../../client/download/download-files.ts';
 import type { FileOutcome } from '../../client/download-result.ts';
 import type { TransferOptions } from '../../client/transfer.ts';
-import { HoplineError } from '../../core/errors.ts';
+import type { FilesEvent } from '../../client/transfer-events.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { formatRows } from '../terminal/lines.ts';
-import { describeRoutes, jsonOfRoutes, rowOfProof, startJsonLines } from '../terminal/show.ts';
-import { formatBytes, formatRate } from '../terminal/units.ts';
-import { exitAsDue, type FilesTalk, printFilesEvent, startFilesTalk, tellFailures } from './file-outcomes.ts';
-
-export interface GetFilesFlags {
-  readonly output?: string;
-  readonly force?: boolean;
-  readonly classic?: boolean;
-  readonly checksum?: object;
-  readonly parallel?: number;
-  readonly quiet?: boolean;
-  readonly json?: boolean;
-  readonly resume: boolean;
-}
+import { createReport } from '../terminal/report.ts';
+import { describeRoutes, jsonOfRoutes, type Row, rowOfProof, rowOfSize } from '../terminal/show.ts';
+import { formatRate } from '../terminal/units.ts';
+import { createFilesTalk, exitAsDue, type GetFilesFlags, refuseFlagsOfOne } from './file-outcomes.ts';
 
 type Routes = RoutePlan['routes'];
 
@@ -31,42 +21,18 @@ export async function getFiles(
   flags: GetFilesFlags,
   transfer: TransferOptions,
 ): Promise<void> {
+  refuseFlagsOfOne(flags, 'not several');
   const { output = '.', force, resume } = flags;
-  if (output === '-') throw new HoplineError('USAGE_INVALID', '-o - takes one file, not several');
-  if (flags.classic) throw new HoplineError('USAGE_INVALID', '--classic takes one file, not several');
-  if (flags.checksum !== undefined) throw new HoplineError('USAGE_INVALID', '--checksum takes one file, not several');
-  if (flags.parallel !== undefined) throw new HoplineError('USAGE_INVALID', '--parallel takes one file, not several');
-  const show = flags.json ? showJson : flags.quiet ? showErrors : showText;
-  const finish = show(routes, files);
   const started = performance.now();
-  const options = { routes, files, output, force, resume, ...transfer, onEvent: finish.event };
-  const outcomes = await downloadFiles(options).finally(finish.stop);
-  finish.summary(outcomes, performance.now() - started);
-  exitAsDue(outcomes);
-}
-
-interface Show extends FilesTalk {
-  readonly summary: (outcomes: readonly FileOutcome[], elapsedMs: number) => void;
-}
-
-function showJson(routes: Routes, files: readonly string[]): Show {
-  const print = startJsonLines(process.stdout);
-  print('route', { files: files.length, routes: jsonOfRoutes(routes) });
-  return { event: (event) => printFilesEvent(print, event), stop: () => {}, summary: () => {} };
-}
-
-function showErrors(): Show {
-  return { event: () => {}, stop: () => {}, summary: tellFailures };
-}
-
-function showText(routes: Routes, files: readonly string[]): Show {
-  return {
-    ...startFilesTalk(files.length, routes[0]),
-    summary: (outcomes, elapsedMs) => {
-      process.stdout.write(formatSummary(routes, outcomes, elapsedMs));
-      tellFailures(outcomes);
-    },
-  };
+  const format = (outcomes: readonly FileOutcome[]) => formatSummary(routes, outcomes, performance.now() - started);
+  const report = createReport<FilesEvent, readonly FileOutcome[]>(flags, process.stdout, {
+    route: { files: files.length, routes: jsonOfRoutes(routes) },
+    text: () => createFilesTalk({ files: files.length, route: routes[0], format }),
+  });
+  const options = { routes, files, output, force, resume, ...transfer, onEvent: report.event };
+  const outcomes = await downloadFiles(options).finally(report.stop);
+  report.done(outcomes);
+  exitAsDue(outcomes, flags);
 }
 
 function formatSummary(routes: Routes, outcomes: readonly FileOutcome[], elapsedMs: number): string {
@@ -95,10 +61,7 @@ export function describeReplaced(outcomes: readonly FileOutcome[]): string {
 }
 
 /** What came, how fast, and whose word it is that it is right. */
-export function rowsOfContent(
-  outcomes: readonly FileOutcome[],
-  elapsedMs: number,
-): (readonly [label: string, text: string])[] {
+export function rowsOfContent(outcomes: readonly FileOutcome[], elapsedMs: number): Row[] {
   const results = outcomes.flatMap(({ result }) => result ?? []);
   const size = results.reduce((sum, result) => sum + result.size, 0);
   const fetched = results.filter(({ alreadyHere }) => !alreadyHere);
@@ -106,15 +69,15 @@ export function rowsOfContent(
   const perSecond = fetched.length / Math.max(elapsedMs / 1000, 0.001);
   const seconds = (elapsedMs / 1000).toFixed(2);
   return [
-    ['size', `${formatBytes(size)} (${size} bytes)`],
+    rowOfSize(size),
     ['speed', `${formatRate(moved, elapsedMs)}, ${formatPerSecond(perSecond)}, ${seconds} s`],
     results.length === 0
       ? ['arrived', 'no file']
-      : rowOfProof(describePieces(results.length, outcomes.length), results),
+      : rowOfProof(describeArrived(results.length, outcomes.length), results),
   ];
 }
 
-function describePieces(arrived: number, files: number): string {
+function describeArrived(arrived: number, files: number): string {
   return arrived === files ? 'every piece of every file' : `every piece of the ${arrived} that did`;
 }
 

@@ -6,94 +6,53 @@ import type { TransferOptions } from '../../client/transfer.ts';
 import type { FilesEvent, SkippedEntries, TreeEvent } from '../../client/transfer-events.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { RoutePlan } from '../../wire/route.ts';
-import { exitCodeOf } from '../terminal/exit-codes.ts';
-import { ExitWith, reportFailure } from '../terminal/failure.ts';
 import { formatRows, say } from '../terminal/lines.ts';
-import { describeRoutes, startJsonLines, tellReroute } from '../terminal/show.ts';
+import { createReport, noReport, type Report } from '../terminal/report.ts';
+import { describeRoutes, type Row, tellReroute } from '../terminal/show.ts';
 import { formatBytes } from '../terminal/units.ts';
-import {
-  exitAsDue,
-  type FilesTalk,
-  jsonOfError,
-  printFilesEvent,
-  startFilesTalk,
-  tellFailures,
-} from './file-outcomes.ts';
-import { describeReplaced, describeSaved, type GetFilesFlags, rowsOfContent } from './get-files.ts';
+import { createFilesTalk, exitAsDue, type GetFilesFlags, refuseFlagsOfOne } from './file-outcomes.ts';
+import { describeReplaced, describeSaved, rowsOfContent } from './get-files.ts';
 
 /** Downloads the directory that is the file of `route`. Throws `USAGE_INVALID`, and `ExitWith` once failures have been told. */
 export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: TransferOptions): Promise<void> {
   const { file: directory, routes } = route;
   const { output, force, resume } = flags;
-  if (flags.parallel !== undefined) {
-    throw new HoplineError('USAGE_INVALID', `--parallel takes one file, and "${directory}" is a directory`);
-  }
-  if (flags.checksum !== undefined) {
-    throw new HoplineError('USAGE_INVALID', `--checksum takes one file, and "${directory}" is a directory`);
-  }
-  const show = flags.json ? showJson() : flags.quiet ? showErrors() : showText(routes);
-  const options = { routes, directory, output, force, resume, ...transfer, onEvent: show.event };
-  const result = await downloadTree(options).finally(show.stop);
-  show.summary(result);
-  exitAsDue(result.outcomes);
-  const incomplete = incompleteError(directory, result.skipped);
-  if (!incomplete) return;
-  show.incomplete(incomplete);
-  throw new ExitWith(exitCodeOf(incomplete.code));
+  refuseFlagsOfOne(flags, `and "${directory}" is a directory`);
+  const report = createReport<TreeEvent, TreeResult>(flags, process.stdout, {
+    result: (result) => ['summary', countOutcomes(result)],
+    text: () => createTreeTalk(routes),
+  });
+  const options = { routes, directory, output, force, resume, ...transfer, onEvent: report.event };
+  const result = await downloadTree(options).finally(report.stop);
+  report.done(result);
+  exitAsDue(result.outcomes, flags);
+  refuseIncomplete(directory, result.skipped);
 }
 
-interface Show {
-  readonly event: (event: TreeEvent) => void;
-  readonly stop: () => void;
-  readonly summary: (result: TreeResult) => void;
-  /** The tree is here as far as it was listed, and that was not all of it. */
-  readonly incomplete: (error: HoplineError) => void;
+function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
+  const failed = outcomes.filter(({ error }) => error).length;
+  const alreadyHere = outcomes.filter(({ result }) => result?.alreadyHere).length;
+  const fetched = outcomes.length - failed - alreadyHere;
+  return { ...counts, links: links.length, fetched, alreadyHere, failed };
 }
 
-function showJson(): Show {
-  const print = startJsonLines(process.stdout);
-  return {
-    event: (event) => {
-      if (event.kind !== 'listed') return printFilesEvent(print, event);
-      const { kind: _kind, ...counts } = event;
-      print('listing', counts);
-    },
-    stop: () => {},
-    summary: ({ outcomes, links, ...counts }) => {
-      const failed = outcomes.filter(({ error }) => error).length;
-      const alreadyHere = outcomes.filter(({ result }) => result?.alreadyHere).length;
-      const fetched = outcomes.length - failed - alreadyHere;
-      print('summary', { ...counts, links: links.length, fetched, alreadyHere, failed });
-    },
-    incomplete: (error) => print('error', jsonOfError(error)),
+/** While the directory is not listed there is no progress to show yet, but another way may have to be taken. */
+function createTreeTalk(routes: RoutePlan['routes']): Report<TreeEvent, TreeResult> {
+  const format = (result: TreeResult) => formatSummary(routes, result);
+  let talk: Report<FilesEvent, TreeResult> = {
+    ...noReport,
+    event: (event) => event.kind === 'reroute' && say(tellReroute(event)),
   };
-}
-
-function showErrors(): Show {
-  const incomplete = (error: HoplineError) => void reportFailure(error);
-  return { event: () => {}, stop: () => {}, summary: ({ outcomes }) => tellFailures(outcomes), incomplete };
-}
-
-function showText(routes: RoutePlan['routes']): Show {
-  let talk: FilesTalk = { event: tellBeforeListing, stop: () => {} };
   return {
-    ...showErrors(),
     event: (event) => {
       if (event.kind !== 'listed') return talk.event(event);
-      talk.stop();
-      talk = startFilesTalk(event.files - event.unchanged, routes[0], event.due.size);
+      const { files, unchanged, due } = event;
+      talk = createFilesTalk({ files: files - unchanged, route: routes[0], size: due.size, format });
     },
+    done: (result) => talk.done(result),
+    say,
     stop: () => talk.stop(),
-    summary: (result) => {
-      process.stdout.write(formatSummary(routes, result));
-      tellFailures(result.outcomes);
-    },
   };
-}
-
-/** While there is no progress to show yet, another way may have to be taken. */
-function tellBeforeListing(event: FilesEvent): void {
-  if (event.kind === 'reroute') say(tellReroute(event));
 }
 
 function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string {
@@ -117,7 +76,7 @@ function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string 
 }
 
 /** What is at the origin and is not made here, by its kind. */
-function leftOut({ links, others, skipped }: TreeResult): (readonly [string, string])[] {
+function leftOut({ links, others, skipped }: TreeResult): Row[] {
   const texts = [
     ...(links.length > 0 ? [`${countOf(links.length, 'link', 'links')} not followed`] : []),
     ...(others > 0 ? [`${countOf(others, 'socket or device', 'sockets and devices')}`] : []),
@@ -126,13 +85,14 @@ function leftOut({ links, others, skipped }: TreeResult): (readonly [string, str
   return texts.length > 0 ? [['left out', texts.join(', ')]] : [];
 }
 
-function incompleteError(directory: string, { names, unreadable }: SkippedEntries): HoplineError | undefined {
-  if (names + unreadable === 0) return undefined;
+/** The tree is here as far as it was listed. Throws `FILE_UNREADABLE` where that was not all of it. */
+function refuseIncomplete(directory: string, { names, unreadable }: SkippedEntries): void {
+  if (names + unreadable === 0) return;
   const why = [
     ...(names > 0 ? [`${countOf(names, 'name', 'names')} cannot travel`] : []),
     ...(unreadable > 0 ? [`${countOf(unreadable, 'entry', 'entries')} cannot be read there`] : []),
   ];
-  return new HoplineError('FILE_UNREADABLE', `the origin did not list all of "${directory}": ${why.join(', ')}`);
+  throw new HoplineError('FILE_UNREADABLE', `the origin did not list all of "${directory}": ${why.join(', ')}`);
 }
 
 function countOf(count: number, one: string, several: string): string {

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { checkAuthorizedFile } from '../../node/authority/authorized-file.ts';
-import { ExitWith, reportFailure } from '../terminal/failure.ts';
+import { tellFailureOn } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
 
 export function addKeyCheck(key: Command): void {
@@ -17,12 +17,10 @@ export function addKeyCheck(key: Command): void {
 }
 
 async function check(file: string, { json = false }: { readonly json?: boolean }): Promise<void> {
-  try {
+  await tellFailureOn(json ? process.stdout : undefined, async () => {
     const keys = [...(await checkAuthorizedFile(file)).values()];
     const expired = keys.filter(({ expires }) => expires !== undefined && expires <= Date.now()).length;
     const more = expired > 0 ? `, ${expired} of them expired` : '';
     say(`${file}: valid, ${keys.length} ${keys.length === 1 ? 'line' : 'lines'} with rights${more}`);
-  } catch (error) {
-    throw json ? new ExitWith(reportFailure(error, process.stdout)) : error;
-  }
+  });
 }

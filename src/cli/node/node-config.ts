@@ -13,9 +13,9 @@ import type { Limits } from '../../core/limits.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { PoolMembers } from '../../pool/sources/sources.ts';
 import type { Address } from '../../wire/address.ts';
-import { mayUseKernel } from '../flags.ts';
-import { mergePools } from '../pool-flags.ts';
+import { given, mayUseKernel } from '../flags.ts';
 import { isWorker } from '../process/signals.ts';
+import { mergePools } from '../route-flags.ts';
 
 export interface NodeFlags {
   readonly config?: string;
@@ -110,10 +110,4 @@ async function readToken(file: string | undefined): Promise<string | undefined> 
 
 function limitsOf({ maxConnections, maxPayload, idleTimeout, grace }: NodeFlags): Partial<Limits> {
   return given({ maxConnections, maxPayloadBytes: maxPayload, idleMs: idleTimeout, graceMs: grace });
-}
-
-/** What was not given does not stand in the way of what was. */
-function given<T extends object>(values: T): { [Key in keyof T]?: Exclude<T[Key], undefined> } {
-  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(entries) as { [Key in keyof T]?: Exclude<T[Key], undefined> };
 }

@@ -9,9 +9,9 @@ import type { Address, Hop } from '../../wire/address.ts';
 import { parseKeyedHop } from '../../wire/keyed-hop.ts';
 import { withoutSecrets } from '../../wire/keys/key.ts';
 import { createMessage, type MessagePacket, parseMessage } from '../../wire/packet/packet.ts';
-import { addressFlag, countFlag, poolFlag, secondsFlag } from '../flags.ts';
-import { type PoolFlags, readOwnPools } from '../pool-flags.ts';
-import { ExitWith, reportFailure } from '../terminal/failure.ts';
+import { addressFlag, countFlag, secondsFlag } from '../flags.ts';
+import { addPoolFlags, type PoolFlags, readOwnPools } from '../route-flags.ts';
+import { ExitWith, reportFailure, tellFailureOn } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { formatRows, jsonLine } from '../terminal/lines.ts';
 import { openPrompts } from '../terminal/prompt.ts';
@@ -28,7 +28,7 @@ interface SendFlags extends PoolFlags {
 }
 
 export function addSendCommand(program: Command): void {
-  program
+  const send = program
     .command('send')
     .summary('send messages to the servers of a policy')
     .description(
@@ -38,15 +38,6 @@ export function addSendCommand(program: Command): void {
     .argument('[PACKET_FILE]', 'a JSON object with "type": 0, "srcid", "privPoliId" and "payload"')
     .option('--to <HOST:PORT>', 'the front, or a server itself', addressFlag)
     .option('--via <HOPS>', 'go over these hops, HOST:PORT separated by commas; the last is the front')
-    .option(
-      '--pool <NAME=MEMBERS>',
-      'a pool that the first hop may name as @NAME: HOST:PORT separated by commas; repeatable',
-      poolFlag,
-    )
-    .option(
-      '--config <FILE>',
-      'a configuration file whose pools the first hop may name too; its other keys do not count',
-    )
     .option('--id <ID>', 'send as this client')
     .option('--count <N>', 'send it so many times, and print a summary', countFlag)
     .option('--concurrency <N>', 'connections at once, for --count', countFlag, 1)
@@ -58,13 +49,10 @@ export function addSendCommand(program: Command): void {
         '  $ hopline send --via 10.0.0.1:7001,10.0.0.2:10000\n' +
         '  $ hopline send packet.json --to 127.0.0.1:10000 --count 10000 --concurrency 8',
     )
-    .action(async (file: string | undefined, flags: SendFlags) => {
-      try {
-        await runSend(file, flags);
-      } catch (error) {
-        throw new ExitWith(reportFailure(error, flags.json ? process.stdout : undefined));
-      }
-    });
+    .action((file: string | undefined, flags: SendFlags) =>
+      tellFailureOn(flags.json ? process.stdout : undefined, () => runSend(file, flags)),
+    );
+  addPoolFlags(send);
 }
 
 async function runSend(file: string | undefined, flags: SendFlags): Promise<void> {

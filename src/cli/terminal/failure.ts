@@ -1,6 +1,6 @@
 /** How a command ends: an error as one line and a hint, then the exit code that the table gives. */
 
-import { asHoplineError } from '../../core/errors.ts';
+import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { exitCodeOf, hintFor } from './exit-codes.ts';
 import { jsonLine, say } from './lines.ts';
 
@@ -14,18 +14,34 @@ export class ExitWith extends Error {
   }
 }
 
+/** Runs a command; what it throws is told as an object on `json`, if there is one, and else in words. */
+export async function tellFailureOn(
+  json: NodeJS.WritableStream | undefined,
+  command: () => Promise<void>,
+): Promise<void> {
+  try {
+    await command();
+  } catch (error) {
+    throw new ExitWith(reportFailure(error, json));
+  }
+}
+
 /** Tells the user about a failure and returns the exit code. With `json`, as an object on that stream, for scripts. */
 export function reportFailure(failure: unknown, json?: NodeJS.WritableStream): number {
   if (failure instanceof ExitWith) return failure.exitCode;
   const error = asHoplineError(failure);
   const exitCode = exitCodeOf(error.code);
   if (json) {
-    const { code, message, hop, reason, problems } = error;
-    const fields = { event: 'error', code, message, hop, reason, problems, hint: hintFor(code), exitCode };
-    json.write(jsonLine(fields));
+    json.write(jsonLine({ event: 'error', ...jsonOfError(error) }));
   } else {
     for (const line of error.problems ?? [error.message]) say(`hopline: ${line}`);
     say(`  hint: ${hintFor(error.code)}`);
   }
   return exitCode;
+}
+
+/** A failure for scripts. */
+export function jsonOfError(error: HoplineError): object {
+  const { code, message, hop, reason, problems } = error;
+  return { code, message, hop, reason, problems, hint: hintFor(code), exitCode: exitCodeOf(code) };
 }

@@ -1,5 +1,7 @@
 /**
  * Progress for people: a bar on a terminal, a plain line now and then elsewhere. Always on stderr.
+ *
+ * Invariant: a bar is no wider than the terminal has columns, also when these change.
  */
 
 import ProgressBar from 'progress';
@@ -10,12 +12,17 @@ import { say } from './lines.ts';
 import { formatBytes, formatRate, formatTime } from './units.ts';
 
 const plainEveryMs = 5_000;
-const minBarColumns = 6;
+const barColumns = { least: 6, most: 40 } as const;
 const sayConnectingAfterMs = 1_000;
+/** Characters of the longest size, rate and time there are. */
+const sizeWidth = '1023 KiB'.length;
+const rateWidth = '1023 KiB/s'.length;
+const timeWidth = '99:59:59'.length;
+const longestSeconds = 99 * 3600 + 59 * 60 + 59;
 
-export interface Progress {
-  /** `bytes` of the file's `size` have arrived. */
-  update(bytes: number): void;
+export interface Progress<Now = number> {
+  /** So many bytes have arrived. */
+  update(now: Now): void;
   /** Puts a line of talk where it does not break the bar. */
   say(line: string): void;
   /** Leaves the terminal on a fresh line. */
@@ -35,151 +42,127 @@ export function startConnecting(route: RoutePlan['routes'][number] | undefined):
 
 /** Starts showing a download of `size` bytes over `hops` hops, 0 for a server itself, of which `leftBytes` are there already. */
 export function startProgress(size: number, hops: number, leftBytes = 0): Progress {
-  return process.stderr.isTTY ? startBar(size, hops, leftBytes) : startLines(size, hops, leftBytes);
+  const started = performance.now();
+  const whole = formatBytes(size);
+  const way = hops === 0 ? [] : [hopCount(hops)];
+  const tokens = (bytes: number) => {
+    const fetched = Math.max(0, bytes - leftBytes);
+    const ms = Math.max(performance.now() - started, 1);
+    return {
+      shown: String(size === 0 ? 100 : Math.floor((bytes / size) * 100)).padStart(3),
+      done: formatBytes(bytes),
+      speed: formatRate(fetched, ms),
+      left: fetched > 0 ? formatTime(Math.min(((size - bytes) / fetched) * (ms / 1000), longestSeconds)) : '-:--',
+    };
+  };
+  const widths = { shown: 3, done: sizeWidth, speed: rateWidth, left: timeWidth };
+  const head = ':shown% [:bar]';
+  const most = `${head} :done/${whole} :speed :left`;
+  const layouts = [[most, ...way].join(' '), most, `${head} :speed`, head];
+  if (process.stderr.isTTY) return startBar(Math.max(size, 1), leftBytes, { layouts, widths }, Number, tokens);
+  const line = [`:shown% :done of ${whole}`, ':speed', ':left left', ...way].join(', ');
+  return startLines((bytes) => fill(line, tokens(bytes)));
 }
 
 /** Starts showing how much of something has arrived whose size nobody knows. */
 export function startByteProgress(): Progress {
   const started = performance.now();
-  let due = started + plainEveryMs;
-  return {
-    update: (bytes) => {
-      const now = performance.now();
-      if (now < due) return;
-      due = now + plainEveryMs;
-      say(`${formatBytes(bytes)}, ${formatRate(bytes, now - started)}`);
-    },
-    say,
-    stop: () => {},
-  };
+  return startLines((bytes) => `${formatBytes(bytes)}, ${formatRate(bytes, performance.now() - started)}`);
 }
 
 /** How far several files have come. */
-interface FilesProgress extends Pick<Progress, 'say' | 'stop'> {
-  update(counts: { readonly arrived: number; readonly failed: number; readonly bytes: number }): void;
+interface FilesNow {
+  readonly arrived: number;
+  readonly failed: number;
+  readonly bytes: number;
 }
 
 /** Starts showing how many of `files` files are done, and how much of `size` bytes where that is known. */
-export function startFileProgress(files: number, hops: number, size?: number): FilesProgress {
+export function startFileProgress(files: number, hops: number, size?: number): Progress<FilesNow> {
   const started = performance.now();
-  const describeFiles: (counts: Parameters<FilesProgress['update']>[0]) => readonly string[] = (counts) => {
-    const { arrived, failed, bytes } = counts;
-    const speed = formatRate(bytes, performance.now() - started);
-    const done = size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`;
-    const lost = failed > 0 ? `, ${failed} failed` : '';
-    const count = `${arrived} of ${files} files${lost}`;
-    return [
-      `${count}, ${done}, ${speed}, ${hopCount(hops)}`,
-      `${count}, ${done}, ${speed}`,
-      `${count}, ${speed}`,
-      count,
-    ];
-  };
-  if (process.stderr.isTTY) {
-    const bar = startFittingBar(files, 0, describeFiles({ arrived: 0, failed: 0, bytes: 0 }));
-    return {
-      update: (counts) => bar.update(counts.arrived + counts.failed, describeFiles(counts)),
-      say: bar.say,
-      stop: bar.stop,
-    };
-  }
-  let due = started + plainEveryMs;
-  return {
-    update: (counts) => {
-      const now = performance.now();
-      if (now < due) return;
-      due = now + plainEveryMs;
-      say(describeFiles(counts)[0] ?? '');
-    },
-    say,
-    stop: () => {},
-  };
+  const tokens = ({ arrived, failed, bytes }: FilesNow) => ({
+    count: `${arrived} of ${files} files${failed > 0 ? `, ${failed} failed` : ''}`,
+    done: size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`,
+    speed: formatRate(bytes, performance.now() - started),
+  });
+  const { count, done } = tokens({ arrived: files, failed: files, bytes: 0 });
+  const widths = { count: count.length, done: done.length - formatBytes(0).length + sizeWidth, speed: rateWidth };
+  const texts = [`:count, :done, :speed, ${hopCount(hops)}`, ':count, :done, :speed', ':count, :speed', ':count'];
+  const layouts = [...texts.map((text) => `[:bar] ${text}`), '[:bar]'];
+  const settled = ({ arrived, failed }: FilesNow) => arrived + failed;
+  if (process.stderr.isTTY) return startBar(Math.max(files, 1), 0, { layouts, widths }, settled, tokens);
+  return startLines((now) => fill(texts[0] ?? '', tokens(now)));
 }
 
-function startBar(size: number, hops: number, leftBytes: number): Progress {
-  const started = performance.now();
-  const texts = (bytes: number) => {
-    const { shown, done, whole, speed, left, count } = describe(
-      bytes,
-      size,
-      performance.now() - started,
-      hops,
-      leftBytes,
-    );
-    const tails = [
-      `${done}/${whole} ${speed} ${left} ${count}`.trimEnd(),
-      `${done}/${whole} ${speed} ${left}`,
-      speed,
-      '',
-    ];
-    return tails.map((tail) => `${shown}% [:bar] ${tail}`);
-  };
-  const bar = startFittingBar(Math.max(size, 1), leftBytes, texts(leftBytes));
-  return { update: (bytes) => bar.update(bytes, texts(bytes)), say: bar.say, stop: bar.stop };
+type Tokens = Readonly<Record<string, string>>;
+
+interface Look {
+  /** The longest first: lines with `:bar` and tokens in them. */
+  readonly layouts: readonly string[];
+  /** Characters of each token at most. */
+  readonly widths: Readonly<Record<string, number>>;
 }
 
-/**
- * A bar beside the longest of the texts given that leaves it some room, at whatever width the terminal has by then.
- * A text says by `:bar` where the bar stands, or else it stands first.
- */
-function startFittingBar(total: number, done: number, texts: readonly string[]) {
-  const bar = new ProgressBar(chooseFitting(texts), {
-    total,
-    curr: done,
-    width: 40,
-    incomplete: ' ',
-    stream: process.stderr,
-    renderThrottle: 100,
-  }) as ProgressBar & { fmt: string };
-  let last = done;
+/** A bar beside the longest layout that leaves it some room. */
+function startBar<Now>(
+  total: number,
+  done: number,
+  { layouts, widths }: Look,
+  count: (now: Now) => number,
+  tokens: (now: Now) => Tokens,
+): Progress<Now> {
+  const rooms = layouts.map((layout) => fill(layout, { bar: '', ...spaces(widths) }).length);
+  let curr = done;
+  const open = () => {
+    const columns = columnsNow();
+    const fitting = rooms.findIndex((room) => room + barColumns.least <= columns);
+    const place = fitting < 0 ? layouts.length - 1 : fitting;
+    const width = Math.max(1, Math.min(barColumns.most, columns - (rooms[place] ?? 0)));
+    const options = { total, curr, width, incomplete: ' ', stream: process.stderr, renderThrottle: 100 };
+    return { columns, bar: new ProgressBar(layouts[place] ?? '', options) };
+  };
+  let { columns, bar } = open();
+  let isDrawn = false;
   return {
-    update: (now: number, texts: readonly string[]) => {
-      // The bar takes what room the text leaves, so the text must be in the format already and not in its tokens.
-      bar.fmt = chooseFitting(texts);
-      bar.tick(now - last);
-      last = now;
+    update: (now) => {
+      if (columnsNow() !== columns) ({ columns, bar } = open());
+      isDrawn = true;
+      const next = count(now);
+      bar.tick(next - curr, tokens(now));
+      curr = next;
     },
-    say: (line: string) => (bar.complete ? say(line) : bar.interrupt(safeText(line))),
+    say: (line) => (isDrawn && !bar.complete ? bar.interrupt(safeText(line)) : say(line)),
     stop: () => {
-      if (!bar.complete) bar.terminate();
+      if (isDrawn && !bar.complete) bar.terminate();
+      isDrawn = false;
     },
   };
 }
 
-function chooseFitting(texts: readonly string[]): string {
-  const columns = process.stderr.columns || 80;
-  const formats = [...texts, ''].map((text) => (text.includes('[:bar]') ? text : `[:bar] ${text}`));
-  return formats.find((format) => format.replace(':bar', '').length + minBarColumns <= columns) ?? formats.at(-1) ?? '';
+function columnsNow(): number {
+  return process.stderr.columns || 80;
 }
 
-function startLines(size: number, hops: number, leftBytes: number): Progress {
-  const started = performance.now();
-  let due = started + plainEveryMs;
+/** A line now and then. */
+function startLines<Now>(describe: (now: Now) => string): Progress<Now> {
+  let due = performance.now() + plainEveryMs;
   return {
-    update: (bytes) => {
-      const now = performance.now();
-      if (now < due) return;
-      due = now + plainEveryMs;
-      const { shown, done, whole, speed, left, count } = describe(bytes, size, now - started, hops, leftBytes);
-      const way = count === '' ? '' : `, ${count}`;
-      say(`${shown}% ${done} of ${whole}, ${speed}, ${left} left${way}`);
+    update: (now) => {
+      if (performance.now() < due) return;
+      due = performance.now() + plainEveryMs;
+      say(describe(now));
     },
     say,
     stop: () => {},
   };
 }
 
-function describe(bytes: number, size: number, ms: number, hops: number, leftBytes: number) {
-  const fetched = Math.max(0, bytes - leftBytes);
-  const perMs = fetched / Math.max(ms, 1);
-  return {
-    shown: String(size === 0 ? 100 : Math.floor((bytes / size) * 100)).padStart(3),
-    done: formatBytes(bytes),
-    whole: formatBytes(size),
-    speed: formatRate(fetched, ms),
-    left: perMs > 0 ? formatTime((size - bytes) / perMs / 1000) : '-:--',
-    count: hops === 0 ? '' : hopCount(hops),
-  };
+function fill(layout: string, tokens: Tokens): string {
+  return layout.replace(/:([a-z]+)/g, (token, name: string) => tokens[name] ?? token);
+}
+
+function spaces(widths: Look['widths']): Tokens {
+  return Object.fromEntries(Object.entries(widths).map(([name, width]) => [name, ' '.repeat(width)]));
 }
 
 export function hopCount(hops: number): string {

@@ -142,7 +142,7 @@ test('after a cut the same command fetches the rest, and the bytes are equal', a
   cutAt = undefined;
   const second = await runProgram(t, args, { cwd: out.path });
   assert.equal(second.code, 0, second.stderr);
-  assert.match(second.stderr, /^going on: 3\.0 MiB are here\n/);
+  assert.match(second.stderr, /^going on: 3\.0 MiB of 4\.8 MiB are here\n/);
   assert.equal(server.requests[1]?.headers.range, 'bytes=3145728-');
   assert.equal(server.requests[1]?.headers['if-range'], '"v1"');
   assert.deepEqual(await readFile(path.join(out.path, 'x.bin')), content);
@@ -161,7 +161,7 @@ test('--checksum is compared before the file gets its name, of all of it whereve
   cutAt = undefined;
   const resumed = await get(of(content), '-o', 'x.bin');
   assert.equal(resumed.code, 0, resumed.stderr);
-  assert.match(resumed.stderr, /^going on: 3\.0 MiB are here\n/);
+  assert.match(resumed.stderr, /^going on: 3\.0 MiB of 4\.8 MiB are here\n/);
   assert.match(resumed.stdout, /\ndigest +sha512 [0-9a-f]{128}, as --checksum says\n/);
   const part = content.subarray(1000, 2000);
   assert.equal((await get(of(part), '-o', 'part', '-H', 'Range: bytes=1000-1999')).code, 0);

@@ -26,7 +26,7 @@ export function createFetchReport(
     where: 'here',
     // A bar over the content itself would help nobody.
     hasProgress: output !== undefined || (process.stderr.isTTY && !process.stdout.isTTY),
-    format: (result: FetchResult) => (result.path === null ? '' : formatResult(result, result.path, verdict)),
+    formatResult: (result: FetchResult) => (result.path === null ? '' : formatSaved(result, result.path, verdict)),
   } as const;
   const report = createReport<FetchEvent, FetchResult>(flags, output === undefined ? process.stderr : process.stdout, {
     result: (result) => ['done', result],
@@ -57,7 +57,7 @@ function refuseBinary({ url, fields, status }: FetchHead): void {
   throw new HoplineError('USAGE_INVALID', `${url} is ${type}, which is not for a terminal: write it to a file with -o`);
 }
 
-function formatResult(result: FetchResult, file: string, cache: string | undefined): string {
+function formatSaved(result: FetchResult, file: string, cache: string | undefined): string {
   const { url, type, digest } = result;
   return formatRows([
     ['url', url],

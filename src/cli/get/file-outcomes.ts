@@ -32,7 +32,7 @@ interface FilesWords<Result> {
   /** Bytes, where it is known. */
   readonly size?: number;
   /** What is printed in the end. */
-  readonly format: (result: Result) => string;
+  readonly formatResult: (result: Result) => string;
 }
 
 /** The report of several files for people. */
@@ -40,7 +40,7 @@ export function createFilesTalk<Result>({
   files,
   route = [],
   size,
-  format,
+  formatResult,
 }: FilesWords<Result>): Report<FilesEvent, Result> {
   const connecting = startConnecting(route);
   const progress = startFileProgress(files, route.length, size);
@@ -61,7 +61,7 @@ export function createFilesTalk<Result>({
       if (event.kind === 'started') warnOfSparse(event.reservation);
       progress.update({ ...settled, bytes });
     },
-    done: (result) => void process.stdout.write(format(result)),
+    done: (result) => void process.stdout.write(formatResult(result)),
     say: progress.say,
     stop: () => {
       connecting.stop();

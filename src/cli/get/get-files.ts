@@ -24,10 +24,11 @@ export async function getFiles(
   refuseFlagsOfOne(flags, 'not several');
   const { output = '.', force, resume } = flags;
   const started = performance.now();
-  const format = (outcomes: readonly FileOutcome[]) => formatSummary(routes, outcomes, performance.now() - started);
+  const formatResult = (outcomes: readonly FileOutcome[]) =>
+    formatSummary(routes, outcomes, performance.now() - started);
   const report = createReport<FilesEvent, readonly FileOutcome[]>(flags, process.stdout, {
     route: { files: files.length, routes: jsonOfRoutes(routes) },
-    text: () => createFilesTalk({ files: files.length, route: routes[0], format }),
+    text: () => createFilesTalk({ files: files.length, route: routes[0], formatResult }),
   });
   const options = { routes, files, output, force, resume, ...transfer, onEvent: report.event };
   const outcomes = await downloadFiles(options).finally(report.stop);

@@ -38,7 +38,7 @@ export function createGetReport(
     fallback: `nothing ${hasChecksum ? 'but --checksum ' : ''}can be verified`,
     // What failed when all of it was here, such as its checksum, fails again: no more is promised than this.
     keptAll: (size: string) => `kept all ${size}; another run fetches none of it again`,
-    format: (result: DownloadResult) => formatResult(routes, result, hasChecksum),
+    formatResult: (result: DownloadResult) => formatDownload(routes, result, hasChecksum),
   } as const;
   return createReport(flags, results, {
     route: { file, routes: jsonOfRoutes(routes) },
@@ -47,7 +47,7 @@ export function createGetReport(
   });
 }
 
-function formatResult(routes: RoutePlan['routes'], result: DownloadResult, hasChecksum: boolean): string {
+function formatDownload(routes: RoutePlan['routes'], result: DownloadResult, hasChecksum: boolean): string {
   const where = result.path === null ? 'stdout' : path.relative('', result.path) || result.path;
   return formatRows([
     rowOfRoutes(routes, result),

@@ -38,7 +38,7 @@ function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
 
 /** While the directory is not listed there is no progress to show yet, but another way may have to be taken. */
 function createTreeTalk(routes: RoutePlan['routes']): Report<TreeEvent, TreeResult> {
-  const format = (result: TreeResult) => formatSummary(routes, result);
+  const formatResult = (result: TreeResult) => formatSummary(routes, result);
   let talk: Report<FilesEvent, TreeResult> = {
     ...noReport,
     event: (event) => event.kind === 'reroute' && say(tellReroute(event)),
@@ -47,7 +47,7 @@ function createTreeTalk(routes: RoutePlan['routes']): Report<TreeEvent, TreeResu
     event: (event) => {
       if (event.kind !== 'listed') return talk.event(event);
       const { files, unchanged, due } = event;
-      talk = createFilesTalk({ files: files - unchanged, route: routes[0], size: due.size, format });
+      talk = createFilesTalk({ files: files - unchanged, route: routes[0], size: due.size, formatResult });
     },
     done: (result) => talk.done(result),
     say,

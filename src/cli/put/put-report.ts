@@ -29,7 +29,7 @@ export function createPutReport(
     where: 'there',
     again: 'sending it again',
     keptAll: () => 'all of it is at the origin, and may have its name already; the same command tells',
-    format: (result: UploadResult) => formatResult(source, routes, result),
+    formatResult: (result: UploadResult) => formatUpload(source, routes, result),
   } as const;
   return createReport(flags, process.stdout, {
     route: { file, routes: jsonOfRoutes(routes) },
@@ -38,7 +38,7 @@ export function createPutReport(
   });
 }
 
-function formatResult(source: string, routes: RoutePlan['routes'], result: UploadResult): string {
+function formatUpload(source: string, routes: RoutePlan['routes'], result: UploadResult): string {
   return formatRows([
     rowOfRoutes(routes, result),
     ['sent', `${source} as ${result.file}${describeReplacement(result)}`],

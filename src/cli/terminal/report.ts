@@ -69,7 +69,7 @@ interface FileWords<Result> {
   /** All of it was kept, and yet the transfer failed. */
   readonly keptAll?: (size: string) => string;
   /** What is printed in the end. */
-  readonly format: (result: Result) => string;
+  readonly formatResult: (result: Result) => string;
 }
 
 /** The report of one file for people. */
@@ -77,7 +77,7 @@ export function createFileTalk<Result>(
   words: FileWords<Result>,
   results: NodeJS.WritableStream,
 ): Report<FileEvent, Result> {
-  const { route, where, hasProgress = true } = words;
+  const { route, where, hasProgress = true, formatResult } = words;
   let progress = startConnecting(route);
   const tell = (event: FileEvent) => {
     switch (event.kind) {
@@ -112,7 +112,7 @@ export function createFileTalk<Result>(
     event: tell,
     done: (result) => {
       progress.stop();
-      results.write(words.format(result));
+      results.write(formatResult(result));
     },
     say: (line) => progress.say(line),
     stop: () => progress.stop(),

@@ -1,7 +1,8 @@
 /** Descriptors and watches: opened, used, broken off and closed in every order, nothing is used once it is closed, and nothing stays. */
 
 import assert from 'node:assert/strict';
-import { open } from 'node:fs/promises';
+import { open, writeFile } from 'node:fs/promises';
+import { constants } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -44,6 +45,26 @@ test('a socket that is closed is neither watched nor closed again, whatever is d
       assert.equal(socket.fd, -1);
     }
   }
+});
+
+test('what memory has of a file is read at once, into the memory that was given and no other', { skip }, async (t) => {
+  const libc = checkLibc(loadLibc());
+  const engine = startKernelEngine(libc);
+  t.after(() => engine.close());
+  const root = await makeTempRoot(t);
+  await writeFile(path.join(root.path, 'f'), '0123456789');
+  const file = await open(path.join(root.path, 'f'));
+  t.after(() => file.close());
+  const memory = Buffer.alloc(20, '.');
+  const read = libc.readCached(file.fd, memory.subarray(5, 10), 2);
+  // Some file systems, as those in memory, have no such way.
+  assert.ok(read === 5 || read === -constants.errno.EOPNOTSUPP, String(read));
+  assert.equal(String(memory), read === 5 ? '.....23456..........' : '.'.repeat(20));
+  assert.equal(engine.readCached(file.fd, memory.subarray(5, 10), 2), Math.max(0, read));
+  assert.equal(engine.readCached(file.fd, memory, 8), read === 5 ? 2 : 0);
+  assert.equal(engine.readCached(file.fd, memory, 10), 0);
+  assert.equal(engine.readCached(file.fd, memory.subarray(0, 0), 0), 0);
+  assert.deepEqual(libc.violations, []);
 });
 
 test('what wakes a socket and throws is heard of, and the watch goes on', { skip }, async (t) => {

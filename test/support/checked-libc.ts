@@ -38,6 +38,10 @@ export function checkLibc(libc: Libc): CheckedLibc {
       guard('sendFile', [socket], () =>
         file < 0 ? wrong('sendFile from a closed file') : libc.sendFile(socket, file, offset, bytes),
       ),
+    readCached: (file, bytes, position) =>
+      guard('readCached', [], () =>
+        file < 0 ? wrong('readCached from a closed file') : libc.readCached(file, bytes, position),
+      ),
     pipe: () => {
       const pipe = libc.pipe();
       if (typeof pipe !== 'number') for (const fd of [pipe.out, pipe.into]) open.add(fd);

@@ -60,6 +60,8 @@ export interface KernelEngine {
   splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice;
   /** What sends files to the socket, which it owns from now on. */
   openSender(socket: KernelSocket, peer: string, rate?: RateLimit): FileSender;
+  /** Reads into `bytes` what memory has of an open file, at once; how many bytes that were. The rest is the disk's, and for others to read. */
+  readCached(file: number, bytes: Buffer, position: number): number;
   /** Ends what still runs. */
   close(): void;
 }
@@ -109,6 +111,10 @@ class PollEngine implements KernelEngine {
     this.#senders.add(sender);
     if (this.#isClosed) sender.close();
     return sender;
+  }
+
+  readCached(file: number, bytes: Buffer, position: number): number {
+    return Math.max(0, this.#libc.readCached(file, bytes, position));
   }
 
   close(): void {

@@ -39,6 +39,8 @@ export interface Libc {
   send(fd: number, bytes: Buffer): number;
   /** Sends a range of a file to a socket; fewer bytes when the socket is full or the file ends. */
   sendFile(socket: number, file: number, offset: number, bytes: number): number;
+  /** Reads what memory has of a file from `position` on; fewer bytes, or EAGAIN, where the disk would have to be waited for. */
+  readCached(file: number, bytes: Buffer, position: number): number;
   /** A pipe that never blocks: its reading and its writing end, or an errno. */
   pipe(): { readonly out: number; readonly into: number } | number;
   setPipeBytes(fd: number, bytes: number): number;
@@ -80,6 +82,7 @@ const SPLICE_F_MOVE = 1;
 const SPLICE_F_NONBLOCK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const RWF_NOWAIT = 8;
 const SHUT_WR = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
@@ -107,6 +110,7 @@ export function loadLibc(): Libc {
   const splice = libc.func('intptr_t splice(int from, intptr_t at, int to, intptr_t at2, size_t length, int flags)');
   const send = libc.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
   const sendfile = libc.func('intptr_t sendfile(int to, int from, void *offset, size_t bytes)');
+  const preadv2 = libc.func('intptr_t preadv2(int fd, void *vector, int count, int64_t position, int flags)');
   const pipe2 = libc.func('int pipe2(void *fds, int flags)');
   const fcntl = libc.func('int fcntl(int fd, int command, int value)');
   const close = libc.func('int close(int fd)');
@@ -116,6 +120,8 @@ export function loadLibc(): Libc {
 
   const pair = new Int32Array(2);
   const place = new BigInt64Array(1);
+  /** One struct iovec. */
+  const vector = new BigUint64Array(2);
   const linger = Int32Array.of(1, 0);
   const errorValue = new Int32Array(1);
   const errorLength = Int32Array.of(4);
@@ -126,6 +132,11 @@ export function loadLibc(): Libc {
     sendFile: (socket, file, offset, bytes) => {
       place[0] = BigInt(offset);
       return told(sendfile(socket, file, place, bytes));
+    },
+    readCached: (file, bytes, position) => {
+      vector[0] = koffi.address(bytes);
+      vector[1] = BigInt(bytes.length);
+      return told(preadv2(file, vector, 1, position, RWF_NOWAIT));
     },
     pipe: () => {
       const result = told(pipe2(pair, O_NONBLOCK | O_CLOEXEC));

@@ -10,7 +10,7 @@
 import { createHash, createHmac, diffieHellman } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
 import { type KeyPair, newKey, PublicKey } from '../../wire/keys/key.ts';
-import { nodeAead, tagBytes } from '../records/aead.ts';
+import { nodeAead, openBox, tagBytes } from '../records/aead.ts';
 
 /** Whether the initiator has a key of its own: IK; or none: NK. Both know the responder's from before. */
 export type Pattern = 'IK' | 'NK';
@@ -186,7 +186,8 @@ export class Handshake {
   #open(box: Buffer): Buffer {
     if (box.length < tagBytes) throw failed('is too short');
     const content = Buffer.from(box);
-    if (!nodeAead.open(this.#takeKey(), this.#counter++, this.#hash, content)) throw failed('does not authenticate');
+    if (!openBox(nodeAead, this.#takeKey(), this.#counter++, this.#hash, content))
+      throw failed('does not authenticate');
     this.#mixHash(box);
     return content.subarray(0, -tagBytes);
   }

@@ -6,7 +6,7 @@
  * Invariant: what does not authenticate is never left in memory that was handed in: it is zeroed.
  */
 
-import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
 
 export const keyBytes = 32;
@@ -22,8 +22,37 @@ export interface Aead {
    * No key seals twice under one `counter`. Throws `SECURE_FAILED`, with `to` zeroed.
    */
   seal(key: Buffer, counter: bigint, header: Buffer, parts: readonly Buffer[], to: Buffer): void;
-  /** Opens `box` in place, all but its tag; false, with all of it zeroed, where the tag is wrong. Throws `SECURE_FAILED`. */
-  open(key: Buffer, counter: bigint, header: Buffer, box: Buffer): boolean;
+  /** For whoever opens one box after the other; to be closed. */
+  newOpener(): BoxOpener;
+}
+
+/** Opens boxes whose bytes come in parts. What it has opened says nothing before `finish` did. */
+export interface BoxOpener {
+  /** Begins a box whose content goes into `to` and fills it. Throws `SECURE_FAILED`. */
+  begin(key: Buffer, counter: bigint, header: Buffer, to: Buffer): void;
+  /** Opens what comes next of the content; `from` may be its place in `to`. Throws `SECURE_FAILED`, with `to` zeroed. */
+  update(from: Buffer): void;
+  /** Whether the content is whole and the tag right; otherwise all of `to` is zeroed. */
+  finish(tag: Buffer): boolean;
+  /** A box that had begun is zeroed. It opens nothing more. */
+  close(): void;
+}
+
+/** Opens `box` in place, all but its tag; false, with all of it zeroed, where the tag is wrong. Throws `SECURE_FAILED`. */
+export function openBox(aead: Aead, key: Buffer, counter: bigint, header: Buffer, box: Buffer): boolean {
+  if (box.length < tagBytes) throw misfit();
+  const content = box.subarray(0, -tagBytes);
+  const opener = aead.newOpener();
+  let isRight = false;
+  try {
+    opener.begin(key, counter, header, content);
+    if (content.length > 0) opener.update(content);
+    isRight = opener.finish(box.subarray(-tagBytes));
+    return isRight;
+  } finally {
+    if (!isRight) box.fill(0);
+    opener.close();
+  }
 }
 
 /** Is there wherever Node is. */
@@ -41,22 +70,81 @@ export const nodeAead: Aead = {
     cipher.getAuthTag().copy(to, at);
   },
 
-  open(key, counter, header, box) {
-    checkOpen(key, box);
-    const content = box.subarray(0, -tagBytes);
-    const decipher = createDecipheriv(algorithm, key, nonceOf(counter), { authTagLength: tagBytes });
-    decipher.setAAD(header).setAuthTag(box.subarray(-tagBytes));
-    let at = 0;
-    for (const step of steps(content)) at += decipher.update(step).copy(box, at);
-    try {
-      decipher.final();
-      return true;
-    } catch {
-      box.fill(0);
-      return false;
-    }
+  newOpener() {
+    let decipher: DecipherGCM | undefined;
+    const place = new BoxPlace();
+    return {
+      begin(key, counter, header, to) {
+        place.begin(key, to);
+        decipher = createDecipheriv(algorithm, key, nonceOf(counter), { authTagLength: tagBytes }).setAAD(header);
+      },
+      update(from) {
+        const to = place.take(from);
+        let at = 0;
+        for (const step of steps(from)) at += (decipher as DecipherGCM).update(step).copy(to, at);
+      },
+      finish(tag) {
+        try {
+          if (tag.length !== tagBytes || !place.isFull) throw misfit();
+          decipher?.setAuthTag(tag).final();
+          place.done();
+          return true;
+        } catch {
+          place.clear();
+          return false;
+        }
+      },
+      close: () => place.close(),
+    };
   },
 };
+
+/** The memory that a box is opened into, and how far: the last look before C, which looks at nothing. */
+export class BoxPlace {
+  #to: Buffer | undefined;
+  #at = 0;
+  #isClosed = false;
+
+  /** Throws `SECURE_FAILED` for a key that is none. */
+  begin(key: Buffer, to: Buffer): void {
+    this.clear();
+    if (this.#isClosed || key.length !== keyBytes) throw misfit();
+    this.#to = to;
+    this.#at = 0;
+  }
+
+  get isFull(): boolean {
+    return this.#at === this.#to?.length;
+  }
+
+  /** The place for what `from` says. Throws `SECURE_FAILED` where there is none, with all of the memory zeroed. */
+  take(from: Buffer): Buffer {
+    const to = this.#to;
+    if (!to || this.#at + from.length > to.length) {
+      this.clear();
+      throw misfit();
+    }
+    this.#at += from.length;
+    return to.subarray(this.#at - from.length, this.#at);
+  }
+
+  /** The content is another's from now on. */
+  done(): void {
+    this.#to = undefined;
+  }
+
+  /** Zeroes what was not done. */
+  clear(): void {
+    this.#to?.fill(0);
+    this.#to = undefined;
+  }
+
+  /** There is no place any more. */
+  close(): void {
+    this.clear();
+    this.#isClosed = true;
+  }
+}
 
 /** As Noise has it for AESGCM: 4 bytes of zero, and the counter. */
 export function nonceOf(counter: bigint): Buffer {
@@ -69,11 +157,6 @@ export function nonceOf(counter: bigint): Buffer {
 export function checkSeal(key: Buffer, parts: readonly Buffer[], to: Buffer): void {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   if (key.length !== keyBytes || to.length !== length + tagBytes) throw misfit();
-}
-
-/** The same for opening. */
-export function checkOpen(key: Buffer, box: Buffer): void {
-  if (key.length !== keyBytes || box.length < tagBytes) throw misfit();
 }
 
 function misfit(): HoplineError {

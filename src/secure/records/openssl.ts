@@ -9,7 +9,7 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import { loadKoffi } from '../../io/kernel/libc.ts';
-import { type Aead, checkOpen, checkSeal, keyBytes, nodeAead, nonceOf, tagBytes } from './aead.ts';
+import { type Aead, BoxPlace, checkSeal, keyBytes, nodeAead, nonceOf, openBox, tagBytes } from './aead.ts';
 
 const ctrlGetTag = 0x10;
 const ctrlSetTag = 0x11;
@@ -19,6 +19,8 @@ type Bytes = Buffer | Int32Array | null;
 /** The functions of OpenSSL, by their names there; parameters as in its manual. */
 export interface OpenSsl {
   newContext(): unknown;
+  /** Clears all that a context holds, for it to be used anew. */
+  resetContext(context: unknown): number;
   aes256Gcm(): unknown;
   encryptInit(context: unknown, cipher: unknown, engine: null, key: Bytes, nonce: Bytes): number;
   encryptUpdate(context: unknown, out: Bytes, written: Int32Array, from: Bytes, length: number): number;
@@ -67,6 +69,7 @@ export function loadOpenSsl(): OpenSsl {
   const f = (declaration: string) => library.func(declaration) as never;
   return {
     newContext: f('void *EVP_CIPHER_CTX_new()'),
+    resetContext: f('int EVP_CIPHER_CTX_reset(void *ctx)'),
     aes256Gcm: f('void *EVP_aes_256_gcm()'),
     encryptInit: f('int EVP_EncryptInit_ex(void *ctx, void *type, void *engine, void *key, void *iv)'),
     encryptUpdate: f('int EVP_EncryptUpdate(void *ctx, void *out, void *written, void *from, int length)'),
@@ -81,17 +84,17 @@ export function loadOpenSsl(): OpenSsl {
 }
 
 /**
- * One context each way for all circuits: a record sets its key and its nonce, and is done before the next one begins. That
- * costs less than a microsecond, and there is none to be freed twice or used after.
+ * One context seals for all circuits: a record sets its key and its nonce, and is done before the next one begins. What is
+ * opened comes in parts, so each opener has a context to itself, cleared and kept for the next one behind it: none is ever
+ * freed, so there is none to be freed twice or used after.
  */
 export function opensslAead(ssl: OpenSsl): Aead {
   const cipher = ssl.aes256Gcm();
   const sealing = ssl.newContext();
-  const opening = ssl.newContext();
-  if (!cipher || !sealing || !opening) throw new Error('OpenSSL has no memory, or no AES-256-GCM');
+  if (!cipher || !sealing) throw noMemory();
+  const idle: unknown[] = [];
   const written = new Int32Array(1);
   const rest = Buffer.alloc(tagBytes);
-  const tag = Buffer.alloc(tagBytes);
 
   const must = (result: number, length?: number) => {
     if (result === 1 && (length === undefined || written[0] === length)) return;
@@ -119,29 +122,53 @@ export function opensslAead(ssl: OpenSsl): Aead {
     }
   };
 
-  const open: Aead['open'] = (key, counter, header, box) => {
-    checkOpen(key, box);
-    const content = box.subarray(0, -tagBytes);
-    let isRight = false;
-    try {
-      box.copy(tag, 0, content.length);
-      must(ssl.decryptInit(opening, cipher, null, key, nonceOf(counter)));
-      if (header.length > 0) must(ssl.decryptUpdate(opening, null, written, header, header.length), header.length);
-      if (content.length > 0) {
-        must(ssl.decryptUpdate(opening, content, written, content, content.length), content.length);
-      }
-      must(ssl.control(opening, ctrlSetTag, tagBytes, tag));
-      isRight = ssl.decryptFinal(opening, rest, written) === 1 && written[0] === 0;
-      return isRight;
-    } finally {
-      if (!isRight) {
-        box.fill(0);
+  const newOpener: Aead['newOpener'] = () => {
+    let context: unknown = idle.pop() ?? ssl.newContext();
+    if (!context) throw noMemory();
+    const place = new BoxPlace();
+    const orClear = <Result>(work: () => Result): Result => {
+      try {
+        return work();
+      } catch (error) {
+        place.clear();
         ssl.clearError();
+        throw error;
       }
-    }
+    };
+    return {
+      begin: (key, counter, header, to) =>
+        orClear(() => {
+          place.begin(key, to);
+          must(ssl.decryptInit(context, cipher, null, key, nonceOf(counter)));
+          if (header.length > 0) must(ssl.decryptUpdate(context, null, written, header, header.length), header.length);
+        }),
+      update: (from) =>
+        orClear(() => {
+          const to = place.take(from);
+          if (to.length > 0) must(ssl.decryptUpdate(context, to, written, from, to.length), to.length);
+        }),
+      finish: (tag) =>
+        orClear(() => {
+          const isWhole = tag.length === tagBytes && place.isFull;
+          if (isWhole) must(ssl.control(context, ctrlSetTag, tagBytes, tag));
+          if (isWhole && ssl.decryptFinal(context, rest, written) === 1 && written[0] === 0) {
+            place.done();
+            return true;
+          }
+          place.clear();
+          ssl.clearError();
+          return false;
+        }),
+      close: () => {
+        place.close();
+        if (!context) return;
+        if (ssl.resetContext(context) === 1) idle.push(context);
+        context = undefined;
+      },
+    };
   };
 
-  return { name: 'openssl', seal, open };
+  return { name: 'openssl', seal, newOpener };
 }
 
 /** Throws where it does not do what the other way does: better to be slow than to seal with something else. */
@@ -161,8 +188,12 @@ function prove(aead: Aead): void {
   });
   const [mine, other] = boxes as [Buffer, Buffer];
   if (!mine.equals(other)) throw unproven();
-  if (!aead.open(key, 5n, header, mine) || !mine.subarray(0, -tagBytes).equals(content)) throw unproven();
-  if (aead.open(key, 6n, header, other) || other.some((byte) => byte !== 0)) throw unproven();
+  if (!openBox(aead, key, 5n, header, mine) || !mine.subarray(0, -tagBytes).equals(content)) throw unproven();
+  if (openBox(aead, key, 6n, header, other) || other.some((byte) => byte !== 0)) throw unproven();
+}
+
+function noMemory(): Error {
+  return new Error('OpenSSL has no memory, or no AES-256-GCM');
 }
 
 function unproven(): Error {

@@ -9,7 +9,7 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
-import { type Aead, keyBytes, nodeAead, tagBytes } from './aead.ts';
+import { type Aead, type BoxOpener, keyBytes, nodeAead, tagBytes } from './aead.ts';
 
 /** Never the first byte of UTF-8, nor of a frame. */
 export const firstRecordByte = 0xfe;
@@ -106,7 +106,8 @@ export class RecordSealer {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
     if (length > this.maxContent) throw new HoplineError('INTERNAL', `a record of ${length} bytes`);
     const whole = recordHeaderBytes + length + tagBytes;
-    if (this.#memory.length < whole) this.#memory = Buffer.allocUnsafeSlow(roomFor(whole, this.maxContent));
+    if (this.#memory.length < whole)
+      this.#memory = Buffer.allocUnsafeSlow(Math.min(roomFor(whole), recordHeaderBytes + this.maxContent + tagBytes));
     const record = this.#memory.subarray(0, whole);
     const header = encodeRecordHeader({ kind: recordKinds.data, pattern: 0, length: length + tagBytes });
     header.copy(record);
@@ -127,23 +128,27 @@ export interface Opened {
   readonly content?: Chunk;
 }
 
-/** Memory for records that nobody holds. */
-const maxFreeBlocks = 4;
+/** Memory for records that nobody holds: who writes to disk gives several back at once, and new memory costs more than the cipher. */
+const maxFreeBlocks = 16;
 
 export class RecordOpener {
   readonly #maxContent: number;
   readonly #direction: Direction;
+  readonly #box: BoxOpener;
   readonly #header = Buffer.alloc(recordHeaderBytes);
+  readonly #tag = Buffer.alloc(tagBytes);
   readonly #free: Buffer[] = [];
   #blockBytes = 0;
-  #filled = 0;
   #block: Buffer | undefined;
-  #box: Buffer | undefined;
+  /** Bytes of content in the record at hand, and how many bytes of the record are here. */
+  #length = 0;
+  #filled = 0;
   #isBroken = false;
 
   constructor(options: DirectionOptions) {
     this.#maxContent = options.maxContent;
     this.#direction = new Direction(options);
+    this.#box = options.aead.newOpener();
   }
 
   /** Whether a record has begun to arrive. */
@@ -157,53 +162,62 @@ export class RecordOpener {
     try {
       return this.#take(bytes);
     } catch (error) {
-      this.#isBroken = true;
-      this.#box?.fill(0);
+      this.forget();
       throw error;
     }
   }
 
   forget(): void {
     this.#isBroken = true;
+    this.#box.close();
     this.#direction.forget();
   }
 
+  /** The content is opened as it comes, out of the memory that it was read into. */
   #take(bytes: Buffer): Opened {
     let used = 0;
     if (this.#filled < recordHeaderBytes) {
       used = bytes.copy(this.#header, this.#filled, 0, recordHeaderBytes - this.#filled);
       this.#filled += used;
       if (this.#filled < recordHeaderBytes) return { used };
-      this.#makeRoom();
+      this.#begin();
     }
-    const box = this.#box as Buffer;
-    const copied = bytes.copy(box, this.#filled - recordHeaderBytes, used);
+    const due = recordHeaderBytes + this.#length - this.#filled;
+    if (due > 0 && used < bytes.length) {
+      const part = bytes.subarray(used, used + due);
+      this.#box.update(part);
+      this.#filled += part.length;
+      used += part.length;
+    }
+    const tagged = this.#filled - recordHeaderBytes - this.#length;
+    if (tagged < 0) return { used };
+    const copied = bytes.copy(this.#tag, tagged, used, used + tagBytes - tagged);
     this.#filled += copied;
     used += copied;
-    return this.#filled < recordHeaderBytes + box.length ? { used } : { used, content: this.#open(box) };
+    return tagged + copied < tagBytes ? { used } : { used, content: this.#finish() };
   }
 
-  #makeRoom(): void {
+  #begin(): void {
     const header = decodeRecordHeader(this.#header);
     if (!header || header.kind !== recordKinds.data || header.pattern !== 0) throw altered('it is no record of data');
     const { length } = header;
     if (length < tagBytes || length > this.#maxContent + tagBytes) throw altered(`it has ${length} bytes`);
-    if (length > this.#blockBytes) {
-      this.#blockBytes = roomFor(length, this.#maxContent);
+    this.#length = length - tagBytes;
+    if (this.#length > this.#blockBytes) {
+      this.#blockBytes = Math.min(roomFor(this.#length), this.#maxContent);
       this.#free.length = 0;
     }
     this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#blockBytes);
-    this.#box = this.#block.subarray(0, length);
+    const { key, counter } = this.#direction.next();
+    this.#box.begin(key, counter, this.#header, this.#block.subarray(0, this.#length));
   }
 
-  #open(box: Buffer): Chunk {
-    const { key, counter } = this.#direction.next();
-    if (!this.#direction.aead.open(key, counter, this.#header, box)) throw altered('it does not authenticate');
+  #finish(): Chunk {
+    if (!this.#box.finish(this.#tag)) throw altered('it does not authenticate');
     const block = this.#block as Buffer;
     this.#block = undefined;
-    this.#box = undefined;
     this.#filled = 0;
-    return { bytes: box.subarray(0, -tagBytes), release: () => this.#recycle(block) };
+    return { bytes: block.subarray(0, this.#length), release: () => this.#recycle(block) };
   }
 
   #recycle(block: Buffer): void {
@@ -212,8 +226,8 @@ export class RecordOpener {
 }
 
 /** Memory grows by doubling, so that a circuit of small records has little of it. */
-function roomFor(length: number, maxContent: number): number {
-  return Math.min(Math.max(4096, 2 ** Math.ceil(Math.log2(length))), recordHeaderBytes + maxContent + tagBytes);
+function roomFor(length: number): number {
+  return Math.max(4096, 2 ** Math.ceil(Math.log2(length)));
 }
 
 /** A record is not what the other end sent. */

@@ -32,6 +32,7 @@ const lowOrder: ReadonlySet<bigint> = new Set([
 export class PublicKey {
   readonly bytes: Buffer;
   #handle: KeyObject | undefined;
+  #text: string | undefined;
 
   private constructor(bytes: Buffer) {
     this.bytes = bytes;
@@ -51,7 +52,8 @@ export class PublicKey {
   }
 
   get text(): string {
-    return encodeBech32(publicPrefix, this.bytes);
+    this.#text ??= encodeBech32(publicPrefix, this.bytes);
+    return this.#text;
   }
 
   /** Enough to tell keys apart in a log. */

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
-import { type Aead, tagBytes } from '../../../src/secure/records/aead.ts';
+import { type Aead, openBox, tagBytes } from '../../../src/secure/records/aead.ts';
 
 const key = randomBytes(32);
 const header = randomBytes(8);
@@ -18,6 +18,19 @@ export function sealed(aead: Aead, content: Buffer, counter = 3n, parts: readonl
 
 function failsSecurely(error: unknown): boolean {
   return error instanceof HoplineError && error.code === 'SECURE_FAILED';
+}
+
+function startOpening(aead: Aead, box: Buffer, counter: number) {
+  const opener = aead.newOpener();
+  const content = Buffer.alloc(box.length - tagBytes, 0xaa);
+  opener.begin(key, BigInt(counter), header, content);
+  const feed = (from: number, to: number) => opener.update(box.subarray(0, -tagBytes).subarray(from, to));
+  const finish = () => {
+    assert.ok(opener.finish(box.subarray(-tagBytes)));
+    opener.close();
+    return content;
+  };
+  return { feed, finish };
 }
 
 /** Each test seals by `aead` and compares with `other`, which may be the same. */
@@ -41,8 +54,8 @@ export function testAead(aead: Aead, other: Aead): void {
       const content = randomBytes(length);
       const [mine, others] = [sealed(aead, content), sealed(other, content)];
       assert.ok(mine.equals(others), `${length} bytes`);
-      assert.ok(aead.open(key, 3n, header, others));
-      assert.ok(other.open(key, 3n, header, mine));
+      assert.ok(openBox(aead, key, 3n, header, others));
+      assert.ok(openBox(other, key, 3n, header, mine));
       assert.ok(mine.subarray(0, -tagBytes).equals(content));
       assert.ok(others.subarray(0, -tagBytes).equals(content));
     }
@@ -61,7 +74,7 @@ export function testAead(aead: Aead, other: Aead): void {
     const last = 2n ** 64n - 1n;
     const box = sealed(aead, header, last);
     assert.ok(!box.equals(sealed(aead, header, 0n)));
-    assert.ok(other.open(key, last, header, box));
+    assert.ok(openBox(other, key, last, header, box));
   });
 
   test(`${name} what was changed in any byte does not open, and is zeroed`, () => {
@@ -69,7 +82,7 @@ export function testAead(aead: Aead, other: Aead): void {
     for (let at = 0; at < content.length + tagBytes; at += 1) {
       const box = sealed(aead, content);
       box[at] = (box[at] as number) ^ (1 << (at % 8));
-      assert.equal(aead.open(key, 3n, header, box), false);
+      assert.equal(openBox(aead, key, 3n, header, box), false);
       assert.ok(
         box.every((byte) => byte === 0),
         `byte ${at}`,
@@ -89,12 +102,12 @@ export function testAead(aead: Aead, other: Aead): void {
       ] as const;
       for (const [by, counter, head] of tries) {
         const box = sealed(aead, randomBytes(length));
-        assert.equal(aead.open(by, counter, head, box), false);
+        assert.equal(openBox(aead, by, counter, head, box), false);
         assert.ok(box.every((byte) => byte === 0));
       }
     }
     // None of that is left behind for the next one.
-    assert.ok(aead.open(key, 3n, header, sealed(aead, header)));
+    assert.ok(openBox(aead, key, 3n, header, sealed(aead, header)));
   });
 
   test(`${name} memory that does not fit is refused, and stays as it is`, () => {
@@ -105,10 +118,10 @@ export function testAead(aead: Aead, other: Aead): void {
       assert.ok(box.every((byte) => byte === 0x55));
     }
     for (const length of [0, 1, 15])
-      assert.throws(() => aead.open(key, 0n, header, Buffer.alloc(length)), failsSecurely);
+      assert.throws(() => openBox(aead, key, 0n, header, Buffer.alloc(length)), failsSecurely);
     for (const length of [0, 16, 31, 33]) {
       assert.throws(() => aead.seal(Buffer.alloc(length), 0n, header, [part], Buffer.alloc(116)), failsSecurely);
-      assert.throws(() => aead.open(Buffer.alloc(length), 0n, header, Buffer.alloc(116)), failsSecurely);
+      assert.throws(() => openBox(aead, Buffer.alloc(length), 0n, header, Buffer.alloc(116)), failsSecurely);
     }
   });
 
@@ -116,8 +129,57 @@ export function testAead(aead: Aead, other: Aead): void {
     const content = randomBytes(1000);
     const first = sealed(aead, content, 1n);
     const second = sealed(aead, content, 2n);
-    assert.equal(aead.open(key, 9n, header, Buffer.from(first)), false);
+    assert.equal(openBox(aead, key, 9n, header, Buffer.from(first)), false);
     assert.ok(sealed(aead, content, 2n).equals(second));
-    assert.ok(aead.open(key, 1n, header, first));
+    assert.ok(openBox(aead, key, 1n, header, first));
+  });
+
+  test(`${name} a box opens in parts, wherever they are cut, and each opener for itself`, () => {
+    const contents = [randomBytes(20_000), randomBytes(20_000)] as const;
+    for (const step of [1, 15, 16, 17, 4099, 20_000]) {
+      const [one, two] = contents.map((content, index) =>
+        startOpening(aead, sealed(other, content, BigInt(index)), index),
+      );
+      for (let at = 0; at < 20_000; at += step) {
+        one?.feed(at, at + step);
+        two?.feed(at, at + step);
+      }
+      assert.ok(two?.finish().equals(contents[1]), `${step} at a time`);
+      assert.ok(one?.finish().equals(contents[0]), `${step} at a time`);
+    }
+  });
+
+  test(`${name} a box that is not whole, or longer than its memory, does not open, and is zeroed`, () => {
+    const box = sealed(other, randomBytes(100));
+    const tag = box.subarray(-tagBytes);
+    const opener = aead.newOpener();
+    const begin = () => {
+      const to = Buffer.alloc(100, 0xaa);
+      opener.begin(key, 3n, header, to);
+      return to;
+    };
+    const isZeroed = (to: Buffer) => assert.ok(to.every((byte) => byte === 0));
+    const short = begin();
+    opener.update(box.subarray(0, 99));
+    assert.equal(opener.finish(tag), false);
+    isZeroed(short);
+    const long = begin();
+    opener.update(box.subarray(0, 99));
+    assert.throws(() => opener.update(box.subarray(99, 101)), failsSecurely);
+    isZeroed(long);
+    assert.throws(() => opener.update(box.subarray(99, 100)), failsSecurely);
+    for (const length of [0, 15, 17]) {
+      const to = begin();
+      opener.update(box.subarray(0, 100));
+      assert.equal(opener.finish(Buffer.concat([tag, tag]).subarray(0, length)), false);
+      isZeroed(to);
+    }
+    const left = begin();
+    opener.update(box.subarray(0, 50));
+    opener.close();
+    isZeroed(left);
+    assert.throws(() => opener.update(box.subarray(50, 100)), failsSecurely);
+    assert.throws(() => opener.begin(key, 3n, header, left), failsSecurely);
+    opener.close();
   });
 }

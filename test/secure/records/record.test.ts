@@ -166,13 +166,42 @@ test('memory of a record that failed holds nothing of it', () => {
   let box: Buffer | undefined;
   const watching: Aead = {
     ...nodeAead,
-    open: (...parameters) => {
-      box = parameters[3];
-      return nodeAead.open(...parameters);
+    newOpener: () => {
+      const opener = nodeAead.newOpener();
+      return {
+        ...opener,
+        begin: (...parameters) => {
+          box = parameters[3];
+          opener.begin(...parameters);
+        },
+      };
     },
   };
   fails(() => openAll(record, { aead: watching }));
   assert.ok(box?.every((byte) => byte === 0));
+});
+
+test('memory of a record of which a part came holds nothing of it once the circuit is over', () => {
+  for (const aead of [nodeAead, chooseAead()]) {
+    const [record] = sealAll([Buffer.alloc(100, 'secret')]) as [Buffer];
+    let box: Buffer | undefined;
+    const opener = aead.newOpener();
+    const watching: Aead = {
+      ...aead,
+      newOpener: () => ({
+        ...opener,
+        begin: (...parameters) => {
+          box = parameters[3];
+          opener.begin(...parameters);
+        },
+      }),
+    };
+    const records = new RecordOpener(options({ aead: watching }));
+    records.take(record.subarray(0, 60));
+    assert.ok(box?.some((byte) => byte !== 0));
+    records.forget();
+    assert.ok(box?.every((byte) => byte === 0));
+  }
 });
 
 test('memory is used again once its chunk was released, and not before', () => {

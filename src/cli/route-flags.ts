@@ -11,7 +11,7 @@ import type { TransferOptions } from '../client/transfer.ts';
 import { defaultLimits } from '../core/limits.ts';
 import type { PoolMembers } from '../pool/sources/sources.ts';
 import type { RoutePlan } from '../wire/route.ts';
-import { given, listFlag, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
+import { given, listFlag, mayUseKernel, poolFlag, rateFlag, secondsFlag, timesFlag } from './flags.ts';
 import { addSecurityFlags, type SecurityFlags, secureRoutes } from './key/client-security.ts';
 import { startInterruption } from './terminal/interruption.ts';
 
@@ -85,7 +85,8 @@ export async function overRoutes(
   const { signal, end } = startInterruption();
   try {
     const { routes, identity, explain } = await secureRoutes(asked, flags, { signal, limits, pools });
-    const options = { signal, limits, pools, identity, retry, deadlineMs, limitRate, minRate };
+    const kernel = mayUseKernel({ kernel: true });
+    const options = { signal, limits, pools, identity, kernel, retry, deadlineMs, limitRate, minRate };
     await transfer(routes, options).catch(async (error) => {
       throw await explain(error);
     });

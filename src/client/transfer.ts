@@ -9,6 +9,7 @@ import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
+import { openReadersLater } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import type { Resolver } from '../io/names/resolve.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
@@ -37,6 +38,8 @@ export interface TransferOptions {
   readonly pools?: readonly PoolMembers[] | undefined;
   /** The key of this client, for circuits that end at a node of a known key. @default none: the node does not learn who it is */
   readonly identity?: KeyPair | undefined;
+  /** Large pieces come straight off the connection, where the system has a way. @default true */
+  readonly kernel?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
@@ -72,7 +75,9 @@ export function startClient({
   limitRate,
   minRate,
   identity,
-}: TransferOptions): { client: ClientContext; end: () => void } {
+  kernel = true,
+  openReader = kernel ? openReadersLater() : undefined,
+}: TransferOptions & Pick<ClientContext, 'openReader'>): { client: ClientContext; end: () => void } {
   const rate = limitRate === undefined ? undefined : new RateLimit(limitRate, clock);
   if (minRate !== undefined) checkRate(minRate);
   if (minRate !== undefined && limitRate !== undefined && minRate > limitRate) {
@@ -98,6 +103,7 @@ export function startClient({
       resolve,
       signal: stop.signal,
       setUserTimeout: loadSetUserTimeout(),
+      openReader,
       rate,
       minRate,
       identity,

@@ -102,6 +102,10 @@ export class SecureLeg implements LegLike {
     return this.#arrivals.next(maxBytes, signal);
   }
 
+  readInto(memory: Buffer, signal?: AbortSignal): Promise<number> {
+    return this.#arrivals.nextInto(memory, signal);
+  }
+
   readNow(): Chunk | undefined {
     return this.#arrivals.nextNow();
   }

@@ -148,6 +148,41 @@ test('a range that is begun before the end of another is refused, and the other 
   assert.equal(await first, content.length);
 });
 
+for (const event of ['peer resets', 'peer ends', 'more comes']) {
+  test(`a reader lets go of all it holds, in whatever order it is used, its leg and its engine end, and ${event}`, {
+    skip,
+  }, async (t) => {
+    for (const turns of [0, 1]) {
+      for (const order of orders(['read', event, 'leg is ended', 'engine closes'])) {
+        const libc = checkLibc(loadLibc());
+        const engine = startKernelEngine(libc);
+        const { leg, peer } = await makeLeg(t, { openReader: (fd, name) => engine.openReader(fd, name) });
+        peer.write(Buffer.alloc(100_000));
+        const memory = Buffer.alloc(1024 * 1024);
+        for (let filled = 0; filled < 100_000; ) filled += await leg.readInto(memory);
+        let read: Promise<number> | undefined;
+        const acts: Record<string, Act> = {
+          read: () => {
+            read = leg.readInto(memory);
+            read.catch(() => {});
+          },
+          'peer resets': () => peer.resetAndDestroy(),
+          'peer ends': () => peer.end(),
+          'more comes': () => peer.write('x'),
+          'leg is ended': () => leg.destroy(stop),
+          'engine closes': () => engine.close(),
+        };
+        await perform(order, acts, turns);
+        await leg.closed;
+        await read?.catch((error) => assert.ok(error instanceof HoplineError, order.join(', ')));
+        engine.close();
+        assertClean(libc, order);
+        peer.destroy();
+      }
+    }
+  });
+}
+
 for (const kernel of [true, false]) {
   const how = kernel ? 'inside the kernel' : 'through the process';
   test(`a tunnel ${how} lets go of all it holds, in whatever order its sides and its engine end`, {

@@ -42,6 +42,9 @@ export function checkLibc(libc: Libc): CheckedLibc {
       guard('readCached', [], () =>
         file < 0 ? wrong('readCached from a closed file') : libc.readCached(file, bytes, position),
       ),
+    receive: (fd, memory) => guard('receive', [fd], () => libc.receive(fd, memory)),
+    peek: (fd) => guard('peek', [fd], () => libc.peek(fd)),
+    setReceiveMark: (fd, bytes) => guard('setReceiveMark', [fd], () => libc.setReceiveMark(fd, bytes)),
     pipe: () => {
       const pipe = libc.pipe();
       if (typeof pipe !== 'number') for (const fd of [pipe.out, pipe.into]) open.add(fd);

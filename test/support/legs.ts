@@ -4,8 +4,9 @@ import net from 'node:net';
 import type { TestContext } from 'node:test';
 import { setTimeout as nextTimer, setImmediate as turn } from 'node:timers/promises';
 import type { Clock } from '../../src/core/clock.ts';
-import type { Leg, LegOptions } from '../../src/io/legs/leg.ts';
+import type { Leg } from '../../src/io/legs/leg.ts';
 import type { LegLike } from '../../src/io/legs/leg-like.ts';
+import type { LegOptions } from '../../src/io/legs/leg-options.ts';
 import { acceptLeg } from '../../src/io/legs/open-leg.ts';
 
 const options: LegOptions = { idleMs: 10_000, maxBlockBytes: 64 * 1024 };

@@ -7,20 +7,21 @@
  * Specification: docs/protocol.md
  */
 
+import { randomBytes } from 'node:crypto';
 import { every } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
-import type { Chunk } from '../../io/legs/blocks.ts';
+import { PieceBlocks } from '../../io/kernel/piece-blocks.ts';
 import { readHead } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { limitWrites, type Writer } from '../../io/rates/limited-leg.ts';
-import type { Hop } from '../../wire/address.ts';
+import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import type { KeyPair, PublicKey } from '../../wire/keys/key.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
 import { type CircuitSecurity, openSecurely } from './circuit-security.ts';
 import { type FirstLegOptions, reachFirstHop } from './first-leg.ts';
 import { LegIntake, type LegIntakeOptions } from './leg-intake.ts';
-import { noteTaken, type OpeningOptions, openingOf } from './opening.ts';
 import { nameHop, refusedError } from './refusal-text.ts';
+import { noteTaken, poolFields } from './taken-members.ts';
 
 /** What every connection of one download shares. */
 export interface ClientContext extends LegIntakeOptions, FirstLegOptions {
@@ -28,7 +29,11 @@ export interface ClientContext extends LegIntakeOptions, FirstLegOptions {
   readonly identity?: KeyPair | undefined;
 }
 
-export interface CircuitKind extends Pick<OpeningOptions, 'tunnel' | 'avoid'> {
+export interface CircuitKind {
+  /** Whether bytes are to pass as they are, to and from the address behind the last node. @default false */
+  readonly tunnel?: boolean | undefined;
+  /** Members of pools that relays take only if there is no other, as they were named in TAKEN. */
+  readonly avoid?: readonly string[] | undefined;
   /** Encrypts all that passes between here and the last node. @default plain */
   readonly security?: CircuitSecurity | undefined;
 }
@@ -46,6 +51,8 @@ export class Circuit {
   readonly asked: readonly Hop[];
   /** What every answer of the last node is sealed by; undefined where all is in plain. */
   readonly key: PublicKey | undefined;
+  /** What pieces are received into. */
+  readonly blocks = new PieceBlocks();
   readonly #hops: Hop[];
   readonly #leg: LegLike;
   readonly #client: ClientContext;
@@ -78,21 +85,32 @@ export class Circuit {
 
   /**
    * Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for.
+   * The last hop of a tunnel is no node but the address that it leads to.
    */
   static async open(
     hops: readonly Hop[],
     requests: readonly Message[],
     client: ClientContext,
-    { security, ...kind }: CircuitKind = {},
+    options: CircuitKind = {},
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
-    const { openMs: deadlineMs } = client.limits;
-    const { open, first } = openingOf(hops, requests, { ...kind, isSealed: security !== undefined, deadlineMs });
+    const trace = randomBytes(16).toString('hex');
+    const { tunnel, security } = options;
+    const fields = {
+      type: 'open',
+      hops: hops.map(formatHop),
+      hop: 1,
+      trace,
+      deadlineMs: client.limits.openMs,
+    } as const;
+    // Relays know nothing of the name by which to pick a member, where that is sealed.
+    const forPools = hops.some(isPoolHop) ? poolFields(security ? [] : requests, options.avoid) : {};
+    const open = { ...fields, ...(tunnel && { tunnel }), ...forPools };
     const taken = [...hops];
-    const secure = security && openSecurely(leg, { open, first, hops: taken, client, security });
+    const secure = security && openSecurely(leg, { open, requests, hops: taken, client, security });
     const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, taken }, client);
-    if (secure) circuit.#count(first);
-    else circuit.send([open, ...first]);
+    if (secure) circuit.#count(requests);
+    else circuit.send([open, ...requests]);
     return circuit;
   }
 
@@ -164,16 +182,14 @@ export class Circuit {
     throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, this.hops)} answered ${answer.type} where ${type} was due`);
   }
 
-  /** Passes the next `length` raw bytes to `take` as they arrive, with their place among them; `take` releases each chunk. */
-  async receiveBytes(length: number, take: (chunk: Chunk, position: number) => Promise<void>): Promise<void> {
-    for (let position = 0; position < length; ) {
+  /** Fills `memory` with the raw bytes that are next, and shows each part of it to `see` as it arrives. Throws as `receive`. */
+  async receiveInto(memory: Buffer, see: (part: Buffer) => void): Promise<void> {
+    this.#showLife();
+    const count = await this.#intake.fill(memory, (part) => {
       this.#showLife();
-      const chunk = await this.#intake.read(length - position);
-      if (chunk === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
-      const { length: taken } = chunk.bytes;
-      await take(chunk, position);
-      position += taken;
-    }
+      see(part);
+    });
+    if (count < memory.length) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
   }
 
   /** Does something that may take long, and shows meanwhile that the circuit is used. Throws what `work` does. */

@@ -7,7 +7,7 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import type { Target } from '../../io/disk/writing/target.ts';
-import type { Chunk } from '../../io/legs/blocks.ts';
+import { PieceBlocks } from '../../io/kernel/piece-blocks.ts';
 import { readUntilQuiet } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { type ClassicSize, decodeClassicSize, encodeClassicRequest, goAhead } from '../../wire/classic/classic-text.ts';
@@ -49,21 +49,15 @@ export class ClassicCircuit {
     onBytes: (count: number) => void,
   ): Promise<void> {
     this.#leg.post(goAhead);
+    const blocks = new PieceBlocks();
     for (let position = 0; position < size; position += pieceBytes) {
-      const chunks: Chunk[] = [];
-      const end = Math.min(size, position + pieceBytes);
-      for (let at = position; at < end; ) {
-        const chunk = await this.#intake.read(end - at);
-        if (chunk === null) {
-          const missing = `${size - at} of ${size} bytes before the end`;
-          throw new HoplineError('PEER_LOST', `${nameHop(1, this.#route.hops)} ended the circuit ${missing}`);
-        }
-        chunks.push({ bytes: Buffer.from(chunk.bytes), release: () => {} });
-        at += chunk.bytes.length;
-        onBytes(chunk.bytes.length);
-        chunk.release();
+      const block = blocks.take(Math.min(size - position, pieceBytes));
+      const count = await this.#intake.fill(block.bytes, ({ length }) => onBytes(length));
+      if (count < block.bytes.length) {
+        const missing = `${size - position - count} of ${size} bytes before the end`;
+        throw new HoplineError('PEER_LOST', `${nameHop(1, this.#route.hops)} ended the circuit ${missing}`);
       }
-      await target.write({ index: position / pieceBytes, position, chunks, vouched: undefined });
+      await target.write({ index: position / pieceBytes, position, chunks: [block], vouched: undefined });
     }
   }
 

@@ -5,11 +5,12 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { SetUserTimeout } from '../../io/kernel/libc.ts';
 import type { Leg } from '../../io/legs/leg.ts';
+import type { LegOptions } from '../../io/legs/leg-options.ts';
 import { type Resolver, reachHop } from '../../io/names/resolve.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import { firstLegError } from './refusal-text.ts';
 
-export interface FirstLegOptions {
+export interface FirstLegOptions extends Pick<LegOptions, 'openReader'> {
   readonly limits: Limits;
   readonly clock: Clock;
   readonly signal: AbortSignal;
@@ -27,11 +28,11 @@ export async function reachFirstHop(hops: readonly Hop[], client: FirstLegOption
   if (isPoolHop(first)) {
     throw firstLegError(new HoplineError('POOL_UNKNOWN', `the pool ${first.pool} is not known here`), hops);
   }
-  const { clock, resolve, signal, limits, setUserTimeout } = client;
+  const { clock, resolve, signal, limits, setUserTimeout, openReader } = client;
   const { connectMs, idleMs } = limits;
   const { maxBlockBytes = Math.max(limits.maxBlockBytes, limits.pieceBytes) } = client;
   try {
-    const options = { clock, resolve, signal, connectMs, idleMs, maxBlockBytes, setUserTimeout };
+    const options = { clock, resolve, signal, connectMs, idleMs, maxBlockBytes, setUserTimeout, openReader };
     const leg = await reachHop(first, options);
     const stop = () => {
       if (signal.reason instanceof HoplineError) leg.destroy(signal.reason);

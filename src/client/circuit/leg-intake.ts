@@ -1,14 +1,12 @@
 /**
  * What a client takes from its leg: content no faster than its limit, and never a wait without end for a peer that owes bytes.
  *
- * Invariant: bytes that the limit holds back stay with the leg, which stops reading, so that the peer stops sending.
+ * Invariant: bytes that the limit holds back are not taken from the leg, which stops reading, so that the peer stops sending.
  */
 
 import type { Clock } from '../../core/clock.ts';
 import type { Limits } from '../../core/limits.ts';
-import type { Chunk } from '../../io/legs/blocks.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
-import { holdBack } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import { Patience } from './patience.ts';
 
@@ -38,16 +36,18 @@ export class LegIntake {
     void leg.closed.then(() => this.#pace.close());
   }
 
-  /** The next bytes of content, as `Leg.read`. Throws `TIMEOUT_IDLE`, `TIMEOUT_SLOW`, and what broke the leg. */
-  async read(maxBytes: number): Promise<Chunk | null> {
-    this.#pace.begin(true);
-    let chunk: Chunk | null = null;
-    try {
-      chunk = await this.#leg.read(maxBytes);
-    } finally {
-      this.#pace.end(chunk?.bytes.length ?? 0);
+  /**
+   * Fills `memory` with content and shows each part of it to `see` as it arrives; resolves to how many bytes came, fewer
+   * where the peer ended before. Throws `TIMEOUT_IDLE`, `TIMEOUT_SLOW`, and what broke the leg.
+   */
+  async fill(memory: Buffer, see: (part: Buffer) => void): Promise<number> {
+    for (let filled = 0; filled < memory.length; ) {
+      const count = await this.#readInto(filled > 0 ? memory.subarray(filled) : memory);
+      if (count === 0) return filled;
+      see(memory.subarray(filled, filled + count));
+      filled += count;
     }
-    return chunk && holdBack(this.#leg, chunk, this.#rate, this.#signal);
+    return memory.length;
   }
 
   /** An answer is waited for from now on, if not for ever; `isContent` where content is due with it. */
@@ -58,5 +58,18 @@ export class LegIntake {
   /** The answer came, or the wait for it failed. */
   endAnswer(): void {
     this.#pace.end(0);
+  }
+
+  async #readInto(memory: Buffer): Promise<number> {
+    const allowed = this.#rate ? await this.#rate.allow(memory.length, this.#signal) : memory.length;
+    this.#pace.begin(true);
+    let count = 0;
+    try {
+      count = await this.#leg.readInto(allowed < memory.length ? memory.subarray(0, allowed) : memory);
+    } finally {
+      this.#pace.end(count);
+      this.#rate?.giveBack(allowed - count);
+    }
+    return count;
   }
 }

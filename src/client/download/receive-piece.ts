@@ -9,7 +9,7 @@
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
-import { type Chunk, HeldChunks } from '../../io/legs/blocks.ts';
+import type { Chunk } from '../../io/legs/blocks.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 
@@ -69,7 +69,9 @@ export async function skipFirstRead(
 ): Promise<void> {
   const length = Math.min(size, limits.pieceBytes);
   await receiveData(circuit, file, 0, length);
-  await circuit.receiveBytes(length, async (chunk) => chunk.release());
+  const block = circuit.blocks.take(length);
+  await circuit.receiveInto(block.bytes, () => {});
+  block.release();
   await circuit.receive('end', file);
 }
 
@@ -82,21 +84,23 @@ export async function receivePiece(
   { file, offset, length, algorithm }: PieceRange,
   onBytes: (count: number) => void,
 ): Promise<ReceivedPiece | undefined> {
-  const held = new HeldChunks(8);
+  await receiveData(circuit, file, offset, length);
+  const block = circuit.blocks.take(length);
   try {
-    await receiveData(circuit, file, offset, length);
     const hasher = algorithm.start();
-    await circuit.receiveBytes(length, async (chunk) => {
-      hasher.update(chunk.bytes);
-      onBytes(chunk.bytes.length);
-      held.add(chunk);
+    // Each part while it is still near the processor.
+    await circuit.receiveInto(block.bytes, (part) => {
+      hasher.update(part);
+      onBytes(part.length);
     });
     const { digest } = await circuit.receive('end', file);
-    if (hasher.digest() === digest) return { chunks: held.take(), digest };
-    return undefined;
-  } finally {
-    held.release();
+    if (hasher.digest() === digest) return { chunks: [block], digest };
+  } catch (error) {
+    block.release();
+    throw error;
   }
+  block.release();
+  return undefined;
 }
 
 async function receiveData(circuit: Circuit, file: string, offset: number, length: number): Promise<void> {

@@ -1,7 +1,7 @@
 /**
  * Moves the bytes of circuits inside the kernel, without one copy into this process.
  *
- * Owns the tunnels with their pipes, and the senders. The event loop is the
+ * Owns the tunnels with their pipes, the senders and the readers. The event loop is the
  * scheduler: a socket that stays ready is reported again after all others, so
  * a fast circuit cannot starve a slow one.
  * How it works, and what was measured: docs/kernel-path.md
@@ -11,7 +11,7 @@
  */
 
 import { getSystemErrorName } from 'node:util';
-import type { Clock } from '../../core/clock.ts';
+import { type Clock, systemClock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
 import { idled, lost } from '../legs/loss.ts';
@@ -21,6 +21,7 @@ import { FileSender } from './file-sender.ts';
 import { type Libc, loadLibc, type PollEvents } from './libc.ts';
 import { Pipes } from './pipes.ts';
 import { KernelSocket } from './socket.ts';
+import { SocketReader } from './socket-reader.ts';
 import { Tunnel, type TunnelEnd } from './tunnel.ts';
 
 const both = ['near', 'far'] as const;
@@ -62,6 +63,8 @@ export interface KernelEngine {
   openSender(socket: KernelSocket, peer: string, rate?: RateLimit): FileSender;
   /** Reads into `bytes` what memory has of an open file, at once; how many bytes that were. The rest is the disk's, and for others to read. */
   readCached(file: number, bytes: Buffer, position: number): number;
+  /** What reads from an open socket, if it has a descriptor; whoever gets it closes it. */
+  openReader(fd: number | undefined, peer: string, clock?: Clock): SocketReader | undefined;
   /** Ends what still runs. */
   close(): void;
 }
@@ -81,11 +84,28 @@ export function startKernelEngine(libc: Libc = loadLibc()): KernelEngine {
   return new PollEngine(libc);
 }
 
+/** What opens readers by an engine that is started for the first of them; none where the kernel path cannot be used. */
+export function openReadersLater(): KernelEngine['openReader'] {
+  let engine: KernelEngine | null | undefined;
+  const start = () => {
+    try {
+      return startKernelEngine();
+    } catch {
+      return null;
+    }
+  };
+  return (fd, peer, clock) => {
+    if (engine === undefined) engine = start();
+    return engine?.openReader(fd, peer, clock);
+  };
+}
+
 class PollEngine implements KernelEngine {
   readonly #libc: Libc;
   readonly #pipes: Pipes;
   readonly #running = new Set<Splice>();
   readonly #senders = new Set<FileSender>();
+  readonly #readers = new Set<SocketReader>();
   #isClosed = false;
 
   constructor(libc: Libc) {
@@ -117,8 +137,18 @@ class PollEngine implements KernelEngine {
     return Math.max(0, this.#libc.readCached(file, bytes, position));
   }
 
+  openReader(fd: number | undefined, peer: string, clock = systemClock): SocketReader | undefined {
+    const socket = this.duplicate(fd);
+    if (!socket) return undefined;
+    const onClose = () => this.#readers.delete(reader);
+    const reader = new SocketReader(this.#libc, { socket, peer, clock, onClose });
+    this.#readers.add(reader);
+    return reader;
+  }
+
   close(): void {
     this.#isClosed = true;
+    for (const reader of this.#readers) reader.close();
     for (const sender of this.#senders) sender.close();
     for (const splice of this.#running) splice.abort(stopping());
     this.#pipes.close();

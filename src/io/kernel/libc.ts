@@ -41,6 +41,12 @@ export interface Libc {
   sendFile(socket: number, file: number, offset: number, bytes: number): number;
   /** Reads what memory has of a file from `position` on; fewer bytes, or EAGAIN, where the disk would have to be waited for. */
   readCached(file: number, bytes: Buffer, position: number): number;
+  /** Takes what has arrived on a socket, without waiting: how many bytes, 0 at the end of the stream. */
+  receive(fd: number, memory: Buffer): number;
+  /** 1 where a byte has arrived, which stays there, and 0 where the end has. */
+  peek(fd: number): number;
+  /** How many bytes have to have arrived on a socket before it counts as readable, or its end. */
+  setReceiveMark(fd: number, bytes: number): number;
   /** A pipe that never blocks: its reading and its writing end, or an errno. */
   pipe(): { readonly out: number; readonly into: number } | number;
   setPipeBytes(fd: number, bytes: number): number;
@@ -68,8 +74,12 @@ export interface DiskCalls {
   readonly setModifiedNs?: (fd: number, timeNs: bigint) => boolean;
 }
 
-/** Memory of `bytes` bytes whose address is a multiple of `alignment`. */
-export type AllocateAligned = (bytes: number, alignment: number) => Buffer;
+/** Memory whose address is known. */
+export interface AlignedMemory {
+  /** Memory of `bytes` bytes whose address is a multiple of `alignment`. */
+  allocate(bytes: number, alignment: number): Buffer;
+  isAligned(memory: Buffer, alignment: number): boolean;
+}
 
 /** Lets the system give up a connection whose peer has not acknowledged anything for so long, in milliseconds. */
 export type SetUserTimeout = (fd: number, ms: number) => void;
@@ -80,6 +90,7 @@ const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 const SPLICE_F_MOVE = 1;
 const SPLICE_F_NONBLOCK = 2;
+const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
 const RWF_NOWAIT = 8;
@@ -87,6 +98,7 @@ const SHUT_WR = 1;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_LINGER = 13;
+const SO_RCVLOWAT = 18;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
 const LOCK_EX = 2;
@@ -109,6 +121,7 @@ export function loadLibc(): Libc {
   // The pointers are always null, and an integer is cheaper to pass; likewise ssize_t, which koffi does not know.
   const splice = libc.func('intptr_t splice(int from, intptr_t at, int to, intptr_t at2, size_t length, int flags)');
   const send = libc.func('intptr_t send(int fd, void *bytes, size_t length, int flags)');
+  const recv = libc.func('intptr_t recv(int fd, void *memory, size_t length, int flags)');
   const sendfile = libc.func('intptr_t sendfile(int to, int from, void *offset, size_t bytes)');
   const preadv2 = libc.func('intptr_t preadv2(int fd, void *vector, int count, int64_t position, int flags)');
   const pipe2 = libc.func('int pipe2(void *fds, int flags)');
@@ -125,6 +138,8 @@ export function loadLibc(): Libc {
   const linger = Int32Array.of(1, 0);
   const errorValue = new Int32Array(1);
   const errorLength = Int32Array.of(4);
+  const mark = new Int32Array(1);
+  const single = Buffer.alloc(1);
 
   return {
     splice: (from, to, bytes) => told(splice(from, 0, to, 0, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)),
@@ -137,6 +152,12 @@ export function loadLibc(): Libc {
       vector[0] = koffi.address(bytes);
       vector[1] = BigInt(bytes.length);
       return told(preadv2(file, vector, 1, position, RWF_NOWAIT));
+    },
+    receive: (fd, memory) => told(recv(fd, memory, memory.length, MSG_DONTWAIT)),
+    peek: (fd) => told(recv(fd, single, 1, MSG_PEEK | MSG_DONTWAIT)),
+    setReceiveMark: (fd, bytes) => {
+      mark[0] = bytes;
+      return told(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, mark, mark.byteLength));
     },
     pipe: () => {
       const result = told(pipe2(pair, O_NONBLOCK | O_CLOEXEC));
@@ -190,15 +211,18 @@ export function loadDiskCalls(): DiskCalls {
 }
 
 /** Undefined where nobody can tell an address, or the system has no use for it. */
-export function loadAllocateAligned(): AllocateAligned | undefined {
+export function loadAlignedMemory(): AlignedMemory | undefined {
   if (process.platform !== 'linux') return undefined;
   try {
     const koffi = loadKoffi();
-    return (bytes, alignment) => {
-      const memory = Buffer.allocUnsafeSlow(bytes + alignment);
-      const beyond = Number(koffi.address(memory) % BigInt(alignment));
-      const start = (alignment - beyond) % alignment;
-      return memory.subarray(start, start + bytes);
+    const beyond = (memory: Buffer, alignment: number) => Number(koffi.address(memory) % BigInt(alignment));
+    return {
+      allocate: (bytes, alignment) => {
+        const memory = Buffer.allocUnsafeSlow(bytes + alignment);
+        const start = (alignment - beyond(memory, alignment)) % alignment;
+        return memory.subarray(start, start + bytes);
+      },
+      isAligned: (memory, alignment) => beyond(memory, alignment) === 0,
     };
   } catch {
     return undefined;

@@ -8,7 +8,8 @@
  */
 
 import type { OnReadOpts } from 'node:net';
-import type { HoplineError } from '../../core/errors.ts';
+import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import type { SocketReader } from '../kernel/socket-reader.ts';
 import { Blocks, type Chunk, splitChunk } from './blocks.ts';
 
 const blocksAhead = 2;
@@ -19,11 +20,25 @@ interface Source {
   resume(): void;
 }
 
+/** Who is told what is taken past the source. */
+interface Taking {
+  readonly onTaken: () => void;
+  /** The connection broke, of which the source will hear nothing more. */
+  readonly onBroken: (failure: HoplineError) => void;
+}
+
+/** Between two pieces come the end of the one, the head of the other, and little else that would have to be copied. */
+const headBytes = 4096;
+
 export class Arrivals {
   /** What a socket needs to read into the blocks. */
   readonly onread: OnReadOpts;
   readonly #chunks: Chunk[] = [];
   #source: Source | undefined;
+  #reader: SocketReader | undefined;
+  #taking: Taking | undefined;
+  /** What heads were read into that are used up. */
+  #heads: Buffer | undefined;
   #isEnded = false;
   #failure: HoplineError | undefined;
   #isPaused = false;
@@ -37,6 +52,13 @@ export class Arrivals {
   /** To be called before the first chunk, with the socket that `onread` was given to, or whatever else calls `take`. */
   comeFrom(source: Source): void {
     this.#source = source;
+  }
+
+  /** From now on bytes are taken by `reader`, past the source, which tells of the end alone. */
+  takeBy(reader: SocketReader, taking: Taking): void {
+    this.pause();
+    this.#reader = reader;
+    this.#taking = taking;
   }
 
   get isEmpty(): boolean {
@@ -76,16 +98,26 @@ export class Arrivals {
       if (chunk) return this.#cut(chunk, maxBytes);
       if (this.#failure) throw this.#failure;
       if (this.#isEnded) return null;
-      this.#goOn();
-      await this.#change(signal);
+      await this.#change(1, signal);
+    }
+  }
+
+  /** The same into `memory`: how many bytes, 0 at the end. */
+  async nextInto(memory: Buffer, signal?: AbortSignal): Promise<number> {
+    for (;;) {
+      const chunk = this.#shift();
+      if (chunk) return this.#copy(chunk, memory);
+      if (this.#failure) throw this.#failure;
+      if (this.#isEnded) return 0;
+      const taken = this.#takeDirectly(memory);
+      if (taken !== undefined) return taken;
+      await this.#change(memory.length, signal);
     }
   }
 
   /** The next chunk if it is here. */
   nextNow(): Chunk | undefined {
-    const chunk = this.#chunks.shift();
-    if (chunk && this.#chunks.length < blocksAhead) this.#goOn();
-    return chunk;
+    return this.#shift() ?? this.#takeHeads();
   }
 
   putBack(chunk: Chunk): void {
@@ -112,6 +144,47 @@ export class Arrivals {
     return !this.#isPaused;
   }
 
+  #shift(): Chunk | undefined {
+    const chunk = this.#chunks.shift();
+    if (chunk && !this.#reader && this.#chunks.length < blocksAhead) this.#goOn();
+    return chunk;
+  }
+
+  #copy(chunk: Chunk, memory: Buffer): number {
+    const { bytes } = chunk;
+    const copied = bytes.copy(memory);
+    this.putBack({ bytes: bytes.subarray(copied), release: () => chunk.release() });
+    return copied;
+  }
+
+  #takeHeads(): Chunk | undefined {
+    if (!this.#reader || this.#failure || this.#isEnded) return undefined;
+    const block = this.#heads ?? Buffer.allocUnsafeSlow(headBytes);
+    this.#heads = undefined;
+    const taken = this.#takeDirectly(block);
+    const release = () => {
+      this.#heads = block;
+    };
+    if (taken !== undefined) return { bytes: block.subarray(0, taken), release };
+    release();
+    return undefined;
+  }
+
+  /** Undefined where there is nothing, also at the end and behind a failure. */
+  #takeDirectly(memory: Buffer): number | undefined {
+    try {
+      const taken = this.#reader?.take(memory);
+      if (taken) this.#taking?.onTaken();
+      if (taken !== 0) return taken;
+      // The source has to see the end too, or it would never close.
+      this.#reader = undefined;
+    } catch (error) {
+      this.fail(asHoplineError(error));
+      this.#taking?.onBroken(asHoplineError(error));
+    }
+    return undefined;
+  }
+
   /** The head of a chunk; the rest is next. */
   #cut(chunk: Chunk, maxBytes: number): Chunk {
     if (chunk.bytes.length <= maxBytes) return chunk;
@@ -126,9 +199,18 @@ export class Arrivals {
     this.#source?.resume();
   }
 
-  #change(signal?: AbortSignal): Promise<void> {
+  /** Settles when there is something new: more bytes, where `wanted` are waited for, the end or a failure. */
+  #change(wanted: number, signal?: AbortSignal): Promise<void> {
+    if (this.#failure) return Promise.resolve();
+    const reader = this.#reader;
+    if (!reader) this.#goOn();
     return new Promise((resolve, reject) => {
+      let isSettled = false;
       const settle = (then: () => void) => {
+        // A wake may be on its way when something else comes first, and the next wait is not its.
+        if (isSettled) return;
+        isSettled = true;
+        reader?.rest();
         this.#wake = undefined;
         this.#interrupt = undefined;
         signal?.removeEventListener('abort', abort);
@@ -137,6 +219,7 @@ export class Arrivals {
       const abort = () => settle(() => reject(signal?.reason));
       this.#wake = () => settle(resolve);
       this.#interrupt = (reason) => settle(() => reject(reason));
+      reader?.await(wanted, this.#wake);
       if (signal?.aborted) abort();
       else signal?.addEventListener('abort', abort);
     });

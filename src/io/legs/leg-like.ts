@@ -11,6 +11,7 @@ export type LegLike = Pick<
   | 'hasUnread'
   | 'descriptor'
   | 'read'
+  | 'readInto'
   | 'readNow'
   | 'unread'
   | 'interrupt'

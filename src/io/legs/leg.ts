@@ -11,23 +11,17 @@
 
 import type { Socket } from 'node:net';
 import type { HoplineError } from '../../core/errors.ts';
-import type { SetUserTimeout } from '../kernel/libc.ts';
+import type { SocketReader } from '../kernel/socket-reader.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
 import { descriptorOf } from './descriptor.ts';
 import { readPastFailedWrites } from './failed-writes.ts';
+import type { LegOptions, OpenReader } from './leg-options.ts';
 import { idled, lost } from './loss.ts';
 
 const keepAliveDelayMs = 15_000;
-
-export interface LegOptions {
-  /** Milliseconds without a byte in either direction before the leg is given up. */
-  readonly idleMs: number;
-  /** Bytes that the leg's blocks grow to while it is busy. */
-  readonly maxBlockBytes: number;
-  /** Sets `idleMs` for what was sent as well: a peer that vanished in between acknowledges nothing. @default not set */
-  readonly setUserTimeout?: SetUserTimeout | undefined;
-}
+/** Less than this is not worth a descriptor of its own. */
+const minDirectBytes = 64 * 1024;
 
 /** What is left of a leg whose connection someone else carries on. */
 export interface Detached {
@@ -44,15 +38,20 @@ export class Leg {
   readonly closed: Promise<void>;
   readonly #socket: Socket;
   readonly #arrivals: Arrivals;
+  readonly #openReader: OpenReader | undefined;
+  /** Once something large was asked for, all that comes is taken by it; null where that cannot be. */
+  #reader: SocketReader | null | undefined;
   #isDetached = false;
   #isHeldUp = () => this.hasUnread;
   #settleClosed = () => {};
   #abort: ((error: HoplineError) => void) | undefined;
 
   /** Of a socket that reads by the `onread` of `arrivals`. */
-  constructor(socket: Socket, peer: string, arrivals: Arrivals, { idleMs, setUserTimeout }: LegOptions) {
+  constructor(socket: Socket, peer: string, arrivals: Arrivals, options: LegOptions) {
+    const { idleMs, setUserTimeout, openReader } = options;
     this.#socket = socket;
     this.#arrivals = arrivals;
+    this.#openReader = openReader;
     this.peer = peer;
     arrivals.comeFrom(socket);
     socket.setNoDelay(true);
@@ -67,6 +66,7 @@ export class Leg {
       this.#settleClosed = resolve;
       socket.on('close', () => {
         if (this.#isDetached) return;
+        this.#reader?.close();
         if (!arrivals.isEnded) arrivals.fail(lost(peer));
         resolve();
       });
@@ -87,7 +87,7 @@ export class Leg {
   /** Whether it is open both ways, and nothing that came waits to be read: so it is between an answer and a question. */
   get isQuiet(): boolean {
     const { isEnded, failure, isEmpty } = this.#arrivals;
-    return !isEnded && !failure && isEmpty && this.#socket.writable;
+    return !isEnded && !failure && isEmpty && !this.#reader?.isReady && this.#socket.writable;
   }
 
   /**
@@ -96,6 +96,15 @@ export class Leg {
    */
   read(maxBytes = Number.POSITIVE_INFINITY, signal?: AbortSignal): Promise<Chunk | null> {
     return this.#arrivals.next(maxBytes, signal);
+  }
+
+  /**
+   * The next bytes into `memory`, at least one of them: how many, 0 once the peer has ended. One reader at a time.
+   * Those of something large come straight from the connection, where there is a way. Throws as `read`.
+   */
+  readInto(memory: Buffer, signal?: AbortSignal): Promise<number> {
+    if (this.#reader === undefined && memory.length >= minDirectBytes) this.#readDirectly();
+    return this.#arrivals.nextInto(memory, signal);
   }
 
   /** Makes the read that waits now throw `reason`; the leg can be read again. False if none waits. */
@@ -152,6 +161,15 @@ export class Leg {
       this.#resetOnClose();
     }
     this.#socket.destroy();
+    // A second descriptor would keep the connection open.
+    this.#reader?.close();
+  }
+
+  #readDirectly(): void {
+    const reader = this.failure ? undefined : this.#openReader?.(descriptorOf(this.#socket), this.peer);
+    this.#reader = reader ?? null;
+    if (reader)
+      this.#arrivals.takeBy(reader, { onTaken: () => this.touch(), onBroken: (error) => this.destroy(error) });
   }
 
   /**
@@ -186,7 +204,7 @@ export class Leg {
 
   /** Whether something has arrived that was not read yet. */
   get hasUnread(): boolean {
-    return !this.#arrivals.isEmpty;
+    return !this.#arrivals.isEmpty || this.#reader?.isReady === true;
   }
 
   /** From now on a write that fails waits until what has arrived was read: for whoever does not know what the peer will say. */
@@ -231,6 +249,7 @@ export class Leg {
   detach(abort: (error: HoplineError) => void): Detached {
     this.#isDetached = true;
     this.#abort = abort;
+    this.#reader?.close();
     this.#socket.destroy();
     const settle = (failure?: HoplineError) => {
       this.#abort = undefined;

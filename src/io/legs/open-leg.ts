@@ -7,7 +7,8 @@
 import net from 'node:net';
 import { formatHop } from '../../wire/address.ts';
 import { Arrivals } from './arrivals.ts';
-import { Leg, type LegOptions } from './leg.ts';
+import { Leg } from './leg.ts';
+import type { LegOptions } from './leg-options.ts';
 import { unreachable } from './loss.ts';
 
 export interface DialOptions extends LegOptions {

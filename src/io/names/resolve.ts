@@ -11,7 +11,8 @@ import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
 import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
 import type { Address } from '../../wire/address.ts';
 import { formatHop } from '../../wire/address.ts';
-import type { Leg, LegOptions } from '../legs/leg.ts';
+import type { Leg } from '../legs/leg.ts';
+import type { LegOptions } from '../legs/leg-options.ts';
 import { dialLeg } from '../legs/open-leg.ts';
 import { connectFirst } from './race.ts';
 
@@ -47,9 +48,9 @@ export interface ReachOptions extends WayOptions, LegOptions {}
  * Throws `PEER_UNRESOLVED`, `PEER_UNREACHABLE`, `TIMEOUT_CONNECT`, `LIMIT_LOOKUPS`, or what a check threw.
  */
 export function reachHop(hop: Address, options: ReachOptions): Promise<Leg> {
-  const { idleMs, maxBlockBytes, setUserTimeout } = options;
+  const { idleMs, maxBlockBytes, setUserTimeout, openReader } = options;
   const dial = (address: string, signal: AbortSignal) =>
-    dialLeg(address, hop.port, { idleMs, maxBlockBytes, setUserTimeout, signal });
+    dialLeg(address, hop.port, { idleMs, maxBlockBytes, setUserTimeout, openReader, signal });
   return reach(hop, dial, options);
 }
 

@@ -10,7 +10,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { systemCode } from '../../../core/errors.ts';
-import type { AllocateAligned } from '../../kernel/libc.ts';
+import type { AlignedMemory } from '../../kernel/libc.ts';
 
 /** What places, lengths and addresses must be multiples of; no disk in use has larger blocks. */
 export const directBlockBytes = 4096;
@@ -21,21 +21,21 @@ const maxFreeMemories = 4;
 
 export class DirectFile {
   readonly #handle: FileHandle;
-  readonly #allocate: AllocateAligned;
+  readonly #memory: AlignedMemory;
   readonly #free: Buffer[] = [];
   #isRefused = false;
 
-  private constructor(handle: FileHandle, allocate: AllocateAligned) {
+  private constructor(handle: FileHandle, memory: AlignedMemory) {
     this.#handle = handle;
-    this.#allocate = allocate;
+    this.#memory = memory;
   }
 
   /** Opens an open file once more; undefined where the system or the file system has no such way. */
-  static async open(file: FileHandle, allocate: AllocateAligned | undefined): Promise<DirectFile | undefined> {
-    if (!allocate || O_DIRECT === undefined) return undefined;
+  static async open(file: FileHandle, memory: AlignedMemory | undefined): Promise<DirectFile | undefined> {
+    if (!memory || O_DIRECT === undefined) return undefined;
     // By its name, it could be another file by now.
     const handle = await open(`/proc/self/fd/${file.fd}`, O_WRONLY | O_DIRECT).catch(() => undefined);
-    return handle && new DirectFile(handle, allocate);
+    return handle && new DirectFile(handle, memory);
   }
 
   /**
@@ -44,11 +44,14 @@ export class DirectFile {
    */
   async write(buffers: readonly Buffer[], position: number): Promise<number> {
     if (position % directBlockBytes !== 0) return 0;
+    const [only] = buffers;
+    if (only && buffers.length === 1 && this.#memory.isAligned(only, directBlockBytes))
+      return this.#writeWhole(only, position);
     const source = new Source(buffers);
     const length = source.left - (source.left % directBlockBytes);
     let written = 0;
     while (written < length && !this.#isRefused) {
-      const memory = this.#free.pop() ?? this.#allocate(memoryBytes, directBlockBytes);
+      const memory = this.#free.pop() ?? this.#memory.allocate(memoryBytes, directBlockBytes);
       try {
         const filled = source.fill(memory.subarray(0, length - written));
         const count = await this.#writeOnce(memory.subarray(0, filled), position + written);
@@ -57,6 +60,18 @@ export class DirectFile {
       } finally {
         if (this.#free.length < maxFreeMemories) this.#free.push(memory);
       }
+    }
+    return written;
+  }
+
+  /** Memory that the disk can read from is not copied. */
+  async #writeWhole(memory: Buffer, position: number): Promise<number> {
+    const length = memory.length - (memory.length % directBlockBytes);
+    let written = 0;
+    while (written < length && !this.#isRefused) {
+      const count = await this.#writeOnce(memory.subarray(written, length), position + written);
+      written += count;
+      if (count === 0) break;
     }
     return written;
   }

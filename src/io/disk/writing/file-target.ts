@@ -15,7 +15,7 @@ import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
 import type { DigestAlgorithm } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
-import { loadAllocateAligned, loadDiskCalls } from '../../kernel/libc.ts';
+import { loadAlignedMemory, loadDiskCalls } from '../../kernel/libc.ts';
 import { nodeCalls, type TargetCalls } from '../durable.ts';
 import { checkReplaceable } from '../occupant.ts';
 import { withoutOthers } from '../own-file.ts';
@@ -203,7 +203,7 @@ export class FileTarget implements Target {
     const reservation = await reserve(handle, size, { target: this.path, way: this.#way }, this.#calls.fallocate);
     // Only where the space has been set aside: then the disk is one that the system knows the blocks of.
     if (reservation === 'allocated' && size >= minDirectBytes) {
-      this.#direct ??= await DirectFile.open(handle, loadAllocateAligned());
+      this.#direct ??= await DirectFile.open(handle, loadAlignedMemory());
     }
     if (isWanted) this.#journal = await Journal.create(journal, content, left);
     return { reservation, left, isChanged };

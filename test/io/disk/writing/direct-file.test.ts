@@ -4,18 +4,18 @@ import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DirectFile, directBlockBytes } from '../../../../src/io/disk/writing/direct-file.ts';
-import { type AllocateAligned, loadAllocateAligned } from '../../../../src/io/kernel/libc.ts';
+import { type AlignedMemory, loadAlignedMemory } from '../../../../src/io/kernel/libc.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
 
 const bytes = randomBytes(3 * 1024 * 1024 + 5000);
 
-async function openDirect(t: TestContext, allocate: AllocateAligned | undefined = loadAllocateAligned()) {
+async function openDirect(t: TestContext, memory: AlignedMemory | undefined = loadAlignedMemory()) {
   const root = await makeTempRoot(t);
   const file = path.join(root.path, 'a');
   await writeFile(file, Buffer.alloc(bytes.length));
   const handle = await open(file, 'r+');
   t.after(() => handle.close());
-  const direct = await DirectFile.open(handle, allocate);
+  const direct = await DirectFile.open(handle, memory);
   t.after(() => direct?.close());
   if (!direct) t.skip('no direct way into a file here');
   return { file, direct };
@@ -33,6 +33,19 @@ test('whole blocks are written, whatever the buffers are cut like; the rest is l
   assert.equal(await direct?.write(cut(bytes), 0), direct && whole);
   if (direct) assert.deepEqual((await readFile(file)).subarray(0, whole), bytes.subarray(0, whole));
   if (direct) assert.deepEqual((await readFile(file)).subarray(whole), Buffer.alloc(bytes.length - whole));
+});
+
+test('memory that the disk can read from is written as it is, whatever is beside it in there', async (t) => {
+  const memory = loadAlignedMemory();
+  const { file, direct } = await openDirect(t, memory && { ...memory, allocate: () => assert.fail('it was copied') });
+  const block = memory?.allocate(bytes.length, directBlockBytes);
+  if (!direct || !block) return;
+  bytes.copy(block);
+  const whole = bytes.length - (bytes.length % directBlockBytes);
+  assert.equal(await direct.write([block], 0), whole);
+  assert.ok((await readFile(file)).subarray(0, whole).equals(bytes.subarray(0, whole)));
+  assert.equal(await direct.write([block.subarray(directBlockBytes, 3 * directBlockBytes)], 0), 2 * directBlockBytes);
+  assert.ok((await readFile(file)).subarray(0, 8192).equals(bytes.subarray(4096, 12_288)));
 });
 
 test('bytes go to their position, several writes at once', async (t) => {
@@ -55,7 +68,10 @@ test('what does not begin at a block, or is none, is left to the caller', async 
 });
 
 test('memory that the disk cannot read from leaves no byte wrong', async (t) => {
-  const { file, direct } = await openDirect(t, (length) => Buffer.allocUnsafeSlow(length + 1).subarray(1));
+  const { file, direct } = await openDirect(t, {
+    allocate: (length) => Buffer.allocUnsafeSlow(length + 1).subarray(1),
+    isAligned: () => true,
+  });
   const written = (await direct?.write([bytes], 0)) ?? 0;
   const content = await readFile(file);
   assert.deepEqual(content.subarray(0, written), bytes.subarray(0, written));
@@ -69,7 +85,7 @@ test('the file that is open is written, whatever has its name now', async (t) =>
   t.after(() => handle.close());
   await rename(at('a'), at('b'));
   await writeFile(at('a'), 'theirs');
-  const direct = await DirectFile.open(handle, loadAllocateAligned());
+  const direct = await DirectFile.open(handle, loadAlignedMemory());
   t.after(() => direct?.close());
   if (!direct) return t.skip('no direct way into a file here');
   assert.equal(await direct.write([bytes.subarray(0, 8192)], 0), 8192);

@@ -12,10 +12,11 @@ import type { LegLike } from '../io/legs/leg-like.ts';
 import { LegStream } from '../io/legs/leg-stream.ts';
 import { acceptSecureLeg } from '../secure/accept-secure-leg.ts';
 import { firstRecordByte } from '../secure/records/record.ts';
+import type { SecureLeg } from '../secure/secure-leg.ts';
 import { notFoundText } from '../wire/classic/classic-text.ts';
-import { ok } from '../wire/decoded.ts';
+import { type Decoded, more, ok } from '../wire/decoded.ts';
 import { type Dialect, detectDialect } from '../wire/dialect.ts';
-import { encodeMessage, refusal } from '../wire/native/messages.ts';
+import { decodeRequest, encodeMessage, type RequestOf, refusal } from '../wire/native/messages.ts';
 import { decodeOpen, type Open } from '../wire/native/open-message.ts';
 import { encodeRefusal as encodePacketRefusal } from '../wire/packet/write-packet.ts';
 import { unlimitedGrant } from './authority/grant.ts';
@@ -103,9 +104,7 @@ async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<v
 }
 
 async function serveCircuit(leg: Leg, open: Open, node: NodeContext): Promise<void> {
-  if ((open.behind ?? 0) + open.hop + open.hops.length - 1 > node.limits.maxHops) {
-    throw new HoplineError('LIMIT_HOPS', `the route has more than ${node.limits.maxHops} hops`);
-  }
+  checkHops(open, node);
   if (node.traces.has(open.trace)) throw new HoplineError('ROUTE_LOOP', 'the circuit comes through this node twice');
   node.traces.add(open.trace);
   try {
@@ -118,6 +117,12 @@ async function serveCircuit(leg: Leg, open: Open, node: NodeContext): Promise<vo
   } finally {
     node.traces.delete(open.trace);
   }
+}
+
+/** Throws `LIMIT_HOPS` for a route of more hops than this node takes. */
+function checkHops({ behind = 0, hop, hops }: Open, { limits }: NodeContext): void {
+  if (behind + hop + hops.length - 1 <= limits.maxHops) return;
+  throw new HoplineError('LIMIT_HOPS', `the route has more than ${limits.maxHops} hops`);
 }
 
 /** What follows OPEN where no hops are left: packets, records of a secure circuit, or requests. */
@@ -147,6 +152,9 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
   const options = { ...security, trace: open.trace, clock, ms, maxHeaderBytes, maxEarlyBytes, signal };
   const { leg: secure, key } = await acceptSecureLeg(leg, options);
   try {
+    const purpose = await readPurpose(secure, leg, node);
+    if (purpose === 'packets') return await servePackets(secure, node, { mayRegister: false, place: leg });
+    if (purpose !== 'requests') return await serveTunnel(secure, open, purpose, node);
     const grant = node.authority?.admit(key) ?? unlimitedGrant;
     const served = serveOrigin(secure, open, { node, grant, place: leg });
     void secure.confirmed.then(() => secure.failure || grant.confirm());
@@ -154,6 +162,32 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
   } catch (error) {
     await refuse(secure, error, { node, dialect: 'native', hop: open.hop, trace: open.trace, place: leg });
   }
+}
+
+type Purpose = 'packets' | 'requests' | RequestOf<'connect'>;
+
+/** What a secure circuit is for, by the first that comes over it; of that, CONNECT alone is used up. */
+async function readPurpose(secure: SecureLeg, place: Leg, node: NodeContext): Promise<Purpose> {
+  const { clock, limits, connections, stopping: signal } = node;
+  const decode = (bytes: Buffer): Decoded<Purpose> => {
+    if (bytes[0] === 0x7b) return ok('packets', 0);
+    const request = decodeRequest(bytes, limits.maxHeaderBytes);
+    if (request.kind === 'more') return more;
+    const isConnect = request.kind === 'ok' && request.value.type === 'connect';
+    return isConnect ? ok(request.value, request.used) : ok('requests', 0);
+  };
+  const beforeWait = () => connections.rest(place);
+  const purpose = await readHead(secure, decode, { clock, ms: limits.idleMs, signal, beforeWait });
+  connections.wake(place);
+  // What ends before its first byte is left to the origin.
+  return purpose ?? 'requests';
+}
+
+/** As the last node of a tunnel that OPEN asks for; nobody on the way learns where it leads. */
+async function serveTunnel(near: SecureLeg, open: Open, { address }: RequestOf<'connect'>, node: NodeContext) {
+  const tunnel = { ...open, hops: [...open.hops, address], tunnel: true };
+  checkHops(tunnel, node);
+  await relayCircuit(near, tunnel, address, node);
 }
 
 /** A client that does not encrypt may know no such code. */

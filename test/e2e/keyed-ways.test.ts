@@ -7,18 +7,23 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import {
+  type Address,
   asHoplineError,
+  createMessage,
   download,
   downloadFiles,
   downloadTree,
+  type Hop,
   openSender,
   parseAddress,
   parseVia,
   RemoteFiles,
+  type SenderOptions,
   Tunnels,
   upload,
 } from '../../src/index.ts';
 import { nodeAead } from '../../src/secure/records/aead.ts';
+import { parseHop } from '../../src/wire/address.ts';
 import { newKey } from '../../src/wire/keys/key.ts';
 import { encodeMessage } from '../../src/wire/native/messages.ts';
 import { wireCodes } from '../../src/wire/native/refusal.ts';
@@ -43,6 +48,21 @@ async function startListener(t: TestContext, answer: Buffer | 'cut' | 'silent') 
     });
   });
   return { ...peer, heard: () => heard.map((parts) => Buffer.concat(parts)), forget: () => heard.splice(0) };
+}
+
+function hopAt(address: string): Hop {
+  const parsed = parseHop(address);
+  assert.ok(parsed.kind === 'ok');
+  return parsed.hop;
+}
+
+async function sendOver(via: readonly Hop[], options: SenderOptions): Promise<void> {
+  const sender = await openSender({ via, ...options });
+  try {
+    await sender.send(createMessage('5', 'secret-name', 'secret-name'));
+  } finally {
+    await sender.close();
+  }
 }
 
 const answers: [what: string, answer: Buffer | 'cut' | 'silent'][] = [
@@ -77,6 +97,8 @@ test('no answer makes a client send a name or content in plain, or without the k
         downloadTree({ routes, directory: name, output: target, ...common }),
         upload({ source, route, ...common }),
         new RemoteFiles({ routes, ...common }).open(name),
+        new Tunnels({ routes, ...common }).open(hopAt('secret-name.example:80')),
+        sendOver((routes[0] ?? []).flat(), common),
       ];
       for (const run of await Promise.allSettled(runs)) assert.equal(run.status, 'rejected');
       for (const bytes of listeners.flatMap(({ heard }) => heard())) {
@@ -137,6 +159,7 @@ test('some ways with keys and others without are refused before anybody is asked
       downloadTree({ routes, directory: name, output: out.path, ...common }),
       upload({ source: fileURLToPath(import.meta.url), route, ...common }),
       (async () => new RemoteFiles({ routes, ...common }))(),
+      (async () => new Tunnels({ routes, ...common }))(),
     ];
     for (const run of await Promise.allSettled(runs)) {
       assert.equal(run.status, 'rejected');
@@ -153,12 +176,10 @@ test('some ways with keys and others without are refused before anybody is asked
 test('what cannot be encrypted does not go to a key', async (t) => {
   const peer = await startListener(t, 'silent');
   const route = keyed(parseVia(peer.address, name), key.public);
-  const { routes } = route;
   const out = await makeTempRoot(t);
-  const [[[hop]]] = routes as [[[NonNullable<(typeof routes)[0][0]>[0]]]];
+  const [[[hop]]] = route.routes as [[[Hop]]];
   await assert.rejects(download({ route, output: out.path, classic: true }), { code: 'USAGE_INVALID' });
-  await assert.rejects(openSender({ via: [hop] }), { code: 'USAGE_INVALID' });
-  assert.throws(() => new Tunnels({ routes }), { code: 'USAGE_INVALID' });
+  await assert.rejects(openSender({ to: hop as Address }), { code: 'USAGE_INVALID' });
   assert.deepEqual(peer.heard(), []);
 });
 

@@ -15,10 +15,11 @@ import type { SecureLeg } from '../../secure/secure-leg.ts';
 import type { Hop } from '../../wire/address.ts';
 import { bad, type Decoded } from '../../wire/decoded.ts';
 import type { KeyPair, PublicKey } from '../../wire/keys/key.ts';
-import { type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
+import { type AnswerOf, decodeAnswer, encodeMessage } from '../../wire/native/messages.ts';
 import type { FirstLegOptions } from './first-leg.ts';
+import type { Opening } from './opening.ts';
+import { noteTaken } from './opening.ts';
 import { refusedError } from './refusal-text.ts';
-import { noteTaken } from './taken-members.ts';
 
 export interface CircuitSecurity {
   /** The key of the last node. */
@@ -37,9 +38,7 @@ export function securityOf(hops: readonly Hop[], own: KeyPair | undefined): Circ
   return { remote: key, own, aead: chooseAead(), wallClock: Date.now };
 }
 
-interface Opening {
-  readonly open: Message & { readonly type: 'open' };
-  readonly requests: readonly Message[];
+interface SecureOpening extends Opening {
   /** Members of pools are noted in these. */
   readonly hops: Hop[];
   readonly client: FirstLegOptions;
@@ -47,7 +46,7 @@ interface Opening {
 }
 
 /** Sends OPEN in plain, and all else sealed; nothing is waited for. */
-export function openSecurely(leg: Leg, { open, requests, hops, client, security }: Opening): SecureLeg {
+export function openSecurely(leg: Leg, { open, first, hops, client, security }: SecureOpening): SecureLeg {
   const { clock, limits } = client;
   const takePlain = (bytes: Buffer): Decoded<unknown> => {
     const decoded = decodeAnswer(bytes, limits.maxHeaderBytes);
@@ -62,7 +61,7 @@ export function openSecurely(leg: Leg, { open, requests, hops, client, security 
   leg.post(encodeMessage(open));
   const { trace } = open;
   const { openMs: ms, maxHeaderBytes } = limits;
-  const secure = openSecureLeg(leg, { ...security, trace, requests, clock, ms, maxHeaderBytes, takePlain });
+  const secure = openSecureLeg(leg, { ...security, trace, requests: first, clock, ms, maxHeaderBytes, takePlain });
   leg.uncork();
   return secure;
 }

@@ -7,21 +7,20 @@
  * Specification: docs/protocol.md
  */
 
-import { randomBytes } from 'node:crypto';
 import { every } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { PieceBlocks } from '../../io/kernel/piece-blocks.ts';
 import { readHead } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { limitWrites, type Writer } from '../../io/rates/limited-leg.ts';
-import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
+import type { Hop } from '../../wire/address.ts';
 import type { KeyPair, PublicKey } from '../../wire/keys/key.ts';
 import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
 import { type CircuitSecurity, openSecurely } from './circuit-security.ts';
 import { type FirstLegOptions, reachFirstHop } from './first-leg.ts';
 import { LegIntake, type LegIntakeOptions } from './leg-intake.ts';
+import { noteTaken, type OpeningOptions, openingOf } from './opening.ts';
 import { nameHop, refusedError } from './refusal-text.ts';
-import { noteTaken, poolFields } from './taken-members.ts';
 
 /** What every connection of one download shares. */
 export interface ClientContext extends LegIntakeOptions, FirstLegOptions {
@@ -29,11 +28,7 @@ export interface ClientContext extends LegIntakeOptions, FirstLegOptions {
   readonly identity?: KeyPair | undefined;
 }
 
-export interface CircuitKind {
-  /** Whether bytes are to pass as they are, to and from the address behind the last node. @default false */
-  readonly tunnel?: boolean | undefined;
-  /** Members of pools that relays take only if there is no other, as they were named in TAKEN. */
-  readonly avoid?: readonly string[] | undefined;
+export interface CircuitKind extends Pick<OpeningOptions, 'tunnel' | 'avoid'> {
   /** Encrypts all that passes between here and the last node. @default plain */
   readonly security?: CircuitSecurity | undefined;
 }
@@ -85,32 +80,21 @@ export class Circuit {
 
   /**
    * Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for.
-   * The last hop of a tunnel is no node but the address that it leads to.
    */
   static async open(
     hops: readonly Hop[],
     requests: readonly Message[],
     client: ClientContext,
-    options: CircuitKind = {},
+    { security, ...kind }: CircuitKind = {},
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
-    const trace = randomBytes(16).toString('hex');
-    const { tunnel, security } = options;
-    const fields = {
-      type: 'open',
-      hops: hops.map(formatHop),
-      hop: 1,
-      trace,
-      deadlineMs: client.limits.openMs,
-    } as const;
-    // Relays know nothing of the name by which to pick a member, where that is sealed.
-    const forPools = hops.some(isPoolHop) ? poolFields(security ? [] : requests, options.avoid) : {};
-    const open = { ...fields, ...(tunnel && { tunnel }), ...forPools };
+    const { openMs: deadlineMs } = client.limits;
+    const { open, first } = openingOf(hops, requests, { ...kind, isSealed: security !== undefined, deadlineMs });
     const taken = [...hops];
-    const secure = security && openSecurely(leg, { open, requests, hops: taken, client, security });
+    const secure = security && openSecurely(leg, { open, first, hops: taken, client, security });
     const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, taken }, client);
-    if (secure) circuit.#count(requests);
-    else circuit.send([open, ...requests]);
+    if (secure) circuit.#count(first);
+    else circuit.send([open, ...first]);
     return circuit;
   }
 

@@ -14,14 +14,14 @@ import type { RoutePlan } from '../../wire/route.ts';
 import type { TransferOptions } from '../transfer.ts';
 import type { Reroute, RerouteEvent } from '../transfer-events.ts';
 import { enterPools } from '../ways/first-pool.ts';
-import { RouteChooser, type Way } from '../ways/route-chooser.ts';
-import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
+import { RouteChooser, type Way, type Ways } from '../ways/route-chooser.ts';
+import { Circuit, type ClientContext } from './circuit.ts';
 import { securityOf } from './circuit-security.ts';
 import { ClassicWatch } from './classic-hop.ts';
 import { locateFailure } from './diagnose.ts';
-import { membersTaken } from './taken-members.ts';
+import { membersTaken } from './opening.ts';
 
-export interface CircuitsOptions extends Pick<TransferOptions, 'retry' | 'pools'>, Pick<CircuitKind, 'tunnel'> {
+export interface CircuitsOptions extends Pick<TransferOptions, 'retry' | 'pools'>, Pick<Ways, 'behind'> {
   /** Must not throw. */
   readonly onEvent?: ((event: RerouteEvent) => void) | undefined;
 }
@@ -57,10 +57,10 @@ export class Circuits {
     this.#options = options;
   }
 
-  /** The circuits over `routes` to one place, by way of members of `pools` where these are named first. Throws as `enterPools`. */
+  /** The circuits over `routes` to one place, or `behind` it, by way of members of `pools` where these are named first. Throws as `enterPools`. */
   static async over(routes: RoutePlan['routes'], client: ClientContext, options: CircuitsOptions): Promise<Circuits> {
     const entered = await enterPools(routes, options.pools, client);
-    return new Circuits(new RouteChooser({ routes: entered }, client), client, options);
+    return new Circuits(new RouteChooser({ routes: entered, behind: options.behind }, client), client, options);
   }
 
   /**
@@ -120,14 +120,14 @@ export class Circuits {
     client: ClientContext,
   ): Promise<Failed | undefined> {
     const release = this.#chooser.use(hops);
-    const { tunnel } = this.#options;
-    // Nobody asks what a tunnel leads to: it may be anything.
+    const tunnel = this.#options.behind !== undefined;
+    // What a tunnel leads to may be anything: it has no key, and nobody asks it.
     const nodesOf = (all: readonly Hop[]) => (tunnel ? all.slice(0, -1) : all);
     let circuit: Circuit | undefined;
     let watch: ClassicWatch | undefined;
     try {
       const { isKeyed } = this.#chooser;
-      const security = isKeyed ? securityOf(hops, client.identity) : undefined;
+      const security = isKeyed ? securityOf(nodesOf(hops), client.identity) : undefined;
       circuit = await Circuit.open(hops, requests, client, { tunnel, avoid, security });
       // What is asked in the classic dialect is in plain, as all that would follow.
       watch = isKeyed ? undefined : new ClassicWatch(circuit, client, nodesOf);

@@ -13,8 +13,8 @@ import type { Hop } from '../../wire/address.ts';
 import type { ClientContext } from './circuit.ts';
 import { ClassicCircuit } from './classic-circuit.ts';
 import { findBroken, isJustBroken } from './diagnose.ts';
+import { membersTaken } from './opening.ts';
 import { nameHop } from './refusal-text.ts';
-import { membersTaken } from './taken-members.ts';
 
 /** What is asked for: no file, so that it is not begun to be sent; whoever operates an original may see it. */
 const noFile = 'hopline?';

@@ -9,8 +9,8 @@
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Hop } from '../../wire/address.ts';
 import { Circuit, type ClientContext } from './circuit.ts';
+import { membersTaken } from './opening.ts';
 import { nameHop } from './refusal-text.ts';
-import { membersTaken } from './taken-members.ts';
 
 const brokenCodes: ReadonlySet<string> = new Set(['PEER_LOST', 'TIMEOUT_IDLE', 'TIMEOUT_HEAD', 'PEER_PROTOCOL']);
 

@@ -6,17 +6,19 @@
  * Specification: docs/protocol.md#packets
  */
 
-import { createHash, randomBytes } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import { readHead } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import type { Resolver } from '../../io/names/resolve.ts';
 import { createSystemResolver } from '../../io/names/system-resolver.ts';
 import type { PoolMembers } from '../../pool/sources/sources.ts';
-import { type Address, formatHop, type Hop } from '../../wire/address.ts';
+import type { Address, Hop } from '../../wire/address.ts';
 import { bad, type Decoded } from '../../wire/decoded.ts';
+import type { KeyPair } from '../../wire/keys/key.ts';
 import { firstFrameByte } from '../../wire/native/frame.ts';
 import { type Answer, decodeAnswer, encodeMessage } from '../../wire/native/messages.ts';
 import {
@@ -27,20 +29,22 @@ import {
   type Packet,
 } from '../../wire/packet/packet.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
+import { openSecurely, securityOf } from '../circuit/circuit-security.ts';
 import { ClassicWatch } from '../circuit/classic-hop.ts';
 import { reachFirstHop } from '../circuit/first-leg.ts';
+import { noteTaken, openingOf } from '../circuit/opening.ts';
 import { nameHop, refusedError } from '../circuit/refusal-text.ts';
-import { noteTaken } from '../circuit/taken-members.ts';
 import { enterPools } from '../ways/first-pool.ts';
-import { refuseKeys } from '../ways/keyed-ways.ts';
 
 export interface SenderOptions {
   /** A front or a server, spoken to directly. Or: */
   readonly to?: Address | undefined;
-  /** hops, hopline nodes all of them; the last is the front or the server. */
+  /** hops, hopline nodes all of them; the last is the front or the server, and messages are encrypted for its key if it has one. */
   readonly via?: readonly Hop[] | undefined;
   /** Those that the first hop may name. */
   readonly pools?: readonly PoolMembers[] | undefined;
+  /** The key of this client, for a last hop of a known key. @default none: that node does not learn who it is */
+  readonly identity?: KeyPair | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
@@ -65,31 +69,33 @@ export interface Sender {
   close(): Promise<void>;
 }
 
-/** Opens the connection. Throws as the first leg of a download does. */
+/** Opens the connection. Throws as the first leg of a download does, and `USAGE_INVALID` for a key in `to`. */
 export async function openSender(options: SenderOptions): Promise<Sender> {
   const asked = options.via ?? (options.to ? [options.to] : []);
-  refuseKeys([asked.map((hop) => [hop])], 'a message');
+  if (options.to?.key) {
+    throw new HoplineError(
+      'USAGE_INVALID',
+      'messages to a node of a known key go by `via`, with that node as the last hop',
+    );
+  }
   const client: ClientContext = {
     limits: { ...defaultLimits, ...options.limits },
     clock: options.clock ?? systemClock,
     resolve: options.resolve ?? createSystemResolver(),
     signal: options.signal ?? new AbortController().signal,
   };
-  const { leg, hops } = await reachEntry(asked, options.pools, client);
-  if (options.via) {
-    const trace = randomBytes(16).toString('hex');
-    leg.post(
-      encodeMessage({ type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs: client.limits.openMs }),
-    );
-  }
+  const entry = await reachEntry(asked, options.pools, client);
+  const { hops } = entry;
+  const isSealed = hops.at(-1)?.key !== undefined;
+  const leg = options.via ? openCircuit(entry, options.identity, client) : entry.leg;
   const circuit = { hops, isAnswered: false, fail: (error: HoplineError) => leg.destroy(error) };
   let watch: ClassicWatch | undefined;
   return {
     send: async (message) => {
       const began = client.clock.now();
       leg.post(message.bytes);
-      // Without an OPEN, whoever answers packets is asked as such.
-      if (options.via) watch ??= new ClassicWatch(circuit, client);
+      // Without an OPEN, whoever answers packets is asked as such; what is sealed is for nodes that seal their answers.
+      if (options.via && !isSealed) watch ??= new ClassicWatch(circuit, client);
       const answer = await receive(leg, message, hops, client).catch(async (error) => {
         throw (await watch?.verdict(asHoplineError(error))) ?? error;
       });
@@ -105,12 +111,26 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
   };
 }
 
+/** Sends OPEN, behind which packets go as they are, or sealed where the last hop has a key. */
+function openCircuit({ leg, hops }: EntryLeg, identity: KeyPair | undefined, client: ClientContext): LegLike {
+  const security = hops.at(-1)?.key && securityOf(hops, identity);
+  const opening = openingOf(hops, [], { deadlineMs: client.limits.openMs });
+  if (security) return openSecurely(leg, { ...opening, hops, client, security });
+  leg.post(encodeMessage(opening.open));
+  return leg;
+}
+
+interface EntryLeg {
+  readonly leg: Leg;
+  readonly hops: Hop[];
+}
+
 /** The leg to the first hop; of a pool, to the first member that can be reached. */
 async function reachEntry(
   asked: readonly Hop[],
   pools: readonly PoolMembers[] | undefined,
   client: ClientContext,
-): Promise<{ leg: Leg; hops: Hop[] }> {
+): Promise<EntryLeg> {
   const [route = []] = await enterPools([asked.map((hop) => [hop])], pools, client);
   const [first = [], ...rest] = route;
   let failure: unknown;
@@ -127,7 +147,7 @@ async function reachEntry(
 }
 
 async function receive(
-  leg: Leg,
+  leg: LegLike,
   message: MessagePacket,
   hops: Hop[],
   { limits, clock }: ClientContext,

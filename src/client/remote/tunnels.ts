@@ -2,7 +2,8 @@
  * Tunnels: connections to an address behind the last node of a route.
  *
  * Owns how one comes about: by the way that carried the last, by another if that
- * fails. What is said over it is not hopline's affair, and nothing of it is verified.
+ * fails. What is said over it is not hopline's affair, and nothing of it is verified; where the last node has a key, it
+ * is encrypted as far as there.
  * Invariant: a tunnel that is returned is connected; one that is not leaves no socket behind.
  * Specification: docs/protocol.md#tunnels
  */
@@ -15,7 +16,7 @@ import { LegStream } from '../../io/legs/leg-stream.ts';
 import type { Hop } from '../../wire/address.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import { startClient, type TransferOptions, withClient } from '../transfer.ts';
-import { refuseKeys } from '../ways/keyed-ways.ts';
+import { checkEnds } from '../ways/keyed-ways.ts';
 import { RecentWay, type Routes } from '../ways/recent-way.ts';
 
 /** What tunnels and remote files take: the ways, and what counts for each request. */
@@ -32,7 +33,7 @@ export class Tunnels {
   constructor(options: RoutesOptions) {
     const { client, end } = startClient(options);
     end();
-    refuseKeys(options.routes, 'a tunnel');
+    checkEnds(options.routes);
     this.#options = options;
     this.#clock = client.clock;
     this.#recent = new RecentWay(options.routes, client.clock, client.limits.avoidMs);
@@ -46,8 +47,7 @@ export class Tunnels {
   open(address: Hop, signal?: AbortSignal): Promise<Duplex> {
     return withClient({ ...this.#options, signal }, async (started) => {
       const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
-      const routes = this.#recent.routes.map((places) => [...places, [address]]);
-      const circuits = await Circuits.over(routes, client, { ...this.#options, tunnel: true });
+      const circuits = await Circuits.over(this.#recent.routes, client, { ...this.#options, behind: address });
       let leg: LegLike | undefined;
       await circuits.run(
         () => [],

@@ -24,6 +24,11 @@ export interface RouteChooserOptions {
   readonly limits?: AvoidanceLimits;
 }
 
+export interface Ways extends Pick<RoutePlan, 'routes'> {
+  /** The address that a tunnel leads to, behind the last node of each route: no node, and so without a key. @default none */
+  readonly behind?: Hop | undefined;
+}
+
 export interface Way {
   /** Which route of the plan, from 0. */
   readonly route: number;
@@ -75,16 +80,14 @@ export class RouteChooser {
   readonly #takenMs = new WeakMap<readonly Hop[], number>();
 
   /** Throws `USAGE_INVALID` where some ways end at a known key and others do not. */
-  constructor(
-    plan: Pick<RoutePlan, 'routes'> & Partial<RoutePlan>,
-    { clock, random = Math.random, limits = defaultLimits }: RouteChooserOptions,
-  ) {
-    this.isKeyed = checkEnds(plan.routes);
+  constructor({ routes, behind }: Ways, { clock, random = Math.random, limits = defaultLimits }: RouteChooserOptions) {
+    this.isKeyed = checkEnds(routes);
     this.#clock = clock;
     this.#random = random;
     this.#limits = limits;
-    this.#routes = plan.routes.map((route) => {
-      const places = route.map((place) => place.map((hop) => this.#know(hop)));
+    this.#routes = routes.map((route) => {
+      const written = behind ? [...route, [behind]] : route;
+      const places = written.map((place) => place.map((hop) => this.#know(hop)));
       return { places: [[this.#client], ...places, [this.#file]], uses: 0, isTried: false };
     });
   }

@@ -13,7 +13,8 @@ import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { KernelEngine } from '../kernel/engine.ts';
 import { limitWrites } from '../rates/limited-leg.ts';
 import type { Rates } from '../rates/rate.ts';
-import type { Detached, Leg } from './leg.ts';
+import { type Detached, Leg } from './leg.ts';
+import type { LegLike } from './leg-like.ts';
 
 export interface JoinOptions {
   /** What moves the bytes inside the kernel; without it, they pass through this process. */
@@ -40,9 +41,11 @@ export interface JoinResult {
 }
 
 /** Passes bytes between `near` and `far` until both directions have ended. Never throws. */
-export async function joinLegs(near: Leg, far: Leg, options: JoinOptions): Promise<JoinResult> {
+export async function joinLegs(near: LegLike, far: Leg, options: JoinOptions): Promise<JoinResult> {
   const { kernel, rates } = options;
-  return (kernel && (await joinInKernel(near, far, kernel, options))) ?? joinHere(near, far, rates);
+  // What stands on a leg has another form of its bytes, which the kernel does not know.
+  const spliced = kernel && near instanceof Leg ? await joinInKernel(near, far, kernel, options) : undefined;
+  return spliced ?? joinHere(near, far, rates);
 }
 
 /** Hands both connections to the engine; undefined, with the legs as they were, when that cannot be. */
@@ -81,11 +84,11 @@ function takeHead({ unread }: Detached): Buffer[] {
   return unread.map(({ bytes }) => bytes);
 }
 
-async function joinHere(near: Leg, far: Leg, rates: Rates | undefined): Promise<JoinResult> {
+async function joinHere(near: LegLike, far: LegLike, rates: Rates | undefined): Promise<JoinResult> {
   const counts = { forward: 0, back: 0 };
   let failure: HoplineError | undefined;
   let broken: JoinResult['broken'];
-  const breakOff = (error: HoplineError, leg: Leg) => {
+  const breakOff = (error: HoplineError, leg: LegLike) => {
     if (!failure && error.code === 'PEER_LOST') broken = leg === near ? 'near' : 'far';
     failure ??= error;
     near.destroy(failure);
@@ -94,7 +97,7 @@ async function joinHere(near: Leg, far: Leg, rates: Rates | undefined): Promise<
   for (const leg of [near, far]) leg.readPastFailedWrites();
   // A pump that waits for one leg does not see the other one break.
   for (const leg of [near, far]) void leg.closed.then(() => leg.failure && breakOff(leg.failure, leg));
-  const pump = async (from: Leg, to: Leg, direction: keyof typeof counts) => {
+  const pump = async (from: LegLike, to: LegLike, direction: keyof typeof counts) => {
     const rate = rates?.[direction];
     const writer = limitWrites(to, rate);
     try {

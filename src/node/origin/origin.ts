@@ -8,7 +8,7 @@
  * Specification: docs/protocol.md#requests
  */
 
-import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { software } from '../../core/software.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
 import { ownerOf } from '../../core/work/budget.ts';
@@ -171,6 +171,8 @@ class OriginCircuit {
         return this.#receiver.put(request);
       case 'commit':
         return this.#receiver.commit();
+      case 'connect':
+        throw new HoplineError('PEER_PROTOCOL', 'CONNECT came where no tunnel can begin');
     }
   }
 

@@ -10,7 +10,8 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asHoplineError, type ErrorCode, HoplineError } from '../../core/errors.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
 import { readHead } from '../../io/legs/head.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
+import type { PlacedConnection } from '../../io/listening/places.ts';
 import { parseAddress } from '../../wire/address.ts';
 import {
   createPacketDecoder,
@@ -26,6 +27,8 @@ import { answerMessage } from './policy-server.ts';
 export interface PacketRights {
   /** Whether the peer's address is that of whoever sends the packets. */
   readonly mayRegister: boolean;
+  /** What holds a place at the node, where the leg only stands on it. @default the leg */
+  readonly place?: PlacedConnection;
 }
 
 /** Refusals of one packet that was understood: the next may fare better. */
@@ -38,22 +41,22 @@ const refusesOne: ReadonlySet<ErrorCode> = new Set([
 ]);
 
 /** Serves one connection, or one circuit, until the peer ends it. Throws for what is not a packet, and for a broken leg. */
-export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRights): Promise<void> {
+export async function servePackets(leg: LegLike, node: NodeContext, rights: PacketRights): Promise<void> {
   const { limits, log } = node;
-  const decode = createPacketDecoder(limits.maxPayloadBytes);
+  const { place = leg } = rights;
+  const wait = { place, node, decode: createPacketDecoder(limits.maxPayloadBytes), takeBreak: createBreaks() };
   let gone: AbortSignal | undefined;
   const whenGone = () => {
     gone ??= abortsWhenClosed(leg);
     return gone;
   };
-  const takeBreak = createBreaks();
   const answeredBy = new Map<string, number>();
   // Once for the connection: to listen for each packet costs more the more connections wait.
   const stop = () => leg.interrupt(node.stopping.reason);
   node.stopping.addEventListener('abort', stop);
   try {
     for (let ms = limits.headMs; ; ms = limits.idleMs) {
-      const packet = await nextPacket(leg, decode, ms, node, takeBreak);
+      const packet = await nextPacket(leg, ms, wait);
       if (packet === null) break;
       const answer = await answerPacket(packet, leg, node, rights, whenGone);
       if (answer) await leg.write(answer.bytes);
@@ -64,7 +67,7 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
   } finally {
     node.stopping.removeEventListener('abort', stop);
   }
-  node.connections.leave(leg, limits);
+  node.connections.leave(place, limits);
   await leg.linger(limits.lingerMs);
   await leg.closed;
   // Probes and setups come every second or two.
@@ -73,17 +76,18 @@ export async function servePackets(leg: Leg, node: NodeContext, rights: PacketRi
   tell.call(log, fields, 'packets answered');
 }
 
+interface Wait {
+  readonly place: PlacedConnection;
+  readonly node: NodeContext;
+  readonly decode: PacketDecoder;
+  readonly takeBreak: () => Promise<void> | undefined;
+}
+
 /** The next packet, or null once the peer has ended, or the node is stopping and nothing is due. */
-async function nextPacket(
-  leg: Leg,
-  decode: PacketDecoder,
-  ms: number,
-  node: NodeContext,
-  takeBreak: () => Promise<void> | undefined,
-): Promise<Packet | null> {
+async function nextPacket(leg: LegLike, ms: number, { place, node, decode, takeBreak }: Wait): Promise<Packet | null> {
   const beforeWait = () => {
     node.stopping.throwIfAborted();
-    node.connections.rest(leg);
+    node.connections.rest(place);
   };
   try {
     for (;;) {
@@ -95,7 +99,7 @@ async function nextPacket(
     if (error === node.stopping.reason) return null;
     throw error;
   } finally {
-    node.connections.wake(leg);
+    node.connections.wake(place);
   }
 }
 
@@ -107,7 +111,7 @@ interface Answered {
 
 async function answerPacket(
   packet: Packet,
-  leg: Leg,
+  leg: LegLike,
   node: NodeContext,
   rights: PacketRights,
   whenGone: () => AbortSignal,
@@ -139,7 +143,7 @@ async function answerPacket(
   }
 }
 
-function abortsWhenClosed(leg: Leg): AbortSignal {
+function abortsWhenClosed(leg: LegLike): AbortSignal {
   const gone = new AbortController();
   void leg.closed.then(() => gone.abort(new HoplineError('PEER_LOST', `${leg.peer} left before its answer`)));
   return gone.signal;
@@ -159,7 +163,7 @@ async function answer(message: MessagePacket, node: NodeContext, whenGone: () =>
   return answered;
 }
 
-function register(setup: SetupPacket, leg: Leg, node: NodeContext, { mayRegister }: PacketRights): void {
+function register(setup: SetupPacket, leg: LegLike, node: NodeContext, { mayRegister }: PacketRights): void {
   const peer = parseAddress(leg.peer);
   if (!mayRegister || peer.kind === 'bad') {
     throw new HoplineError('REGISTER_DENIED', 'a server registers on a connection of its own');

@@ -10,11 +10,12 @@
 import { asHoplineError } from '../../core/errors.ts';
 import { readHead } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import { decodeNestedOpen, type Open, passOpenOn } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';
 
 /** Settles once the two legs of a tunnel, to which `open` led, may be joined. Never throws: what broke a leg is found there. */
-export async function passNestedOpen(near: Leg, far: Leg, open: Open, node: NodeContext): Promise<void> {
+export async function passNestedOpen(near: LegLike, far: Leg, open: Open, node: NodeContext): Promise<void> {
   const { clock, limits } = node;
   if (!(await speaksFirst(near, far))) return;
   try {
@@ -29,9 +30,9 @@ export async function passNestedOpen(near: Leg, far: Leg, open: Open, node: Node
 }
 
 /** Whether bytes of `leg` come before any of `other`: behind a node there is nothing that speaks unasked. */
-async function speaksFirst(leg: Leg, other: Leg): Promise<boolean> {
+async function speaksFirst(leg: LegLike, other: LegLike): Promise<boolean> {
   const spoken = new AbortController();
-  const look = async (one: Leg): Promise<boolean> => {
+  const look = async (one: LegLike): Promise<boolean> => {
     try {
       const chunk = await one.read(undefined, spoken.signal);
       if (chunk) one.unread(chunk);

@@ -11,6 +11,7 @@
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type JoinResult, joinLegs } from '../../io/legs/join.ts';
 import type { Leg } from '../../io/legs/leg.ts';
+import type { LegLike } from '../../io/legs/leg-like.ts';
 import { reachHop } from '../../io/names/resolve.ts';
 import type { Attempt } from '../../pool/attempt.ts';
 import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../../wire/address.ts';
@@ -20,7 +21,7 @@ import type { NodeContext } from '../context.ts';
 import { passNestedOpen } from './nested-open.ts';
 
 /** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
-export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeContext): Promise<void> {
+export async function relayCircuit(near: LegLike, open: Open, next: Hop, node: NodeContext): Promise<void> {
   const started = node.clock.now();
   const leftMs = () => Math.max(1, open.deadlineMs - Math.ceil(node.clock.now() - started));
   if (isPoolHop(next)) return relayToMember(near, open, next, leftMs, node);
@@ -32,7 +33,7 @@ export async function relayCircuit(near: Leg, open: Open, next: Hop, node: NodeC
  * Opens the leg to the next hop if the access rules allow it, and gives up when the near side goes.
  * Throws as `reachHop`, `POLICY_DENIED`, or `ROUTE_LOOP` when the next hop is this node.
  */
-export async function reachNext(near: Leg, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {
+export async function reachNext(near: LegLike, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {
   const { signal, release } = watchNear(near, next, node);
   try {
     return await dialNext(near, next, Math.min(node.limits.connectMs, deadlineMs), signal, node);
@@ -43,7 +44,7 @@ export async function reachNext(near: Leg, next: Address, deadlineMs: number, no
 
 /** As for a hop that is an address, with the member in place of the pool. Throws `POOL_UNKNOWN`, `POOL_EMPTY`. */
 async function relayToMember(
-  near: Leg,
+  near: LegLike,
   open: Open,
   next: PoolHop,
   leftMs: () => number,
@@ -74,7 +75,7 @@ async function relayToMember(
 }
 
 /** A signal that aborts when the near side goes or the node stops, until it is released. */
-function watchNear(near: Leg, next: Hop, node: NodeContext): { signal: AbortSignal; release: () => void } {
+function watchNear(near: LegLike, next: Hop, node: NodeContext): { signal: AbortSignal; release: () => void } {
   const gone = new AbortController();
   const stop = () => gone.abort(node.stopping.reason);
   if (node.stopping.aborted) stop();
@@ -91,7 +92,13 @@ function watchNear(near: Leg, next: Hop, node: NodeContext): { signal: AbortSign
   return { signal: gone.signal, release };
 }
 
-function dialNext(near: Leg, next: Address, connectMs: number, signal: AbortSignal, node: NodeContext): Promise<Leg> {
+function dialNext(
+  near: LegLike,
+  next: Address,
+  connectMs: number,
+  signal: AbortSignal,
+  node: NodeContext,
+): Promise<Leg> {
   return reachHop(next, {
     clock: node.clock,
     resolve: node.resolve,
@@ -110,7 +117,7 @@ function dialNext(near: Leg, next: Address, connectMs: number, signal: AbortSign
 }
 
 /** Sends OPEN on, from its receiver's place to the next, and passes bytes until both legs are closed. Never throws. */
-async function runTunnel(near: Leg, far: Leg, open: Open, node: NodeContext): Promise<JoinResult> {
+async function runTunnel(near: LegLike, far: Leg, open: Open, node: NodeContext): Promise<JoinResult> {
   if (open.tunnel && open.hops.length === 1) {
     near.post(encodeMessage({ type: 'connected' }));
     await passNestedOpen(near, far, open, node);
@@ -131,7 +138,7 @@ async function runTunnel(near: Leg, far: Leg, open: Open, node: NodeContext): Pr
   return result;
 }
 
-function hostOf(leg: Leg): string {
+function hostOf(leg: LegLike): string {
   const parsed = parseAddress(leg.peer);
   return parsed.kind === 'ok' ? parsed.hop.host : leg.peer;
 }

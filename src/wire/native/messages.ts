@@ -2,7 +2,7 @@
  * The messages of the native dialect: what the header of a frame may say.
  *
  * Behind OPEN, which builds a circuit, STAT, READ, DIGEST, LIST and PING, and PUT, WRITE and COMMIT for uploads, are the
- * client's requests to the origin; TAKEN tells back which member of a pool is on the circuit; the other messages are
+ * client's requests to the origin, and CONNECT to the end of an encrypted tunnel; TAKEN tells back which member of a pool is on the circuit; the other messages are
  * the answers. One definition a message serves both ends: the schema checks what arrives, its type shapes what is sent.
  * Unknown fields are ignored, so that a later version may add some.
  * Format: docs/protocol.md#messages
@@ -76,6 +76,8 @@ const request = v.variant('type', [
   /** One piece of the upload: its raw bytes follow this frame. */
   v.object({ type: v.literal('write'), index: count, digest: hexDigest }),
   v.object({ type: v.literal('commit') }),
+  /** First on an encrypted circuit, and in place of all others: what follows CONNECTED is between the client and the address. */
+  v.object({ type: v.literal('connect'), address }),
 ]);
 
 /** Ranges in one READY: they fit a header whatever their numbers are. */

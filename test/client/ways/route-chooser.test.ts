@@ -342,7 +342,7 @@ test('a route over hops that have all failed on others is untried', () => {
 test('a plan that nobody parsed, with a place or a route without hops, has no way there and does not fail', () => {
   const clock = { now: () => 0, after: () => () => {} };
   const [hop] = hopsOf('a');
-  const ways = (routes: Hop[][][]) => new RouteChooser({ file: 'x', routes }, { clock }).choose();
+  const ways = (routes: Hop[][][]) => new RouteChooser({ routes }, { clock }).choose();
   assert.equal(ways([]), undefined);
   assert.equal(ways([[[hop as Hop], []]]), undefined);
   assert.deepEqual(show(ways([[[]], [[hop as Hop]]])?.hops), 'a');

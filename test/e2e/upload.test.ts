@@ -5,6 +5,7 @@ import {
   mkdir,
   readdir,
   readFile,
+  stat,
   symlink,
   truncate,
   unlink,
@@ -124,6 +125,24 @@ for (const [client, node, replaced] of [
     const expected = replaced ? content : Buffer.from('old');
     assert.deepEqual(await readFile(path.join(root.path, 'old.bin')), expected);
     assert.deepEqual(await root.list(), ['fresh.bin', 'old.bin']);
+  });
+}
+
+for (const force of [false, true]) {
+  test(`a file that is at the origin already, the same, is success${force ? ', where the node replaces none' : ''}`, async (t) => {
+    const { root, home, put } = await startWritable(t, 2);
+    const content = await home.writeRandom('data.bin', 3_000_000);
+    await put('new.bin');
+    const before = await stat(path.join(root.path, 'new.bin'), { bigint: true });
+    const { alreadyThere, replaced, pieces, piecesDigest, wastedBytes } = await put('new.bin', { force });
+    assert.deepEqual([alreadyThere, replaced, pieces, wastedBytes], [true, false, 3, 0]);
+    assert.ok(piecesDigest);
+    const after = await stat(path.join(root.path, 'new.bin'), { bigint: true });
+    assert.deepEqual([after.ino, after.mtimeNs], [before.ino, before.mtimeNs]);
+    content[2_999_999] = (content[2_999_999] ?? 0) ^ 1;
+    await writeFile(path.join(root.path, 'new.bin'), content);
+    await assert.rejects(put('new.bin', { force }), { code: 'DISK_EXISTS', hop: 2 });
+    assert.deepEqual(await root.list(), ['new.bin']);
   });
 }
 

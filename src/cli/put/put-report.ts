@@ -41,8 +41,10 @@ export function createPutReport(
 function formatUpload(source: string, routes: RoutePlan['routes'], result: UploadResult): string {
   return formatRows([
     rowOfRoutes(routes, result),
-    ['sent', `${source} as ${result.file}${describeReplacement(result)}`],
-    rowOfSize(result.size, result.resumedBytes),
+    result.alreadyThere
+      ? ['there', `${result.file} (already there, the same as ${source}; nothing was sent)`]
+      : ['sent', `${source} as ${result.file}${describeReplacement(result)}`],
+    rowOfSize(result.size, result.alreadyThere ? 0 : result.resumedBytes),
     ...rowsOfDigest(result),
     rowOfSpeed(result),
     rowOfProof(describePieces(result), [result]),

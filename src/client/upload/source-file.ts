@@ -6,7 +6,8 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { asHoplineError, HoplineError, unreadReason } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { inWords, systemReason } from '../../core/system-errors.ts';
 import { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 
 export class SourceFile {
@@ -28,7 +29,7 @@ export class SourceFile {
       if (opened.isFile()) return new SourceFile(path, new VersionedFile(handle, opened));
     } catch (cause) {
       await handle?.close();
-      throw unusable(path, unreadReason(cause), cause);
+      throw unusable(path, systemReason(cause), cause);
     }
     const isDirectory = (await handle.stat()).isDirectory();
     await handle.close();
@@ -71,7 +72,7 @@ export class SourceFile {
   #ours(error: unknown): HoplineError {
     const { code, reason = 'unknown' } = asHoplineError(error);
     if (code === 'FILE_CHANGED') return new HoplineError(code, `${this.path} changed while it was sent`, { hop: 0 });
-    return new HoplineError('DISK_FAILED', `cannot read ${this.path} (${reason})`, { cause: error, reason });
+    return new HoplineError('DISK_FAILED', `cannot read ${this.path}: ${inWords(reason)}`, { cause: error, reason });
   }
 }
 

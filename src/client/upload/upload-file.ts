@@ -42,6 +42,8 @@ export interface SendFileOptions {
 export interface UploadedFile extends Proof {
   readonly hops: readonly Hop[];
   readonly replaced: boolean;
+  /** Whether the origin had the file already, with this file's digests: nothing was written there. */
+  readonly alreadyThere: boolean;
   readonly pieces: number;
   /** Of the file, as other programs compute it; null where there are several pieces, which tell theirs. */
   readonly digest: { readonly algorithm: DigestName; readonly hex: string } | null;
@@ -65,7 +67,7 @@ export class FileSend {
   #resumedBytes: number | undefined;
   #bytes = 0;
   #sentBytes = 0;
-  #committed: ({ readonly hops: readonly Hop[]; readonly replaced: boolean } & Proof) | undefined;
+  #committed: (Pick<UploadedFile, 'hops' | 'replaced' | 'alreadyThere'> & Proof) | undefined;
   /** COMMIT has left, and no answer has come: the file may be in its place. */
   #isInDoubt = false;
   #fatal: HoplineError | undefined;
@@ -79,10 +81,24 @@ export class FileSend {
     this.#digests = new Array(this.#pieces);
   }
 
-  /** Sends the file until it is at its place. Throws what ends the sending. */
+  /** Sends the file until it is at its place, or is found to be there. Throws what ends the sending. */
   async run(): Promise<UploadedFile> {
-    const requests = () => [this.#isInDoubt ? requestStatus(this.#options.file, this.#offered) : this.#put()];
-    await this.#options.circuits.run(requests, (circuit) => this.#sendOver(circuit), this.#over.signal);
+    const { circuits } = this.#options;
+    const requests = () => [this.#isInDoubt ? this.#ask() : this.#put()];
+    await circuits
+      .run(requests, (circuit) => this.#sendOver(circuit), this.#over.signal)
+      .catch(async (error) => {
+        // Whatever fails now, what was refused is told.
+        if (asHoplineError(error).code === 'DISK_EXISTS') {
+          await circuits
+            .run(
+              () => [this.#ask()],
+              (circuit) => this.#lookAt(circuit),
+            )
+            .catch(() => {});
+        }
+        if (!this.#committed) throw error;
+      });
     if (this.#fatal) throw this.#fatal;
     if (!this.#committed) throw new HoplineError('INTERNAL', 'the sending ended before the file was whole');
     const resumedBytes = this.#resumedBytes ?? 0;
@@ -94,6 +110,10 @@ export class FileSend {
   /** Bytes that the origin has acknowledged last, and keeps for a later run: it keeps no books of a file of one piece. */
   get keptBytes(): number {
     return this.#pieces > 1 ? this.#bytes : 0;
+  }
+
+  #ask(): Message {
+    return requestStatus(this.#options.file, this.#offered);
   }
 
   #put(): Message {
@@ -110,7 +130,7 @@ export class FileSend {
     if (this.#isInDoubt) {
       if (await this.#isThere(circuit)) {
         // What it was that COMMIT replaced, its lost answer said.
-        this.#committed = { hops: circuit.hops, replaced: false, ...proofBy(circuit.key?.text) };
+        this.#committed = { hops: circuit.hops, replaced: false, alreadyThere: false, ...proofBy(circuit.key?.text) };
         return;
       }
       circuit.send([this.#put()]);
@@ -147,7 +167,14 @@ export class FileSend {
     this.#isInDoubt = true;
     circuit.send([{ type: 'commit' }]);
     const { replaced } = await circuit.receive('committed', file);
-    this.#committed = { hops: circuit.hops, replaced, ...proofBy(circuit.key?.text) };
+    this.#committed = { hops: circuit.hops, replaced, alreadyThere: false, ...proofBy(circuit.key?.text) };
+  }
+
+  /** A file has the name at the origin, over a circuit that began with STAT: it may be this one. */
+  async #lookAt(circuit: Circuit): Promise<void> {
+    if (!(await this.#isThere(circuit))) return;
+    this.#resumedBytes = this.#options.source.size;
+    this.#committed = { hops: circuit.hops, replaced: false, alreadyThere: true, ...proofBy(circuit.key?.text) };
   }
 
   /** Whether the origin has the file, as it is here: the answer to a STAT is due. Throws what the circuit fails with. */
@@ -160,6 +187,8 @@ export class FileSend {
     });
     if (status?.size !== source.size) return false;
     const algorithm = checkStatus(status, this.#offered, client.limits);
+    if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
+    this.#algorithm = algorithm;
     const buffer = Buffer.allocUnsafeSlow(Math.min(source.size, this.#pieceBytes));
     for (let index = 0; index < this.#pieces; index += 1) {
       const [offset, length] = [index * this.#pieceBytes, this.#lengthOf(index)];
@@ -167,7 +196,8 @@ export class FileSend {
       const bytes = buffer.subarray(0, length);
       await source.read(bytes, offset);
       const { digest } = await circuit.receive('end', file);
-      if (algorithm.digestOf(bytes).toString('hex') !== digest) return false;
+      this.#digests[index] = algorithm.digestOf(bytes).toString('hex');
+      if (this.#digests[index] !== digest) return false;
     }
     return true;
   }

@@ -104,6 +104,24 @@ test('Ctrl-C says how much stays at the origin and how to go on, to people and t
   assert.match((await json.put.finished).stdout, /\{"event":"kept","bytes":\d+,"size":4294967296\}\n.*"INTERRUPTED"/);
 });
 
+test('put of a file that is there already says so and exits with 0, again with --json', async (t) => {
+  const root = await makeTempRoot(t);
+  const home = await makeTempRoot(t);
+  await home.writeRandom('data.bin', 10);
+  const { nodes } = await startChain(t, 1, root.path, { uploads: {} });
+  const put = ['put', 'data.bin', '--via', addressOf(nodes[0] as RunningNode)];
+  assert.match((await runProgram(t, put, { cwd: home.path })).stdout, /\nsent +data\.bin as data\.bin\n/);
+  const again = await runProgram(t, put, { cwd: home.path });
+  assert.equal(again.code, 0, again.stderr);
+  assert.match(
+    again.stdout,
+    /\nthere +data\.bin \(already there, the same as data\.bin; nothing was sent\)\nsize +10 B \(10 bytes\)\n/,
+  );
+  const json = await runProgram(t, [...put, '--json'], { cwd: home.path });
+  assert.deepEqual([json.code, json.stderr], [0, '']);
+  assert.equal(JSON.parse(json.stdout.trim().split('\n').at(-1) as string).alreadyThere, true);
+});
+
 test('each way to fail has its exit code, one line and a hint', async (t) => {
   const root = await makeTempRoot(t);
   const home = await makeTempRoot(t);

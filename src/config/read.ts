@@ -6,25 +6,26 @@
  * Documentation: docs/configuration.md
  */
 
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { isScalar, LineCounter, type Node, parseDocument, visit, type YAMLError } from 'yaml';
-import { HoplineError, unreadReason } from '../core/errors.ts';
+import { HoplineError } from '../core/errors.ts';
+import { readTextFile } from '../io/disk/reading/text-file.ts';
 import { checkDisk, checkKeys } from './checks.ts';
 import type { Config } from './config.ts';
 import { toConfig } from './from-file.ts';
 import { type ConfigText, configError, issueProblems, offsetProblem, type Problem } from './problems.ts';
 import { configSchema } from './schema/schema.ts';
 
-const maxConfigBytes = 1024 * 1024;
-
 /** More references to one part of a file than anyone writes; without a cap, a short file could stand for a huge one. */
 const maxAliases = 100;
 
 /** Throws `CONFIG_INVALID`, with all `problems`. */
 export async function readFileConfig(file: string): Promise<Config> {
-  const source = parseSource(file, await readText(file));
+  const source = parseSource(
+    file,
+    await readTextFile(file, { what: 'the configuration file', code: 'CONFIG_INVALID' }),
+  );
   const directory = path.dirname(path.resolve(file));
   const result = v.safeParse(configSchema, toValue(source));
   const problems = [
@@ -33,23 +34,6 @@ export async function readFileConfig(file: string): Promise<Config> {
   ];
   if (!result.success || problems.length > 0) throw configError(problems);
   return toConfig(result.output, directory);
-}
-
-async function readText(file: string): Promise<string> {
-  const unreadable = (why: string, cause?: unknown) =>
-    new HoplineError('CONFIG_INVALID', `cannot read the configuration file ${file}: ${why}`, { cause });
-  let bytes: Buffer;
-  try {
-    bytes = await readFile(file);
-  } catch (cause) {
-    throw unreadable(unreadReason(cause), cause);
-  }
-  if (bytes.length > maxConfigBytes) throw unreadable(`it is larger than ${maxConfigBytes} bytes`);
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch (cause) {
-    throw unreadable('expected text in UTF-8', cause);
-  }
 }
 
 function parseSource(file: string, text: string): ConfigText {

@@ -118,26 +118,6 @@ export class HoplineError extends Error {
   }
 }
 
-/** The operating system's code of a native error (`ENOENT`), or undefined. */
-export function systemCode(error: unknown): string | undefined {
-  if (!(error instanceof Error) || !('code' in error)) return undefined;
-  return typeof error.code === 'string' ? error.code : undefined;
-}
-
-const unreadReasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such file',
-  ENOTDIR: 'there is no such file',
-  EISDIR: 'it is a directory',
-  EACCES: 'no permission',
-  ENXIO: 'it is not a regular file',
-};
-
-/** Why a file that somebody named cannot be read, in words; what has none is told by the system's code. */
-export function unreadReason(error: unknown): string {
-  const code = systemCode(error) ?? 'unknown';
-  return unreadReasons[code] ?? code;
-}
-
 /** Returns a HoplineError as it is and wraps anything else as `INTERNAL`. */
 export function asHoplineError(error: unknown): HoplineError {
   if (error instanceof HoplineError) return error;

@@ -11,10 +11,10 @@
 import path from 'node:path';
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../core/clock.ts';
+import { writeError } from '../core/system-errors.ts';
 import type { HttpAnswer, RawFields } from '../http/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
 import { availableDigests } from '../io/digests/digest.ts';
-import { outputError } from '../io/disk/output-error.ts';
 import { contentOf, readBooks } from '../io/disk/writing/journal.ts';
 import { journalPath, partName } from '../io/disk/writing/part-names.ts';
 import type { Reservation, Target, TargetContent } from '../io/disk/writing/target.ts';
@@ -121,7 +121,7 @@ export function writeAll(stream: Writable, bytes: Buffer, signal: AbortSignal): 
   const written = new Promise<void>((resolve, reject) => {
     stream.write(bytes, (cause) => {
       if (!cause) return resolve();
-      reject(outputError(cause));
+      reject(writeError('the output', cause));
     });
   });
   return untilAborted(written, signal);

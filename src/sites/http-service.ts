@@ -9,9 +9,10 @@
 import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../core/clock.ts';
-import { HoplineError, unreadReason } from '../core/errors.ts';
+import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
+import { systemError } from '../core/system-errors.ts';
 import { Tasks } from '../core/work/tasks.ts';
 import type { AccessFormat, MaskQuery } from '../gateway/access-log/access-format.ts';
 import { type AccessLog, accessRecord, openAccessLog } from '../gateway/access-log/access-log.ts';
@@ -224,6 +225,6 @@ async function readPem(what: string, file: string): Promise<Buffer> {
   try {
     return await readFile(file);
   } catch (cause) {
-    throw new HoplineError('USAGE_INVALID', `TLS: cannot read the ${what} ${file}: ${unreadReason(cause)}`, { cause });
+    throw systemError('USAGE_INVALID', `TLS: cannot read the ${what} ${file}`, cause);
   }
 }

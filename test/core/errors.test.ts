@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { exitCodeOf, exitCodes, exitHelp, hintFor } from '../../src/cli/terminal/exit-codes.ts';
-import { asHoplineError, errorCodes, HoplineError, systemCode, unreadReason } from '../../src/core/errors.ts';
+import { asHoplineError, errorCodes, HoplineError } from '../../src/core/errors.ts';
 import { wireCodes } from '../../src/wire/native/refusal.ts';
 
 test('a code is listed once', () => {
@@ -30,18 +30,6 @@ test('what arises on the client’s own machine never travels', () => {
   assert.ok(wireCodes.includes('INTERNAL'));
 });
 
-test('why a file cannot be read is told in words, and what has none by its code', () => {
-  const failed = (code: string) => unreadReason(Object.assign(new Error(code), { code }));
-  assert.deepEqual(['ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES', 'EIO'].map(failed), [
-    'there is no such file',
-    'there is no such file',
-    'it is a directory',
-    'no permission',
-    'EIO',
-  ]);
-  assert.equal(unreadReason('text'), 'unknown');
-});
-
 test('a HoplineError stays as it is, and anything else becomes INTERNAL with its cause', () => {
   const ours = new HoplineError('PEER_LOST', 'gone', { hop: 2, reason: 'ECONNRESET' });
   assert.equal(asHoplineError(ours), ours);
@@ -50,11 +38,4 @@ test('a HoplineError stays as it is, and anything else becomes INTERNAL with its
   const wrapped = asHoplineError(cause);
   assert.deepEqual([wrapped.code, wrapped.message, wrapped.cause], ['INTERNAL', cause.message, cause]);
   assert.equal(asHoplineError('text').message, 'text');
-});
-
-test('the system’s code of an error is told, and nothing that is not text', () => {
-  assert.equal(systemCode(Object.assign(new Error(), { code: 'ENOENT' })), 'ENOENT');
-  for (const other of [new Error(), Object.assign(new Error(), { code: 7 }), { code: 'ENOENT' }, null, undefined]) {
-    assert.equal(systemCode(other), undefined);
-  }
 });

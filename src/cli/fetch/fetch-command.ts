@@ -6,6 +6,7 @@ import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { FetchOptions } from '../../fetch/fetch-options.ts';
 import { fetchUrl } from '../../fetch/fetch-url.ts';
+import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import { parseVia } from '../../wire/route.ts';
 import { checksumFlag, given, listFlag, secondsFlag, timesFlag } from '../flags.ts';
 import { addTimeFlags, type TimeFlags } from '../route-flags.ts';
@@ -13,9 +14,12 @@ import { tellFailureOn } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { jsonLine, print } from '../terminal/lines.ts';
 import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
-import { fieldFlag, methodFlag, readCertificates, readContent } from './fetch-content.ts';
+import { fieldFlag, methodFlag, readContent } from './fetch-content.ts';
 import { openFetchLog } from './fetch-log.ts';
 import { createFetchReport } from './fetch-report.ts';
+
+/** The authorities of a whole system are a quarter of a megabyte. */
+const certificatesRules = { what: 'the certificates', code: 'USAGE_INVALID', maxBytes: 16 * 1024 ** 2 } as const;
 
 interface FetchFlags extends TimeFlags {
   readonly request?: string;
@@ -115,7 +119,7 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
     throw new HoplineError('USAGE_INVALID', 'HEAD brings no content to compare: leave out --checksum');
   }
   const { body, fields } = await readContent(flags);
-  const ca = flags.cacert === undefined ? undefined : await readCertificates(flags.cacert);
+  const ca = flags.cacert && (await readTextFile(flags.cacert, certificatesRules));
   const report = createFetchReport(flags, method === 'HEAD');
   const log = flags.log === undefined ? undefined : await openFetchLog(flags.log, url, report.say);
   const { signal, end } = startInterruption();

@@ -1,10 +1,11 @@
 /** What `hopline fetch` sends: how the flags for it are written, and the files behind them. */
 
 import { createReadStream } from 'node:fs';
-import { readFile, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { InvalidArgumentError } from 'commander';
-import { HoplineError, unreadReason } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { systemError } from '../../core/system-errors.ts';
 import type { FetchOptions } from '../../fetch/fetch-options.ts';
 import { fieldValue } from '../../http/fields.ts';
 
@@ -33,22 +34,8 @@ export async function readContent({ data, header = [] }: ContentFlags): Promise<
     const open = () => (length === 0 ? Readable.from([]) : createReadStream(file, { end: length - 1 }));
     return { body: { length, open }, fields };
   } catch (error) {
-    throw unreadable(file, error);
+    throw systemError('USAGE_INVALID', `cannot read ${file}`, error);
   }
-}
-
-/** Throws `USAGE_INVALID`. */
-export async function readCertificates(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    throw unreadable(file, error);
-  }
-}
-
-function unreadable(file: string, error: unknown): HoplineError {
-  if (error instanceof HoplineError) return error;
-  return new HoplineError('USAGE_INVALID', `cannot read ${file}: ${unreadReason(error)}`, { cause: error });
 }
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

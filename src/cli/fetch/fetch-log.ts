@@ -5,7 +5,8 @@
  */
 
 import { type FileHandle, open } from 'node:fs/promises';
-import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { asHoplineError } from '../../core/errors.ts';
+import { writeError } from '../../core/system-errors.ts';
 import { escapeText } from '../../core/text.ts';
 import type { FetchEvent, FetchHead } from '../../fetch/fetch-options.ts';
 import { fieldValue } from '../../http/fields.ts';
@@ -29,7 +30,7 @@ export async function openFetchLog(file: string, url: string, notice: (line: str
     if (complaint !== undefined) notice(complaint);
     handle = await open(file, 'a');
   } catch (error) {
-    throw logError(file, error);
+    throw writeError(file, error);
   }
   const lines: string[] = [];
   let head: FetchHead | undefined;
@@ -60,7 +61,7 @@ export async function openFetchLog(file: string, url: string, notice: (line: str
       try {
         await handle.appendFile(lines.join(''));
       } catch (error) {
-        throw logError(file, error);
+        throw writeError(file, error);
       } finally {
         await handle.close();
       }
@@ -77,10 +78,4 @@ function typeOf(head: FetchHead | undefined): string {
 function written(name: string | null): string {
   if (name === null) return '-';
   return /^[^\s"\\]+$/.test(name) ? name : JSON.stringify(name);
-}
-
-function logError(file: string, cause: unknown): HoplineError {
-  if (cause instanceof HoplineError) return cause;
-  const reason = systemCode(cause) ?? 'unknown';
-  return new HoplineError('DISK_FAILED', `cannot write the log ${file} (${reason})`, { cause, reason });
 }

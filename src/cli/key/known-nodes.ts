@@ -7,13 +7,13 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { mkdir, open, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode, unreadReason } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { writeError } from '../../core/system-errors.ts';
+import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import { type Address, formatHop, hopKey, parseAddress } from '../../wire/address.ts';
 import { type PublicKey, parsePublicKey } from '../../wire/keys/key.ts';
-
-const maxFileBytes = 1024 * 1024;
 
 export interface KnownKey {
   readonly key: PublicKey;
@@ -72,13 +72,10 @@ function parseKnownNodes(text: string, file: string): ReadonlyMap<string, KnownK
 }
 
 async function readText(file: string): Promise<string> {
-  const bytes = await readFile(file).catch((cause) => {
-    const reason = systemCode(cause) ?? 'unknown';
-    if (reason === 'ENOENT') return Buffer.alloc(0);
-    throw new HoplineError('KEY_INVALID', `cannot read ${file}: ${unreadReason(cause)}`, { cause, reason });
+  return readTextFile(file, { what: 'the list of nodes', code: 'KEY_INVALID' }).catch((error: HoplineError) => {
+    if (error.reason === 'ENOENT') return '';
+    throw error;
   });
-  if (bytes.length > maxFileBytes) throw new HoplineError('KEY_INVALID', `${file} is too long for a list of nodes`);
-  return bytes.toString('utf8');
 }
 
 async function replaceText(file: string, text: string): Promise<void> {
@@ -95,7 +92,6 @@ async function replaceText(file: string, text: string): Promise<void> {
     await rename(part, file);
   } catch (cause) {
     await unlink(part).catch(() => {});
-    const reason = systemCode(cause) ?? 'unknown';
-    throw new HoplineError('DISK_FAILED', `${file} could not be written (${reason})`, { cause, reason });
+    throw writeError(file, cause);
   }
 }

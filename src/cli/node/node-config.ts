@@ -4,12 +4,12 @@
  * Invariant: read again, with the same flags, it says what a node that was started now would do.
  */
 
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Config, LogLevel, NodeRules } from '../../config/config.ts';
 import { readConfig } from '../../config/config-files.ts';
-import { HoplineError, unreadReason } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { PoolMembers } from '../../pool/sources/sources.ts';
 import type { Address } from '../../wire/address.ts';
@@ -100,12 +100,7 @@ function serverOf(flags: NodeFlags, file: NodeRules['server']): NodeRules['serve
 
 async function readToken(file: string | undefined): Promise<string | undefined> {
   if (file === undefined) return process.env.HOPLINE_REGISTER_TOKEN || undefined;
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch (cause) {
-    const message = `--register-token-file: cannot read ${file}: ${unreadReason(cause)}`;
-    throw new HoplineError('USAGE_INVALID', message, { cause });
-  }
+  return (await readTextFile(file, { what: 'the --register-token-file', code: 'USAGE_INVALID' })).trim();
 }
 
 function limitsOf({ maxConnections, maxPayload, idleTimeout, grace }: NodeFlags): Partial<Limits> {

@@ -6,8 +6,9 @@
  * Documentation: docs/exit-codes.md#what-nobody-expected
  */
 
-import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { takeExceptions } from './exceptions.ts';
 
 /** From now on they are written to `log`; `stop` is called when the service's own state is in doubt. The function returned ends that. */

@@ -1,10 +1,10 @@
 /** `hopline send`: messages to the servers of a policy, each compared with the hash that comes back. */
 
-import { readFile } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { openSender, type SenderOptions } from '../../client/messages/sender.ts';
-import { asHoplineError, HoplineError, unreadReason } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
+import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import type { Address, Hop } from '../../wire/address.ts';
 import { parseKeyedHop } from '../../wire/keyed-hop.ts';
 import { withoutSecrets } from '../../wire/keys/key.ts';
@@ -16,6 +16,9 @@ import { startInterruption } from '../terminal/interruption.ts';
 import { formatRows, jsonLine } from '../terminal/lines.ts';
 import { openPrompts } from '../terminal/prompt.ts';
 import { sendMany, tellMany } from './send-many.ts';
+
+/** How long a message may be is for the front to say. */
+const maxPacketBytes = Number.POSITIVE_INFINITY;
 
 interface SendFlags extends PoolFlags {
   readonly to?: Address;
@@ -150,12 +153,7 @@ function checkPolicy(id: string, policy: string): void {
 }
 
 async function readPacket(file: string, id: string | undefined): Promise<MessagePacket> {
-  let text: string;
-  try {
-    text = (await readFile(file, 'utf8')).replace(/^\uFEFF/, '');
-  } catch (cause) {
-    throw new HoplineError('USAGE_INVALID', `cannot read the packet file ${file}: ${unreadReason(cause)}`, { cause });
-  }
+  const text = await readTextFile(file, { what: 'the packet file', code: 'USAGE_INVALID', maxBytes: maxPacketBytes });
   try {
     return parseMessage(text, id);
   } catch (cause) {

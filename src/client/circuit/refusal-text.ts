@@ -7,6 +7,7 @@
  */
 
 import { type ErrorCode, HoplineError } from '../../core/errors.ts';
+import { inWords } from '../../core/system-errors.ts';
 import { describeHop, formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import type { AnswerOf } from '../../wire/native/messages.ts';
 import type { WireCode } from '../../wire/native/refusal.ts';
@@ -63,20 +64,10 @@ const sentences = {
   INTERNAL: ({ at }) => `${at} failed; its log says how`,
 } as const satisfies Record<WireCode, (place: Place) => string>;
 
+/** What nodes say themselves; all else are codes of their system. */
 const reasons: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'connection reset',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'no route to the network',
-  ENOTFOUND: 'name not found',
-  EAI_AGAIN: 'no answer from the name server',
-  EACCES: 'no permission',
-  EIO: 'disk error',
-  EFBIG: 'larger than it allows',
-  EROFS: 'its disk is read-only',
   NOT_A_FILE: 'something that no file replaces stands there',
   NO_ROOT: 'it serves no files, since it was started without --root',
-  ENOTDIR: 'a part of the name is a file there',
 };
 
 /** The error for a REFUSED that came back over `hops`. */
@@ -108,7 +99,7 @@ function describe(
   file: string,
   cause?: unknown,
 ): HoplineError {
-  const why = reason === undefined ? '' : `: ${reasons[reason] ?? reason}`;
+  const why = reason === undefined ? '' : `: ${reasons[reason] ?? inWords(reason)}`;
   const next = hops[place];
   const pool = next && isPoolHop(next) ? formatHop(next) : undefined;
   const names = { at: nameHop(place, hops), next: nameHop(place + 1, hops), pool };

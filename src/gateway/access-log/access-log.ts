@@ -10,8 +10,8 @@
 import { once } from 'node:events';
 // A CommonJS module whose types say otherwise: its one export has the class as a property.
 import sonicBoom from 'sonic-boom';
-import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { systemCode, writeError } from '../../core/system-errors.ts';
 import { fieldValue } from '../../http/fields.ts';
 import { logFileMode, prepareLogFile } from '../../io/disk/log-file.ts';
 import type { Ended } from '../server/http-server.ts';
@@ -138,7 +138,7 @@ async function prepare(file: string): Promise<string | undefined> {
   try {
     return await prepareLogFile(file);
   } catch (cause) {
-    throw failed(file, cause);
+    throw writeError(file, cause);
   }
 }
 
@@ -146,11 +146,6 @@ async function opened(stream: sonicBoom.SonicBoom, file: string): Promise<void> 
   try {
     await once(stream, 'ready');
   } catch (cause) {
-    throw failed(file, cause);
+    throw writeError(file, cause);
   }
-}
-
-function failed(file: string, cause: unknown): HoplineError {
-  if (cause instanceof HoplineError) return cause;
-  return new HoplineError('DISK_FAILED', `cannot write the access log ${file} (${systemCode(cause)})`, { cause });
 }

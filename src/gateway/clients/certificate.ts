@@ -8,8 +8,9 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import type { Clock } from '../../core/clock.ts';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { systemCode } from '../../core/system-errors.ts';
 
 /** PEM. */
 export interface ServerTls {

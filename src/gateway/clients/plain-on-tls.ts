@@ -7,7 +7,7 @@
 import { STATUS_CODES } from 'node:http';
 import type { Server } from 'node:https';
 import type { Socket } from 'node:net';
-import { systemCode } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { endsOf } from './clients.ts';
 
 const body = 'hopline: this port speaks TLS: use https:// in place of http://\n';

@@ -6,7 +6,7 @@
 
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { systemCode } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { writeHead } from '../server/upgraded.ts';
 import type { ClientConnection } from './client-connection.ts';
 

@@ -10,7 +10,8 @@ import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { untilAborted } from '../../core/clock.ts';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { readPastFailedWrites } from '../../io/legs/failed-writes.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 

@@ -8,7 +8,8 @@
 
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
-import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { lost } from '../../io/legs/loss.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../exchange.ts';
 import { endToEndFields, fieldValue, reasonOf, trailerFields } from '../fields.ts';

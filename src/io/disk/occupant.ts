@@ -8,7 +8,8 @@
 import { constants, type Stats } from 'node:fs';
 import { access, lstat, readlink, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 
 /**
  * `link`: to a regular file, a directory or nowhere; it is replaced as a file is, and not followed. `stream`: a FIFO or a
@@ -67,7 +68,7 @@ async function checkOwner(directory: string, target: string): Promise<void> {
   const [around, existing] = [await stat(directory), await lookAt(() => lstat(target))];
   const isSticky = (around.mode & 0o1000) !== 0;
   if (!isSticky || !existing || around.uid === user || existing.uid === user) return;
-  throw new HoplineError('DISK_FAILED', `${target} belongs to somebody else (EPERM)`, { reason: 'EPERM' });
+  throw new HoplineError('DISK_FAILED', `${target} belongs to somebody else`, { reason: 'EPERM' });
 }
 
 function occupantOf(stats: Stats): Occupant {

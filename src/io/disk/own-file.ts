@@ -6,7 +6,7 @@
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
-import { systemCode } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 
 /**
  * For opening a file by a name under which anything may stand: no link is followed, and no FIFO waited for. Windows has

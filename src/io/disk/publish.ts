@@ -5,7 +5,8 @@
  */
 
 import { type FileHandle, lstat, unlink } from 'node:fs/promises';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import type { DurableCalls } from './durable.ts';
 import { checkReplaceable } from './occupant.ts';
 import { isAt } from './own-file.ts';

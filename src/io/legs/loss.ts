@@ -1,11 +1,12 @@
 /** How a broken connection is told, in the same words on every path that bytes take. */
 
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { inWords, systemCode } from '../../core/system-errors.ts';
 
 /** The connection with `peer` broke, or was closed when it should not have been. */
 export function lost(peer: string, cause?: unknown): HoplineError {
   const reason = systemCode(cause);
-  const how = reason === undefined ? 'closed' : `lost (${reason})`;
+  const how = reason === undefined ? 'closed' : `lost: ${inWords(reason)}`;
   return new HoplineError('PEER_LOST', `the connection with ${peer} was ${how}`, {
     cause,
     ...(reason === undefined ? {} : { reason }),
@@ -15,10 +16,14 @@ export function lost(peer: string, cause?: unknown): HoplineError {
 /** No connection came to be. */
 export function unreachable(peer: string, cause: Error): HoplineError {
   const reason = systemCode(cause);
-  return new HoplineError('PEER_UNREACHABLE', `no connection to ${peer} (${reason ?? cause.message})`, {
-    cause,
-    ...(reason === undefined ? {} : { reason }),
-  });
+  return new HoplineError(
+    'PEER_UNREACHABLE',
+    `no connection to ${peer}: ${reason === undefined ? cause.message : inWords(reason)}`,
+    {
+      cause,
+      ...(reason === undefined ? {} : { reason }),
+    },
+  );
 }
 
 /** No byte moved for too long. */

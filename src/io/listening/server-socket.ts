@@ -6,7 +6,8 @@
 
 import type net from 'node:net';
 import { networkInterfaces } from 'node:os';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { systemCode, systemError } from '../../core/system-errors.ts';
 import { formatHop } from '../../wire/address.ts';
 import { blockList, isInList, parseNetworks } from '../names/networks.ts';
 
@@ -14,15 +15,9 @@ import { blockList, isInList, parseNetworks } from '../names/networks.ts';
 export function listen(server: net.Server, { host, port }: { host: string; port: number }): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: Error) => {
-      const reason = systemCode(cause);
-      const why: Record<string, string> = {
-        EADDRINUSE: 'the port is in use',
-        EACCES: 'the port needs more rights',
-        EADDRNOTAVAIL: 'this machine does not have the address',
-        ENOTFOUND: 'the name does not resolve',
-      };
-      const text = why[reason ?? ''] ?? cause.message;
-      reject(new HoplineError('LISTEN_FAILED', `cannot listen on ${formatHop({ host, port })}: ${text}`, { cause }));
+      const what = `cannot listen on ${formatHop({ host, port })}`;
+      if (systemCode(cause) !== 'EACCES') return reject(systemError('LISTEN_FAILED', what, cause));
+      reject(new HoplineError('LISTEN_FAILED', `${what}: the port needs more rights`, { cause }));
     };
     server.once('error', fail);
     server.listen({ host, port, backlog: 1024 }, () => {

@@ -8,7 +8,8 @@
 
 import { isIP, type LookupFunction } from 'node:net';
 import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
-import { asHoplineError, HoplineError, systemCode } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { inWords, systemCode } from '../../core/system-errors.ts';
 import type { Address } from '../../wire/address.ts';
 import { formatHop } from '../../wire/address.ts';
 import type { Leg } from '../legs/leg.ts';
@@ -104,10 +105,14 @@ async function resolveHop(
     lookup.signal.throwIfAborted();
     if (cause instanceof HoplineError) throw cause;
     const reason = systemCode(cause);
-    throw new HoplineError('PEER_UNRESOLVED', `the name ${host} does not resolve (${reason ?? 'lookup failed'})`, {
-      cause,
-      ...(reason === undefined ? {} : { reason }),
-    });
+    throw new HoplineError(
+      'PEER_UNRESOLVED',
+      `the name ${host} does not resolve: ${inWords(reason ?? 'the lookup failed')}`,
+      {
+        cause,
+        ...(reason === undefined ? {} : { reason }),
+      },
+    );
   }
   throw new HoplineError('PEER_UNRESOLVED', `the name ${host} has no address`);
 }

@@ -10,7 +10,7 @@
 
 import { lookup, Resolver as NameServers } from 'node:dns/promises';
 import { pause, systemClock } from '../../core/clock.ts';
-import { systemCode } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { Turns } from '../../core/work/turns.ts';
 import { type HostsFile, openHostsFile } from './hosts-file.ts';
 import type { Lookup, Resolver } from './resolve.ts';

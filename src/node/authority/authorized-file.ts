@@ -8,7 +8,7 @@
 import { isUtf8 } from 'node:buffer';
 import { type BigIntStats, constants } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
-import { systemCode } from '../../core/errors.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { type AuthorizedKeys, maxAuthorizedBytes, mistakes, parseAuthorizedKeys } from './authorized-keys.ts';
 
 export type AuthorizedFile =

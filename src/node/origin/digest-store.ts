@@ -10,8 +10,8 @@
 import { randomBytes, webcrypto } from 'node:crypto';
 import { mkdir, readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { systemCode, systemError } from '../../core/system-errors.ts';
 import type { DigestName } from '../../io/digests/digest.ts';
 import { openOwn } from '../../io/disk/own-file.ts';
 
@@ -53,9 +53,8 @@ export class DigestStore {
       const names = await listByAge(directory);
       return new DigestStore(directory, maxFiles, log, new Set(names));
     } catch (cause) {
-      const reason = systemCode(cause) ?? 'unknown';
-      const message = `--digest-cache: read "${directory}", expected a directory that can be written (${reason})`;
-      throw new HoplineError('USAGE_INVALID', message, { cause, reason });
+      const message = `--digest-cache: read "${directory}", expected a directory that can be written`;
+      throw systemError('USAGE_INVALID', message, cause);
     }
   }
 

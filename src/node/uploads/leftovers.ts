@@ -9,9 +9,9 @@
 
 import path from 'node:path';
 import type { Clock } from '../../core/clock.ts';
-import { systemCode } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { Budget, type GiveBack, limitNamed } from '../../core/work/budget.ts';
 import { findLeftovers, type Leftover, measureLeftover, removeLeftover } from '../../io/disk/leftover.ts';
 import { freeBytes } from '../../io/disk/reserve.ts';

@@ -8,7 +8,8 @@
 
 import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { systemCode, systemError } from '../../core/system-errors.ts';
 import { type Held, type Hold, hold } from '../../io/disk/held.ts';
 import { checkReplaceable } from '../../io/disk/occupant.ts';
 import { isWithin, outside, pathBelow } from '../../io/disk/reading/below-root.ts';
@@ -163,9 +164,7 @@ class Walk {
       await held.close();
       if (!isInside) throw outside();
     } catch (cause) {
-      if (cause instanceof HoplineError) throw cause;
-      const reason = systemCode(cause) ?? 'unknown';
-      throw new HoplineError('DISK_FAILED', `cannot make ${wanted} (${reason})`, { cause, reason });
+      throw systemError('DISK_FAILED', `cannot make ${wanted}`, cause);
     }
     throw new HoplineError('DISK_FAILED', `${wanted} is no directory`, { reason: 'ENOTDIR' });
   }

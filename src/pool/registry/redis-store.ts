@@ -11,8 +11,9 @@
 import { createHash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
 import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
-import { HoplineError, systemCode } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { isHost } from '../../wire/address.ts';
 import { maxEntryBytes } from './lease-text.ts';
 import type { Store, StorePlace } from './leases.ts';

@@ -10,8 +10,8 @@
 
 import { Resolver } from 'node:dns/promises';
 import { type Clock, pause, untilAborted } from '../../core/clock.ts';
-import { systemCode } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
+import { systemCode } from '../../core/system-errors.ts';
 import { type Port, parsePort } from '../../wire/address.ts';
 import { describeChanges } from '../changes.ts';
 import { type Member, type MemberSource, nameMember } from '../member.ts';

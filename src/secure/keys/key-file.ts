@@ -9,7 +9,8 @@ import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
 import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode, unreadReason } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
+import { systemCode, systemError, writeError } from '../../core/system-errors.ts';
 import { syncDirectory } from '../../io/disk/writing/part-names.ts';
 import { type KeyPair, newKey, parseSecretKey } from '../../wire/keys/key.ts';
 
@@ -57,7 +58,7 @@ export async function createKeyFile(file: string, now: Date): Promise<KeyPair> {
   const directory = path.dirname(file);
   const part = path.join(directory, `.${path.basename(file)}.${randomBytes(4).toString('hex')}.part`);
   await mkdir(directory, { recursive: true, mode: 0o700 }).catch((cause) => {
-    throw unwritten(file, cause);
+    throw writeError(file, cause);
   });
   try {
     await writeNew(part, Buffer.from(text));
@@ -68,16 +69,11 @@ export async function createKeyFile(file: string, now: Date): Promise<KeyPair> {
     if (systemCode(cause) === 'EEXIST') {
       throw new HoplineError('KEY_INVALID', `${file} is there already, and no key is replaced: use another name`);
     }
-    throw unwritten(file, cause);
+    throw writeError(file, cause);
   } finally {
     await unlink(part).catch(() => {});
   }
   return key;
-}
-
-function unwritten(file: string, cause: unknown): HoplineError {
-  const reason = systemCode(cause) ?? 'unknown';
-  return new HoplineError('DISK_FAILED', `${file} could not be written (${reason})`, { cause, reason });
 }
 
 async function writeNew(file: string, bytes: Buffer): Promise<void> {
@@ -118,13 +114,12 @@ async function readText(file: string, handle: FileHandle): Promise<string> {
     if (length === bytes.length) throw new HoplineError('KEY_INVALID', `${file} is too long for a key file`);
     return bytes.toString('utf8', 0, length);
   } catch (cause) {
-    throw cause instanceof HoplineError ? cause : unread(file, cause);
+    throw unread(file, cause);
   } finally {
     bytes.fill(0);
   }
 }
 
 function unread(file: string, cause: unknown): HoplineError {
-  const reason = systemCode(cause) ?? 'unknown';
-  return new HoplineError('KEY_INVALID', `cannot read the key file ${file}: ${unreadReason(cause)}`, { cause, reason });
+  return systemError('KEY_INVALID', `cannot read the key file ${file}`, cause);
 }

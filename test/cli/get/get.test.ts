@@ -105,7 +105,11 @@ test('each way to fail has its exit code, one line and a hint, and leaves nothin
     [['--via', via, 'no such.bin'], 6, /hop 1 .*, the origin, has no file "no such\.bin"/],
     [['--via', via, 'huge.bin'], 8, /needs 8796093022208 bytes free/],
     [['--via', via, 'data.bin', '-o', bad], 8, /bad\.txt exists already, and is another file: it has \d+ bytes/],
-    [['--via', via, 'data.bin', '-o', 'no/such/dir/x'], 8, /cannot write .* \(ENOENT\)/],
+    [
+      ['--via', via, 'data.bin', '-o', 'no/such/dir/x'],
+      8,
+      /cannot write .*: the directory .*no\/such\/dir does not exist; make it, or name another place/,
+    ],
     [['--via', mute.address, 'data.bin', '--idle-timeout', '0.3'], 9, /stalled at leg 1, .* for 0\.3 s; asked again, /],
   ];
   for (const [args, code, words] of rows) {

@@ -140,5 +140,5 @@ test('a token file that cannot be read is a usage error', async (t) => {
   const args = ['node', '--listen', '127.0.0.1:0', '--register-token-file', 'no/such/file'];
   const { code, stderr } = await runProgram(t, args);
   assert.equal(code, 2);
-  assert.match(stderr, /--register-token-file: cannot read no\/such\/file: there is no such file/);
+  assert.match(stderr, /cannot read the --register-token-file no\/such\/file: there is no such file/);
 });

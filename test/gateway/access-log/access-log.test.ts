@@ -85,7 +85,7 @@ test('a place that cannot be written is an error with the place', async (t) => {
   const file = path.join(root.path, 'no', 'access.log');
   await assert.rejects(openAccessLog({ ...options, file }), {
     code: 'DISK_FAILED',
-    message: `cannot write the access log ${file} (ENOENT)`,
+    message: `cannot write ${file}: the directory ${path.dirname(file)} does not exist; make it, or name another place`,
   });
 });
 

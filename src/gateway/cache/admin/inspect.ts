@@ -5,9 +5,10 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { systemClock } from '../../../core/clock.ts';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
 import { defaultLimits } from '../../../core/limits.ts';
 import { silentLogger } from '../../../core/log.ts';
+import { systemError } from '../../../core/system-errors.ts';
 import { isMeant } from '../../../http/caching/keys.ts';
 import { openRegular } from '../../../io/disk/own-file.ts';
 import { createHttpCache } from '../cache.ts';
@@ -51,8 +52,6 @@ async function namesIn(directory: string): Promise<readonly string[]> {
   try {
     return await readdir(directory);
   } catch (cause) {
-    const reason = systemCode(cause) ?? 'unknown';
-    const message = `--cache: read "${directory}", expected the directory of a cache (${reason})`;
-    throw new HoplineError('USAGE_INVALID', message, { cause, reason });
+    throw systemError('USAGE_INVALID', `--cache: read "${directory}", expected the directory of a cache`, cause);
   }
 }

@@ -7,7 +7,7 @@
 import { unlinkSync } from 'node:fs';
 import { unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { systemCode } from '../../../core/errors.ts';
+import { systemCode } from '../../../core/system-errors.ts';
 
 export class LeavingFiles {
   readonly #directory: string;

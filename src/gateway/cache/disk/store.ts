@@ -11,9 +11,10 @@ import { randomUUID } from 'node:crypto';
 import { type FileHandle, mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../../../core/clock.ts';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
 import type { Logger } from '../../../core/log.ts';
+import { systemCode, systemError } from '../../../core/system-errors.ts';
 import { BoundedMap } from '../../../core/work/bounded-map.ts';
 import { selectionKey } from '../../../http/caching/vary.ts';
 import { availableDigests, type DigestAlgorithm } from '../../../io/digests/digest.ts';
@@ -73,10 +74,8 @@ export class CacheStore {
       await store.#scan();
       return store;
     } catch (cause) {
-      if (cause instanceof HoplineError) throw cause;
-      const reason = systemCode(cause) ?? 'unknown';
-      const message = `cache directory "${options.directory}": expected one that can be written (${reason})`;
-      throw new HoplineError('USAGE_INVALID', message, { cause, reason });
+      const message = `cache directory "${options.directory}": expected one that can be written`;
+      throw systemError('USAGE_INVALID', message, cause);
     }
   }
 

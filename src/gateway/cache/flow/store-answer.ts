@@ -7,9 +7,10 @@
 
 import { IncomingMessage } from 'node:http';
 import { Readable } from 'node:stream';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
 import type { Logger } from '../../../core/log.ts';
+import { systemCode } from '../../../core/system-errors.ts';
 import { Tasks } from '../../../core/work/tasks.ts';
 import { Turns } from '../../../core/work/turns.ts';
 import type { HttpAnswer } from '../../../http/exchange.ts';

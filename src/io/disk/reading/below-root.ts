@@ -7,22 +7,23 @@
 
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import { systemCode, systemError } from '../../../core/system-errors.ts';
 import { nameProblem } from '../../../wire/name.ts';
 import { type Held, type Hold, hold } from '../held.ts';
 import { unreadable } from './versioned-file.ts';
 
 /** The real path of a directory that `flag` named. Throws `USAGE_INVALID`. */
 export async function resolveRoot(root: string, flag: string): Promise<string> {
-  const refuse = (details: { readonly cause?: unknown }) => {
-    const why = details.cause === undefined ? '' : ` (${systemCode(details.cause)})`;
-    return new HoplineError('USAGE_INVALID', `${flag}: read "${root}", expected a directory${why}`, details);
-  };
+  const expected = `${flag}: read "${root}", expected a directory`;
   const real = await realpath(root).catch((cause) => {
-    throw refuse({ cause });
+    if (systemCode(cause) !== 'ENOENT') throw systemError('USAGE_INVALID', expected, cause);
+    throw new HoplineError('USAGE_INVALID', `${expected}: there is none of that name; make it, or name another`, {
+      cause,
+    });
   });
   if ((await stat(real)).isDirectory()) return real;
-  throw refuse({});
+  throw new HoplineError('USAGE_INVALID', `${expected}: it is a file`);
 }
 
 /**

@@ -8,11 +8,12 @@
 
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import { systemError, writeError } from '../../../core/system-errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { isAt, ownFileFlags } from '../own-file.ts';
-import { diskError, exists } from '../writing/part-names.ts';
+import { exists } from '../writing/part-names.ts';
 import type { Begun, Target, TargetContent, Vouched } from '../writing/target.ts';
 import type { FileRange } from './read-blocks.ts';
 import { digestOfRange, RangeReader } from './read-digest.ts';
@@ -50,11 +51,7 @@ export class PresentFile implements Target {
       return { reservation: 'none', left };
     } catch (cause) {
       if (cause instanceof HoplineError || this.#signal?.aborted) throw cause;
-      const reason = systemCode(cause) ?? 'unknown';
-      throw new HoplineError('DISK_EXISTS', `${this.path} exists already, and cannot be read (${reason})`, {
-        cause,
-        reason,
-      });
+      throw systemError('DISK_EXISTS', `${this.path} exists already, and cannot be read`, cause);
     } finally {
       await handle?.close();
     }
@@ -62,7 +59,7 @@ export class PresentFile implements Target {
 
   async digestOf(range: FileRange, algorithm: DigestAlgorithm): Promise<string> {
     const handle = await open(this.path, ownFileFlags).catch((cause) => {
-      throw diskError(this.path, cause);
+      throw writeError(this.path, cause);
     });
     try {
       return await digestOfRange(handle, range, algorithm, this.#signal);

@@ -8,7 +8,8 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, fstatSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import { systemCode } from '../../../core/system-errors.ts';
 import { type FileRange, fill } from './read-blocks.ts';
 
 /** The coarsest step in which file systems count times. */

@@ -10,14 +10,15 @@
 import type { BigIntStats } from 'node:fs';
 import { chmod, type FileHandle, lstat, mkdir, open, utimes } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import { systemCode, writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
 import type { TargetCalls } from '../durable.ts';
 import { isSpecial, lookAtPlace, notReplaced } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
 import { readUmask } from '../umask.ts';
 import { FileTarget, type FileTargetOptions } from '../writing/file-target.ts';
-import { diskError } from '../writing/part-names.ts';
+
 import type { Target } from '../writing/target.ts';
 import {
   type Attributes,
@@ -174,7 +175,7 @@ export class TreeTarget {
       await setAttributes(handle, directory, this.#calls);
       await handle.sync();
     } catch (error) {
-      throw diskError(place, error);
+      throw writeError(place, error);
     } finally {
       await handle?.close();
     }
@@ -199,7 +200,7 @@ export class TreeTarget {
   }
 
   #failure(error: unknown): unknown {
-    return this.#options.signal.aborted ? this.#options.signal.reason : diskError(this.path, error);
+    return this.#options.signal.aborted ? this.#options.signal.reason : writeError(this.path, error);
   }
 }
 

@@ -9,7 +9,7 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
-import { systemCode } from '../../../core/errors.ts';
+import { systemCode } from '../../../core/system-errors.ts';
 import type { AlignedMemory } from '../../kernel/libc.ts';
 
 /** What places, lengths and addresses must be multiples of; no disk in use has larger blocks. */

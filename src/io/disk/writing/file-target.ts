@@ -13,6 +13,7 @@ import { existsSync } from 'node:fs';
 import { type FileHandle, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
+import { writeError } from '../../../core/system-errors.ts';
 import type { DigestAlgorithm } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { loadAlignedMemory, loadDiskCalls } from '../../kernel/libc.ts';
@@ -27,7 +28,7 @@ import { type Attributes, finishAttributes, ownerMode } from '../tree/attributes
 import { DirectFile } from './direct-file.ts';
 import { Journal, readBooks } from './journal.ts';
 import { openPart } from './part.ts';
-import { diskError, journalPath, partName } from './part-names.ts';
+import { journalPath, partName } from './part-names.ts';
 import { PartSyncs } from './part-syncs.ts';
 import type { Begun, Piece, Target, TargetContent, Vouched } from './target.ts';
 import { believe, speaksOf, speaksOfEarlier } from './trusted-pieces.ts';
@@ -102,7 +103,7 @@ export class FileTarget implements Target {
     try {
       return await begun;
     } catch (error) {
-      throw diskError(this.path, error);
+      throw writeError(this.path, error);
     }
   }
 
@@ -116,7 +117,7 @@ export class FileTarget implements Target {
       if (vouched) this.#journal?.addPiece(index, vouched);
       if (this.#journal) this.#syncs.wrote(bytes, this.#handle, this.#journal);
     } catch (error) {
-      throw diskError(this.path, error);
+      throw writeError(this.path, error);
     } finally {
       for (const chunk of chunks) chunk.release();
     }
@@ -127,7 +128,7 @@ export class FileTarget implements Target {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a file was to be read that was never begun');
       return await digestOfRange(this.#handle, range, algorithm, this.#options.signal);
     } catch (error) {
-      throw diskError(this.path, error);
+      throw writeError(this.path, error);
     }
   }
 
@@ -149,7 +150,7 @@ export class FileTarget implements Target {
       await this.#close();
       if (!this.#options.leavesDirectory) await this.#calls.syncDirectory(path.dirname(this.#way));
     } catch (error) {
-      throw diskError(this.path, error);
+      throw writeError(this.path, error);
     }
   }
 

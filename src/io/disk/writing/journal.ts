@@ -10,7 +10,7 @@
 
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { systemCode } from '../../../core/errors.ts';
+import { systemCode } from '../../../core/system-errors.ts';
 import type { DurableCalls } from '../durable.ts';
 import { isOwn, ownFileFlags } from '../own-file.ts';
 import type { TargetContent, Vouched, Voucher } from './target.ts';

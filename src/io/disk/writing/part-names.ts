@@ -3,7 +3,7 @@
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
 
 /** A rename is durable once its directory is; Windows has no such call and no need for it. Throws what the system says. */
 export async function syncDirectory(directory: string): Promise<void> {
@@ -32,12 +32,4 @@ export function partName(base: string): string {
 
 export function journalPath(part: string): string {
   return `${part}.journal`;
-}
-
-/** What the system said about writing `target`, as `DISK_FULL` or `DISK_FAILED`; an error of ours as it is. */
-export function diskError(target: string, error: unknown): HoplineError {
-  if (error instanceof HoplineError) return error;
-  const reason = systemCode(error) ?? 'unknown';
-  const code = reason === 'ENOSPC' || reason === 'EDQUOT' ? 'DISK_FULL' : 'DISK_FAILED';
-  return new HoplineError(code, `cannot write ${target} (${reason})`, { cause: error, reason });
 }

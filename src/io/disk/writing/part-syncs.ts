@@ -9,9 +9,10 @@
 import { type FileHandle, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { HoplineError } from '../../../core/errors.ts';
+import { writeError } from '../../../core/system-errors.ts';
 import type { DurableCalls } from '../durable.ts';
 import type { Journal } from './journal.ts';
-import { diskError, journalPath } from './part-names.ts';
+import { journalPath } from './part-names.ts';
 
 /** Bytes between two syncs: what a power cut may cost, and about what a disk takes in half a second. */
 const syncBytes = 64 * 1024 * 1024;
@@ -78,7 +79,7 @@ export class PartSyncs {
     try {
       await sync();
     } catch (error) {
-      this.#failure = diskError(this.#target, error);
+      this.#failure = writeError(this.#target, error);
       await unlink(journalPath(this.#part)).catch(() => {});
       throw this.#failure;
     }

@@ -9,7 +9,8 @@
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import { systemCode } from '../../../core/system-errors.ts';
 import type { DiskCalls } from '../../kernel/libc.ts';
 import { isAt, isOwn } from '../own-file.ts';
 

@@ -12,10 +12,10 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { pause, systemClock } from '../../../core/clock.ts';
-import { systemCode } from '../../../core/errors.ts';
+import { systemCode, writeError } from '../../../core/system-errors.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { notReplaced } from '../occupant.ts';
-import { diskError } from './part-names.ts';
+
 import { StreamTarget } from './stream-target.ts';
 import type { Begun, Piece, Target, TargetContent } from './target.ts';
 
@@ -49,7 +49,7 @@ export class SpecialTarget implements Target {
       }
       return await this.#opened.target.begin(content);
     } catch (error) {
-      throw this.#signal.aborted ? this.#signal.reason : diskError(this.path, error);
+      throw this.#signal.aborted ? this.#signal.reason : writeError(this.path, error);
     }
   }
 
@@ -64,7 +64,7 @@ export class SpecialTarget implements Target {
     const ended = opened && finished(opened.stream, { readable: false });
     opened?.stream.end();
     await ended?.catch((error) => {
-      throw diskError(this.path, error);
+      throw writeError(this.path, error);
     });
   }
 

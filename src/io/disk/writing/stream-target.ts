@@ -7,8 +7,8 @@
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
+import { writeError } from '../../../core/system-errors.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
-import { outputError } from '../output-error.ts';
 import type { Begun, Piece, Target, TargetContent } from './target.ts';
 
 export class StreamTarget implements Target {
@@ -32,7 +32,7 @@ export class StreamTarget implements Target {
     this.#whole = whole;
     this.maxPiecesEarly = maxPiecesEarly;
     stream.on('error', (cause) => {
-      this.#failure ??= outputError(cause);
+      this.#failure ??= writeError('the output', cause);
     });
   }
 
@@ -90,7 +90,7 @@ export class StreamTarget implements Target {
   #emit(bytes: Buffer): Promise<void> {
     const written = new Promise<void>((resolve, reject) => {
       this.#stream.write(bytes, (cause) => {
-        if (cause) reject(this.#failure ?? outputError(cause));
+        if (cause) reject(this.#failure ?? writeError('the output', cause));
         else resolve();
       });
     });

@@ -7,12 +7,13 @@
 import { constants, type Dirent } from 'node:fs';
 import { access, mkdir, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { HoplineError, systemCode } from '../../../core/errors.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import { systemError, writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
 import { checkCanMake, isSpecial, lookAtPlace, notReplaced, type Occupant } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
-import { diskError, exists, syncDirectory } from './part-names.ts';
+import { exists, syncDirectory } from './part-names.ts';
 import { SpecialTarget } from './special-target.ts';
 import type { Target } from './target.ts';
 
@@ -42,7 +43,7 @@ export async function createFileTarget(output: string, name: string, options: Fi
   try {
     return await placeAt(target, isDirectory, options);
   } catch (error) {
-    throw diskError(target, error);
+    throw writeError(target, error);
   }
 }
 
@@ -93,9 +94,8 @@ export class TargetDirectory {
       for (const entry of entries) existing.set(entry.name, await occupantOf(entry, path.join(directory, entry.name)));
       return new TargetDirectory(directory, options, existing);
     } catch (cause) {
-      const reason = systemCode(cause) ?? 'unknown';
-      const message = `several files need a directory to go into, and ${directory} is none that takes them (${reason})`;
-      throw new HoplineError('DISK_FAILED', message, { cause, reason });
+      const message = `several files need a directory to go into, and ${directory} is none that takes them`;
+      throw systemError('DISK_FAILED', message, cause);
     }
   }
 
@@ -115,7 +115,7 @@ export class TargetDirectory {
     try {
       await syncDirectory(this.path);
     } catch (error) {
-      throw diskError(this.path, error);
+      throw writeError(this.path, error);
     }
   }
 }

@@ -1,4 +1,4 @@
-/** `hopline cache`: what a gateway has stored, and how to be rid of it. */
+/** `hopline cache`: shows what a gateway has stored, and removes it. */
 
 import type { Command } from 'commander';
 import { flushHttpCache, listHttpCache } from '../gateway/cache/admin/inspect.ts';

@@ -1,4 +1,4 @@
-/** `hopline check`: says what is wrong with a configuration file, or what is in effect by it. */
+/** `hopline check`: shows the mistakes of a configuration file, or the configuration that is in effect by it. */
 
 import type { Command } from 'commander';
 import { formatConfig, readConfig } from '../config/config-files.ts';

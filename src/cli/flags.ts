@@ -1,4 +1,4 @@
-/** How the values of flags are written, with one sentence for each that is not. */
+/** The values of flags: how each is written, and one sentence for a value that is not written so. */
 
 import { InvalidArgumentError } from 'commander';
 import type { PoolMembers } from '../pool/sources/sources.ts';

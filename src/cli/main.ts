@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
- * Where the program begins: signals and exceptions are listened for before all else is loaded, which takes a while.
+ * The start of the program: signals and exceptions have listeners before the rest is loaded, which takes a while.
  *
- * Invariant: imports nothing by a declaration but what listens.
+ * Invariant: no import declaration but those of the listeners.
  */
 
 import { listenForExceptions, loading } from './process/exceptions.ts';

@@ -1,8 +1,8 @@
 /**
- * The program: commands, and what their outcome is as an exit code.
+ * The program: its commands, and the exit code for the outcome of each.
  *
  * stdout carries results, stderr carries talk.
- * Invariant: loads the command that runs, and what that imports; all of them only to tell what there is.
+ * Invariant: only the command that runs is loaded; all commands are loaded only to list them in the help.
  */
 
 import { Command, CommanderError } from 'commander';

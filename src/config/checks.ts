@@ -1,7 +1,7 @@
 /**
- * What a schema cannot see: whether keys agree with each other, and with what is on the disk.
+ * The checks that a schema cannot make: whether keys agree with each other and with the disk.
  *
- * Each check gets the file as it was written, since only that has places to point at.
+ * Each check gets the file as it was written, since only the written file has places to point at.
  */
 
 import { access, constants, stat } from 'node:fs/promises';

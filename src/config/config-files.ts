@@ -1,7 +1,7 @@
 /**
- * Configuration files for whoever uses the library: read one, write one.
+ * Configuration files for users of the library: read one, write one.
  *
- * What does the work is loaded when it is first asked for: a command without a file would wait for the parser of YAML.
+ * The parser of YAML is loaded at the first call: a command without a configuration file would otherwise wait for it.
  * Documentation: docs/configuration.md
  */
 

@@ -1,7 +1,7 @@
 /**
- * From the keys of a checked file to what they configure.
+ * From the keys of a checked file to the options of a node, a gateway and a log.
  *
- * Knows the keys of the file and the options of what they configure, so that neither has to know the other.
+ * Knows both the keys and the options, so that neither has to know the other.
  */
 
 import path from 'node:path';

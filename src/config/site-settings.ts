@@ -1,7 +1,7 @@
 /**
  * From the keys about HTTP of a checked file to the rules of a gateway.
  *
- * effective-sites.ts goes the other way. Knows nothing about how a gateway keeps to its rules.
+ * Knows nothing about how a gateway keeps to its rules, or about the way back from rules to keys.
  */
 
 import path from 'node:path';

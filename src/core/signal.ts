@@ -1,5 +1,5 @@
 /**
- * Signals that somebody has given up: the part of an AbortSignal that nearly all code gets by with.
+ * Signals that somebody has given up: the part of an AbortSignal that nearly all code needs.
  *
  * An AbortController costs 2 µs, which is much for a request that is seldom given up. `OwnSignal` costs next to nothing.
  */

@@ -1,11 +1,10 @@
 /**
- * Foreign text as text that is safe to show: in a terminal, in a log, in a line of JSON.
+ * Foreign text, made safe to show in a terminal, in a log, or in a line of JSON.
  *
- * Names, reasons and fields come from other machines, and a terminal obeys what
- * it is given. Whatever cannot be seen is written out as JSON would write it:
- * control characters, line ends, characters that turn the direction or have no
- * width, halves of surrogate pairs.
- * Invariant: what comes out is one line, and comes out the same a second time.
+ * Names, reasons and fields come from other machines, and a terminal obeys the control characters in them. Every
+ * character that cannot be seen is written out as JSON would write it: control characters, line ends, characters that
+ * turn the direction or have no width, halves of surrogate pairs.
+ * Invariant: the result is one line, and escaping it again changes nothing.
  */
 
 /** Characters of one message or field: longer than any that we make, and no more than a screen. */

@@ -1,7 +1,7 @@
 /**
- * What a fetch asks: the server itself or its proxy, and a cache before it.
+ * The exchange that a fetch uses: the server itself or its proxy, behind a cache if there is one.
  *
- * Invariant: nothing is stored under another host than the one that was asked.
+ * Invariant: an answer is stored under no other host than the one that was asked.
  */
 
 import type { Clock } from '../core/clock.ts';

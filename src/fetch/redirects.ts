@@ -1,8 +1,8 @@
 /**
- * Asks for a URL, and asks on where the answer says so.
+ * Asks for a URL, and follows redirects to the last answer.
  *
- * Owns what is sent besides what the user said, and which answers are not the last
- * word. Knows nothing about where content goes.
+ * Owns the fields that are sent besides the user's own, and the rule which answers are not the last one. Knows nothing
+ * about where content goes.
  * Invariant: the content of an answer that is passed over is dropped.
  */
 

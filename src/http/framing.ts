@@ -1,8 +1,8 @@
 /**
- * Whether a request leaves no doubt about where it ends.
+ * Whether it is beyond doubt where a request ends.
  *
- * The parser refuses most of what does; here is what it lets through, and what the next program might read
- * in another way (RFC 9112, 6.1 to 6.3).
+ * The parser refuses most requests where it is not. Here are those that the parser lets through, and that the next
+ * program might read in another way (RFC 9112, 6.1 to 6.3).
  */
 
 import type { IncomingMessage } from 'node:http';

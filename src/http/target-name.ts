@@ -1,8 +1,8 @@
 /**
  * From the target of a request to the name of a file.
  *
- * Decodes once and refuses what two programs could decode in two ways. Whether a
- * name may be opened, and whether there is such a file, is for who opens it.
+ * Decodes once, and refuses every target that two programs could decode in two ways. Does not know whether there is such
+ * a file, or whether it may be opened.
  */
 
 export interface TargetName {

@@ -1,6 +1,4 @@
-/**
- * What every connection of one node shares: its settings, and what it counts and knows.
- */
+/** The state that all connections of one node share: its settings, its counts, and what it remembers. */
 
 import type { Clock } from '../core/clock.ts';
 import type { Limits } from '../core/limits.ts';

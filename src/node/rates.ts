@@ -1,8 +1,9 @@
 /**
- * The limits of a node's circuits: each has its own, under those of its key, under those of all together.
+ * The rate limits of a node's circuits: each circuit has its own, under that of its key, under that of all circuits
+ * together.
  *
- * A direction knows nothing of the other: a node that only takes requests and
- * sends content uses all of its rate for the content.
+ * The two directions of a circuit have limits of their own: a node that takes requests and sends content has the whole
+ * rate for the content.
  */
 
 import type { Clock } from '../core/clock.ts';

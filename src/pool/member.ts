@@ -1,7 +1,7 @@
 /**
  * A member of a pool, and the one interface through which members become known.
  *
- * Knows addresses. What is spoken there, and who is well, is not its affair.
+ * Knows addresses. Does not know what is spoken there, or which members are well.
  * Documentation: docs/pools.md#members
  */
 

@@ -1,7 +1,7 @@
 /**
  * A hop as people write it, with the keys that they know of it: `10.0.0.2 7001 key=hop1...`, `10.0.0.2:7001#hop1...`.
  *
- * Owns what stands behind an address or a pool. Keys do not travel: whom a circuit is encrypted to is the client's affair.
+ * Owns the text behind an address or a pool. A key does not travel: only the client knows for whom it encrypts.
  * Invariant: a hop that was written with a key has one, or there is an error.
  * Grammar: docs/route-file.md#keys
  */

@@ -1,7 +1,7 @@
 /**
  * The cache of `hopline fetch`: private, in the place where the system keeps a user's caches.
  *
- * A cache is a help: one that cannot be opened is done without.
+ * A cache only helps: where it cannot be opened, the fetch goes on without it.
  */
 
 import { existsSync } from 'node:fs';

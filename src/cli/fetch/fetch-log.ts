@@ -1,7 +1,7 @@
 /**
- * The log of `fetch --log`: a line for each request, in the end of a file.
+ * The log of `fetch --log`: a line for each request, appended to a file.
  *
- * Date, time (UTC), request in quotes, status or error code, type, bytes, file name; `-` for what there is not.
+ * Date, time (UTC), request in quotes, status or error code, type, bytes, file name; `-` for a value that is missing.
  */
 
 import { type FileHandle, open } from 'node:fs/promises';

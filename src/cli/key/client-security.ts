@@ -1,8 +1,8 @@
 /**
- * What a command does about keys before it asks for anything: its own, those of the nodes it knows, and one that it sees for
- * the first time.
+ * What a command does about keys before its first request: its own key, the keys of the nodes it knows, and a key that
+ * it sees for the first time.
  *
- * Invariant: a key that is known is used, unless --plain says otherwise; nobody is asked about a key that differs from it.
+ * Invariant: a known key is used unless --plain is given; nobody is asked to accept a key that differs from a known one.
  * Documentation: docs/security.md#first-use
  */
 

@@ -1,4 +1,4 @@
-/** `hopline key`: what there is to do with keys. */
+/** `hopline key`: the commands for keys. */
 
 import type { Command } from 'commander';
 import { addKeyCheck } from './key-check.ts';

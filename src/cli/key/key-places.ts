@@ -1,5 +1,5 @@
 /**
- * Where the user's own key and the keys of the nodes that he knows are kept.
+ * The files in which the user's own key and the keys of known nodes are kept.
  *
  * Documentation: docs/security.md#files
  */

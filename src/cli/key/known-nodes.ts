@@ -1,8 +1,9 @@
 /**
  * `known_nodes`: the keys of nodes that this machine reaches itself, a line each, `host:port hop1... # comment`.
  *
- * For first hops alone: behind a relay, the same address may be another machine.
- * Invariant: a node is there once, and its key changes by a user's own hand alone; the file is old or new, never half.
+ * The keys are for first hops alone: behind a relay, the same address may be another machine.
+ * Invariant: a node has one line, and only the user changes its key; after a crash the file is the old one or the new
+ * one, never half of one.
  * Documentation: docs/security.md#first-use
  */
 

@@ -1,7 +1,7 @@
 /**
- * What `hopline node` runs: its configuration file, and over that its flags.
+ * The configuration of `hopline node`: its file, and over the file its flags.
  *
- * Invariant: read again, with the same flags, it says what a node that was started now would do.
+ * Invariant: read again with the same flags, the result is that of a node started now.
  */
 
 import path from 'node:path';

@@ -1,8 +1,8 @@
 /**
- * Which key a node has where nobody says so: one that is made at its first start, if other machines can reach it, or if it is to
- * ask others for theirs.
+ * The key of a node that was given none: made at the first start where other machines can reach the node, or where it
+ * asks clients for keys.
  *
- * Invariant: a key outlives the run only with a port to find it by.
+ * Invariant: a key outlives the run only if the port is fixed, since the key's file is found by the port.
  * Documentation: docs/security.md#keys
  */
 

@@ -1,10 +1,10 @@
 /**
  * `hopline node --workers N`: the same node in several processes that share one listening socket.
  *
- * Owns the worker processes: has N of them at any time, tells them to stop, and kills one that does not.
- * A worker is the program itself, run as it would be alone; it hears the end
- * through its channel, so that a Ctrl-C for the whole group does not count twice.
- * Invariant: until it is told to stop, each of the N places has a worker, or one is about to start there.
+ * Owns the worker processes: keeps N of them running, tells them to stop, and kills a worker that does not stop.
+ * A worker is the same program with the same arguments. Its channel tells it to stop, so that a Ctrl-C that reaches the
+ * whole process group does not count twice.
+ * Invariant: until the program is told to stop, each of the N places has a worker, or one is about to start there.
  */
 
 import cluster, { type Worker } from 'node:cluster';

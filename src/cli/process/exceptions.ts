@@ -1,8 +1,8 @@
 /**
- * What nobody caught, an exception or a rejection: it is heard of in one place, and never shown as a stack.
+ * Exceptions and rejections that nobody caught: one listener hears of them, and no user ever sees a stack.
  *
- * Owns the listener. main.ts has it stand before anything else is loaded, so this imports next to nothing. What a service makes
- * of it is until-stopped.ts's affair; any other command ends, and so does one that cannot even be loaded.
+ * Owns the listener. It stands before the rest of the program is loaded, so this module imports next to nothing.
+ * A service says what an exception means for it; any other command ends, and so does a command that cannot be loaded.
  * Documentation: docs/exit-codes.md#what-nobody-expected
  */
 

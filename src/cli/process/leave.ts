@@ -1,8 +1,8 @@
 /**
  * The way out when something hangs.
  *
- * `process.exit` waits for the threads that read files and look names up; one that hangs there, on a FIFO or a dead
- * network disk, would keep the process for ever. The C library's `_exit` waits for nobody.
+ * `process.exit` waits for the threads that read files and look names up. A thread that hangs, on a FIFO or a dead
+ * network disk, would keep the process for ever. The C library's `_exit` waits for no thread.
  */
 
 import { createRequire } from 'node:module';

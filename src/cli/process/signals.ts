@@ -1,10 +1,11 @@
 /**
- * What asks a running program to stop or to read its files again: SIGINT, SIGTERM, SIGHUP, and for a service the process
- * that started it, over its channel.
+ * The demands on a running program, to stop or to read its files again: SIGINT, SIGTERM, SIGHUP, and for a service the
+ * channel to the process that started it.
  *
- * Owns the listeners. main.ts has them stand before anything else is loaded, so this imports nothing that takes time.
- * Invariant: from then on no signal has its default action. What no command has taken on ends the program at once; a
- * hangup waits for the service that is about to start.
+ * Owns the listeners. They stand before the rest of the program is loaded, so this module imports nothing that takes
+ * time.
+ * Invariant: no signal has its default action. A signal that no command has taken ends the program at once; a hangup
+ * waits for the service that is about to start.
  * Documentation: docs/exit-codes.md#signals
  */
 

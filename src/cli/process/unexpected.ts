@@ -1,8 +1,9 @@
 /**
- * What a failure that nobody expected means for a service: written down and counted, and the end only of one in doubt.
+ * Failures that nobody expected, in a service: each is logged and counted, and only one that leaves the state in doubt
+ * ends the service.
  *
- * A rejection ends a task, whose own `finally` has run; the event of an error on a socket or a file ends that. What was
- * thrown anywhere else may have left something half done that other clients need as well.
+ * A rejection ends its own task, whose `finally` has run; an error event of a socket or a file ends that socket or file.
+ * An exception thrown anywhere else may have left shared state half changed.
  * Documentation: docs/exit-codes.md#what-nobody-expected
  */
 

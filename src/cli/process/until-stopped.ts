@@ -1,8 +1,8 @@
 /**
- * The life of a command that runs until it is told to stop: it starts, reads its files again at SIGHUP, and ends.
+ * The life of a service: it starts, reads its files again at SIGHUP, and ends when it is told to stop.
  *
- * Owns the deadline of the end: what has not ended some time after the grace is left behind.
- * Invariant: from the first demand to stop on, the process is gone within the grace and a few seconds, whatever hangs.
+ * Owns the deadline of the end: work that has not ended a few seconds after the grace is left behind.
+ * Invariant: after the first demand to stop, the process is gone within the grace and a few seconds, whatever hangs.
  * Documentation: docs/exit-codes.md#signals
  */
 

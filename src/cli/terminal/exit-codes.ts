@@ -1,7 +1,7 @@
 /**
- * The table between error codes and the shell: an exit code, and what to try next.
+ * The table from error codes to exit codes, with a hint for each: what the user can try next.
  *
- * Users read the table in docs/exit-codes.md and in `--help`; a test holds them together.
+ * docs/exit-codes.md and `--help` show the same table; a test compares them.
  */
 
 import type { ErrorCode } from '../../core/errors.ts';

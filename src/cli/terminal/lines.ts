@@ -1,7 +1,7 @@
 /**
- * What the program prints, a line at a time: talk on stderr, results as rows or as JSON.
+ * The lines that the program prints: talk on stderr, results as rows or as JSON.
  *
- * Invariant: whatever is in a text, it is one line and moves no cursor.
+ * Invariant: whatever a text contains, it becomes one line and moves no cursor.
  */
 
 import { escapeText, safeText } from '../../core/text.ts';

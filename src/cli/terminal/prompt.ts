@@ -1,7 +1,7 @@
 /**
  * Questions on stderr, answers a line each from a terminal or a pipe.
  *
- * Whoever sits at a terminal is told at once what is wrong with an answer, and asked again; a pipe has said what it says.
+ * At a terminal a wrong answer is explained at once, and the question asked again; a pipe cannot be asked again.
  * Invariant: lines that arrive together are kept for the questions to come.
  */
 

@@ -1,7 +1,7 @@
 /**
- * The keys of the configuration file that are about HTTP, what each takes and what it is for.
+ * The keys of the configuration file that are about HTTP: what each takes and what it is for.
  *
- * A part of schema.ts, and like it without knowledge of files on disk. What follows from the keys is sites.ts's affair.
+ * A part of the schema: knows nothing about files on disk, or about the rules of a gateway that the keys become.
  * Documentation: docs/configuration.md#keys
  */
 

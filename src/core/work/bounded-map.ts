@@ -1,8 +1,9 @@
 /**
- * A map that holds only so much: for what it takes in, it gives up what was set or used longest ago.
+ * A map of bounded size: to take a new value in, it gives up the value that was set or used longest ago.
  *
- * Owns the order of use and the sum of the weights. Does not know what its values are, and ends none of them: whoever sets one
- * gets those that went. Invariant: after each call, neither bound is passed.
+ * Owns the order of use and the sum of the weights. Does not know what its values are, and ends none of them: the caller
+ * that sets a value gets those that were given up.
+ * Invariant: after each call, neither bound is passed.
  */
 
 /** Read at each `set`, so that they may change. */

@@ -1,7 +1,8 @@
 /**
  * Breaks in work that never waits: a peer that sends without end keeps its own circuit busy, and not the process.
  *
- * Answers that are ready follow each other without the event loop getting a turn. Invariant: after `every` of them it does.
+ * While answers are ready one after the other, the event loop gets no turn. Invariant: after `every` answers it gets
+ * one.
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -1,8 +1,8 @@
 /**
- * Turns at something that only a few may use at once: whoever has had the least of it is next.
+ * Turns at a resource that only a few may use at once: the user that has had the least of it is next.
  *
- * First it goes by owners, of which each has as many turns as any other, however often it asks; then, within an owner, by
- * what each of its uses has had. So one that wants little is not kept waiting by many that want much, whoever came first.
+ * Turns go by owners first: each owner has as many turns as any other, however often it asks. Within an owner they go by
+ * how much each of its uses has had. So a use that wants little is not kept waiting by many that want much.
  * Invariant: at most `atOnce` turns are taken and not yet given back.
  */
 

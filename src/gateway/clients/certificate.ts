@@ -1,8 +1,8 @@
 /**
- * The certificate that a gateway shows to its clients: whether it can be used, and for how long.
+ * The certificate that a gateway shows to its clients: whether it can be used, and until when.
  *
- * Owns the daily look at its last day. Does not know where it came from.
- * Invariant: what `readCertificate` lets pass can be used for a handshake, as long as it is not too old.
+ * Owns the daily look at the certificate's last day. Does not know where the certificate came from.
+ * Invariant: a certificate that `readCertificate` returns can be used for a handshake until it expires.
  */
 
 import { createPrivateKey, X509Certificate } from 'node:crypto';

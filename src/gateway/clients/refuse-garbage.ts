@@ -1,7 +1,7 @@
 /**
- * What is told to a client whose bytes are not a request, before its connection is closed.
+ * The answer to a client whose bytes are not a request, before its connection is closed.
  *
- * Nothing of such a connection is read any further: where the next request would begin is not known.
+ * Nothing more is read from such a connection: nobody knows where the next request would begin.
  */
 
 import type { Socket } from 'node:net';

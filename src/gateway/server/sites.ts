@@ -1,7 +1,7 @@
 /**
- * Which site a host belongs to: the exact name, then the longest wildcard, then the default.
+ * The site of a host name: by the exact name, then by the longest wildcard, then the default.
  *
- * Invariant: a host that is not listed is nobody's.
+ * Invariant: a host that no site lists gets no site.
  */
 
 import { isIPv4, isIPv6 } from 'node:net';

@@ -1,7 +1,7 @@
 /**
- * What stored answers are found by: the URL they were asked for.
+ * The keys of stored answers: the URL that was asked for.
  *
- * Invariant: one host's answers never touch another's.
+ * Invariant: answers of one host are never found by the key of another.
  */
 
 import type { HttpAnswer, HttpRequest } from '../exchange.ts';

@@ -1,7 +1,7 @@
 /**
- * One HTTP server as an exchange: a request goes out over a connection that is kept for the next one.
+ * One HTTP server as an exchange: a request goes out over a connection that is kept for the next request.
  *
- * Owns the connections and their deadlines. Whoever calls it picks the server, and says what follows when it fails.
+ * Owns the connections and their deadlines. The caller picks the server, and decides what follows when the server fails.
  * Invariant: once `close()` was called, no idle connection is left.
  */
 

@@ -1,9 +1,10 @@
 /**
- * A connection to whoever an HTTP request is sent to: plain, encrypted, or through a proxy.
+ * The connection over which an HTTP request is sent: plain, encrypted, or through a proxy.
  *
- * Owns what can go wrong until the request can be sent, in one deadline. Knows
- * nothing about requests, except the one that asks a proxy for a tunnel.
- * Invariant: a connection that is not handed out is closed; a certificate that is not right ends it, unless told otherwise.
+ * Owns every failure until the request can be sent, within one deadline. Knows nothing about requests, except the one
+ * that asks a proxy for a tunnel.
+ * Invariant: a connection that is not handed out is closed; a certificate that is not right closes it, unless told
+ * otherwise.
  */
 
 import http from 'node:http';

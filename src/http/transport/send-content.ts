@@ -1,10 +1,11 @@
 /**
  * The content of a request on its way to a server: all of it, or a connection that breaks off.
  *
- * A server may answer before it has all. What is left then goes on for as long as its answer lasts; behind that
- * nobody waits for it.
- * Invariant: a request is ended only behind the last byte of its content, and then it has as many as it said. In any other
- * case its connection is closed, so nobody takes another request for the rest of this one (RFC 9112, 9.3 and 9.6).
+ * A server may answer before it has all of the content. The rest is then sent while the answer lasts, and given up after
+ * it.
+ * Invariant: a request is ended only behind the last byte of its content, and with as many bytes as it announced. In any
+ * other case its connection is closed, so no server takes the rest of this request for another one (RFC 9112, 9.3 and
+ * 9.6).
  */
 
 import type http from 'node:http';

@@ -1,8 +1,9 @@
 /**
- * The digest of a whole file, as other programs print it, and the one that a user expects.
+ * The digest of a whole file: the one that other programs print, and the one that a user expects.
  *
- * Hashes what passes as long as it passes in its order; what came otherwise is read again, if somebody asked for the digest.
- * Unasked it takes BLAKE3 alone, which costs little beside all else, and nothing where the only piece tells.
+ * Hashes bytes that arrive in their order. Bytes that arrive out of order are read again, if somebody asked for the
+ * digest. Without being asked it computes BLAKE3 alone, which costs little beside the rest, and nothing for a file of
+ * one piece, whose digest is known.
  * Rules: docs/resume.md#the-digest-of-the-file
  */
 

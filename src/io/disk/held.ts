@@ -1,10 +1,10 @@
 /**
- * Something on disk that is held: looked at once, and then reached again whatever its path leads to by now.
+ * A place on disk that is held: looked at once, and then reached again wherever its path leads by now.
  *
- * On Linux by a descriptor that only names it (`O_PATH`): nothing is opened for that, not even a device, and
- * `/proc/self/fd/N` is the way back to it, for calls of the system that Node has not. Elsewhere by its real path, which
- * is looked at once more after each use; SECURITY.md says what that leaves.
- * Knows nothing about roots. Invariant: `real` is where the thing was that `stats` speaks of.
+ * On Linux by a descriptor that only names the place (`O_PATH`): nothing is opened for it, not even a device, and
+ * `/proc/self/fd/N` is the path for calls of the system that Node does not offer. Elsewhere by its real path, which is
+ * checked again after each use; SECURITY.md says what remains possible there.
+ * Knows nothing about roots. Invariant: `real` is the path at which the system found what `stats` describes.
  */
 
 import { type BigIntStats, constants, fstatSync, readlinkSync } from 'node:fs';

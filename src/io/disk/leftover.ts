@@ -1,8 +1,8 @@
 /**
- * What unfinished transfers have left in a directory: found, measured and removed.
+ * The remains of unfinished transfers in a directory: found, measured and removed.
  *
- * Counts as one only what its journal vouches for: a part file beside a journal of this user's that names it.
- * Knows nothing about how long one is kept. Invariant: nothing else is removed, and nothing that a writer holds.
+ * A part file counts only if a journal beside it, of the same user, names it. Does not know how long remains are kept.
+ * Invariant: nothing else is removed, and nothing that a writer holds.
  */
 
 import { lstat, opendir, unlink } from 'node:fs/promises';

@@ -1,6 +1,5 @@
 /**
- * A file that lines are appended to, such as a log of requests: for its owner alone, since the lines may tell what nobody
- * else is to know.
+ * A file that lines are appended to, such as a log of requests: for its owner alone, since its lines may hold secrets.
  */
 
 import { constants } from 'node:fs';

@@ -1,5 +1,6 @@
 /**
- * What stands where a file is to be, and whether the file can get that name in the end: asked before its first byte moves.
+ * What stands under the name that a file is to get, and whether the file can get that name: asked before the first byte
+ * moves.
  *
  * Invariant: what exists and is no regular file, be it a device, a FIFO or a socket, is never replaced.
  * Rules: docs/resume.md#on-disk

@@ -1,7 +1,7 @@
 /**
- * How a finished file gets its name: from the part file that was written, or not at all.
+ * The last step of a finished file: the part file that was written gets the name, or nothing does.
  *
- * Invariant: no success is told of another file than the open one, nor of one of another length.
+ * Invariant: success is told only of the file that is open, and only of its full length.
  */
 
 import { type FileHandle, lstat, unlink } from 'node:fs/promises';

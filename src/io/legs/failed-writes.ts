@@ -1,9 +1,10 @@
 /**
- * A connection whose writes fail is still read: what the other side said before it closed comes first.
+ * Connections whose writes fail are still read: what the other side said before it closed comes first.
  *
- * A server that refuses an upload answers and closes at once, so the answer has
- * arrived when a write fails (RFC 9112, 9.5). Node closes the connection at such a failure, with the answer unread.
- * Invariant: a connection on which a write failed never ends as if the other side had ended it: it breaks with that failure.
+ * A server that refuses an upload answers and closes at once, so the answer has arrived by the time a write fails (RFC
+ * 9112, 9.5). Node would close the connection at that failure, with the answer unread.
+ * Invariant: a connection on which a write failed never ends as if the other side had ended it: it breaks with that
+ * failure.
  */
 
 import type { Duplex } from 'node:stream';

@@ -1,7 +1,7 @@
 /**
- * The system's hosts file: names that no name server is asked for.
+ * The system's hosts file: names that are known without a name server.
  *
- * Owns what was read of it, and reads it again once it has changed. A file that cannot be read names nobody.
+ * Owns what was read of the file, and reads the file again once it has changed. A file that cannot be read has no names.
  */
 
 import { readFile, stat } from 'node:fs/promises';

@@ -1,8 +1,9 @@
 /**
- * Writes to a leg, and reads from it, as fast as a limit allows, and otherwise as the leg itself does.
+ * Reads and writes of a leg under a rate limit.
  *
- * What is held back of a read stays with the leg, which then stops reading.
- * Invariant: one write after the other, in the order in which they were asked for; none waits for a leg that has closed.
+ * Bytes that the limit holds back stay with the leg, which then stops reading.
+ * Invariant: writes happen one after the other, in the order in which they were asked for; none waits for a leg that has
+ * closed.
  */
 
 import { type Chunk, splitChunk } from '../legs/blocks.ts';

@@ -1,7 +1,8 @@
 /**
- * Rights where the disk is: a name must be allowed as it was asked for, and by its real path below the root.
+ * Rights at the disk: a name must be allowed as it was asked for, and again by its real path below the root.
  *
- * Invariant: what a link leads to is judged by where it leads; whether a name exists that is not allowed stays unknown.
+ * Invariant: a link is judged by the place it leads to; a client does not learn whether a name that it may not have
+ * exists.
  */
 
 import path from 'node:path';

@@ -1,5 +1,5 @@
 /**
- * What one client may: which names it reads and writes, how much, and until when.
+ * The rights of one client: which names it reads and writes, how much, and until when.
  *
  * Knows no clients, and nothing about how rights are written.
  */

@@ -2,9 +2,8 @@
  * The named pools of a node: those that are configured, and those that come to be when a server registers, here or at
  * another node.
  *
- * Owns who may register; how many may, and for how long, is the affair of registrations.ts. How
- * members are checked is a function for each way of checking, which is passed in;
- * what is sent to them is the affair of relay.ts and front.ts.
+ * Owns who may register. Does not know how many may and for how long, or what is sent to members; how members are
+ * checked is a function for each way of checking, which is passed in.
  * Invariant: once `close()` has settled, nothing of any pool is left.
  * Documentation: docs/pools.md
  */

@@ -1,7 +1,8 @@
 /**
  * The ways to check a member of a pool, by their names in the configuration.
  *
- * How often, and what follows, is the affair of pool/member-checks.ts, whose signal also ends a check in time.
+ * Does not know how often a member is checked, or what follows from a check. The signal that it is given ends a check in
+ * time.
  * Documentation: docs/pools.md#health
  */
 

@@ -1,9 +1,9 @@
 /**
- * Flushing a cache that another process has open: a request in a file, and the answer in another.
+ * Flushing a cache that another process has open: the request is a file, and so is the answer.
  *
- * Whoever has the directory looks every so often for requests in `flush/`,
- * carries them out and says so. So there is one owner of the index at any time.
- * Invariant: a request is carried out at most once; what is no request of ours is removed unread.
+ * The process that has the cache's directory looks at intervals for requests in `flush/`, carries them out and answers.
+ * So the index has one owner at any time.
+ * Invariant: a request is carried out at most once; a file that is no request of ours is removed unread.
  */
 
 import { randomBytes } from 'node:crypto';

@@ -1,8 +1,8 @@
 /**
- * Whether the disk takes small files quickly enough for everything else to wait for each of them.
+ * Whether the disk takes small files so quickly that the process may wait for each of them.
  *
- * A loaded disk, and a file system that looks long for room, take milliseconds for what is done in 20 µs otherwise.
- * Invariant: what takes too long on average is not done so again for a while.
+ * A loaded disk, and a file system that searches long for free space, need milliseconds for what otherwise takes 20 µs.
+ * Invariant: a call that takes too long on average is not made in this way for a while.
  */
 
 import type { Clock } from '../../../core/clock.ts';

@@ -1,7 +1,7 @@
 /**
- * Files of stored answers that have to go, until they are gone.
+ * Files of stored answers that are to be removed, until they are gone.
  *
- * Windows keeps a file that is being read: it is tried again with the next one. Never throws.
+ * Windows refuses to remove a file that is being read; removing it is tried again with the next one. Never throws.
  */
 
 import { unlinkSync } from 'node:fs';

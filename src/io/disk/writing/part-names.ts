@@ -1,4 +1,4 @@
-/** Names in a directory: those of an unfinished file, what is wrong with writing to one, the call that makes new ones last. */
+/** The names of an unfinished file and of its journal, and the call that makes names in a directory last. */
 
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';

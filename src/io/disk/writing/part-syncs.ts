@@ -1,9 +1,9 @@
 /**
- * When the bytes of a part file are made to last, and that a failure of this is never forgotten.
+ * Syncs of a part file: when they are due, and a failure that is never forgotten.
  *
- * The system tells a descriptor once that bytes could not be written, and takes
- * them for written from then on: a later sync succeeds, and a later run would read them from memory.
- * Invariant: after a sync that failed there are no books, and every further one fails with the same error.
+ * The system reports once, to one descriptor, that bytes could not be written, and takes them for written from then on:
+ * a later sync succeeds, and a later run would read the bytes from memory.
+ * Invariant: after a sync that failed the journal is gone, and every further sync fails with the same error.
  */
 
 import { type FileHandle, unlink } from 'node:fs/promises';

@@ -1,8 +1,8 @@
 /**
- * What of an earlier run's books is true: the line between what a file is said to hold and what it holds.
+ * Which pieces of an earlier run are on the disk as its journal says.
  *
- * Every piece is read back. The digests are those of the books, so whoever wrote
- * them could have written any bytes: whether they are the right ones, the origin must say.
+ * Every piece is read back and compared with the digest in the journal. The writer of a journal could have written any
+ * bytes with their digests: whether they are the right ones, only the origin can say.
  */
 
 import type { FileHandle } from 'node:fs/promises';

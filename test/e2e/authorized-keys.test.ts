@@ -9,13 +9,10 @@ import type { Circuit } from '../../src/client/circuit/circuit.ts';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/log.ts';
 import { type NodeOptions, type RunningNode, startNode } from '../../src/index.ts';
-import { firstOverhead, prologueOf } from '../../src/secure/handshake/first-records.ts';
-import { encodeHello } from '../../src/secure/handshake/hello.ts';
-import { Handshake } from '../../src/secure/handshake/noise.ts';
-import { encodeRecordHeader } from '../../src/secure/records/record.ts';
 import { type KeyPair, newKey } from '../../src/wire/keys/key.ts';
-import { encodeMessage, type Listed, type Message } from '../../src/wire/native/messages.ts';
+import type { Listed, Message } from '../../src/wire/native/messages.ts';
 import { addressOf, connectRaw, receiveAll, startChain, until } from '../support/chain.ts';
+import { firstMessage, posing } from '../support/first-message.ts';
 import { openCircuit } from '../support/secure-circuits.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -318,23 +315,12 @@ test('nothing counts against a key before its client has shown that it is there'
     limits: { headMs: 3000 },
   });
   await writeFile(path.join(root, 'large'), Buffer.alloc(4 * mib));
-  // What whoever has the node's key, or a recording, can make as well: a first message of her, and nothing behind it.
-  const trace = randomBytes(16).toString('hex');
+  // A first message of her, which whoever stole the node's key can make as well, and nothing behind it.
   const reads = [0, 1, 2].map((index): Message => ({ type: 'read', offset: index * mib, length: mib }));
-  const payload = encodeHello(Date.now(), 'test', [stat('large'), ...reads]);
-  const header = encodeRecordHeader({ kind: 1, pattern: 1, length: payload.length + firstOverhead('IK') });
-  const remote = identity.public;
-  const handshake = Handshake.initiator({ pattern: 'IK', prologue: prologueOf(trace, header), own: alice, remote });
+  const stolen = posing(identity, alice.public);
   const socket = await connectRaw(t, node);
   const received = receiveAll(socket);
-  const hops = [addressOf(node)];
-  socket.write(
-    Buffer.concat([
-      encodeMessage({ type: 'open', hops, hop: 1, trace, deadlineMs: 10_000 }),
-      header,
-      handshake.write(payload),
-    ]),
-  );
+  socket.write(firstMessage({ hops: [addressOf(node)], requests: [stat('large'), ...reads], ...stolen }).bytes);
   await until(() => node.stats().served === 1);
   // She is let in beside it, though she may have one circuit.
   assert.equal(await outcome(await ask(alice), stat('e.txt')), 'fine');

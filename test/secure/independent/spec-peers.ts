@@ -80,10 +80,12 @@ export interface SpecGet {
   /** The client's own secret, for IK; without it, NK. */
   readonly own?: Buffer;
   readonly name: string;
+  /** What its clock says, in milliseconds since 1970. @default the time */
+  readonly time?: number;
 }
 
 /** Fetches a file of any size over an encrypted circuit, and tells what the node welcomed it with. */
-export async function specGet({ port, hops, node, own, name }: SpecGet) {
+export async function specGet({ port, hops, node, own, name, time = Date.now() }: SpecGet) {
   const socket = net.connect({ host: '127.0.0.1', port });
   try {
     const take = takeFromSocket(socket);
@@ -94,7 +96,7 @@ export async function specGet({ port, hops, node, own, name }: SpecGet) {
         { type: 'stat', name, digests: ['sha256'] },
         { type: 'read', offset: 0, length: pieceBytes },
       ],
-      Date.now(),
+      time,
     );
     // An ephemeral key, the sealed static one of IK, and the tag of the payload.
     const header = wire.specHeader(1, pattern, 32 + (own ? 48 : 0) + payload.length + 16);

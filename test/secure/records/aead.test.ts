@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
+import tls from 'node:tls';
 import { HoplineError } from '../../../src/core/errors.ts';
 import { loadKoffi } from '../../../src/io/kernel/libc.ts';
 import { nodeAead, openBox } from '../../../src/secure/records/aead.ts';
 import { chooseAead, loadOpenSsl, type OpenSsl, opensslAead } from '../../../src/secure/records/openssl.ts';
+import { makeCertificate, noCertificates } from '../../support/certificate.ts';
+import { makeTempRoot } from '../../support/temp-root.ts';
 import { sealed, testAead } from './aead.contract.ts';
 
 /** The calls of OpenSSL, or nothing where koffi does not load. Throws where Node does not export them any more. */
@@ -107,4 +112,28 @@ test('a wrong tag leaves no error in the queue of OpenSSL', { skip }, () => {
   const box = sealed(aead, randomBytes(1000));
   assert.equal(openBox(aead, randomBytes(32), 3n, Buffer.alloc(8), box), false);
   assert.equal(Number(ssl.peekError()), 0);
+});
+
+test('records that fail leave a TLS connection of the same process alone', {
+  skip: skip || noCertificates,
+}, async (t) => {
+  assert.ok(ssl);
+  const { cert, key } = await makeCertificate((await makeTempRoot(t)).path, 'localhost');
+  const server = tls.createServer({ cert, key }, (socket) => socket.pipe(socket));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const socket = tls.connect({ host: '127.0.0.1', port, ca: cert, servername: 'localhost' });
+  t.after(() => {
+    socket.destroy();
+    server.close();
+  });
+  await once(socket, 'secureConnect');
+  const aead = opensslAead(ssl);
+  for (let count = 0; count < 20; count += 1) {
+    assert.equal(openBox(aead, randomBytes(32), 3n, Buffer.alloc(8), sealed(aead, randomBytes(1000))), false);
+    socket.write(String(count));
+    const [echoed] = await once(socket, 'data');
+    assert.equal(String(echoed), String(count));
+  }
 });

@@ -239,6 +239,13 @@ test('keys change at multiples of the number of records, at both ends, and are t
   fails(() => openAll(Buffer.concat(records), { rekeyRecords: 6 }));
 });
 
+test('the largest records are as good before a change of the key and behind it', () => {
+  const some = { rekeyRecords: 2, maxContent: maxNodeContent };
+  const large = Array.from({ length: 4 }, () => randomBytes(maxNodeContent));
+  const opened = openAll(Buffer.concat(sealAll(large, some)), some);
+  assert.ok(large.every((content, index) => opened[index]?.equals(content)));
+});
+
 /** Noise, section 4.2: the first 32 bytes of 32 zeros, sealed under the last nonce of all. */
 function rekeyed(old: Buffer) {
   const nonce = Buffer.concat([Buffer.alloc(4), Buffer.alloc(8, 0xff)]);

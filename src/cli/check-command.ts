@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { formatConfig, readConfig } from '../config/config-files.ts';
 import { effectiveConfig } from '../config/effective.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
-import { checkAuthorizedFile } from '../node/authority/authorized-file.ts';
+import { checkAuthorizedFile } from '../node/authority/authorized-keys.ts';
 import { checkCertificate } from '../sites/http-service.ts';
 import { tellFailureOn } from './terminal/failure.ts';
 import { say } from './terminal/lines.ts';

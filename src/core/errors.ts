@@ -118,6 +118,12 @@ export class HoplineError extends Error {
   }
 }
 
+/** One error for all mistakes of a text that says what a node does. */
+export function mistakes(problems: readonly string[]): HoplineError {
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  return new HoplineError('CONFIG_INVALID', `${problems[0]}${more}`, { problems });
+}
+
 /** Returns a HoplineError as it is and wraps anything else as `INTERNAL`. */
 export function asHoplineError(error: unknown): HoplineError {
   if (error instanceof HoplineError) return error;

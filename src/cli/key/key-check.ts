@@ -1,7 +1,7 @@
 /** `hopline key check`: says what is wrong with a file of authorized keys. */
 
 import type { Command } from 'commander';
-import { checkAuthorizedFile } from '../../node/authority/authorized-file.ts';
+import { checkAuthorizedFile } from '../../node/authority/authorized-keys.ts';
 import { tellFailureOn } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
 

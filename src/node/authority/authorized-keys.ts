@@ -1,12 +1,13 @@
 /**
  * The text of `authorized_keys`: who may come, and with which rights, a line each.
  *
- * Knows nothing about files, or about who is there.
+ * Knows nothing about who is there.
  * Invariant: a text with a mistake gives all of its mistakes, each with its line, and the rights of nobody.
  * Grammar: docs/security.md#authorisation
  */
 
-import { HoplineError } from '../../core/errors.ts';
+import { HoplineError, mistakes } from '../../core/errors.ts';
+import { readTrustedText, type TrustRules } from '../../io/disk/watched/trusted-text.ts';
 import { parsePublicKey } from '../../wire/keys/key.ts';
 import { endOfOptions, parseKeyOptions } from './key-options.ts';
 import type { Rights } from './rights.ts';
@@ -17,7 +18,8 @@ export const keyless = { anonymous: 'anonymous', plain: 'plain' } as const;
 /** Rights by who has them: a key's text, `anonymous` or `plain`. */
 export type AuthorizedKeys = ReadonlyMap<string, Rights>;
 
-export const maxAuthorizedBytes = 1024 * 1024;
+/** What others may read, but not write. */
+export const authorizedFileRules: TrustRules = { maxBytes: 1024 * 1024, isSecret: false };
 const maxKeys = 10_000;
 /** More would say the same. */
 const maxProblems = 100;
@@ -57,17 +59,18 @@ export function parseAuthorizedKeys(text: string, source: string, known?: Author
   return rights;
 }
 
+/** What would be in effect by `file`. Throws `CONFIG_INVALID`, with a line in `problems` for each mistake. */
+export async function checkAuthorizedFile(file: string): Promise<AuthorizedKeys> {
+  const read = await readTrustedText(file, authorizedFileRules);
+  if (read.kind === 'text') return parseAuthorizedKeys(read.text, file);
+  throw mistakes([read.problem]);
+}
+
 /** Those of `known` that some line of `text` still has a word for, though the text as a whole is not valid. */
 export function stillNamed(text: string, known: AuthorizedKeys): AuthorizedKeys {
   const lines = text.split(/\r?\n/).filter((line) => !line.trimStart().startsWith('#'));
   const words = new Set(lines.flatMap((line) => line.split(/\s+/)));
   return new Map([...known].filter(([who]) => words.has(who)));
-}
-
-/** One error for all mistakes. */
-export function mistakes(problems: readonly string[]): HoplineError {
-  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
-  return new HoplineError('CONFIG_INVALID', `${problems[0]}${more}`, { problems });
 }
 
 /** A key as logs show it. */

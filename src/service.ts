@@ -13,6 +13,7 @@ import type { Logger } from './core/log.ts';
 import { createSystemResolver } from './io/names/system-resolver.ts';
 import { type RunningNode, startNode } from './node/listen.ts';
 import type { NodeOptions } from './node/options.ts';
+import { chooseRoot } from './node/root.ts';
 import { type HeldKey, holdKeyFile } from './secure/keys/held-key.ts';
 import { readKeyFile } from './secure/keys/key-file.ts';
 import { type HttpService, type HttpServiceOptions, startHttpService } from './sites/http-service.ts';
@@ -123,8 +124,9 @@ function nodeOptions({ node }: Config, http: HttpService | undefined, shared: Sh
   return { ...rules, listen, ...shared, ...(http ? { http: http.serving } : {}) };
 }
 
-function httpOptions({ node: { limits, pools, kernel } }: Config, { log, resolve }: Shared): HttpServiceOptions {
-  return { limits, pools, kernel, log, resolve };
+function httpOptions({ node }: Config, { log, resolve }: Shared): HttpServiceOptions {
+  const { limits, pools, kernel, listen, root } = node;
+  return { limits, pools, kernel, root: listen && chooseRoot({ listen, root }), log, resolve };
 }
 
 /** A part that was not started cannot be reloaded, and a key that clients know is not one to change in passing. */

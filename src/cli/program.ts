@@ -25,6 +25,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   fetch: async () => (await import('./fetch/fetch-command.ts')).addFetchCommand,
   check: async () => (await import('./check-command.ts')).addCheckCommand,
   key: async () => (await import('./key/key-command.ts')).addKeyCommand,
+  password: async () => (await import('./password-command.ts')).addPasswordCommand,
   demo: async () => (await import('./demo-command.ts')).addDemoCommand,
 };
 

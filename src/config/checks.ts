@@ -28,6 +28,7 @@ export function checkKeys(file: ConfigFile, source: ConfigText): Problem[] {
     ...pools.flatMap(([name, { health = {} }]) => checkHealth(name, health, source)),
     ...Object.entries(file.sites ?? {}).flatMap(([host, site]) => [
       ...checkSite(host, site, source),
+      ...checkAuth(host, site, source),
       ...checkFirstPools(host, site, new Set(pools.map(([name]) => name)), source),
     ]),
     ...checkGateway(file, source),
@@ -127,6 +128,16 @@ function checkSite(host: string, site: NonNullable<ConfigFile['sites']>[string],
   return serverKeys
     .filter((key) => site[key] !== undefined)
     .map((key) => valueProblem(['sites', host, key], `no such key beside ${given[0]}; remove it`, source));
+}
+
+/** An empty rule lets everybody in, or nobody, and neither is said. */
+function checkAuth(host: string, { auth }: NonNullable<ConfigFile['sites']>[string], source: ConfigText): Problem[] {
+  if (auth === undefined) return [];
+  if (Object.values(auth).every((value) => value === undefined)) {
+    return [valueProblem(['sites', host, 'auth'], 'at least one of basic, bearer and addresses; add one', source)];
+  }
+  if (auth.addresses?.length !== 0) return [];
+  return [valueProblem(['sites', host, 'auth', 'addresses'], 'at least one network; add one, or remove it', source)];
 }
 
 /** A pool at the first place of a route is this node's own; at any other it is that of the node before it. */

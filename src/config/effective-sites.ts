@@ -6,7 +6,8 @@
 
 import type { FieldRules } from '../http/fields.ts';
 import { defaultHealthRule } from '../pool/health.ts';
-import type { GatewayRules, SiteRules } from '../sites/http-service.ts';
+import type { GatewayRules } from '../sites/http-service.ts';
+import type { SiteRules } from '../sites/open-sites.ts';
 import { formatHop } from '../wire/address.ts';
 import { formatViaHop } from '../wire/keyed-hop.ts';
 import { formatDuration, formatSize } from '../wire/quantity.ts';
@@ -39,6 +40,7 @@ function formatSite(site: SiteRules): unknown {
   const { cache } = site;
   return {
     ...formatBackend(site),
+    auth: site.auth,
     'max-body': site.maxBody && formatSize(site.maxBody),
     'pass-overrides': site.passOverrides,
     'request-fields': formatRules(site.requestFields),

@@ -5,7 +5,8 @@
  */
 
 import path from 'node:path';
-import type { GatewayRules, SiteRules } from '../sites/http-service.ts';
+import type { GatewayRules } from '../sites/http-service.ts';
+import type { SiteRules } from '../sites/open-sites.ts';
 import { parseHttpServer } from '../sites/site-text.ts';
 import { parseVia } from '../wire/route.ts';
 import { toHealth, withoutUndefined } from './members.ts';
@@ -36,7 +37,7 @@ export function toGateway(
 }
 
 function toSite(name: string, keys: SiteKeys, at: (name: string) => string): SiteRules {
-  const { cache, algorithm, check, sticky, dns, health: rule, https } = keys;
+  const { cache, algorithm, check, sticky, dns, health: rule, https, auth } = keys;
   const { ca, 'server-name': serverName, insecure } = typeof https === 'object' ? https : {};
   const caching = typeof cache === 'object' ? { ttlS: seconds(cache.ttl), overrideS: seconds(cache.override) } : cache;
   return {
@@ -53,6 +54,7 @@ function toSite(name: string, keys: SiteKeys, at: (name: string) => string): Sit
     caFile: ca && at(ca),
     hostField: keys.host,
     connect: keys.connect,
+    auth: auth && { ...auth, basic: auth.basic && at(auth.basic), bearer: auth.bearer && at(auth.bearer) },
     maxBody: keys['max-body'],
     passOverrides: keys['pass-overrides'],
     requestFields: keys['request-fields'],

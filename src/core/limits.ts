@@ -195,6 +195,12 @@ const defaults = {
   maxHttpServerRequests: 1024,
   /** Milliseconds that a request waits for a place among these. */
   httpPlaceMs: 5_000,
+  /** Logins of one address at a gateway whose passwords are being judged, or were wrong a moment ago. */
+  maxPeerLogins: 8,
+  /** The same for all addresses together. */
+  maxLogins: 256,
+  /** Milliseconds that one counts whose password was wrong. */
+  loginFailedMs: 10_000,
   /** Bytes of the content of a request, where the site does not say. */
   maxHttpBodyBytes: 1024 * 1024 * 1024,
   /** Bytes of the content of a request that are here before a server is taken for it, where it has as many. */

@@ -112,7 +112,7 @@ export function passedFields(fields: RawFields, options: PassOptions): Forwarded
     'traceparent',
     `00-${trace}-${ids.slice(32)}-01`,
   );
-  return { fields: passed, client: clientOf(claimed('x-forwarded-for'), options), trace };
+  return { fields: passed, client: clientOf(fields, options), trace };
 }
 
 /** Whether the request has been through the gateway of this name before. */
@@ -121,8 +121,9 @@ export function isLoop(fields: RawFields, name: string): boolean {
   return via?.includes(name) === true && listMembers(via).some((one) => one.split(' ')[1] === name);
 }
 
-/** The nearest address that is not itself a trusted proxy's. */
-function clientOf(claim: string | undefined, { peer, trusted }: PassOptions): string {
+/** The nearest address that is not itself a trusted proxy's; that of the peer, unless it is trusted and says another. */
+export function clientOf(fields: RawFields, { peer, trusted }: Pick<PassOptions, 'peer' | 'trusted'>): string {
+  const claim = trusted && isInList(trusted, peer) ? fieldValue(fields, 'x-forwarded-for') : undefined;
   if (claim === undefined || !trusted) return peer;
   for (const address of listMembers(claim).reverse()) {
     if (!/^[0-9a-f.:]+$/.test(address)) return peer;

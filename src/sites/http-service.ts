@@ -6,33 +6,22 @@
  * Documentation: docs/http.md
  */
 
-import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
-import { systemError } from '../core/system-errors.ts';
 import { Tasks } from '../core/work/tasks.ts';
 import type { AccessFormat, MaskQuery } from '../gateway/access-log/access-format.ts';
 import { type AccessLog, accessRecord, openAccessLog } from '../gateway/access-log/access-log.ts';
-import { createHttpCache, type HttpCache, type SiteCacheOptions } from '../gateway/cache/cache.ts';
+import { AuthFiles } from '../gateway/auth/auth-files.ts';
+import { createHttpCache } from '../gateway/cache/cache.ts';
 import { judgeTime, readCertificate, watchTime } from '../gateway/clients/certificate.ts';
-import { type HttpServers, type RunningGateway, type SiteOptions, startGateway } from '../gateway/server/start.ts';
+import { type RunningGateway, startGateway } from '../gateway/server/start.ts';
 import { shareLookups } from '../io/names/lookups.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
 import type { HttpServing, NodeOptions } from '../node/options.ts';
-import { type OpenBackend, openBackend } from './open-backend.ts';
-import type { SiteText } from './site-text.ts';
-
-export interface SiteRules extends SiteText, Omit<SiteOptions, 'backend' | 'wrap'> {
-  /** What a pool of servers is told beside its members. */
-  readonly servers?: Omit<HttpServers, 'members' | 'dial'> | undefined;
-  /** Authorities to believe about the servers, instead of the system's; a file in PEM. */
-  readonly caFile?: string | undefined;
-  /** How its answers are cached; `false` for not at all. @default as they say themselves */
-  readonly cache?: SiteCacheOptions | false | undefined;
-}
+import { openSites, readPem, type SiteRules } from './open-sites.ts';
 
 export interface GatewayRules {
   /** Without it, connections come by `serving` alone; port 0 picks a free one. */
@@ -54,6 +43,8 @@ export interface HttpServiceOptions extends Pick<NodeOptions, 'pools' | 'resolve
   readonly limits?: Partial<Limits> | undefined;
   /** Whether files leave inside the kernel where that can be. @default true */
   readonly kernel?: boolean | undefined;
+  /** The directory that the node beside it serves, if there is one. */
+  readonly root?: string | undefined;
   readonly log: Logger;
 }
 
@@ -63,7 +54,7 @@ export interface HttpService {
   /** For a node, which leaves HTTP that comes to its port to this gateway. */
   readonly serving: HttpServing;
   /**
-   * Takes other sites, reads the certificate and opens the log of requests again. Throws `CONFIG_INVALID` for what needs
+   * Takes other sites, reads the certificate and the files of credentials, and opens the log of requests again. Throws `CONFIG_INVALID` for what needs
    * a restart, and what the start throws.
    */
   reload(rules: GatewayRules, options: HttpServiceOptions): Promise<void>;
@@ -88,7 +79,8 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
     open.push({ close: async () => endTime?.() });
     const accessLog = rules.accessLog && keep(open, await openLog(rules.accessLog, limits, log));
     const cache = rules.cache && keep(open, await createHttpCache({ ...rules.cache, limits, log }));
-    let sites = await openSites(rules, cache, { ...options, resolve });
+    const authFiles = keep(open, new AuthFiles({ limits, log }));
+    let sites = await openSites(rules.sites, { ...options, cache, cacheTtlS: rules.cache?.ttlS, authFiles, resolve });
     open.push({ close: () => sites.close() });
     const gateway = await startGateway({
       listen: rules.listen,
@@ -111,7 +103,13 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       checkReload({ ...current, kernel: options.kernel }, { ...next, kernel: nextOptions.kernel });
       const nextTls = await readTls(next.tls);
       const certificate = nextTls && readCertificate(nextTls);
-      const nextSites = await openSites(next, cache, { ...nextOptions, resolve });
+      const nextSites = await openSites(next.sites, {
+        ...nextOptions,
+        cache,
+        cacheTtlS: next.cache?.ttlS,
+        authFiles,
+        resolve,
+      });
       if (isClosing) {
         await nextSites.close();
         throw new HoplineError('NODE_STOPPING', 'the gateway is stopping');
@@ -131,7 +129,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       address: gateway.address,
       serving: { dialect: tls ? 'tls' : 'http', accept: gateway.accept },
       reload: async (next, nextOptions) => {
-        const done = reload(next, nextOptions);
+        const done = reload(next, nextOptions).finally(() => authFiles.keep(current.sites.map(({ auth }) => auth)));
         reloading.add(done);
         await done;
       },
@@ -149,38 +147,13 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
   }
 }
 
-type Closable = Pick<OpenBackend, 'close'>;
+interface Closable {
+  close(): Promise<void>;
+}
 
 function keep<T extends Closable>(open: Closable[], one: T): T {
   open.push(one);
   return one;
-}
-
-async function openSites(rules: GatewayRules, cache: HttpCache | undefined, options: HttpServiceOptions) {
-  const { limits, pools, resolve } = options;
-  const opened: OpenBackend[] = [];
-  const close = async () => {
-    await Promise.all(opened.map((backend) => backend.close()));
-  };
-  try {
-    const sites: SiteOptions[] = [];
-    for (const { backend: text, servers, caFile, cache: caching, ...site } of rules.sites) {
-      const ca = caFile && String(await readPem('authorities', caFile));
-      const told = ca ? { ...servers, tls: { ...servers?.tls, ca } } : servers;
-      const backend = await openBackend(text, { limits, pools, resolve }, told);
-      opened.push(backend);
-      // Files of this machine are no nearer in a cache.
-      const isCached = cache && caching !== false && text.kind !== 'root';
-      const wrap: SiteOptions['wrap'] = isCached
-        ? (exchange) => cache.wrap(exchange, { ttlS: rules.cache?.ttlS, ...caching })
-        : undefined;
-      sites.push({ ...site, backend: backend.backend, wrap });
-    }
-    return { sites, close };
-  } catch (error) {
-    await close();
-    throw error;
-  }
 }
 
 /** Reads a certificate and its key; resolves to what is wrong with its time, if anything. Throws `USAGE_INVALID` as the start does. */
@@ -219,12 +192,4 @@ function openLog(
 
 async function readTls(files: GatewayRules['tls']): Promise<{ cert: Buffer; key: Buffer } | undefined> {
   return files && { cert: await readPem('certificate', files.cert), key: await readPem('key', files.key) };
-}
-
-async function readPem(what: string, file: string): Promise<Buffer> {
-  try {
-    return await readFile(file);
-  } catch (cause) {
-    throw systemError('USAGE_INVALID', `TLS: cannot read the ${what} ${file}`, cause);
-  }
 }

@@ -42,6 +42,23 @@ test('what is in effect of sites says the same when it is read again', async (t)
   assert.deepEqual(again.gateway?.sites[2], config.gateway?.sites[2]);
 });
 
+test('who may ask is read with paths from the place of the file, and said again', async (t) => {
+  const root = await makeTempRoot(t);
+  const file = path.join(root.path, 'hopline.yaml');
+  const auth = '{basic: ./users, bearer: /run/tokens, addresses: [192.0.2.0/24]}';
+  await writeFile(file, `listen: 127.0.0.1:0\nsites: {a.test: {servers: [a], auth: ${auth}}}\n`);
+  const config = await readConfig(file);
+  const basic = path.join(root.path, 'users');
+  assert.deepEqual(config.gateway?.sites[0]?.auth, {
+    basic,
+    bearer: path.resolve('/run/tokens'),
+    addresses: ['192.0.2.0/24'],
+  });
+  const text = await formatConfig(config);
+  await writeFile(file, text);
+  assert.deepEqual((await readConfig(file)).gateway?.sites[0]?.auth, config.gateway?.sites[0]?.auth);
+});
+
 const mistakes: readonly (readonly [name: string, text: string, problem: RegExp])[] = [
   ['a site of nothing', 'sites:\n  a.test: {}\n', /:2:\d+: sites\["a\.test"\]: .*one of servers .*route and root/],
   [
@@ -115,6 +132,17 @@ const mistakes: readonly (readonly [name: string, text: string, problem: RegExp]
     'a length under the name that an application reads as one',
     'sites:\n  a.test: {servers: [a], request-fields: {set: {Content_Length: "5"}}}\n',
     /gateway’s own/,
+  ],
+  ['an empty rule of who may ask', 'sites:\n  a.test: {servers: [a], auth: {}}\n', /auth: .*at least one of basic/],
+  [
+    'a list of no addresses',
+    'sites:\n  a.test: {servers: [a], auth: {addresses: []}}\n',
+    /auth\.addresses: .*at least one network/,
+  ],
+  [
+    'an address that is none',
+    'sites:\n  a.test: {servers: [a], auth: {addresses: [here]}}\n',
+    /auth\.addresses\[0\]: read "here"/,
   ],
   ['a gateway without sites', 'gateway: {trusted: [10.0.0.0/8]}\n', /gateway: .*add sites/],
   [

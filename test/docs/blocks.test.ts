@@ -10,12 +10,13 @@ import { promisify } from 'node:util';
 import { parseRoute } from '../../src/index.ts';
 import { parseAuthorizedKeys } from '../../src/node/authority/authorized-keys.ts';
 import { addressOf, startChain } from '../support/chain.ts';
-import { startProgram } from '../support/program.ts';
+import { mainFile, startProgram } from '../support/program.ts';
 import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 import { startWebServer } from '../support/web-server.ts';
 
 const run = promisify(execFile);
+const skip = process.platform === 'win32' && 'Windows has no such shell';
 
 interface Block {
   readonly document: string;
@@ -76,9 +77,27 @@ test('the authorized keys of the documents are read', () => {
   for (const text of lists) assert.ok(parseAuthorizedKeys(text, 'authorized_keys').size > 1);
 });
 
+const shells = kinds.filter(({ kind }) => kind === 'shell').map(({ block }) => block);
+test('the lines for a shell run, with the configuration of their document', { skip }, async (t) => {
+  assert.ok(shells.length > 0);
+  for (const { document, text } of shells) {
+    const folder = (await makeTempRoot(t)).path;
+    const config = kinds.find(({ block, kind }) => kind === 'configuration' && block.document === document);
+    await writeFile(path.join(folder, 'hopline.yaml'), config?.block.text ?? assert.fail(document));
+    const command = `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@"\n`;
+    await writeFile(path.join(folder, 'hopline'), command, { mode: 0o755 });
+    const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
+    const shell = run('sh', ['-ec', text], { cwd: folder, env });
+    shell.child.stdin?.end('a password\n');
+    await shell;
+  }
+});
+
 function kindOf({ document, language, text }: Block): string | undefined {
   if (language === 'js') return 'script';
   if (language === 'ebnf') return 'grammar';
+  if (language === 'yaml') return 'configuration';
+  if (language === 'sh') return 'shell';
   if (/^(hopline|kill) /.test(text)) return 'commands';
   if (/^[\w/.]+\n\S+[ :]\d+/.test(text) && document !== 'resume.md') return 'route';
   if (/^(read|write|all)\b.* hop1/.test(text)) return 'keys';

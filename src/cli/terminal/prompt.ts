@@ -6,23 +6,26 @@
  */
 
 import { createInterface } from 'node:readline';
+import { Writable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { say } from './lines.ts';
 
 export interface Prompts {
   /**
-   * Asks and resolves to the line, trimmed. On a terminal asks until `check` throws no more, and tells what it threw; elsewhere
+   * Asks and resolves to the line, trimmed unless it is hidden. On a terminal asks until `check` throws no more, and tells what it threw; elsewhere
    * the answer is the caller's affair. Throws `USAGE_INVALID` at the end of input, `INTERRUPTED` on Ctrl-C.
    */
   ask(question: string, check?: (answer: string) => unknown): Promise<string>;
   close(): void;
 }
 
-export function openPrompts(): Prompts {
+/** With `isHidden`, a terminal does not show what is typed. */
+export function openPrompts({ isHidden = false }: { readonly isHidden?: boolean } = {}): Prompts {
   const terminal = process.stdin.isTTY && process.stderr.isTTY;
   // Prompts that were closed before have let go of it, and nothing else may keep the process waiting.
   process.stdin.ref?.();
-  const reader = createInterface({ input: process.stdin, output: process.stderr, terminal });
+  const nowhere = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const reader = createInterface({ input: process.stdin, output: isHidden ? nowhere : process.stderr, terminal });
   const lines = reader[Symbol.asyncIterator]();
   let interrupted = false;
   reader.on('SIGINT', () => {
@@ -30,10 +33,12 @@ export function openPrompts(): Prompts {
     reader.close();
   });
   const askOnce = async (question: string): Promise<string> => {
-    reader.setPrompt(question);
+    if (isHidden) process.stderr.write(question);
+    else reader.setPrompt(question);
     reader.prompt();
     const { value, done } = await lines.next();
-    if (!done) return value.trim();
+    if (isHidden && terminal) process.stderr.write('\n');
+    if (!done) return isHidden ? value : value.trim();
     process.stderr.write('\n');
     if (interrupted) throw new HoplineError('INTERRUPTED', 'interrupted');
     throw new HoplineError('USAGE_INVALID', `the input ended where an answer to "${question.trim()}" was due`);

@@ -34,6 +34,11 @@ const file = text((name) => name || undefined, {
   example: './site.pem',
   pattern: /./,
 });
+const secretFile = text((name) => name || undefined, {
+  expected: 'the path of a file',
+  example: './users',
+  pattern: /./,
+});
 const directory = text((name) => name || undefined, {
   expected: 'the path of a directory',
   example: './public',
@@ -145,6 +150,17 @@ const siteKeys = mapping(
     ),
     host: about('what servers get as Host; without it, what the client sent', host),
     connect: about('lets CONNECT lead to one of the servers', yesOrNo()),
+    auth: about(
+      'who may ask; of basic and bearer one must hold, and addresses besides',
+      mapping(
+        {
+          basic: about('a file of users and what is kept of their passwords', secretFile),
+          bearer: about('a file of tokens, one a line', secretFile),
+          addresses: about('networks that requests may come from', list(network, '[10.0.0.0/8]')),
+        },
+        '{basic: ./users}',
+      ),
+    ),
     'max-body': about('bytes of the content of a request; more is 413. Without it, the limit', size),
     'pass-overrides': about(
       'lets X-Original-URL, X-Rewrite-URL, X-HTTP-Method-Override and their like of clients through',

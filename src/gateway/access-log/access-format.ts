@@ -13,6 +13,8 @@ export interface AccessRecord {
   readonly time: number;
   /** The address of whoever asked. */
   readonly client: string;
+  /** Who logged in with a password. */
+  readonly user?: string | undefined;
   /** The host of the site as it is configured; undefined if there is none for the request. */
   readonly site?: string | undefined;
   /** The server that answered, or the hops to it. */
@@ -76,11 +78,12 @@ function rounded(ms: number): number {
 
 function createCombined(mask: Mask): FormatAccess {
   const stamp = createStamp();
-  return ({ time, client, method, target, version, status, bytes, referer, userAgent }) => {
+  return ({ time, client, user, method, target, version, status, bytes, referer, userAgent }) => {
     const request = `${escaped(method)} ${escaped(mask(target))} HTTP/${version}`;
     const from = referer === undefined ? '-' : escaped(mask(referer));
     const agent = userAgent === undefined ? '-' : escaped(userAgent);
-    return `${client} - - [${stamp(time)}] "${request}" ${status} ${bytes || '-'} "${from}" "${agent}"\n`;
+    const who = user === undefined ? '-' : escapedName(user);
+    return `${client} - ${who} [${stamp(time)}] "${request}" ${status} ${bytes || '-'} "${from}" "${agent}"\n`;
   };
 }
 
@@ -106,6 +109,11 @@ const unsafe = /[^\x20-\x7e]|["\\]/;
 function escaped(text: string): string {
   if (!unsafe.test(text)) return text;
   return Buffer.from(text, 'latin1').reduce((line, byte) => line + escapedByte(byte), '');
+}
+
+/** In UTF-8, and without a space, which would be the end of it. */
+function escapedName(name: string): string {
+  return escaped(Buffer.from(name, 'utf8').toString('latin1')).replaceAll(' ', '\\x20');
 }
 
 function escapedByte(byte: number): string {

@@ -112,10 +112,11 @@ export async function openAccessLog(options: AccessLogOptions): Promise<AccessLo
 
 /** What is kept of a request that ended just now. */
 export function accessRecord(ended: Ended): AccessRecord {
-  const { request, status, notes, site, client, trace, failure, bytes, firstMs, totalMs } = ended;
+  const { request, status, notes, site, client, user, trace, failure, bytes, firstMs, totalMs } = ended;
   return {
     time: Date.now() - totalMs,
     client,
+    user,
     site,
     backend: notes.backend,
     method: request.method ?? '',

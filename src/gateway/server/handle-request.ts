@@ -19,10 +19,12 @@ import {
   isNamed,
   listMembers,
   trailerFields,
+  without,
 } from '../../http/fields.ts';
-import { isLoop, passedFields, pseudonym } from '../../http/forwarding.ts';
+import { clientOf, isLoop, passedFields, pseudonym } from '../../http/forwarding.ts';
 import { checkFraming } from '../../http/framing.ts';
 import { type RequestTarget, readTarget } from '../../http/request-target.ts';
+import type { SiteAuth } from '../auth/site-auth.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import { answerItself } from './max-forwards.ts';
 import { RequestContent } from './request-content.ts';
@@ -40,6 +42,8 @@ export interface Site {
   readonly passOverrides?: boolean | undefined;
   /** Bytes of the content of a request. @default the limit */
   readonly maxBody?: number | undefined;
+  /** Who may ask. @default everybody */
+  readonly auth?: SiteAuth | undefined;
   /** Answers CONNECT; without it, CONNECT is refused. */
   readonly connect?: ((signal: AbortSignal) => Promise<NonNullable<HttpAnswer['upgraded']>>) | undefined;
 }
@@ -77,6 +81,8 @@ export interface Handled {
   readonly site?: string | undefined;
   /** The address of whoever asks, as far as it can be trusted. */
   readonly client: string;
+  /** Who logged in with a password. */
+  readonly user?: string | undefined;
   readonly trace?: string | undefined;
   readonly failure?: HoplineError | undefined;
   /** What may still come of the request, to be dropped behind the answer. */
@@ -115,8 +121,8 @@ export function handleRequest(request: http.IncomingMessage, asking: Asking, con
       'Proxy-Status',
       `${pseudonym}; error=proxy_loop_detected`,
     ]);
-  if (method === 'CONNECT') return connect(site, asking, peer, refused);
-  return exchange(request, { site, target, peer, asking, context });
+  const found = { site, target, peer, asking, context };
+  return method === 'CONNECT' ? connect(fields, found, refused) : exchange(request, found);
 }
 
 /** The parser knows methods of other protocols as well, and takes RTSP/1.0 for a version of HTTP. */
@@ -148,7 +154,10 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
   const length = announced === undefined ? undefined : Number(announced);
   const content = hasContent(rawHeaders) ? openContent(request, length, found) : undefined;
   const isChunked = content !== undefined && length === undefined;
-  const known = { notes, site: site.host, client, trace, content };
+  const verdict = await site.auth?.judge({ method, fields: rawHeaders, client });
+  const asked = { notes, site: site.host, client, trace, content };
+  if (verdict?.kind === 'refused') return { ...asked, answer: verdict.answer, failure: verdict.failure };
+  const known = { ...asked, user: verdict?.user };
   const own = answerItself(method, target, rawHeaders);
   if (own) return { ...known, answer: own };
   const upgrade = asking.isUpgrade ? fieldValue(rawHeaders, 'upgrade') : undefined;
@@ -210,7 +219,9 @@ function hasContent(fields: RawFields): boolean {
 function requestFields(fields: RawFields, { site, target, asking }: Found, isChunked: boolean): RawFields {
   const host = site.hostField ?? target.authority;
   const sent = ['Host', host];
-  forEachField(fields, (name, value) => {
+  // What was judged here would only be a secret too many elsewhere, and has the cache take the answer for one person's.
+  const ends = site.auth?.takesCredentials ? without(fields, 'authorization') : fields;
+  forEachField(ends, (name, value) => {
     if (isNamed(name, 'host') || isNamed(name, 'content-length') || (isNamed(name, 'expect') && !asking.inform)) return;
     // Trailers need chunks to follow (RFC 9110, 6.5.1).
     if (isNamed(name, 'trailer') && !isChunked) return;
@@ -226,15 +237,18 @@ function answerFields({ fields, status }: HttpAnswer, site: Site, name: string):
 }
 
 async function connect(
-  site: Site,
-  { signal }: Asking,
-  client: string,
+  fields: RawFields,
+  { site, peer, asking, context }: Found,
   refused: (status: number, text: string) => Promise<Handled>,
 ): Promise<Handled> {
+  const client = clientOf(fields, { peer, trusted: context.trusted });
+  const verdict = await site.auth?.judge({ method: 'CONNECT', fields, client });
+  const asked = { notes: {}, site: site.host, client };
+  if (verdict?.kind === 'refused') return { ...asked, answer: verdict.answer, failure: verdict.failure };
   if (!site.connect) return refused(403, `CONNECT to ${site.host} is not allowed`);
-  const known = { notes: {}, site: site.host, client };
+  const known = { ...asked, user: verdict?.user };
   try {
-    const upgraded = await site.connect(toAbortSignal(signal));
+    const upgraded = await site.connect(toAbortSignal(asking.signal));
     return { ...known, answer: { status: 200, reason: '', fields: [], body: undefined, upgraded } };
   } catch (cause) {
     return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };

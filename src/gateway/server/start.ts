@@ -20,6 +20,7 @@ import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers } from '../../pool/sources/sources.ts';
 import { ServerPlaces } from '../answering/server-places.ts';
 import { createServers, type Servers, type ServersOptions } from '../answering/server-pool.ts';
+import type { SiteAuth } from '../auth/site-auth.ts';
 import type { ServerTls } from '../clients/certificate.ts';
 import type { Site } from './handle-request.ts';
 import { type Ended, type RunningServer, serveHttp } from './http-server.ts';
@@ -42,6 +43,8 @@ export interface SiteOptions {
   readonly passOverrides?: boolean | undefined;
   /** Bytes of the content of a request; more is 413. @default the limit */
   readonly maxBody?: number | undefined;
+  /** Who may ask. @default everybody */
+  readonly auth?: SiteAuth | undefined;
 }
 
 export interface HttpServers

@@ -29,6 +29,11 @@ test('a combined line has the fields that log readers know, in UTC', () => {
   );
 });
 
+test('a user in a combined line is one word, whatever the name', () => {
+  const line = createAccessFormat('combined')({ ...record, user: 'zo\u00eb "x" - [y]\\' });
+  assert.match(line, /^192\.0\.2\.7 - zo\\xc3\\xab\\x20\\"x\\"\\x20-\\x20\[y\]\\\\ \[21\/Nov/);
+});
+
 test('a combined line says what is missing with a dash', () => {
   const line = createAccessFormat('combined')({ ...record, bytes: 0, referer: undefined, userAgent: undefined });
   assert.match(line, / 200 - "-" "-"\n$/);

@@ -20,7 +20,8 @@ export interface WatchedListOptions<T> {
   readonly parse: (text: string, current: T) => T;
   /** What of `current` the text still has a line for, though as a whole it is not valid. */
   readonly stillNamed: (text: string, current: T) => T;
-  readonly putInEffect: (list: T) => void;
+  /** Told of each list that is in effect from then on. */
+  readonly putInEffect?: ((list: T) => void) | undefined;
   /** Told of each time that the file is not in effect as it stands, or still is not. */
   readonly onTrouble?: (() => void) | undefined;
   readonly log: Logger;
@@ -56,6 +57,11 @@ export class WatchedList<T extends { readonly size: number }> {
       throw mistakes(problems);
     });
     return list;
+  }
+
+  /** What is in effect now. */
+  get current(): T {
+    return this.#current;
   }
 
   /** To be called every `lookMs`: reads the file if it has changed and stands still. */
@@ -133,6 +139,6 @@ export class WatchedList<T extends { readonly size: number }> {
 
   #putInEffect(list: T): void {
     this.#current = list;
-    this.#options.putInEffect(list);
+    this.#options.putInEffect?.(list);
   }
 }

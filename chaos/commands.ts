@@ -39,12 +39,17 @@ export function clientArgs(
 export function nodeFlags(
   { scenario, nodes }: Plan,
   node: number,
-  { digests, identity }: { readonly digests: string; readonly identity: string | undefined },
+  {
+    digests,
+    identity,
+    authorized,
+  }: Record<'identity' | 'authorized', string | undefined> & { readonly digests: string },
 ): string[] {
   return [
     ...(scenario.digestCache ? ['--digest-cache', digests] : []),
     ...(scenario.command === 'put' && nodes[node]?.isOrigin ? ['--writable'] : []),
     ...(identity === undefined ? [] : ['--identity', identity]),
+    ...(authorized === undefined ? [] : ['--authorized-keys', authorized]),
   ];
 }
 

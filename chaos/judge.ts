@@ -85,6 +85,7 @@ function judgeAttempt(attempt: Attempt, which: 'first' | 'second', seen: Seen, r
   if (complete && attempt.clients.some(({ code, isKilled }) => code !== 0 && !isKilled)) {
     problems.push(problem('wrong', `every file is there, though: ${endings(attempt)}`));
   }
+  problems.push(...attempt.exposed.map((text) => problem('wrong', `seen in plain on a leg ${text}`)));
   const strays = attempt.strays.filter((name) => !mayStay(name, which, attempt, seen, rules));
   if (strays.length > 0) problems.push(problem('leaked', `files left: ${strays.join(' ')}`));
   problems.push(...attempt.leaks.map((text) => problem('leaked', text)));

@@ -36,9 +36,10 @@ async function playRounds(): Promise<void> {
     const seed = settings.seed + place;
     const scenario = drawScenario(seed, scenarios);
     const fault = settings.fault === undefined ? '' : ` --fault ${settings.fault}`;
-    const again = `npm run chaos -- --rounds 1 --seed ${seed} --only ${scenario.name}${fault}`;
+    const security = settings.security === 'mixed' ? '' : ` --security ${settings.security}`;
+    const again = `npm run chaos -- --rounds 1 --seed ${seed} --only ${scenario.name}${fault}${security}`;
     try {
-      const plan = drawPlan(seed, scenario, machine.absentFaults, machine.keyHolders);
+      const plan = drawPlan(seed, scenario, machine.absentFaults, machine.keyHolders, settings.security);
       const result = await playRound(plan, children, place, machine.rules);
       results.push(result);
       console.log(formatRound(result));

@@ -1,9 +1,13 @@
 /** What a run is asked to do. */
 
 import { tmpdir } from 'node:os';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { type FaultKind, faultKinds } from './faults.ts';
 import { scenarios } from './scenarios.ts';
+
+/** All rounds with keys, none, or those that chance picks. */
+const securityChoices = ['on', 'off', 'mixed'] as const;
+export type SecurityChoice = (typeof securityChoices)[number];
 
 export interface Settings {
   readonly rounds: number;
@@ -13,6 +17,8 @@ export interface Settings {
   readonly only: string | undefined;
   /** The only fault to strike, undefined for all. */
   readonly fault: FaultKind | undefined;
+  /** Which rounds have keys. */
+  readonly security: SecurityChoice;
   readonly concurrency: number;
   readonly json: string | undefined;
   readonly scratch: string;
@@ -27,6 +33,7 @@ export function readSettings(argv: readonly string[], anySeed: () => number): Se
     .option('--seed <S>', 'of the first round; each further has the next number (default: by chance)', parseWhole)
     .option('--only <SCENARIO>', scenarios.map(({ name }) => name).join(', '))
     .option('--fault <KIND>', Object.keys(faultKinds).join(', '))
+    .addOption(new Option('--security <CHOICE>', 'which rounds have keys').choices(securityChoices).default('mixed'))
     .option('--concurrency <N>', 'rounds at once', parseWhole, 3)
     .option('--json <FILE>', 'write everything about every round there')
     .option('--scratch <DIR>', 'where files are served from and written to', tmpdir())
@@ -41,6 +48,7 @@ export function readSettings(argv: readonly string[], anySeed: () => number): Se
     seed: given.seed ?? anySeed(),
     only: given.only,
     fault: given.fault,
+    security: given.security ?? 'mixed',
     concurrency: Math.min(64, Math.max(1, given.concurrency ?? 1)),
     json: given.json,
     scratch: given.scratch ?? tmpdir(),

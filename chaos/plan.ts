@@ -6,6 +6,7 @@
 
 import type { Direction } from './connection.ts';
 import { type Fault, type FaultKind, type Field, faultKinds, type Moment } from './faults.ts';
+import type { SecurityChoice } from './options.ts';
 import { Random } from './random.ts';
 import type { Scenario } from './scenarios.ts';
 
@@ -38,6 +39,8 @@ interface KeysPlan {
   readonly clients: boolean;
   /** The run that is the first to know of them: what an earlier one left was in plain. */
   readonly from: 'first' | 'second';
+  /** Milliseconds into a run at which the origins' lists of authorized keys are written anew; undefined where they have none. */
+  readonly listedAt: number | undefined;
 }
 
 export interface NodePlan {
@@ -68,6 +71,7 @@ export function drawPlan(
   scenario: Scenario,
   absent: ReadonlySet<FaultKind> = new Set(),
   holders: KeyHolders = { nodes: true, clients: true },
+  security: SecurityChoice = 'mixed',
 ): Plan {
   const random = new Random(seed, scenario.name);
   const routes = drawRoutes(random, scenario);
@@ -87,17 +91,25 @@ export function drawPlan(
     content,
     bytesPerSecond: random.whole(12, 40) * 1024 * 1024,
     strikes: drawStrikes(random, kinds, field),
-    keys: drawKeys(random, scenario, holders),
+    keys: drawKeys(random, scenario, holders, security),
   };
 }
 
-function drawKeys(random: Random, { command }: Scenario, holders: KeyHolders): KeysPlan | undefined {
+function drawKeys(
+  random: Random,
+  { command }: Scenario,
+  holders: KeyHolders,
+  security: SecurityChoice,
+): KeysPlan | undefined {
   // Nobody knows an uploading client without a key in its second run, which then has to begin anew.
   const needsOwn = command === 'put';
-  if (!holders.nodes || (needsOwn && !holders.clients) || random.chance(0.6)) return undefined;
+  const isKeyed = !random.chance(0.6);
+  if (security === 'off' || (security === 'mixed' && !isKeyed)) return undefined;
+  if (!holders.nodes || (needsOwn && !holders.clients)) return undefined;
   return {
     clients: needsOwn || (holders.clients && random.chance(0.5)),
     from: random.chance(0.3) ? 'second' : 'first',
+    listedAt: random.chance(0.5) ? random.whole(100, 2000) : undefined,
   };
 }
 

@@ -9,9 +9,9 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Children } from '../harness/children.ts';
-import { newKey } from '../src/wire/keys/key.ts';
 import { type ClientEnd, ClientProcess } from './client-process.ts';
 import { clientArgs, environmentOf, nodeFlags, routeText } from './commands.ts';
+import { Keys } from './keys.ts';
 import { NodeProcess } from './node-process.ts';
 import type { NodePlan, Plan } from './plan.ts';
 import { losePower } from './power.ts';
@@ -30,12 +30,16 @@ export interface Attempt {
   readonly bytes: number;
   /** Bytes of the files that are still missing. */
   readonly missing: number;
+  /** What came by a leg of an encrypted run and should not have, in words. */
+  readonly exposed: readonly string[];
   /** Nodes that kept sockets or files open, in words. */
   readonly leaks: readonly string[];
 }
 
 /** Nobody keeps digests of a file that has just been written, so that nodes live a while after their files were. */
 const aheadMs = 3_600_000;
+/** Of which legs are searched for names and bytes: enough to notice, and little work. */
+const watchedFiles = 3;
 
 export class Scene {
   readonly source: Source;
@@ -47,8 +51,7 @@ export class Scene {
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #undoing = new Set<Promise<void>>();
   readonly #afterClients: (() => void)[] = [];
-  /** By the number of the origin. */
-  readonly #keys = new Map<number, string>();
+  readonly #keys: Keys;
   #clients: (ClientProcess | undefined)[] = [];
   #attempts = 0;
 
@@ -63,10 +66,7 @@ export class Scene {
       mkdirSync(this.#path(`out-${client}`));
       mkdirSync(this.#path(`synced-${client}`));
     }
-    for (const [index, { isOrigin }] of plan.nodes.entries()) {
-      if (plan.keys && isOrigin) this.#keys.set(index, this.#makeKey(`node-${index}.key`));
-    }
-    if (plan.keys?.clients) this.#makeKey('client.key');
+    this.#keys = new Keys(plan, directory);
     for (const name of ['tmp', 'sent']) mkdirSync(this.#path(name));
     const gives = plan.scenario.command === 'get' ? sources : [this.#path('sent')];
     this.source = new Source(plan.files, gives, this.#path('spare'));
@@ -81,7 +81,7 @@ export class Scene {
       await Promise.all(plan.nodes.map((_, index) => scene.#startNode(index, place)));
       const addressOf = (node: number) => `${scene.node(node).shim.host} ${scene.node(node).shim.port}`;
       writeFileSync(scene.#path('route.txt'), routeText(plan, addressOf));
-      const keyOf = (node: number) => scene.#keys.get(node);
+      const keyOf = (node: number) => scene.#keys.of(node);
       writeFileSync(scene.#path('route-keys.txt'), routeText(plan, addressOf, keyOf));
       return scene;
     } catch (error) {
@@ -129,6 +129,9 @@ export class Scene {
     const { keys } = this.#plan;
     this.#attempts += 1;
     const isKeyed = keys !== undefined && (keys.from === 'first' || this.#attempts > 1);
+    this.#watchLegs(isKeyed);
+    const attempt = this.#attempts;
+    if (keys?.listedAt !== undefined) this.later(keys.listedAt, () => this.#keys.list(attempt));
     const before = this.#crossed();
     const states = this.#states();
     this.#clients = states.map((files, client) => this.#startClient(client, files, { isKeyed, limitMs }));
@@ -138,12 +141,15 @@ export class Scene {
     const bytes = this.#crossed() - before;
     await this.#heal();
     return {
-      keys: isKeyed ? [...this.#keys.values()] : undefined,
+      keys: isKeyed ? this.#keys.all : undefined,
       clients,
       files: this.#states(),
       strays: this.#strays(),
       bytes,
       missing: this.#missing(),
+      exposed: this.#nodes.flatMap(({ shim }, index) =>
+        shim.exposed.splice(0).map((what) => `into node ${index}, ${what}`),
+      ),
       leaks: await this.#leaks(),
     };
   }
@@ -177,7 +183,7 @@ export class Scene {
       bytesPerSecond: plan.isFirst ? this.#plan.bytesPerSecond : 0,
       flags: nodeFlags(this.#plan, index, {
         digests: this.#path(`digests-${index}`),
-        identity: this.#keys.has(index) ? this.#path(`node-${index}.key`) : undefined,
+        ...this.#keys.filesOf(index),
       }),
       env: environmentOf(this.#plan, {
         temporary: this.#path('tmp'),
@@ -196,7 +202,7 @@ export class Scene {
     if (due.length === 0) return undefined;
     const names = due.map(({ name }) => name);
     const directory = this.#path(this.#plan.scenario.command === 'put' ? 'sent' : `out-${client}`);
-    const identity = isKeyed && this.#plan.keys?.clients ? this.#path('client.key') : undefined;
+    const identity = isKeyed ? this.#keys.clientFile : undefined;
     const route = this.#path(isKeyed ? 'route-keys.txt' : 'route.txt');
     const args = clientArgs(this.#plan, names, { route, directory, identity });
     const isCut = this.#plan.strikes.some(({ fault }) => fault.kind === 'cut-power' && fault.client === client);
@@ -262,11 +268,11 @@ export class Scene {
     return Array.from({ length: clients }, (_, client) => this.#path(`out-${client}`));
   }
 
-  /** Its public half. */
-  #makeKey(file: string): string {
-    const { key, secretText } = newKey();
-    writeFileSync(this.#path(file), `${secretText}\n`, { mode: 0o600 });
-    return key.public.text;
+  #watchLegs(isKeyed: boolean): void {
+    const secrets = isKeyed
+      ? this.#plan.files.slice(0, watchedFiles).flatMap((_, index) => this.source.secrets(index))
+      : [];
+    for (const { shim } of this.#nodes) shim.watchFor(secrets);
   }
 
   #path(name: string): string {

@@ -48,6 +48,9 @@ export class Shim {
   #server: net.Server | undefined;
   #port = 0;
   #loss: Loss | undefined;
+  #secrets: readonly Buffer[] = [];
+  /** Of these, those that passed, in words. */
+  readonly exposed: string[] = [];
   /** Milliseconds that each byte is held back. */
   delayMs = 0;
 
@@ -76,6 +79,11 @@ export class Shim {
   /** Bytes that came for `direction` so far. */
   passed(direction: Direction): number {
     return this.#passed[direction];
+  }
+
+  /** From now on none of these may come by; what is cut in two by reads is not looked for. */
+  watchFor(secrets: readonly Buffer[]): void {
+    this.#secrets = secrets;
   }
 
   /** Arms `strike` for the moment at which byte number `at`, from 0, is about to pass. */
@@ -140,6 +148,8 @@ export class Shim {
   }
 
   async #pass(direction: Direction, chunk: Buffer, connection: Connection): Promise<void> {
+    for (const secret of this.#secrets)
+      if (chunk.includes(secret)) this.exposed.push(`${direction}: ${secret.toString('latin1', 0, 16)}`);
     for (let at = 0; at < chunk.length && !connection.isBroken; ) {
       const most = this.#rate === 0 ? chunk.length : Math.max(minSliceBytes, (this.#rate * sliceMs) / 1000);
       const slice = chunk.subarray(at, at + most);

@@ -22,6 +22,8 @@ import { contentOf } from './random.ts';
 export type FileState = 'right' | 'old' | 'absent' | 'wrong';
 
 const rewriteBytes = 512 * 1024;
+/** So many are in nothing by chance. */
+const secretBytes = 32;
 
 export class Source {
   readonly #files: readonly FilePlan[];
@@ -65,6 +67,13 @@ export class Source {
         writeSync(file, content, at, Math.min(rewriteBytes, bytes - at), at);
       closeSync(file);
     }
+  }
+
+  /** What nobody may see of a file that is encrypted: its name, and some bytes out of its middle, if it has as many. */
+  secrets(index: number): Buffer[] {
+    const content = this.#now(index);
+    const middle = content.subarray(content.length >> 1, (content.length >> 1) + secretBytes);
+    return [Buffer.from(this.#files[index]?.name ?? ''), ...(middle.length === secretBytes ? [middle] : [])];
   }
 
   /** What is at `file` in the place of the file with this index. */

@@ -42,6 +42,7 @@ const right: Attempt = {
   strays: [],
   bytes: 4 * mib,
   missing: 0,
+  exposed: [],
   leaks: [],
 };
 const absent: Attempt = { ...right, clients: [lost], files: [['absent']], bytes: mib, missing: 3 * mib };
@@ -78,6 +79,10 @@ test('a client that claims more than there was, or less, is wrong', () => {
   for (const wrong of [said('k1'), said('k3', ['k1', 'k2']), said(undefined, ['k1']), said('k1', ['k1'], false)]) {
     assert.deepEqual(wrong, ['right', 'wrong']);
   }
+});
+
+test('what an encrypted run shows on a leg is wrong', () => {
+  assert.deepEqual(judge({ first: { ...right, exposed: ['into node 0, back: file-1-0'] } }), ['right', 'wrong']);
 });
 
 test('wrong content is wrong, at first and after the second run, whatever the exit code', () => {

@@ -96,3 +96,20 @@ test('draws lie in their range and reach both ends of it', () => {
   assert.deepEqual([...new Set(drawn)].sort(), [3, 4, 5, 6]);
   assert.throws(() => random.pick([]));
 });
+
+test('rounds have keys as they are asked to, and are the same otherwise', () => {
+  for (const scenario of scenarios) {
+    for (const seed of seeds) {
+      const [on, off, mixed] = (['on', 'off', 'mixed'] as const).map((security) =>
+        drawPlan(seed, scenario, new Set(), { nodes: true, clients: true }, security),
+      ) as [Plan, Plan, Plan];
+      assert.ok(on.keys && !off.keys);
+      assert.deepEqual({ ...on, keys: 0 }, { ...off, keys: 0 });
+      assert.deepEqual(mixed, mixed.keys ? on : off);
+    }
+  }
+  const listed = seeds.map(
+    (seed) => drawPlan(seed, scenarios[0] as Scenario, new Set(), undefined, 'on').keys?.listedAt,
+  );
+  assert.ok(listed.includes(undefined) && listed.some((ms) => ms !== undefined));
+});

@@ -193,3 +193,18 @@ test('a leg that refuses is one on which nobody listens, and it comes back on it
   assert.equal(shim.port, port);
   assert.equal((await connect(t, shim)).readyState, 'open');
 });
+
+test('what may not come by is told when it does, either way, and from when on it was watched for', async (t) => {
+  const { shim, near, far } = await startLine(t);
+  near.write('a secret');
+  const peer = await far;
+  await once(peer, 'data');
+  assert.deepEqual(shim.exposed, []);
+  shim.watchFor([Buffer.from('secret')]);
+  near.write('another secret');
+  await once(peer, 'data');
+  peer.end('that secret');
+  near.end('nothing');
+  assert.equal(String(await receiveAll(near)), 'that secret');
+  assert.deepEqual(shim.exposed, ['forward: secret', 'back: secret']);
+});

@@ -8,6 +8,7 @@ import { report } from './report.ts';
 import { runChain } from './scenarios/chain.ts';
 import { runConcurrency } from './scenarios/concurrency.ts';
 import { runGrowth } from './scenarios/growth.ts';
+import { runHandshakes } from './scenarios/handshakes.ts';
 import { runHttp } from './scenarios/http.ts';
 import { runLatency } from './scenarios/latency.ts';
 import { runMessages } from './scenarios/messages.ts';
@@ -21,6 +22,7 @@ const scenarios: Readonly<Record<ScenarioName, (bench: Bench, content: Content) 
   growth: runGrowth,
   messages: runMessages,
   http: runHttp,
+  handshakes: runHandshakes,
 };
 
 const started = new Date();

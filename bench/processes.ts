@@ -95,6 +95,12 @@ export function peakBytes(pids: readonly number[]): number {
   return Math.max(0, ...pids.flatMap((pid) => [...tree(pid)]).map(readPeak));
 }
 
+/** Resident memory of a process now. */
+export function residentBytes(pid: number): number {
+  const match = /^VmRSS:\s+(\d+) kB$/m.exec(readProc(`/proc/${pid}/status`) ?? '');
+  return match ? Number(match[1]) * 1024 : 0;
+}
+
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
   const server = net.createServer();

@@ -19,6 +19,7 @@ const axes: Readonly<Record<string, { readonly label: string; readonly format: (
   'messages-kept': { label: 'clients', format: String },
   'messages-fresh': { label: 'clients', format: String },
   http: { label: 'clients', format: String },
+  handshakes: { label: 'handshakes', format: String },
 };
 
 interface Chart extends Omit<ChartOptions, 'formatX' | 'xLabel'> {

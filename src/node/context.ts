@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
+import type { LoopShare } from '../core/work/loop-share.ts';
 import type { DigestAlgorithm } from '../io/digests/digest.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { JoinOptions } from '../io/legs/join.ts';
@@ -30,6 +31,8 @@ export interface NodeSecurity {
   /** Which requests that came with a first message are answered at once. */
   readonly window: EarlyWindow;
   readonly aead: Aead;
+  /** When handshakes are answered. */
+  readonly share: LoopShare;
 }
 
 export interface NodeContext {

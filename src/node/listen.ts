@@ -13,6 +13,7 @@ import { type Clock, systemClock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { systemCode } from '../core/system-errors.ts';
+import { LoopShare } from '../core/work/loop-share.ts';
 import { isWithin } from '../io/disk/reading/below-root.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
@@ -132,7 +133,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 /** Undefined for a node without a key. */
 function secureBy({ options: { identity: own }, limits }: Settings, clock: Clock): NodeSecurity | undefined {
   if (!own) return undefined;
-  return { own, window: new EarlyWindow({ clock, wallClock: Date.now, ...limits }), aead: chooseAead() };
+  const window = new EarlyWindow({ clock, wallClock: Date.now, ...limits });
+  return { own, window, aead: chooseAead(), share: new LoopShare() };
 }
 
 /** Undefined where everybody may do everything. */

@@ -9,12 +9,14 @@
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { software } from '../core/software.ts';
+import { ownerOf } from '../core/work/budget.ts';
+import type { LoopShare } from '../core/work/loop-share.ts';
 import { readHead } from '../io/legs/head.ts';
 import type { Leg } from '../io/legs/leg.ts';
 import { lost } from '../io/legs/loss.ts';
 import type { KeyPair, PublicKey } from '../wire/keys/key.ts';
 import type { EarlyWindow } from './handshake/early-window.ts';
-import { decodeFirstRecord, prologueOf } from './handshake/first-records.ts';
+import { decodeFirstRecord, type FirstRecord, prologueOf } from './handshake/first-records.ts';
 import { decodeHello, encodeWelcome } from './handshake/hello.ts';
 import { Handshake } from './handshake/noise.ts';
 import type { Aead } from './records/aead.ts';
@@ -40,6 +42,8 @@ export interface AcceptSecureOptions {
   /** Bytes that a client gets before it has shown that it is there. */
   readonly maxEarlyBytes: number;
   readonly aead: Aead;
+  /** When the work of a handshake is done, which anybody may ask for. */
+  readonly share: LoopShare;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -49,13 +53,45 @@ export interface SecureClient {
   readonly key: PublicKey | undefined;
 }
 
-/** Throws `SECURE_FAILED` where the first message was not made for this node and circuit, `PEER_PROTOCOL`, and as `readHead`. */
+/**
+ * Throws `SECURE_FAILED` where the first message was not made for this node and circuit, `PEER_PROTOCOL`, `TIMEOUT_HEAD` also
+ * where the node had no time for it, and as `readHead`.
+ */
 export async function acceptSecureLeg(leg: Leg, options: AcceptSecureOptions): Promise<SecureClient> {
-  const { own, trace, window, clock, ms, maxHeaderBytes, maxEarlyBytes, aead, signal } = options;
+  const { clock, ms, signal } = options;
   const decode = (bytes: Buffer) => decodeFirstRecord(bytes, recordKinds.first);
   const first = await readHead(leg, decode, { clock, ms, signal });
   if (first === null) throw lost(leg.peer);
-  const { header, pattern, message } = first;
+  const { leg: secure, key } = await inTurn(leg, options, () => answerFirst(leg, first, options));
+  const cancel = clock.after(ms, () => secure.destroy(unconfirmed(leg.peer, ms)));
+  void secure.confirmed.then(cancel);
+  return { leg: secure, key };
+}
+
+/** Does the work of a handshake when it is its turn; who has gone by then gets none. */
+async function inTurn<Result>(
+  leg: Leg,
+  { clock, ms, share }: AcceptSecureOptions,
+  work: () => Result,
+): Promise<Result> {
+  const waiting = new AbortController();
+  const cancel = clock.after(ms, () => {
+    const message = `the node has had more handshakes to do than it could within ${ms / 1000} s`;
+    waiting.abort(new HoplineError('TIMEOUT_HEAD', message));
+  });
+  void leg.closed.then(() => waiting.abort(leg.failure ?? lost(leg.peer)));
+  try {
+    return await share.run(ownerOf(leg.address?.host ?? leg.peer), waiting.signal, work);
+  } finally {
+    cancel();
+  }
+}
+
+function answerFirst(
+  leg: Leg,
+  { header, pattern, message }: FirstRecord,
+  { own, trace, window, maxHeaderBytes, maxEarlyBytes, aead }: AcceptSecureOptions,
+): SecureClient {
   const handshake = Handshake.responder({ pattern, prologue: prologueOf(trace, header), own });
   const { time, early } = decodeHello(handshake.read(message), maxHeaderBytes);
   const isEarly = window.admit((handshake.remoteEphemeral as PublicKey).bytes, time);
@@ -70,8 +106,6 @@ export async function acceptSecureLeg(leg: Leg, options: AcceptSecureOptions): P
     opener: new RecordOpener({ aead, key: receive, maxContent: maxClientContent }),
     unconfirmed: { early, isEarly, maxBytes: maxEarlyBytes },
   });
-  const cancel = clock.after(ms, () => secure.destroy(unconfirmed(leg.peer, ms)));
-  void secure.confirmed.then(cancel);
   return { leg: secure, key: handshake.remote };
 }
 

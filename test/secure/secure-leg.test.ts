@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { systemClock } from '../../src/core/clock.ts';
 import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
+import { LoopShare } from '../../src/core/work/loop-share.ts';
 import { readHead } from '../../src/io/legs/head.ts';
 import type { Leg } from '../../src/io/legs/leg.ts';
 import { acceptLeg, dialLeg } from '../../src/io/legs/open-leg.ts';
@@ -68,6 +69,7 @@ async function connect(t: TestContext, settings: Settings = {}): Promise<Ends> {
     ...common,
     own: node,
     window,
+    share: new LoopShare(),
     maxEarlyBytes: mib,
     aead,
     ...settings.accept,
@@ -306,7 +308,7 @@ test('a first message that comes again is not answered before its client has sho
   const clock = new FakeClock();
   again.peer.write(messages[0] as Buffer);
   const common = { trace, clock, ms: 10_000, maxHeaderBytes, maxEarlyBytes: mib, aead: nodeAead };
-  const { leg: replayed } = await acceptSecureLeg(again.leg, { ...common, own: node, window });
+  const { leg: replayed } = await acceptSecureLeg(again.leg, { ...common, own: node, window, share: new LoopShare() });
   await once(again.peer, 'data');
   const asked = requestOf(replayed);
   // Whoever replays has no key for a record.
@@ -367,7 +369,11 @@ test('garbage in place of a first message is refused at its header', async (t) =
   ]) {
     const { leg, peer } = await makeLeg(t);
     peer.write(Buffer.from(header, 'hex'));
-    await assert.rejects(acceptSecureLeg(leg, { ...common, own: node, window }), failsWith('SECURE_FAILED'), header);
+    await assert.rejects(
+      acceptSecureLeg(leg, { ...common, own: node, window, share: new LoopShare() }),
+      failsWith('SECURE_FAILED'),
+      header,
+    );
   }
 });
 

@@ -9,7 +9,7 @@
 
 import { createHash, createHmac, diffieHellman } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
-import { type KeyPair, newKey, PublicKey } from '../../wire/keys/key.ts';
+import { type KeyPair, newEphemeral, PublicKey } from '../../wire/keys/key.ts';
 import { nodeAead, openBox, tagBytes } from '../records/aead.ts';
 
 /** Whether the initiator has a key of its own: IK; or none: NK. Both know the responder's from before. */
@@ -64,7 +64,7 @@ export class Handshake {
   #message = 0;
 
   private constructor(options: HandshakeOptions, isInitiator: boolean, responder: PublicKey) {
-    const { pattern, prologue, own, remote, ephemeral = newKey().key } = options;
+    const { pattern, prologue, own, remote, ephemeral = newEphemeral() } = options;
     this.#isInitiator = isInitiator;
     this.#tokens = patterns[pattern];
     this.#own = own;

@@ -18,6 +18,7 @@ import { isWithin } from '../io/disk/reading/below-root.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import type { Leg } from '../io/legs/leg.ts';
+import type { OpenReader } from '../io/legs/leg-options.ts';
 import { acceptLeg } from '../io/legs/open-leg.ts';
 import { Places } from '../io/listening/places.ts';
 import { boundAddress, isOwnAddress, listen } from '../io/listening/server-socket.ts';
@@ -68,6 +69,8 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const isSelf = (host: string, port: number) => port === address.port && isOwnAddress(host, address.host);
   const kernel = (options.kernel ?? true) ? openKernelEngine(log, 'circuits pass through this process') : undefined;
 
+  const openReader: OpenReader | undefined = kernel && ((fd, peer) => kernel.openReader(fd, peer, clock));
+
   const stopping = new AbortController();
   const { signal } = stopping;
   // Every connection that waits for its head listens, and there may be thousands.
@@ -91,7 +94,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const sessions = new Map<Leg, Promise<void>>();
   server.on('connection', (socket) => {
     const node = contexts.current;
-    const leg = acceptLeg(socket, { ...node.limits, setUserTimeout });
+    const leg = acceptLeg(socket, { ...node.limits, setUserTimeout, openReader });
     metrics.accepted += 1;
     metrics.open += 1;
     const turnedAway = connections.add(leg, node.limits);

@@ -18,6 +18,10 @@ import type { PublicKey } from '../wire/keys/key.ts';
 import { altered, type RecordOpener, type RecordSealer } from './records/record.ts';
 import { SealedWrites } from './records/sealed-writes.ts';
 
+/** Of a record that has less to come, it comes with whatever is behind it. */
+const minSealedBytes = 64 * 1024;
+const sealedBytes = 256 * 1024;
+
 export interface Beginning {
   readonly sealer: RecordSealer;
   readonly opener: RecordOpener;
@@ -38,6 +42,8 @@ export class SecureLeg implements LegLike {
   readonly #arrivals = new Arrivals(0);
   readonly #writes: SealedWrites;
   #opener: RecordOpener | undefined;
+  /** What large records are read into before they are opened. */
+  #sealed: Buffer | undefined;
   /** Requests that wait for the client to show that it is there. */
   #held: Buffer | undefined;
   #isConfirmed = false;
@@ -192,7 +198,7 @@ export class SecureLeg implements LegLike {
     this.#isPumping = true;
     try {
       while (!this.#isPaused) {
-        const chunk = await this.#leg.read().catch((error) => this.#passOn(error));
+        const chunk = await this.#readNext(opener).catch((error) => this.#passOn(error));
         if (chunk === undefined) continue;
         if (chunk === null) return this.#arrivals.isEnded ? undefined : this.destroy(lost(this.peer));
         this.#openRecords(opener, chunk);
@@ -202,6 +208,14 @@ export class SecureLeg implements LegLike {
     } finally {
       this.#isPumping = false;
     }
+  }
+
+  /** What a large record has yet to bring comes into memory that is opened out of while it is near the processor. */
+  async #readNext({ due }: RecordOpener): Promise<Chunk | null> {
+    if (due < minSealedBytes) return this.#leg.read();
+    this.#sealed ??= Buffer.allocUnsafeSlow(sealedBytes);
+    const count = await this.#leg.readInto(due < sealedBytes ? this.#sealed.subarray(0, due) : this.#sealed);
+    return count === 0 ? null : { bytes: this.#sealed.subarray(0, count), release: () => {} };
   }
 
   /** Who interrupts the leg below means whoever reads here. */

@@ -7,6 +7,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
+import { readWithin } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import { Patience } from './patience.ts';
 
@@ -60,16 +61,16 @@ export class LegIntake {
     this.#pace.end(0);
   }
 
-  async #readInto(memory: Buffer): Promise<number> {
-    const allowed = this.#rate ? await this.#rate.allow(memory.length, this.#signal) : memory.length;
-    this.#pace.begin(true);
-    let count = 0;
-    try {
-      count = await this.#leg.readInto(allowed < memory.length ? memory.subarray(0, allowed) : memory);
-    } finally {
-      this.#pace.end(count);
-      this.#rate?.giveBack(allowed - count);
-    }
-    return count;
+  #readInto(memory: Buffer): Promise<number> {
+    return readWithin(this.#rate, memory.length, this.#signal, async (allowed) => {
+      this.#pace.begin(true);
+      let count = 0;
+      try {
+        count = await this.#leg.readInto(allowed < memory.length ? memory.subarray(0, allowed) : memory);
+      } finally {
+        this.#pace.end(count);
+      }
+      return count;
+    });
   }
 }

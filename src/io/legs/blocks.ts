@@ -60,35 +60,3 @@ export function splitChunk(chunk: Chunk, at: number): [Chunk, Chunk] {
     { bytes: chunk.bytes.subarray(at), release },
   ];
 }
-
-/**
- * The chunks of one piece. A slow peer fills little of each block, so small chunks are copied and their blocks freed:
- * a piece never holds more than `maxFactor` times its bytes.
- */
-export class HeldChunks {
-  readonly #maxFactor: number;
-  #chunks: Chunk[] = [];
-
-  constructor(maxFactor: number) {
-    this.#maxFactor = maxFactor;
-  }
-
-  add(chunk: Chunk): void {
-    const { bytes } = chunk;
-    if (bytes.length * this.#maxFactor >= bytes.buffer.byteLength) {
-      this.#chunks.push(chunk);
-      return;
-    }
-    this.#chunks.push({ bytes: Buffer.from(bytes), release: () => {} });
-    chunk.release();
-  }
-
-  /** The chunks, for whoever releases them now. */
-  take(): readonly Chunk[] {
-    return this.#chunks.splice(0);
-  }
-
-  release(): void {
-    for (const chunk of this.#chunks.splice(0)) chunk.release();
-  }
-}

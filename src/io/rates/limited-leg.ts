@@ -1,12 +1,11 @@
 /**
  * Reads and writes of a leg under a rate limit.
  *
- * Bytes that the limit holds back stay with the leg, which then stops reading.
+ * Bytes that the limit holds back are not read, so that the leg stops reading.
  * Invariant: writes happen one after the other, in the order in which they were asked for; none waits for a leg that has
  * closed.
  */
 
-import { type Chunk, splitChunk } from '../legs/blocks.ts';
 import type { LegLike } from '../legs/leg-like.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -18,19 +17,22 @@ export function limitWrites(leg: LegLike, rate: RateLimit | undefined): Writer {
   return rate ? new LimitedWriter(leg, rate) : leg;
 }
 
-/** As much of a chunk that was just read as the limit allows by now; the rest is read next. Throws the signal's reason. */
-export async function holdBack(
-  leg: LegLike,
-  chunk: Chunk,
-  rate: RateLimit | undefined,
+/** Has `read` take as many of `wanted` bytes as the limit allows by now, once it allows any. Throws the signal's reason, and what `read` does. */
+export async function readWithin(
+  rate: Pick<RateLimit, 'allow' | 'giveBack'> | undefined,
+  wanted: number,
   signal: AbortSignal,
-): Promise<Chunk> {
-  if (!rate) return chunk;
-  const allowed = await rate.allow(chunk.bytes.length, signal);
-  if (allowed === chunk.bytes.length) return chunk;
-  const [head, tail] = splitChunk(chunk, allowed);
-  leg.unread(tail);
-  return head;
+  read: (allowed: number) => Promise<number>,
+): Promise<number> {
+  if (!rate) return read(wanted);
+  const allowed = await rate.allow(wanted, signal);
+  let count = 0;
+  try {
+    count = await read(allowed);
+    return count;
+  } finally {
+    rate.giveBack(allowed - count);
+  }
 }
 
 class LimitedWriter implements Writer {

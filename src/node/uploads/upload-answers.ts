@@ -10,9 +10,10 @@
 import { every } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { ownerOf } from '../../core/work/budget.ts';
-import { HeldChunks } from '../../io/legs/blocks.ts';
+import { PieceBlocks } from '../../io/kernel/piece-blocks.ts';
+import type { Chunk } from '../../io/legs/blocks.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
-import { holdBack } from '../../io/rates/limited-leg.ts';
+import { readWithin } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import type { Message, RequestOf } from '../../wire/native/messages.ts';
 import type { Open } from '../../wire/native/open-message.ts';
@@ -40,6 +41,7 @@ export class Receiver {
   readonly #failed = new AbortController();
   /** Aborts when the client is gone. */
   readonly #gone = new AbortController();
+  readonly #blocks = new PieceBlocks();
   #upload: Upload | undefined;
   /** The piece before, until it has been answered. Never rejects. */
   #storing: Promise<void> = Promise.resolve();
@@ -80,24 +82,29 @@ export class Receiver {
     const { leg, rate } = this.#options;
     const { signal } = this.#failed;
     const upload = this.#current('WRITE');
-    const held = new HeldChunks(2);
+    const block = this.#blocks.take(upload.lengthOf(index));
     const hasher = upload.algorithm.start();
+    // The time for which the limit holds it back is not the client's.
+    const within = rate && {
+      allow: (wanted: number) => upload.slot.during(rate.allow(wanted, signal)),
+      giveBack: (bytes: number) => rate.giveBack(bytes),
+    };
     try {
-      for (let left = upload.lengthOf(index); left > 0; ) {
-        const read = await leg.read(left, signal);
-        if (read === null) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
-        upload.slot.moved(read.bytes.length);
-        const chunk = await upload.slot.during(holdBack(leg, read, rate, signal));
-        left -= chunk.bytes.length;
-        hasher.update(chunk.bytes);
-        held.add(chunk);
+      for (let filled = 0; filled < block.bytes.length; ) {
+        const memory = block.bytes.subarray(filled);
+        const read = (allowed: number) => leg.readInto(memory.subarray(0, allowed), signal);
+        const count = await readWithin(within, memory.length, signal, read);
+        if (count === 0) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
+        upload.slot.moved(count);
+        hasher.update(memory.subarray(0, count));
+        filled += count;
       }
       const isRight = hasher.digest() === digest;
       await this.settle();
       if (!isRight) throw new HoplineError('HASH_MISMATCH', `piece ${index} came damaged`);
-      this.#storing = this.#store(upload, { index, digest, held });
+      this.#storing = this.#store(upload, { index, digest, block });
     } catch (error) {
-      held.release();
+      block.release();
       throw error;
     }
   }
@@ -146,10 +153,10 @@ export class Receiver {
     throw new HoplineError('PEER_PROTOCOL', `a ${what} came without an upload`);
   }
 
-  async #store(upload: Upload, { index, digest, held }: StoredPiece): Promise<void> {
+  async #store(upload: Upload, { index, digest, block }: StoredPiece): Promise<void> {
     const { node, send } = this.#options;
     try {
-      await upload.slot.during(upload.write(index, digest, held.take()));
+      await upload.slot.during(upload.write(index, digest, [block]));
       node.metrics.bytesUploaded += upload.lengthOf(index);
       await send({ type: 'stored', index });
     } catch (error) {
@@ -166,5 +173,5 @@ export class Receiver {
 interface StoredPiece {
   readonly index: number;
   readonly digest: string;
-  readonly held: HeldChunks;
+  readonly block: Chunk;
 }

@@ -156,6 +156,11 @@ export class RecordOpener {
     return this.#filled > 0;
   }
 
+  /** Bytes of the record at hand that have not come yet, as far as is known. */
+  get due(): number {
+    return this.#filled < recordHeaderBytes ? 0 : recordHeaderBytes + this.#length + tagBytes - this.#filled;
+  }
+
   /** Takes what belongs to the next record. Throws `SECURE_FAILED`, and from then on for anything. */
   take(bytes: Buffer): Opened {
     if (this.#isBroken) throw altered('the circuit has failed already');

@@ -6,6 +6,11 @@
  */
 
 import { isDeepStrictEqual } from 'node:util';
+import type { AdminAddress } from './admin/admin-address.ts';
+import type { RunningAdmin } from './admin/admin-server.ts';
+import type { OpenAdminOptions } from './admin/open-admin.ts';
+import { type Shown, type Snapshot, takeSnapshot } from './admin/snapshot.ts';
+import { VitalSigns } from './admin/vitals.ts';
 import type { Config, NodeRules } from './config/config.ts';
 import { effectiveConfig } from './config/effective.ts';
 import { HoplineError } from './core/errors.ts';
@@ -17,12 +22,17 @@ import { chooseRoot } from './node/root.ts';
 import { type HeldKey, holdKeyFile } from './secure/keys/held-key.ts';
 import { readKeyFile } from './secure/keys/key-file.ts';
 import { type HttpService, type HttpServiceOptions, startHttpService } from './sites/http-service.ts';
+import { formatHop } from './wire/address.ts';
 
 export interface Service {
   /** Undefined if only a gateway is configured. */
   readonly node: RunningNode | undefined;
   /** Where the sites are served beside the node's own port; undefined if they are not. */
   readonly gateway: HttpService['address'];
+  /** What goes on in it, for whoever looks. */
+  snapshot(): Promise<Snapshot>;
+  /** Where it shows itself; undefined if it does not. */
+  readonly admin: AdminAddress | undefined;
   /**
    * Puts another configuration in effect, as `RunningNode.reload` and `HttpService.reload` do; resolves to the keys that
    * changed, such as `limits.idle`. Throws `USAGE_INVALID`, `CONFIG_INVALID`.
@@ -34,20 +44,20 @@ export interface Service {
 
 export interface ServiceOptions {
   readonly log: Logger;
-  /** Whether another process holds the node's key file for this one. @default false */
-  readonly sharesIdentity?: boolean | undefined;
+  /** Whether another process holds the node's key file, and has the admin listener, for this one. @default false */
+  readonly isWorker?: boolean | undefined;
 }
 
 /**
  * Starts what `config` describes. Throws as `startNode` and `startHttpService`, `CONFIG_INVALID` if it does not say where to
  * listen, and `KEY_INVALID` for a key file that is none, or another node's.
  */
-export async function startService(config: Config, { log, sharesIdentity }: ServiceOptions): Promise<Service> {
+export async function startService(config: Config, { log, isWorker }: ServiceOptions): Promise<Service> {
   checkListens(config);
-  const held = await openIdentity(config.node, sharesIdentity);
+  const held = await openIdentity(config.node, isWorker);
   const release = () => held?.release();
   try {
-    const service = await startParts(config, { log, identity: held?.key });
+    const service = await startShown(config, { log, identity: held?.key }, isWorker);
     return { ...service, close: (how) => service.close(how).finally(release) };
   } catch (error) {
     await release();
@@ -64,10 +74,58 @@ async function openIdentity(
   return isShared ? { key: await readKeyFile(file), release: free } : holdKeyFile(file);
 }
 
-async function startParts(
-  config: Config,
-  given: Pick<NodeOptions, 'identity'> & { readonly log: Logger },
-): Promise<Service> {
+/** From before its parts are there until they are gone, whoever may look sees how far it is. */
+async function startShown(config: Config, given: Given, isWorker = false): Promise<Service> {
+  const vitals = new VitalSigns();
+  let shown: Shown | undefined;
+  let isStopping = false;
+  let current = config;
+  const snapshot = async () => takeSnapshot(shown, await vitals.take(), isStopping);
+  const options = { source: snapshot, configuration: () => effectiveConfig(current), limits: config.node.limits };
+  const admin = isWorker ? undefined : await startAdminOf(config, { ...options, log: given.log });
+  const end = async () => {
+    await admin?.close();
+    vitals.close();
+  };
+  try {
+    const { node, http, reload, close } = await startParts(config, given);
+    const addresses = [node?.address, http?.address].flatMap((address) => (address ? [formatHop(address)] : []));
+    shown = { addresses, key: node?.key?.text, node, http };
+    return {
+      node,
+      gateway: http?.address,
+      admin: admin?.address,
+      snapshot,
+      reload: async (next) => {
+        const changed = await reload(next);
+        current = next;
+        return changed;
+      },
+      close: (how) => {
+        isStopping = true;
+        return close(how).finally(end);
+      },
+    };
+  } catch (error) {
+    await end();
+    throw error;
+  }
+}
+
+/** Few services have one, and what makes it takes a while to load. */
+async function startAdminOf({ admin }: Config, options: OpenAdminOptions): Promise<RunningAdmin | undefined> {
+  if (!admin) return undefined;
+  const { openAdmin } = await import('./admin/open-admin.ts');
+  return openAdmin(admin, options);
+}
+
+type Given = Pick<NodeOptions, 'identity'> & { readonly log: Logger };
+
+interface Parts extends Pick<Service, 'node' | 'reload' | 'close'> {
+  readonly http: HttpService | undefined;
+}
+
+async function startParts(config: Config, given: Given): Promise<Parts> {
   let current = config;
   let reloading: Promise<unknown> = Promise.resolve();
   let isStopping = false;
@@ -94,7 +152,7 @@ async function startParts(
   };
   return {
     node,
-    gateway: http?.address,
+    http,
     reload: (next) => {
       const applied = reloading.then(() => apply(next));
       reloading = applied.catch(() => {});
@@ -133,6 +191,10 @@ function httpOptions({ node }: Config, { log, resolve }: Shared): HttpServiceOpt
 function checkParts(before: Config, after: Config): void {
   if (before.node.identityFile !== after.node.identityFile) {
     const problem = 'security.identity: read another value, expected the one from the start; needs a restart';
+    throw new HoplineError('CONFIG_INVALID', problem, { problems: [problem] });
+  }
+  if (!isDeepStrictEqual(before.admin, after.admin)) {
+    const problem = 'admin: read another value, expected the one from the start; needs a restart';
     throw new HoplineError('CONFIG_INVALID', problem, { problems: [problem] });
   }
   const parts = ({ node, gateway }: Config) => ({ listen: node.listen !== undefined, sites: gateway !== undefined });

@@ -17,7 +17,8 @@ const floors = {
   gateway: ['core', 'wire', 'io', 'pool', 'http'],
   fetch: ['core', 'wire', 'io', 'http', 'gateway'],
   sites: ['core', 'wire', 'io', 'http', 'node', 'client', 'gateway'],
-  config: ['core', 'wire', 'io', 'pool', 'http', 'node', 'gateway', 'sites'],
+  admin: ['core', 'wire', 'io', 'pool', 'http', 'node', 'gateway', 'sites'],
+  config: ['core', 'wire', 'io', 'pool', 'http', 'node', 'gateway', 'sites', 'admin'],
 };
 const most = { filesInFolder: 12, linesInFile: 290 };
 

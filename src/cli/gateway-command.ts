@@ -1,15 +1,27 @@
 /** `hopline gateway`: runs an HTTP gateway until it is told to stop. */
 
 import { type Command, Option } from 'commander';
-import { type LogLevel, logLevels } from '../config/config.ts';
+import { type AdminAddress, formatAdminAddress } from '../admin/admin-address.ts';
+import { type Config, type LogLevel, logLevels } from '../config/config.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import { defaultLimits } from '../core/limits.ts';
 import type { AccessFormat } from '../gateway/access-log/access-format.ts';
 import { type Algorithm, algorithms } from '../pool/balance.ts';
-import { type GatewayRules, startHttpService } from '../sites/http-service.ts';
+import { startService } from '../service.ts';
+import type { GatewayRules } from '../sites/http-service.ts';
 import { parseSite } from '../sites/site-text.ts';
 import { formatHop } from '../wire/address.ts';
-import { bytesFlag, countFlag, given, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
+import {
+  adminFlag,
+  adminOf,
+  bytesFlag,
+  countFlag,
+  given,
+  listenFlag,
+  listFlag,
+  mayUseKernel,
+  secondsFlag,
+} from './flags.ts';
 import { createLog } from './logging.ts';
 import { runUntilStopped } from './process/until-stopped.ts';
 import { print } from './terminal/lines.ts';
@@ -27,6 +39,8 @@ interface GatewayFlags {
   readonly accessLog?: string;
   readonly logFormat: AccessFormat;
   readonly maskQuery?: readonly string[];
+  readonly admin?: AdminAddress;
+  readonly adminTokenFile?: string;
   readonly maxConnections?: number;
   readonly grace?: number;
   readonly kernel: boolean;
@@ -70,6 +84,15 @@ export function addGatewayCommand(program: Command): void {
       `let requests finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
       secondsFlag,
     )
+    .option(
+      '--admin <ADDRESS>',
+      'show metrics, health and a page there: HOST:PORT of loopback, or unix:PATH',
+      adminFlag,
+    )
+    .option(
+      '--admin-token-file <FILE>',
+      'with --admin: holds what whoever looks must show; for other addresses than loopback',
+    )
     .option('--no-kernel', 'read files into this process, never send them inside the kernel; also HOPLINE_KERNEL=off')
     .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr').choices(logLevels).default('info'))
     .option('--json', 'log as JSON lines')
@@ -84,17 +107,24 @@ export function addGatewayCommand(program: Command): void {
 }
 
 async function runGateway(flags: GatewayFlags): Promise<void> {
-  const rules = rulesOf(flags);
   const limits = given({ maxHttpConnections: flags.maxConnections, graceMs: flags.grace });
-  const { log, end: endLog } = await createLog({ level: flags.logLevel, format: flags.json ? 'json' : 'text' });
-  const options = { limits, log, kernel: mayUseKernel(flags) };
-  const starting = startHttpService(rules, options);
-  const started = starting.then(({ address }) => {
-    if (address) print(`listening on ${formatHop(address)}`);
+  const logRules = { level: flags.logLevel, format: flags.json ? 'json' : 'text' } as const;
+  const { log, end: endLog } = await createLog(logRules);
+  const admin = adminOf(flags);
+  const config: Config = {
+    node: { limits, kernel: mayUseKernel(flags) },
+    gateway: rulesOf(flags),
+    ...(admin ? { admin } : {}),
+    log: logRules,
+  };
+  const starting = startService(config, { log });
+  const started = starting.then((service) => {
+    if (service.gateway) print(`listening on ${formatHop(service.gateway)}`);
+    if (service.admin) print(`admin on ${formatAdminAddress(service.admin)}`);
   });
   const reload = async () => {
     try {
-      await (await starting).reload(rules, options);
+      await (await starting).reload(config);
       log.info({}, 'access log opened again, certificate read again');
     } catch (error) {
       log.error({}, `all stays as it is: ${asHoplineError(error).message}`);

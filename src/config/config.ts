@@ -4,6 +4,7 @@
  * Knows nothing about how it was written: a file, flags, or a program.
  */
 
+import type { AdminRules } from '../admin/admin-address.ts';
 import type { NodeOptions } from '../node/options.ts';
 import type { GatewayRules } from '../sites/http-service.ts';
 
@@ -26,5 +27,7 @@ export interface Config {
   readonly node: NodeRules;
   /** The HTTP sites, and where they are served beside the node's own port. */
   readonly gateway?: GatewayRules | undefined;
+  /** Where it shows what goes on. @default nowhere */
+  readonly admin?: AdminRules | undefined;
   readonly log: LogRules;
 }

@@ -4,6 +4,7 @@
  * Invariant: read as a file, it says the same configuration again.
  */
 
+import { formatAdminAddress } from '../admin/admin-address.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { defaultHealth, type PoolOptions } from '../node/pools/pools.ts';
 import { chooseRoot } from '../node/root.ts';
@@ -19,7 +20,7 @@ import { limitKeys } from './schema/limit-settings.ts';
 /** Keys and plain values, as they would be written in a file; what is not set and has no default is undefined. */
 export type EffectiveConfig = Readonly<Record<string, unknown>>;
 
-export function effectiveConfig({ node, gateway, log }: Config): EffectiveConfig {
+export function effectiveConfig({ node, gateway, admin, log }: Config): EffectiveConfig {
   return {
     listen: node.listen && formatHop(node.listen),
     // Without an address, the node asks for one: docs/configuration.md
@@ -42,9 +43,14 @@ export function effectiveConfig({ node, gateway, log }: Config): EffectiveConfig
       'authorized-keys': node.authorizedKeys,
       'require-key': node.requireKey ?? false,
     },
+    admin: formatAdmin(admin),
     limits: formatLimits({ ...defaultLimits, ...node.limits }),
     log: { ...log },
   };
+}
+
+function formatAdmin(admin: Config['admin']): unknown {
+  return admin && { listen: formatAdminAddress(admin.listen), 'token-file': admin.tokenFile };
 }
 
 function formatUploads(uploads: NodeRules['uploads']): unknown {

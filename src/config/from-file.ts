@@ -35,7 +35,13 @@ export function toConfig(file: ConfigFile, directory: string): Config {
     limits: toLimits(limits),
   };
   const gateway = toGateway(file.gateway, file.sites, directory);
-  return { node, ...(gateway ? { gateway } : {}), log: { level: log?.level ?? 'info', format: log?.format ?? 'text' } };
+  const admin = toAdmin(file.admin, directory);
+  return {
+    node,
+    ...(gateway ? { gateway } : {}),
+    ...(admin ? { admin } : {}),
+    log: { level: log?.level ?? 'info', format: log?.format ?? 'text' },
+  };
 }
 
 type In<Key extends keyof ConfigFile> = NonNullable<ConfigFile[Key]>;
@@ -55,6 +61,12 @@ function toSecurity(
     authorizedKeys: keys === undefined ? undefined : path.resolve(directory, keys),
     requireKey,
   };
+}
+
+function toAdmin(admin: ConfigFile['admin'], directory: string): Config['admin'] {
+  if (!admin) return undefined;
+  const { listen, 'token-file': tokenFile } = admin;
+  return { listen, ...(tokenFile === undefined ? {} : { tokenFile: path.resolve(directory, tokenFile) }) };
 }
 
 function toServer({ id, name, register, advertise }: In<'policy'>): NonNullable<NodeRules['server']> {

@@ -221,6 +221,14 @@ const defaults = {
   maxAccessLogBytes: 8 * 1024 * 1024,
   /** Milliseconds without a byte after which a connection that changed its protocol is given up. */
   httpUpgradedMs: 3_600_000,
+  /** Connections to an admin listener at once. */
+  maxAdminConnections: 64,
+  /** Of these, those that follow what happens. */
+  maxAdminListeners: 16,
+  /** Bytes that wait for one of those before it is given up. */
+  maxAdminBehindBytes: 1024 * 1024,
+  /** Milliseconds for a request to an admin listener, from its first byte to the last of its answer. */
+  adminMs: 10_000,
   /** Milliseconds that a stopping node lets running circuits finish. */
   graceMs: 10_000,
 };

@@ -22,6 +22,7 @@ import type { Policies } from './packets/front.ts';
 import type { PolicyServer } from './packets/policy-server.ts';
 import type { Pools } from './pools/pools.ts';
 import type { NodeRates } from './rates.ts';
+import type { Traffic } from './traffic/traffic.ts';
 import type { Uploads } from './uploads/claims.ts';
 import type { Leftovers } from './uploads/leftovers.ts';
 
@@ -44,6 +45,8 @@ export interface NodeContext {
   readonly log: Logger;
   readonly clock: Clock;
   readonly metrics: Metrics;
+  /** What goes through here now, for people who look. */
+  readonly traffic: Traffic;
   readonly connections: Places;
   readonly resolve: Resolver;
   readonly digests: readonly DigestAlgorithm[];

@@ -34,6 +34,8 @@ import { DigestCache } from './origin/digest-cache.ts';
 import { DigestStore } from './origin/digest-store.ts';
 import { Contexts } from './reload.ts';
 import { serveConnection } from './session.ts';
+import { lookAt, type NodeSight } from './traffic/node-sight.ts';
+import { Traffic } from './traffic/traffic.ts';
 
 export interface RunningNode {
   /** Where the node listens, with the real port. */
@@ -43,6 +45,8 @@ export interface RunningNode {
   /** By which clients encrypt to this node; undefined if it has no key. */
   readonly key: PublicKey | undefined;
   stats(): NodeStats;
+  /** What goes on here, for whoever looks. */
+  sight(): NodeSight;
   /**
    * Takes other options for the connections that come from now on; circuits that are under way keep theirs to the end.
    * Pools that stay as they are keep what they know, and all keep the members that registered. Throws `USAGE_INVALID` as at the start, and `CONFIG_INVALID`, with a line in
@@ -61,6 +65,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const metrics = new Metrics();
   const setUserTimeout = loadSetUserTimeout();
   const digestCache = await openDigestCache(settings);
+  const traffic = new Traffic(clock);
   const authority = await openAuthority(settings, clock, metrics);
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
@@ -81,6 +86,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     clock,
     resolve,
     metrics,
+    traffic,
     connections,
     digestCache,
     security: secureBy(settings, clock),
@@ -116,6 +122,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     },
     key: options.identity?.public,
     stats: () => metrics.snapshot(),
+    sight: () => lookAt(contexts.current),
     reload: (next) => contexts.reload(next),
     close: async ({ graceMs = contexts.current.limits.graceMs } = {}) => {
       server.close();

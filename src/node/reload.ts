@@ -34,6 +34,7 @@ import { createProbes } from './pools/probes.ts';
 import { createTokenCheck } from './pools/register-token.ts';
 import { enterServer, openRegistry } from './pools/registry.ts';
 import { NodeRates } from './rates.ts';
+import type { Traffic } from './traffic/traffic.ts';
 import { Uploads } from './uploads/claims.ts';
 import { Leftovers } from './uploads/leftovers.ts';
 
@@ -43,6 +44,7 @@ export interface Lasting {
   readonly clock: Clock;
   readonly resolve: Resolver;
   readonly metrics: Metrics;
+  readonly traffic: Traffic;
   readonly connections: Places;
   readonly digestCache: DigestCache;
   readonly security: NodeSecurity | undefined;

@@ -45,6 +45,7 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
     const spoken = await readHead(leg, detect, head);
     if (spoken === null) return leg.destroy();
     dialect = spoken;
+    node.metrics.countDialect(dialect);
     if (dialect === 'native') open = await readHead(leg, (bytes) => decodeOpen(bytes, limits.maxHeaderBytes), head);
     if (turnedAway) throw turnedAway;
     if (dialect !== 'native') node.connections.wake(leg);
@@ -92,6 +93,8 @@ async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<v
   const { node, dialect, hop, trace, place = leg } = refused;
   const error = asHoplineError(cause);
   node.metrics.countFailure(error.code);
+  // One that asked for nothing and broke, such as a check of a port, was not refused.
+  if (dialect !== 'unknown' || error.code !== 'PEER_LOST') node.traffic.refused(leg.peer, error);
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
   const isSealed = leg !== place;
   const message = isSealed && error.code.startsWith('DISK_') ? unnamed : error.message;
@@ -145,17 +148,26 @@ async function serveInPlain(leg: Leg, open: Open, node: NodeContext): Promise<vo
 
 /** From the handshake on, all that the client is told is sealed, refusals too. */
 async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<void> {
-  const { security, clock, limits, stopping: signal } = node;
+  const { security, clock, limits, metrics, stopping: signal } = node;
   if (!security) throw new HoplineError('PEER_PROTOCOL', 'the client asks for encryption, and this node has no key');
   node.connections.wake(leg);
   const { headMs: ms, maxHeaderBytes, pieceBytes: maxEarlyBytes } = limits;
   const options = { ...security, trace: open.trace, clock, ms, maxHeaderBytes, maxEarlyBytes, signal };
-  const { leg: secure, key } = await acceptSecureLeg(leg, options);
+  const {
+    leg: secure,
+    key,
+    isEarly,
+  } = await acceptSecureLeg(leg, options).catch((error) => {
+    metrics.handshakes.failed += 1;
+    throw error;
+  });
   try {
     const purpose = await readPurpose(secure, leg, node);
+    const grant = purpose === 'requests' && node.authority ? node.authority.admit(key) : unlimitedGrant;
+    metrics.handshakes[grant.isRefused ? 'denied' : isEarly ? 'ok' : 'replayed'] += 1;
     if (purpose === 'packets') return await servePackets(secure, node, { mayRegister: false, place: leg });
     if (purpose !== 'requests') return await serveTunnel(secure, open, purpose, node);
-    const grant = node.authority?.admit(key) ?? unlimitedGrant;
+    metrics.servedSecurely += 1;
     const served = serveOrigin(secure, open, { node, grant, place: leg });
     void secure.confirmed.then(() => secure.failure || grant.confirm());
     await served;

@@ -40,6 +40,7 @@ export class Attempt {
     this.#signal = signal;
     this.#began = setup.clock.now();
     slot.inFlight += 1;
+    slot.requests += 1;
   }
 
   /** From now on the request cannot be repeated, since a part of it may have had an effect. */
@@ -64,6 +65,8 @@ export class Attempt {
       log.warn({ pool, member: this.name, code }, `a request failed, not because of its member: ${message}`);
       return false;
     }
+    this.#slot.failed += 1;
+    this.#slot.trouble = message;
     const ejected = this.#slot.health.failed(this.#began, clock.now());
     log.warn({ pool, member: this.name, code, ejected }, `a request failed: ${message}`);
     return !this.#isCommitted;

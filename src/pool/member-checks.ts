@@ -34,6 +34,8 @@ export interface Checked {
   load: MemberLoad | undefined;
   /** Whether it is known by more than its own word: it was named by others, or has passed a check. */
   isProven: boolean;
+  /** Why the last attempt or check that failed did so. */
+  trouble: string | undefined;
   /** Checks that it failed in a row. */
   failures: number;
 }
@@ -160,6 +162,7 @@ export class Checks {
     if (hasChanged && failure) log.warn({ ...fields, code: failure.code }, `member is down: ${failure.message}`);
     else if (hasChanged) log.info(fields, 'member is back');
     checked.isProven ||= isFirst;
+    if (failure) checked.trouble = failure.message;
     checked.failures = failure ? checked.failures + 1 : 0;
     this.#schedule(checked, this.#interval() * (checked.isProven ? 1 : 2 ** Math.min(checked.failures, maxDoublings)));
     if (isFirst) probation?.onProven(checked.name);

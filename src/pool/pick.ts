@@ -16,6 +16,9 @@ export interface Slot extends Candidate, Checked {
   weight: number;
   inFlight: number;
   isProven: boolean;
+  /** Attempts that began here, and those that failed. */
+  requests: number;
+  failed: number;
   /** Parts of a turn that it has saved up during its slow start. */
   credit: number;
 }

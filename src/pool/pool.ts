@@ -48,6 +48,11 @@ export interface MemberStatus {
   /** Milliseconds since checks found it down; 0 while it is up. */
   readonly downMs: number;
   readonly inFlight: number;
+  /** Attempts since it came, and those of them that failed. */
+  readonly requests: number;
+  readonly failed: number;
+  /** Why the last check or attempt that failed did so, if one has. */
+  readonly trouble: string | undefined;
   /** What it told at its last check, if it did. */
   readonly load?: MemberLoad | undefined;
 }
@@ -96,13 +101,16 @@ export class Pool {
 
   members(): readonly MemberStatus[] {
     const now = this.#options.clock.now();
-    return [...this.#slots.values()].map(({ name, member, health, inFlight, load }) => ({
+    return [...this.#slots.values()].map(({ name, member, health, inFlight, requests, failed, trouble, load }) => ({
       name,
       member,
       up: health.downSince === undefined,
       ejected: health.isEjected(now),
       downMs: health.downSince === undefined ? 0 : now - health.downSince,
       inFlight,
+      requests,
+      failed,
+      trouble,
       load,
     }));
   }
@@ -223,6 +231,9 @@ export class Pool {
       load: undefined,
       isProven: !isHearsay,
       failures: 0,
+      requests: 0,
+      failed: 0,
+      trouble: undefined,
       credit: 0,
     };
     this.#nextOrdinal += 1;

@@ -51,6 +51,8 @@ export interface SecureClient {
   readonly leg: SecureLeg;
   /** Undefined for one without. */
   readonly key: PublicKey | undefined;
+  /** Whether what came with the first message was taken at once: not where it may have come before. */
+  readonly isEarly: boolean;
 }
 
 /**
@@ -62,10 +64,10 @@ export async function acceptSecureLeg(leg: Leg, options: AcceptSecureOptions): P
   const decode = (bytes: Buffer) => decodeFirstRecord(bytes, recordKinds.first);
   const first = await readHead(leg, decode, { clock, ms, signal });
   if (first === null) throw lost(leg.peer);
-  const { leg: secure, key } = await inTurn(leg, options, () => answerFirst(leg, first, options));
-  const cancel = clock.after(ms, () => secure.destroy(unconfirmed(leg.peer, ms)));
-  void secure.confirmed.then(cancel);
-  return { leg: secure, key };
+  const client = await inTurn(leg, options, () => answerFirst(leg, first, options));
+  const cancel = clock.after(ms, () => client.leg.destroy(unconfirmed(leg.peer, ms)));
+  void client.leg.confirmed.then(cancel);
+  return client;
 }
 
 /** Does the work of a handshake when it is its turn; who has gone by then gets none. */
@@ -106,7 +108,7 @@ function answerFirst(
     opener: new RecordOpener({ aead, key: receive, maxContent: maxClientContent }),
     unconfirmed: { early, isEarly, maxBytes: maxEarlyBytes },
   });
-  return { leg: secure, key: handshake.remote };
+  return { leg: secure, key: handshake.remote, isEarly };
 }
 
 function unconfirmed(peer: string, ms: number): HoplineError {

@@ -15,9 +15,9 @@ import { Tasks } from '../core/work/tasks.ts';
 import type { AccessFormat, MaskQuery } from '../gateway/access-log/access-format.ts';
 import { type AccessLog, accessRecord, openAccessLog } from '../gateway/access-log/access-log.ts';
 import { AuthFiles } from '../gateway/auth/auth-files.ts';
-import { createHttpCache } from '../gateway/cache/cache.ts';
+import { type CacheStats, createHttpCache } from '../gateway/cache/cache.ts';
 import { judgeTime, readCertificate, watchTime } from '../gateway/clients/certificate.ts';
-import { type RunningGateway, startGateway } from '../gateway/server/start.ts';
+import { type GatewaySight, type RunningGateway, startGateway } from '../gateway/server/start.ts';
 import { shareLookups } from '../io/names/lookups.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
 import type { HttpServing, NodeOptions } from '../node/options.ts';
@@ -53,6 +53,8 @@ export interface HttpService {
   readonly address: RunningGateway['address'];
   /** For a node, which leaves HTTP that comes to its port to this gateway. */
   readonly serving: HttpServing;
+  /** What goes on here, for whoever looks. */
+  sight(): HttpSight;
   /**
    * Takes other sites, reads the certificate and the files of credentials, and opens the log of requests again. Throws `CONFIG_INVALID` for what needs
    * a restart, and what the start throws.
@@ -60,6 +62,13 @@ export interface HttpService {
   reload(rules: GatewayRules, options: HttpServiceOptions): Promise<void>;
   /** As `RunningGateway.close` does. */
   close(options?: { readonly graceMs?: number }): Promise<void>;
+}
+
+export interface HttpSight extends GatewaySight {
+  /** Undefined without one. */
+  readonly cache: CacheStats | undefined;
+  /** What clients are shown, and when it ends, in milliseconds since 1970; undefined without TLS. */
+  readonly certificate: { readonly subject: string; readonly expires: number } | undefined;
 }
 
 /** Starts a gateway. Throws `LISTEN_FAILED`, `DISK_BUSY` for a cache in use, and `USAGE_INVALID` for a rule that is none. */
@@ -75,7 +84,8 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
   try {
     const tls = await readTls(rules.tls);
     const time = { log, clock: systemClock };
-    let endTime = tls && watchTime(readCertificate(tls), time);
+    let certificate = tls && readCertificate(tls);
+    let endTime = certificate && watchTime(certificate, time);
     open.push({ close: async () => endTime?.() });
     const accessLog = rules.accessLog && keep(open, await openLog(rules.accessLog, limits, log));
     const cache = rules.cache && keep(open, await createHttpCache({ ...rules.cache, limits, log }));
@@ -102,7 +112,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
       accessLog?.reopen();
       checkReload({ ...current, kernel: options.kernel }, { ...next, kernel: nextOptions.kernel });
       const nextTls = await readTls(next.tls);
-      const certificate = nextTls && readCertificate(nextTls);
+      const nextCertificate = nextTls && readCertificate(nextTls);
       const nextSites = await openSites(next.sites, {
         ...nextOptions,
         cache,
@@ -119,6 +129,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
         log.info({ cert: next.tls?.cert }, 'another certificate is in use from now on');
       inUse = nextTls;
       endTime?.();
+      certificate = nextCertificate;
       endTime = certificate && watchTime(certificate, time);
       gateway.setSites(nextSites.sites);
       const old = sites;
@@ -128,6 +139,11 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
     return {
       address: gateway.address,
       serving: { dialect: tls ? 'tls' : 'http', accept: gateway.accept },
+      sight: () => ({
+        ...gateway.sight(),
+        cache: cache?.stat(),
+        certificate: certificate && { subject: certificate.subject, expires: Date.parse(certificate.validTo) },
+      }),
       reload: async (next, nextOptions) => {
         const done = reload(next, nextOptions).finally(() => authFiles.keep(current.sites.map(({ auth }) => auth)));
         reloading.add(done);

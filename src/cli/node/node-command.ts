@@ -2,19 +2,20 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
+import { formatAdminAddress } from '../../admin/admin-address.ts';
 import { type Config, logLevels, type NodeRules } from '../../config/config.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
 import { escapeText } from '../../core/text.ts';
-import type { RunningNode } from '../../node/listen.ts';
 import { isReachedHere } from '../../node/root.ts';
 import { algorithms } from '../../pool/balance.ts';
 import { holdKeyFile } from '../../secure/keys/held-key.ts';
-import { startService } from '../../service.ts';
+import { type Service, startService } from '../../service.ts';
 import { formatHop } from '../../wire/address.ts';
 import {
   addressesFlag,
   addressFlag,
+  adminFlag,
   bytesFlag,
   countFlag,
   listenFlag,
@@ -30,6 +31,8 @@ import { say } from '../terminal/lines.ts';
 import { askListen } from './ask-listen.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { chooseIdentity } from './node-identity.ts';
+import { showWorkers } from './show-workers.ts';
+import { answerLooks } from './worker-looks.ts';
 import { reportListening, startWorkers } from './workers.ts';
 
 export function addNodeCommand(program: Command): void {
@@ -109,6 +112,15 @@ export function addNodeCommand(program: Command): void {
       `let circuits finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
       secondsFlag,
     )
+    .option(
+      '--admin <ADDRESS>',
+      'show metrics, health and a page there: HOST:PORT of loopback, or unix:PATH',
+      adminFlag,
+    )
+    .option(
+      '--admin-token-file <FILE>',
+      'with --admin: holds what whoever looks must show; for other addresses than loopback',
+    )
     .option('--no-kernel', 'pass bytes through this process, never inside the kernel; also HOPLINE_KERNEL=off')
     .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr (default: info)').choices(logLevels))
     .option('--json', 'log as JSON lines')
@@ -148,10 +160,12 @@ async function runNode(flags: NodeFlags): Promise<void> {
     if (asked && root !== undefined) more.push('--root', root);
     const options = { count, listen, more, announce: printStart, graceMs };
     const workers = startWorkers({ ...options, isValid: rereads(flags) ? isValid : undefined });
-    return runUntilStopped(workers).finally(release);
+    return runUntilStopped(await showWorkers(workers, () => config, printStart)).finally(release);
   }
   const { log, set: setLog, end: endLog } = await createLog(config.log);
-  const starting = startService(config, { log, sharesIdentity: isWorker });
+  // A worker is asked by the process that started it.
+  if (isWorker) answerLooks(async () => (await starting).snapshot());
+  const starting = startService(config, { log, isWorker });
   const reload = async () => {
     try {
       const next = await read();
@@ -167,10 +181,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     }
   };
   const announce = isWorker ? reportListening : printStart;
-  const started = starting.then(({ node, gateway }) => {
-    const addresses = [node?.address, gateway].flatMap((address) => (address ? [formatHop(address)] : []));
-    announce(startLines(addresses, node, config.node));
-  });
+  const started = starting.then((service) => announce(startLines(service, config.node)));
   const close = async (how?: { readonly graceMs: number }) => {
     const service = await starting.catch(() => undefined);
     await service?.close(how);
@@ -224,20 +235,20 @@ function problemsOf(error: unknown): readonly string[] {
 }
 
 /** What a node says of itself once it runs, in one go, since whoever reads the first line may want the others. */
-function startLines(addresses: readonly string[], node: RunningNode | undefined, rules: NodeRules): string {
-  const serves = node && (node.root === undefined ? 'serves no files' : escapeText(`serves ${node.root}`));
-  const key = node?.key ? [`key ${node.key.text}`] : [];
+function startLines({ node, gateway, admin }: Service, rules: NodeRules): string {
+  const addresses = [node?.address, gateway].flatMap((address) => (address ? [formatHop(address)] : []));
   // Whoever has a relay alone has nothing that a client could ask for in plain.
   const isSealed = rules.requireKey === true || rules.authorizedKeys !== undefined;
   const isOpen = node?.root !== undefined && !isReachedHere(node.address.host) && !isSealed;
-  const open = isOpen
-    ? [
-        'answers in plain too, where who is on the way can read names and files and change them; --require-key ends that',
-      ]
-    : [];
-  return [...addresses.map((address) => `listening on ${address}`), ...(serves ? [serves] : []), ...key, ...open].join(
-    '\n',
-  );
+  const lines = [
+    ...addresses.map((address) => `listening on ${address}`),
+    node && (node.root === undefined ? 'serves no files' : escapeText(`serves ${node.root}`)),
+    node?.key && `key ${node.key.text}`,
+    admin && escapeText(`admin on ${formatAdminAddress(admin)}`),
+    isOpen &&
+      'answers in plain too, where who is on the way can read names and files and change them; --require-key ends that',
+  ];
+  return lines.filter((line) => typeof line === 'string').join('\n');
 }
 
 function printStart(lines: string): void {

@@ -5,6 +5,7 @@
  */
 
 import path from 'node:path';
+import type { AdminAddress } from '../../admin/admin-address.ts';
 import type { Config, LogLevel, NodeRules } from '../../config/config.ts';
 import { readConfig } from '../../config/config-files.ts';
 import { HoplineError } from '../../core/errors.ts';
@@ -13,7 +14,7 @@ import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { PoolMembers } from '../../pool/sources/sources.ts';
 import type { Address } from '../../wire/address.ts';
-import { given, mayUseKernel } from '../flags.ts';
+import { adminOf, given, mayUseKernel } from '../flags.ts';
 import { isWorker } from '../process/signals.ts';
 import { mergePools } from '../route-flags.ts';
 
@@ -46,6 +47,8 @@ export interface NodeFlags {
   readonly idleTimeout?: number;
   readonly grace?: number;
   readonly kernel: boolean;
+  readonly admin?: AdminAddress;
+  readonly adminTokenFile?: string;
   readonly logLevel?: LogLevel;
   readonly json?: boolean;
 }
@@ -81,7 +84,8 @@ export async function readNodeConfig(flags: NodeFlags): Promise<Config> {
     limits: { ...file.node.limits, ...limitsOf(flags) },
   };
   const log = { ...file.log, ...given({ level: flags.logLevel, format: flags.json ? ('json' as const) : undefined }) };
-  return { node, ...(file.gateway ? { gateway: file.gateway } : {}), log };
+  const admin = adminOf(flags, file.admin);
+  return { node, ...(file.gateway ? { gateway: file.gateway } : {}), ...(admin ? { admin } : {}), log };
 }
 
 function uploadsOf({ writable, force, maxUpload }: NodeFlags, file: NodeRules['uploads']): NodeRules['uploads'] {

@@ -11,12 +11,14 @@ import cluster, { type Worker } from 'node:cluster';
 import { once } from 'node:events';
 import net from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Snapshot } from '../../admin/snapshot.ts';
 import type { NodeRules } from '../../config/config.ts';
 import { formatHop } from '../../wire/address.ts';
 import { reloadMessage, stopMessage } from '../process/signals.ts';
 import type { Running } from '../process/until-stopped.ts';
 import { ExitWith } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
+import { WorkerLooks } from './worker-looks.ts';
 
 /** Before another worker is started where one ended before it listened: at first, and at most. */
 const restartMs = { first: 250, most: 2000 } as const;
@@ -39,14 +41,20 @@ interface WorkersOptions {
   readonly isValid?: (() => Promise<boolean>) | undefined;
 }
 
+export interface RunningWorkers extends Running {
+  /** What goes on in all of them; undefined while none has started. */
+  look(): Promise<Snapshot | undefined>;
+}
+
 /**
  * Runs workers with this process's own arguments and `more`. The start fails with the exit code of a first
  * worker that fails; from then on a worker that ends is replaced.
  */
-export function startWorkers({ count, listen, more, announce, graceMs, isValid }: WorkersOptions): Running {
+export function startWorkers({ count, listen, more, announce, graceMs, isValid }: WorkersOptions): RunningWorkers {
   // They accept by themselves: a connection that is handed to a worker while that begins to listen can be lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   const alive = new Set<Worker>();
+  const looks = new WorkerLooks();
   const stopping = new AbortController();
   const { signal } = stopping;
   const tellAll = (message: string) => {
@@ -60,13 +68,14 @@ export function startWorkers({ count, listen, more, announce, graceMs, isValid }
   const start = async () => {
     const at = formatHop(await pickPort(listen));
     cluster.setupPrimary({ args: [...process.argv.slice(2), '--listen', at, ...more] });
-    places.push(keepWorker(alive, signal, listened, true));
+    places.push(keepWorker({ alive, looks }, signal, listened, true));
     const lines = await Promise.race([first, ...places]);
     if (lines === undefined) return;
     announce(lines);
-    while (places.length < count) places.push(keepWorker(alive, signal, listened, false));
+    while (places.length < count) places.push(keepWorker({ alive, looks }, signal, listened, false));
   };
   return {
+    look: () => looks.take(alive),
     started: start(),
     reload: isValid && (() => void isValid().then((valid) => valid && tellAll(reloadMessage))),
     graceMs,
@@ -113,7 +122,7 @@ async function pickPort(listen: ListenAddress): Promise<ListenAddress> {
  * `isFirst` and it fails before any has listened.
  */
 async function keepWorker(
-  alive: Set<Worker>,
+  kept: Kept,
   stop: AbortSignal,
   listened: (lines: string) => void,
   isFirst: boolean,
@@ -122,7 +131,7 @@ async function keepWorker(
   let hasListened = !isFirst;
   while (!stop.aborted) {
     let isListening = false;
-    const ended = await runWorker(alive, (worker, lines) => {
+    const ended = await runWorker(kept, (worker, lines) => {
       isListening = true;
       listened(lines);
       // What it was told before it listened for messages it has not heard.
@@ -141,6 +150,11 @@ async function keepWorker(
   }
 }
 
+interface Kept {
+  readonly alive: Set<Worker>;
+  readonly looks: WorkerLooks;
+}
+
 interface Ended {
   readonly pid: number | undefined;
   readonly reason: string;
@@ -149,7 +163,7 @@ interface Ended {
 }
 
 /** Runs one worker to its end. */
-function runWorker(alive: Set<Worker>, listening: (worker: Worker, lines: string) => void): Promise<Ended> {
+function runWorker({ alive, looks }: Kept, listening: (worker: Worker, lines: string) => void): Promise<Ended> {
   return new Promise((resolve) => {
     let worker: Worker;
     try {
@@ -163,6 +177,7 @@ function runWorker(alive: Set<Worker>, listening: (worker: Worker, lines: string
     const settle = (ended: Ended) => {
       clearTimeout(late);
       alive.delete(worker);
+      looks.ended(worker);
       resolve(ended);
     };
     worker.on('message', (message: { readonly listening?: string }) => {

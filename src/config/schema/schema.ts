@@ -7,6 +7,7 @@
  */
 
 import * as v from 'valibot';
+import { parseAdminAddress } from '../../admin/admin-address.ts';
 import { parseNetworks } from '../../io/names/networks.ts';
 import { parseNextRules } from '../../node/access/access-rules.ts';
 import { poolChecks } from '../../node/pools/pools.ts';
@@ -109,6 +110,20 @@ const security = mapping(
   '{authorized-keys: ./authorized_keys}',
 );
 
+const adminAddress = text(parseAdminAddress, {
+  expected: 'HOST:PORT, or unix: and the path of a socket',
+  example: '127.0.0.1:7900',
+  pattern: /^(unix:.+|.*:\d{1,5})$/,
+});
+
+const admin = mapping(
+  {
+    listen: required('where it listens; elsewhere than on loopback or a socket only with a token', adminAddress),
+    'token-file': about('holds what whoever looks must show, at least 32 characters', file),
+  },
+  '{listen: 127.0.0.1:7900}',
+);
+
 const log = mapping(
   {
     level: about('how much to log', choice(logLevels)),
@@ -147,6 +162,7 @@ export const configSchema = mapping(
     sites: about('HTTP sites by their hosts', sites),
     gateway: about('how the sites are served', gateway),
     security: about('keys, and who may come to the node as an origin', security),
+    admin: about('metrics, health and a page of what goes on. Needs a restart', admin),
     limits: about('caps and deadlines', limitsMapping()),
     log: about('the log, on stderr', log),
   },

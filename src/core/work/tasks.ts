@@ -14,6 +14,10 @@ export class Tasks {
     this.#atOnce = atOnce;
   }
 
+  get running(): number {
+    return this.#running;
+  }
+
   /** Keeps count of work that runs already. Only `failed` is told if it fails. */
   add(work: Promise<unknown>, failed?: (cause: unknown) => void): void {
     this.#running += 1;

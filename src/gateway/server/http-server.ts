@@ -68,6 +68,8 @@ export interface RunningServer {
   readonly address: { readonly host: string; readonly port: number } | undefined;
   /** Serves a connection whose first bytes were found to be HTTP, and are to be read again. */
   accept(connection: Duplex, activity?: Activity): void;
+  /** Requests that are being answered. */
+  underWay(): number;
   /** Takes other sites, for the requests that come from now on. */
   setSites(sites: readonly Site[]): void;
   /** Takes another certificate, for the connections that come from now on. Throws `USAGE_INVALID` if it is none. */
@@ -172,6 +174,7 @@ export async function serveHttp(options: ServeOptions): Promise<RunningServer> {
       if (activity) connections.add(connection, server instanceof https.Server ? undefined : activity);
       server.emit('connection', connection);
     },
+    underWay: () => underWay.running,
     setSites: (next) => {
       sites = new Sites(next);
     },

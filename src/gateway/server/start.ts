@@ -16,6 +16,8 @@ import { openKernelEngine } from '../../io/kernel/engine.ts';
 import { blockList, parseNetworks } from '../../io/names/networks.ts';
 import type { Resolver } from '../../io/names/resolve.ts';
 import { createSystemResolver } from '../../io/names/system-resolver.ts';
+import { nameMember } from '../../pool/member.ts';
+import { type PoolReport, reportPool } from '../../pool/member-report.ts';
 import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers } from '../../pool/sources/sources.ts';
 import { ServerPlaces } from '../answering/server-places.ts';
@@ -23,6 +25,7 @@ import { createServers, type Servers, type ServersOptions } from '../answering/s
 import type { SiteAuth } from '../auth/site-auth.ts';
 import type { ServerTls } from '../clients/certificate.ts';
 import type { Site } from './handle-request.ts';
+import { HttpCounts, type HttpStats } from './http-counts.ts';
 import { type Ended, type RunningServer, serveHttp } from './http-server.ts';
 import { isSiteHost } from './sites.ts';
 
@@ -73,9 +76,19 @@ export interface GatewayOptions {
   readonly resolve?: Resolver | undefined;
 }
 
-export interface RunningGateway extends Omit<RunningServer, 'setSites'> {
+export interface RunningGateway extends Omit<RunningServer, 'setSites' | 'underWay'> {
   /** Takes other sites, for the requests that come from now on; those of the old ones end as they would have. */
   setSites(sites: readonly SiteOptions[]): void;
+  /** What goes on here, for whoever looks. */
+  sight(): GatewaySight;
+}
+
+export interface GatewaySight {
+  readonly stats: HttpStats;
+  /** Requests that are being answered. */
+  readonly underWay: number;
+  /** The servers of each site that has some, under its host. */
+  readonly pools: readonly PoolReport[];
 }
 
 /** Starts a gateway. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a site or a network that is none. */
@@ -89,7 +102,12 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   let current = openSites(options.sites, shared);
   /** Replaced, with requests under way. */
   const retired = new Set<OpenSites>();
-  const { listen, tls, onEnded, name } = options;
+  const { listen, tls, name } = options;
+  const counts = new HttpCounts();
+  const onEnded = (ended: Ended) => {
+    counts.count(ended);
+    options.onEnded?.(ended);
+  };
   const kernel = (options.kernel ?? true) ? openKernelEngine(log, 'files pass through this process') : undefined;
   const serving = { listen, name, sites: current.sites, tls, onEnded, trusted, kernel, limits, log };
   const server = await serveHttp(serving).catch(async (error) => {
@@ -99,6 +117,7 @@ export async function startGateway(options: GatewayOptions): Promise<RunningGate
   });
   return {
     ...server,
+    sight: () => ({ stats: counts.snapshot(), underWay: server.underWay(), pools: current.pools() }),
     setSites: (next) => {
       const old = current;
       current = openSites(next, shared);
@@ -135,11 +154,14 @@ function openSites(options: readonly SiteOptions[], { places, ...shared }: Share
     throw new HoplineError('USAGE_INVALID', `site ${host}: ${why}`);
   }
   const opened: Servers[] = [];
+  const reports: (() => PoolReport)[] = [];
   const sites = options.map(({ backend, connect, wrap = (exchange) => exchange, ...site }): Site => {
     if (typeof backend === 'function') return { ...site, exchange: wrap(backend) };
     const sources = memberSources(backend, { ...shared, servers: systemNameServers() });
     const servers = createServers({ name: site.host, ...backend, sources, takePlace: places.addSite(), ...shared });
     opened.push(servers);
+    const named = new Set((backend.members ?? []).map((member) => nameMember(member)));
+    reports.push(() => reportPool(site.host, servers.members(), named));
     return {
       ...site,
       exchange: wrap(servers.exchange),
@@ -152,7 +174,7 @@ function openSites(options: readonly SiteOptions[], { places, ...shared }: Share
   const breakOff = async () => {
     await Promise.all(opened.map((servers) => servers.breakOff()));
   };
-  return { sites, close, breakOff };
+  return { sites, pools: () => reports.map((report) => report()), close, breakOff };
 }
 
 type OpenSites = ReturnType<typeof openSites>;

@@ -48,6 +48,9 @@ interface SpliceResult {
 
 /** A circuit that the engine moves. */
 interface Splice {
+  /** So far. */
+  readonly bytesForward: number;
+  readonly bytesBack: number;
   /** Settles, and never rejects, once both sockets are closed. */
   readonly done: Promise<SpliceResult>;
   /** Resets both connections; the result has this failure. */
@@ -178,6 +181,14 @@ class RunningSplice implements Splice {
     this.#wakes = { near: (events) => this.#wake('near', events), far: (events) => this.#wake('far', events) };
     this.#cancelIdle = options.clock.after(options.idleMs, () => this.#checkIdle());
     this.#turn(['near', 'far']);
+  }
+
+  get bytesForward(): number {
+    return this.#tunnel.bytesForward;
+  }
+
+  get bytesBack(): number {
+    return this.#tunnel.bytesBack;
   }
 
   abort(failure: HoplineError): void {

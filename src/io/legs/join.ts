@@ -25,15 +25,23 @@ export interface JoinOptions {
   readonly rates?: Rates | undefined;
   /** @default the system's */
   readonly clock?: Clock;
+  /** Given what says, at any time, how far the tunnel is. */
+  readonly onJoined?: ((progress: () => TunnelProgress) => void) | undefined;
   /** Told when an engine was given and a leg did not allow it. */
   readonly onFallback?: (reason: string) => void;
 }
 
-export interface JoinResult {
+/** What has passed through a tunnel. */
+export interface TunnelProgress {
   /** Bytes from the first leg to the second. */
   readonly bytesForward: number;
   /** Bytes from the second leg to the first. */
   readonly bytesBack: number;
+  /** Whether they pass inside the kernel. */
+  readonly inKernel: boolean;
+}
+
+export interface JoinResult extends TunnelProgress {
   /** Why the tunnel broke; undefined when both directions ended cleanly. */
   readonly failure?: HoplineError;
   /** The leg that broke, where it was one and not this machine or the time. */
@@ -42,10 +50,10 @@ export interface JoinResult {
 
 /** Passes bytes between `near` and `far` until both directions have ended. Never throws. */
 export async function joinLegs(near: LegLike, far: Leg, options: JoinOptions): Promise<JoinResult> {
-  const { kernel, rates } = options;
+  const { kernel } = options;
   // What stands on a leg has another form of its bytes, which the kernel does not know.
   const spliced = kernel && near instanceof Leg ? await joinInKernel(near, far, kernel, options) : undefined;
-  return spliced ?? joinHere(near, far, rates);
+  return spliced ?? joinHere(near, far, options);
 }
 
 /** Hands both connections to the engine; undefined, with the legs as they were, when that cannot be. */
@@ -53,7 +61,7 @@ async function joinInKernel(
   near: Leg,
   far: Leg,
   kernel: KernelEngine,
-  { idleMs, clock = systemClock, rates, onFallback }: JoinOptions,
+  { idleMs, clock = systemClock, rates, onJoined, onFallback }: JoinOptions,
 ): Promise<JoinResult | undefined> {
   try {
     await Promise.all([near.quiesce(), far.quiesce()]);
@@ -74,9 +82,11 @@ async function joinInKernel(
     { socket: farSocket, peer: far.peer, head: takeHead(legs[1]) },
     { clock, idleMs, rates },
   );
+  const inKernel = true;
+  onJoined?.(() => ({ bytesForward: splice.bytesForward, bytesBack: splice.bytesBack, inKernel }));
   const result = await splice.done;
   for (const leg of legs) leg.settle(result.failure);
-  return result;
+  return { ...result, inKernel };
 }
 
 /** The unread bytes of a detached leg; its blocks go with it, so there is nobody to release them to. */
@@ -84,8 +94,10 @@ function takeHead({ unread }: Detached): Buffer[] {
   return unread.map(({ bytes }) => bytes);
 }
 
-async function joinHere(near: LegLike, far: LegLike, rates: Rates | undefined): Promise<JoinResult> {
+async function joinHere(near: LegLike, far: LegLike, { rates, onJoined }: JoinOptions): Promise<JoinResult> {
   const counts = { forward: 0, back: 0 };
+  const progress = () => ({ bytesForward: counts.forward, bytesBack: counts.back, inKernel: false });
+  onJoined?.(progress);
   let failure: HoplineError | undefined;
   let broken: JoinResult['broken'];
   const breakOff = (error: HoplineError, leg: LegLike) => {
@@ -114,8 +126,7 @@ async function joinHere(near: LegLike, far: LegLike, rates: Rates | undefined): 
   await Promise.all([pump(near, far, 'forward'), pump(far, near, 'back')]);
   await Promise.all([near.closed, far.closed]);
   return {
-    bytesForward: counts.forward,
-    bytesBack: counts.back,
+    ...progress(),
     ...(failure ? { failure } : {}),
     ...(broken ? { broken } : {}),
   };

@@ -36,6 +36,16 @@ export interface AuthorityOptions {
   readonly metrics: Metrics;
 }
 
+/** For people: who may come, and until when. */
+export interface AuthorityReport {
+  /** Lines of the file that give rights. */
+  readonly keys: number;
+  /** When the next of them ends, in milliseconds since 1970. */
+  readonly nextExpiry: number | undefined;
+  /** Why the list is not what the file says. */
+  readonly trouble: string | undefined;
+}
+
 export class Authority {
   readonly #options: AuthorityOptions;
   readonly #holders = new Map<string, Holder>();
@@ -83,6 +93,15 @@ export class Authority {
     const { file, requireKey } = this.#options;
     if (!requireKey && file !== undefined) return this.#admit(keyless.plain);
     return refusedGrant(keyless.plain, required('the node takes requests over encrypted circuits alone'));
+  }
+
+  /** What is in effect. */
+  report(): AuthorityReport {
+    const now = this.#options.wallClock();
+    const keys: AuthorizedKeys = this.#list?.current ?? new Map();
+    const ends = [...keys.values()].flatMap(({ expires = 0 }) => (expires > now ? [expires] : []));
+    const nextExpiry = ends.length > 0 ? Math.min(...ends) : undefined;
+    return { keys: keys.size, nextExpiry, trouble: this.#list?.trouble };
   }
 
   /** Reads the file again, whether or not it has changed; never rejects. */

@@ -60,7 +60,7 @@ async function serveFile(near: Leg, request: ClassicRequest, node: NodeContext, 
     const block = Buffer.allocUnsafeSlow(node.limits.maxBlockBytes);
     for await (const part of file.blocks({ offset: 0, length: file.size }, block)) {
       await writer.write(part);
-      node.metrics.bytesServed += part.length;
+      node.metrics.moved.origin.process.back += part.length;
     }
     node.log.info({ peer: near.peer, dialect: 'classic', bytes: file.size }, 'file served');
   } catch (error) {
@@ -135,7 +135,7 @@ async function passContent(far: Leg, near: Leg, ahead: Buffer, size: number, nod
       throw new HoplineError('PEER_LOST', `${far.peer} ended ${left} bytes before the end of the file`);
     await writer.write(chunk.bytes);
     left -= chunk.bytes.length;
-    node.metrics.bytesRelayed += chunk.bytes.length;
+    node.metrics.moved.relay.process.back += chunk.bytes.length;
     chunk.release();
   }
   node.log.info({ peer: near.peer, next: far.peer, dialect: 'classic', bytes: size }, 'file relayed');
@@ -171,6 +171,7 @@ function sizeText(answer: ClassicSize): string {
 function noteFailure(cause: unknown, near: Leg, node: NodeContext): void {
   const error = asHoplineError(cause);
   node.metrics.countFailure(error.code);
+  node.traffic.refused(near.peer, error);
   node.log.warn({ peer: near.peer, dialect: 'classic', code: error.code, reason: error.reason }, error.message);
 }
 

@@ -28,6 +28,8 @@ export class ContentWriter {
   readonly #rate: RateLimit | undefined;
   #sender: FileSender | undefined;
   #isClosed = false;
+  /** Bytes that left inside the kernel. */
+  kernelBytes = 0;
 
   /** `rate` is the one that the outbox writes at. */
   constructor(leg: LegLike, outbox: Outbox, kernel: KernelEngine | undefined, rate: RateLimit | undefined) {
@@ -37,12 +39,18 @@ export class ContentWriter {
     this.#rate = rate;
   }
 
+  /** Whether content has left inside the kernel. */
+  get usesKernel(): boolean {
+    return this.kernelBytes > 0;
+  }
+
   /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
   async send(served: VersionedFile, range: FileRange): Promise<void> {
     const { offset, length } = range;
     const sender = length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
     const sent = await sender.send({ file: served.handle, offset, length }, () => this.#leg.touch());
+    this.kernelBytes += sent;
     if (sent < length) {
       await this.#sendZeros(length - sent);
       throw changed();

@@ -72,23 +72,31 @@ export class FileAnswers {
     const key = { version, algorithm: digest.name, pieceBytes, pieces: Math.ceil(size / pieceBytes) };
     this.#file = { served, digest, digests: await node.digestCache.open(key), nextPiece: 0 };
     this.files += 1;
+    node.metrics.files += 1;
     const status = { size, version, pieceBytes, digest: digest.name, mtimeNs: String(mtimeNs) };
     await outbox.append(encodeMessage({ type: 'status', ...status }));
   }
 
   async read(request: RequestOf<'read'>): Promise<void> {
     const { node, outbox, content } = this.#options;
+    const { clock, metrics } = node;
+    const began = clock.now();
+    const inKernelBefore = content.kernelBytes;
     const range = this.#range(request);
     const { file, offset, length, piece } = range;
     // A piece that is asked for again did not match: the digest is taken anew, should it be the wrong one.
     let digest = piece !== undefined && piece >= file.nextPiece ? file.digests.get(piece) : undefined;
     if (piece !== undefined) file.nextPiece = Math.max(file.nextPiece, piece + 1);
     await outbox.append(encodeMessage({ type: 'data', offset, length }));
+    metrics.firstByteSeconds.observe((clock.now() - began) / 1000);
+    if (piece !== undefined) metrics[digest === undefined ? 'piecesHashed' : 'piecesCached'] += 1;
     if (digest !== undefined) await content.send(file.served, range);
     else digest = await takeDigest(range, (see) => content.sendSeen(file.served, range, see));
     await outbox.append(encodeMessage({ type: 'end', digest }));
     this.bytes += length;
-    node.metrics.bytesServed += length;
+    const inKernel = content.kernelBytes - inKernelBefore;
+    metrics.moved.origin.kernel.back += inKernel;
+    metrics.moved.origin.process.back += length - inKernel;
   }
 
   async digest(request: RequestOf<'digest'>): Promise<void> {

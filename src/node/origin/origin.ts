@@ -13,6 +13,7 @@ import { software } from '../../core/software.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
 import { ownerOf } from '../../core/work/budget.ts';
 import { Tasks } from '../../core/work/tasks.ts';
+import type { TunnelProgress } from '../../io/legs/join.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import type { PlacedConnection } from '../../io/listening/places.ts';
 import { limitWrites } from '../../io/rates/limited-leg.ts';
@@ -41,7 +42,13 @@ export interface OriginOptions {
 export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptions): Promise<void> {
   const { node, grant, place = leg } = options;
   const circuit = new OriginCircuit(leg, open, { node, grant, place });
-  node.metrics.served += 1;
+  const { hop, trace } = open;
+  const { clock, metrics, traffic } = node;
+  metrics.served += 1;
+  const started = clock.now();
+  const shown = traffic.begin({ role: 'origin', peer: leg.peer, hop, trace, secure: place !== leg });
+  shown.goesOn(() => circuit.progress);
+  let failure: HoplineError | undefined;
   const takeBreak = createBreaks();
   try {
     for (let due = await circuit.next(); due; due = await circuit.next()) {
@@ -56,9 +63,13 @@ export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptio
     await leg.closed;
     // Pings come every second or two.
     const tell = circuit.isUsed ? node.log.info : node.log.debug;
-    const { hop, trace } = open;
     tell.call(node.log, { peer: leg.peer, key: grant.who, hop, trace, ...circuit.summary }, 'circuit served');
+  } catch (error) {
+    failure = asHoplineError(error);
+    throw error;
   } finally {
+    shown.close(failure);
+    metrics.originSeconds.observe((clock.now() - started) / 1000);
     grant.leave();
     await circuit.close();
   }
@@ -118,6 +129,11 @@ class OriginCircuit {
   get summary(): { files: number; bytes: number; entries: number } {
     const { files, bytes } = this.#files;
     return { files, bytes, entries: this.#entries };
+  }
+
+  /** What has passed: content, without the frames around it. */
+  get progress(): TunnelProgress {
+    return { bytesForward: this.#receiver.bytes, bytesBack: this.#files.bytes, inKernel: this.#content.usesKernel };
   }
 
   /** The request whose turn it is, or null when the client has ended. Throws as `readHead`. */
@@ -202,6 +218,7 @@ class OriginCircuit {
     // How a client learns that it should ask for a listing: nothing has failed.
     if (error.code === 'FILE_IS_DIRECTORY') return;
     this.#node.metrics.countFailure(error.code);
+    this.#node.traffic.refused(this.#leg.peer, error);
     const { peer } = this.#leg;
     const { hop, trace } = this.#open;
     this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);

@@ -135,6 +135,7 @@ async function answerPacket(
     const error = asHoplineError(cause);
     if (!refusesOne.has(error.code)) throw error;
     node.metrics.countFailure(error.code);
+    node.traffic.refused(leg.peer, error);
     const policy = 'policy' in packet ? packet.policy : undefined;
     // The pool tells when it becomes empty, and each try that failed: a line for each message would say it again.
     const tell = error.code === 'POOL_EMPTY' ? node.log.debug : node.log.warn;

@@ -19,6 +19,7 @@ import type { Algorithm } from '../../pool/balance.ts';
 import type { HealthRule } from '../../pool/health.ts';
 import { nameMember } from '../../pool/member.ts';
 import type { Probe } from '../../pool/member-checks.ts';
+import { type PoolReport, reportPool } from '../../pool/member-report.ts';
 import { Pool } from '../../pool/pool.ts';
 import type { SharedRegistry } from '../../pool/registry/leases.ts';
 import { ListedMembers } from '../../pool/sources/listed.ts';
@@ -152,6 +153,13 @@ export class Pools {
     else pool.recheck(member);
     if (pool.isProven(member)) this.#prove(name, member);
     return member;
+  }
+
+  report(): readonly PoolReport[] {
+    return [...this.#pools].map(([name, { pool, options }]) => {
+      const named = new Set((options.members ?? []).map((member) => nameMember(member)));
+      return reportPool(name, pool.members(), this.#configured.has(name) ? named : undefined);
+    });
   }
 
   async close(): Promise<void> {

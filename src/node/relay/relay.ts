@@ -18,15 +18,42 @@ import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddres
 import { encodeMessage } from '../../wire/native/messages.ts';
 import { type Open, passOpenOn } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';
+import type { OpenCircuit } from '../traffic/traffic.ts';
 import { passNestedOpen } from './nested-open.ts';
 
 /** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
 export async function relayCircuit(near: LegLike, open: Open, next: Hop, node: NodeContext): Promise<void> {
   const started = node.clock.now();
+  const { hop, trace } = open;
+  const circuit = node.traffic.begin({ role: 'relay', peer: near.peer, next: formatHop(next), hop, trace });
   const leftMs = () => Math.max(1, open.deadlineMs - Math.ceil(node.clock.now() - started));
-  if (isPoolHop(next)) return relayToMember(near, open, next, leftMs, node);
+  const relaying = { near, open, leftMs, started, circuit, node };
+  try {
+    const failure = isPoolHop(next) ? await relayToMember(next, relaying) : await relayToNode(next, relaying);
+    circuit.close(failure);
+  } catch (error) {
+    circuit.close(asHoplineError(error));
+    throw error;
+  }
+}
+
+/** One circuit on its way through here. */
+interface Relaying {
+  readonly near: LegLike;
+  readonly open: Open;
+  /** Milliseconds that it has left to reach the origin. */
+  readonly leftMs: () => number;
+  /** When OPEN had been read. */
+  readonly started: number;
+  readonly circuit: OpenCircuit;
+  readonly node: NodeContext;
+}
+
+async function relayToNode(next: Address, relaying: Relaying): Promise<HoplineError | undefined> {
+  const { near, open, leftMs, node } = relaying;
   const far = await reachNext(near, next, leftMs(), node);
-  await runTunnel(near, far, { ...open, hops: open.hops.slice(1), deadlineMs: leftMs() }, node);
+  const { failure } = await runTunnel(far, { ...open, hops: open.hops.slice(1), deadlineMs: leftMs() }, relaying);
+  return failure;
 }
 
 /**
@@ -43,13 +70,8 @@ export async function reachNext(near: LegLike, next: Address, deadlineMs: number
 }
 
 /** As for a hop that is an address, with the member in place of the pool. Throws `POOL_UNKNOWN`, `POOL_EMPTY`. */
-async function relayToMember(
-  near: LegLike,
-  open: Open,
-  next: PoolHop,
-  leftMs: () => number,
-  node: NodeContext,
-): Promise<void> {
+async function relayToMember(next: PoolHop, relaying: Relaying): Promise<HoplineError | undefined> {
+  const { near, open, leftMs, node } = relaying;
   const named = node.pools.find(next.pool);
   if (!named) throw new HoplineError('POOL_UNKNOWN', `there is no pool ${formatHop(next)}`);
   const { signal, release } = watchNear(near, next, node);
@@ -68,10 +90,11 @@ async function relayToMember(
   const { hop: member } = attempt.member;
   near.post(encodeMessage({ type: 'taken', hop: open.hop + 1, address: formatHop(member) }));
   const hops = [member, ...open.hops.slice(2)];
-  const { failure, broken } = await runTunnel(near, far, { ...open, hops, deadlineMs: leftMs() }, node);
+  const { failure, broken } = await runTunnel(far, { ...open, hops, deadlineMs: leftMs() }, relaying);
   if (failure && broken === 'far') attempt.failed(failure);
   // That a connection was taken and passed bytes does not show that a node is behind it.
   else attempt.succeeded(false);
+  return failure;
 }
 
 /** A signal that aborts when the near side goes or the node stops, until it is released. */
@@ -117,18 +140,24 @@ function dialNext(
 }
 
 /** Sends OPEN on, from its receiver's place to the next, and passes bytes until both legs are closed. Never throws. */
-async function runTunnel(near: LegLike, far: Leg, open: Open, node: NodeContext): Promise<JoinResult> {
+async function runTunnel(far: Leg, open: Open, { near, started, circuit, node }: Relaying): Promise<JoinResult> {
+  const { metrics } = node;
+  metrics.openSeconds.observe((node.clock.now() - started) / 1000);
   if (open.tunnel && open.hops.length === 1) {
     near.post(encodeMessage({ type: 'connected' }));
     await passNestedOpen(near, far, open, node);
   } else far.post(passOpenOn(open, { hops: open.hops.map(formatHop), hop: open.hop + 1, deadlineMs: open.deadlineMs }));
-  node.metrics.relayed += 1;
-  const result = await joinLegs(near, far, { ...node.join, rates: node.rates.open() });
-  const { bytesForward, bytesBack, failure } = result;
-  node.metrics.bytesRelayed += bytesForward + bytesBack;
+  metrics.relayed += 1;
+  const result = await joinLegs(near, far, { ...node.join, rates: node.rates.open(), onJoined: circuit.goesOn });
+  const { bytesForward, bytesBack, inKernel, failure } = result;
+  const moved = metrics.moved.relay[inKernel ? 'kernel' : 'process'];
+  moved.forward += bytesForward;
+  moved.back += bytesBack;
+  metrics.relaySeconds.observe((node.clock.now() - started) / 1000);
   const fields = { peer: near.peer, next: far.peer, hop: open.hop, trace: open.trace, bytesForward, bytesBack };
   if (failure) {
-    node.metrics.countFailure(failure.code);
+    metrics.countFailure(failure.code);
+    node.traffic.refused(near.peer, failure);
     node.log.warn({ ...fields, code: failure.code, reason: failure.reason }, `circuit broke: ${failure.message}`);
   } else {
     // Where nothing was asked, it was looked whether the way is open: checks do so every second or two.

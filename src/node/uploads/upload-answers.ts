@@ -43,6 +43,8 @@ export class Receiver {
   readonly #gone = new AbortController();
   readonly #blocks = new PieceBlocks();
   #upload: Upload | undefined;
+  /** Of content, that were written. */
+  bytes = 0;
   /** The piece before, until it has been answered. Never rejects. */
   #storing: Promise<void> = Promise.resolve();
 
@@ -157,7 +159,8 @@ export class Receiver {
     const { node, send } = this.#options;
     try {
       await upload.slot.during(upload.write(index, digest, [block]));
-      node.metrics.bytesUploaded += upload.lengthOf(index);
+      this.bytes += upload.lengthOf(index);
+      node.metrics.moved.origin.process.forward += upload.lengthOf(index);
       await send({ type: 'stored', index });
     } catch (error) {
       this.#failed.abort(asHoplineError(error));

@@ -64,6 +64,11 @@ export class WatchedList<T extends { readonly size: number }> {
     return this.#current;
   }
 
+  /** Why it is not what the file says; undefined if it is. */
+  get trouble(): string | undefined {
+    return this.#trouble;
+  }
+
   /** To be called every `lookMs`: reads the file if it has changed and stands still. */
   look(): void {
     const { what, log, onTrouble } = this.#options;

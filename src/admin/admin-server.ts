@@ -1,0 +1,220 @@
+/**
+ * The admin listener of a service: metrics, health, and a page for people, apart from everything that is served to others.
+ *
+ * Owns its socket. Shows, and changes nothing; what it shows, whoever starts it passes in.
+ * Invariant: nobody who looks holds the service up: connections, listeners, time and bytes are all capped.
+ * Documentation: docs/monitoring.md
+ */
+
+import { once } from 'node:events';
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import http from 'node:http';
+import net from 'node:net';
+import { systemClock } from '../core/clock.ts';
+import { defaultLimits, type Limits } from '../core/limits.ts';
+import { systemError } from '../core/system-errors.ts';
+import { boundAddress, listen } from '../io/listening/server-socket.ts';
+import { type AdminAddress, formatAdminAddress } from './admin-address.ts';
+import { judgeRequest } from './admission.ts';
+import { EventStream } from './event-stream.ts';
+import { chooseForm, writeMetrics } from './metrics/exposition.ts';
+import { Observer } from './observer.ts';
+import type { Page } from './page.ts';
+import { isReady, type Snapshot } from './snapshot.ts';
+
+export interface AdminOptions {
+  readonly listen: AdminAddress;
+  /** What whoever looks must show. @default nothing */
+  readonly token?: string | undefined;
+  /** What there is to see now. */
+  readonly source: () => Promise<Snapshot>;
+  /** The configuration in effect, without secrets. @default none is shown */
+  readonly configuration?: (() => unknown) | undefined;
+  readonly page: Page;
+  readonly limits?: Partial<Limits> | undefined;
+}
+
+export interface RunningAdmin {
+  /** Where it listens, with the real port. */
+  readonly address: AdminAddress;
+  /** Ends every connection at once. */
+  close(): Promise<void>;
+}
+
+const jsonType = 'application/json; charset=utf-8';
+const textType = 'text/plain; charset=utf-8';
+
+/** Of every answer. */
+const guardFields = {
+  'Content-Security-Policy': "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'X-Content-Type-Options': 'nosniff',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+  'Referrer-Policy': 'no-referrer',
+  'Cache-Control': 'no-store',
+} as const;
+
+/** Starts to listen. Throws `LISTEN_FAILED`. */
+export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
+  const limits = { ...defaultLimits, ...options.limits };
+  const { token } = options;
+  const server = http.createServer({
+    maxHeaderSize: 16 * 1024,
+    headersTimeout: limits.adminMs,
+    requestTimeout: limits.adminMs,
+    keepAliveTimeout: limits.adminMs,
+    connectionsCheckingInterval: 1000,
+  });
+  server.maxConnections = limits.maxAdminConnections;
+  const address = await listenAt(server, options.listen);
+  const observer = new Observer({ source: options.source, clock: systemClock });
+  const events = new EventStream(observer, limits);
+  const show = { ...options, observer, events };
+  server.on('request', (request, response) => {
+    for (const [name, value] of Object.entries(guardFields)) response.setHeader(name, value);
+    const denial = judgeRequest(request, token);
+    const late = setTimeout(() => response.destroy(), limits.adminMs);
+    response.on('close', () => clearTimeout(late));
+    if (denial) {
+      for (const [name, value] of Object.entries(denial.fields ?? {})) response.setHeader(name, value);
+      response.setHeader('Connection', 'close');
+      return send(response, { status: denial.status, type: textType, content: `hopline: ${denial.why}\n` });
+    }
+    const path = (request.url ?? '/').replace(/\?.*$/s, '');
+    if (path === '/api/events' && request.method === 'GET') {
+      clearTimeout(late);
+      return follow(events, response);
+    }
+    answer(path, request, show).then(
+      (made) => send(response, made),
+      () => send(response, { status: 503, type: textType, content: 'hopline: there is nothing to see yet\n' }),
+    );
+  });
+  return {
+    address,
+    close: async () => {
+      observer.close();
+      events.close();
+      const closed = once(server, 'close');
+      server.close();
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly content: string | Buffer;
+}
+
+interface Show extends Pick<AdminOptions, 'configuration' | 'page'> {
+  readonly observer: Observer;
+  readonly events: EventStream;
+}
+
+async function answer(path: string, request: http.IncomingMessage, show: Show): Promise<Answer> {
+  const { observer, page, configuration } = show;
+  switch (path) {
+    case '/':
+      return ok(page.type, page.render(await observer.view(), observer.points));
+    case '/metrics': {
+      const form = chooseForm(request.headers.accept);
+      return ok(form, writeMetrics(await observer.now(), form));
+    }
+    case '/healthz':
+      return health(await observer.now());
+    case '/readyz':
+      return readiness(await observer.now());
+    case '/api/status':
+      return ok(jsonType, toJson({ ...withoutCircuits(await observer.now()), configuration: configuration?.() }));
+    case '/api/circuits':
+      return ok(jsonType, toJson(circuitsOf(await observer.now())));
+    default: {
+      const part = page.part(path);
+      if (part) return ok(part.type, part.content);
+      const places = 'there are /, /metrics, /healthz, /readyz, /api/status, /api/circuits and /api/events';
+      return { status: 404, type: textType, content: `hopline: there is nothing here; ${places}\n` };
+    }
+  }
+}
+
+function ok(type: string, content: string | Buffer): Answer {
+  return { status: 200, type, content };
+}
+
+/** Alive as long as it has not been told to stop: who starts takes time, and is not to be killed for it. */
+function health({ state }: Snapshot): Answer {
+  return { status: state === 'stopping' ? 503 : 200, type: textType, content: `${state}\n` };
+}
+
+function readiness(snapshot: Snapshot): Answer {
+  const { state, troubles } = snapshot;
+  const lines = [state, ...troubles].join('\n');
+  return { status: isReady(snapshot) ? 200 : 503, type: textType, content: `${lines}\n` };
+}
+
+function withoutCircuits({ node, ...snapshot }: Snapshot): object {
+  if (!node) return snapshot;
+  const { circuits, neighbours, refusals, ...rest } = node;
+  return { ...snapshot, node: { ...rest, shownCircuits: circuits.length } };
+}
+
+function circuitsOf({ time, node }: Snapshot): object {
+  const { circuits = [], neighbours = [], refusals = [], open = { relay: 0, origin: 0 } } = node ?? {};
+  return { time, open, circuits, neighbours, refusals };
+}
+
+function toJson(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function send(response: http.ServerResponse, { status, type, content }: Answer): void {
+  if (response.destroyed) return;
+  response.writeHead(status, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(content) });
+  response.end(content);
+}
+
+function follow(events: EventStream, response: http.ServerResponse): void {
+  if (events.isFull) {
+    send(response, { status: 503, type: textType, content: 'hopline: as many follow already as may\n' });
+    return;
+  }
+  response.socket?.setKeepAlive(true, 15_000);
+  response.writeHead(200, { 'Content-Type': 'text/event-stream; charset=utf-8' });
+  events.follow(response);
+}
+
+/** Throws `LISTEN_FAILED`. */
+async function listenAt(server: http.Server, address: AdminAddress): Promise<AdminAddress> {
+  if (address.kind === 'tcp') {
+    await listen(server, address);
+    return { kind: 'tcp', ...boundAddress(server) };
+  }
+  const { path } = address;
+  await removeLeftSocket(path);
+  // Whoever connects in between must not be able to: the name appears with these rights.
+  const before = process.umask(0o177);
+  try {
+    server.listen({ path });
+  } finally {
+    process.umask(before);
+  }
+  await once(server, 'listening').catch((cause) => {
+    throw systemError('LISTEN_FAILED', `cannot listen on ${formatAdminAddress(address)}`, cause);
+  });
+  await chmod(path, 0o600);
+  return address;
+}
+
+/** A process that was killed leaves its socket; one that somebody listens on stays. */
+async function removeLeftSocket(path: string): Promise<void> {
+  const found = await lstat(path).catch(() => undefined);
+  if (!found?.isSocket()) return;
+  const isHeard = await new Promise<boolean>((resolve) => {
+    const socket = net.connect({ path });
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => socket.destroy());
+  });
+  if (!isHeard) await unlink(path);
+}

@@ -1,0 +1,59 @@
+/**
+ * Who may look: every request to an admin listener is judged here before anything of the service is touched.
+ *
+ * Knows nothing about what is shown. Invariant: what a web page of somebody else can make a browser send is refused.
+ * Rules: docs/monitoring.md#who-may-look
+ */
+
+import { createHash, timingSafeEqual } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
+
+export interface Denial {
+  readonly status: 400 | 401 | 403 | 405 | 421;
+  readonly why: string;
+  readonly fields?: Readonly<Record<string, string>>;
+}
+
+/** Why a request is refused; undefined for one that is not. */
+export function judgeRequest(request: IncomingMessage, token: string | undefined): Denial | undefined {
+  const { method, headers } = request;
+  if (method !== 'GET' && method !== 'HEAD') {
+    const why = 'nothing can be changed here: GET and HEAD alone';
+    return { status: 405, why, fields: { Allow: 'GET, HEAD' } };
+  }
+  if (!isPlainHost(headers.host)) {
+    // A name may be made to point here by whoever owns it, in the middle of a visit to their page.
+    return { status: 421, why: 'Host names a machine; expected an IP address or localhost' };
+  }
+  if (headers.origin !== undefined && headers.origin !== `http://${headers.host}`) {
+    return { status: 403, why: 'the page of another site asks' };
+  }
+  if (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate') {
+    return { status: 403, why: 'the page of another site asks' };
+  }
+  if (request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined) {
+    return { status: 400, why: 'no content is expected' };
+  }
+  if (token !== undefined && !showsToken(headers.authorization, token)) {
+    const why = 'a token is needed: Authorization: Bearer TOKEN';
+    return { status: 401, why, fields: { 'WWW-Authenticate': 'Bearer realm="hopline admin"' } };
+  }
+  return undefined;
+}
+
+function isPlainHost(host: string | undefined): boolean {
+  const [, name] = /^(\[[0-9A-Fa-f:.]+\]|[^:[\]]+)(?::\d{1,5})?$/.exec(host ?? '') ?? [];
+  if (name === undefined) return false;
+  return name.toLowerCase() === 'localhost' || isIP(name.replace(/^\[|\]$/g, '')) !== 0;
+}
+
+/** Takes as long for a wrong token as for one that is nearly right, or of another length. */
+function showsToken(authorization: string | undefined, token: string): boolean {
+  const [, shown] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? [];
+  return shown !== undefined && timingSafeEqual(digestOf(shown), digestOf(token));
+}
+
+function digestOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

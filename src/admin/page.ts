@@ -1,0 +1,52 @@
+/**
+ * The page for people: its files, and what it shows before any script has run.
+ *
+ * The script of the page makes the same of each look, here and in the browser; this knows nothing of how it looks.
+ * Invariant: the page loads from the listener alone.
+ */
+
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { ChartPoint, View } from './observer.ts';
+
+interface PagePart {
+  readonly type: string;
+  readonly content: Buffer;
+}
+
+export interface Page {
+  readonly type: string;
+  /** As HTML, whole. */
+  render(view: View, points: readonly ChartPoint[]): string;
+  /** What the page loads from `path`; undefined for anything else. */
+  part(path: string): PagePart | undefined;
+}
+
+/** What the script of the page exports: the inside of each section by its id. */
+interface PageScript {
+  readonly renderSections: (view: View, points: readonly ChartPoint[]) => Readonly<Record<string, string>>;
+}
+
+/** Where it is in the package, seen from the module that was compiled as from the bundled program. */
+const ownDirectory = fileURLToPath(new URL('../../src/admin/page/', import.meta.url));
+
+/** Reads the page out of its directory. */
+export async function loadPage(directory: string = ownDirectory): Promise<Page> {
+  const read = (name: string) => readFile(path.join(directory, name));
+  const [html, script, style] = await Promise.all([read('page.html'), read('page.js'), read('page.css')]);
+  const { renderSections } = (await import(pathToFileURL(path.join(directory, 'page.js')).href)) as PageScript;
+  const template = html.toString();
+  const parts: Readonly<Record<string, PagePart>> = {
+    '/page.js': { type: 'text/javascript; charset=utf-8', content: script },
+    '/page.css': { type: 'text/css; charset=utf-8', content: style },
+  };
+  return {
+    type: 'text/html; charset=utf-8',
+    render: (view, points) => {
+      const sections = renderSections(view, points);
+      return template.replace(/<!--(\w+)-->/g, (_, id: string) => sections[id] ?? '');
+    },
+    part: (name) => (Object.hasOwn(parts, name) ? parts[name] : undefined),
+  };
+}

@@ -5,15 +5,22 @@
  */
 
 import * as v from 'valibot';
+import { parseNetworks } from '../io/names/networks.ts';
 import type { HealthRule } from '../pool/health.ts';
 import type { Query } from '../pool/sources/resolved.ts';
 import { type Address, formatHop, parseAddress } from '../wire/address.ts';
 import { formatDuration } from '../wire/quantity.ts';
-import { about, duration, longDuration, mapping, required, text, whole } from './schema/values.ts';
+import { about, accepted, duration, longDuration, mapping, required, text, whole } from './schema/values.ts';
 
 /** For editors: what all addresses with a port look like, and all networks. */
 export const hostAndPort = /^(\[[0-9A-Fa-f:.]+(%\w+)?\]|[^\s:[\]]+):\d{1,5}$/;
-export const cidr = /^[0-9A-Fa-f:.]+(%\w+)?(\/\d{1,3})?$/;
+const cidr = /^[0-9A-Fa-f:.]+(%\w+)?(\/\d{1,3})?$/;
+
+export const network = accepted((network) => parseNetworks([network], 'a network'), {
+  expected: 'a CIDR or an address',
+  example: '10.0.0.0/8',
+  pattern: cidr,
+});
 
 export const query = text(parseQuery, {
   expected: 'HOST:PORT to look up, or the name of a service',

@@ -20,27 +20,35 @@ export const systemClock: Clock = {
   },
 };
 
+/** How long some work may take. */
 export interface Deadline {
-  /** Aborts with the deadline's error, or with the outer signal's reason. */
-  readonly signal: AbortSignal;
-  /** Must be called when the work is done, in `finally`. */
-  readonly clear: () => void;
+  readonly clock: Clock;
+  readonly ms: number;
+  /** Makes the error for work that is not done in time. */
+  readonly late: () => Error;
+  /** Ends the work earlier. */
+  readonly outer?: AbortSignal | undefined;
 }
 
-/** A signal that aborts after `ms` with the error that `late` makes, or as soon as `outer` does. */
-export function startDeadline(clock: Clock, ms: number, late: () => Error, outer?: AbortSignal): Deadline {
+/** Does `work` under a signal that aborts when it is late, or as soon as `outer` does. Once it has, its reason is what is thrown. */
+export async function withDeadline<T>(
+  { clock, ms, late, outer }: Deadline,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const controller = new AbortController();
   const cancel = clock.after(ms, () => controller.abort(late()));
   const follow = () => controller.abort(outer?.reason);
   if (outer?.aborted) follow();
   outer?.addEventListener('abort', follow, { once: true });
-  return {
-    signal: controller.signal,
-    clear: () => {
-      cancel();
-      outer?.removeEventListener('abort', follow);
-    },
-  };
+  try {
+    return await work(controller.signal);
+  } catch (error) {
+    controller.signal.throwIfAborted();
+    throw error;
+  } finally {
+    cancel();
+    outer?.removeEventListener('abort', follow);
+  }
 }
 
 /** Settles after `ms` milliseconds, or as soon as the signal aborts; never rejects. */

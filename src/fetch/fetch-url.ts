@@ -7,7 +7,7 @@
  * Rules: docs/http.md#the-client
  */
 
-import { type Clock, pause, startDeadline, systemClock } from '../core/clock.ts';
+import { type Clock, pause, systemClock, withDeadline } from '../core/clock.ts';
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { readBody } from '../http/body.ts';
@@ -49,13 +49,9 @@ export async function fetchUrl(url: string, options: FetchOptions): Promise<Fetc
   if (signal?.aborted) interrupt();
   signal?.addEventListener('abort', interrupt, { once: true });
   const late = () => new HoplineError('TIMEOUT_DEADLINE', `the fetch took longer than ${deadlineMs / 1000} s`);
-  const deadline = startDeadline(clock, deadlineMs, late, interrupted.signal);
-  try {
-    return await new Fetch(url, options, clock, deadline.signal).run();
-  } finally {
-    deadline.clear();
-    signal?.removeEventListener('abort', interrupt);
-  }
+  return withDeadline({ clock, ms: deadlineMs, late, outer: interrupted.signal }, (due) =>
+    new Fetch(url, options, clock, due).run(),
+  ).finally(() => signal?.removeEventListener('abort', interrupt));
 }
 
 class Fetch {

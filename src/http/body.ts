@@ -7,7 +7,7 @@
  */
 
 import type { Readable } from 'node:stream';
-import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
+import { type Clock, untilAborted, withDeadline } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
 import { readBlocks } from '../io/disk/reading/read-blocks.ts';
 import { idled } from '../io/legs/loss.ts';
@@ -58,16 +58,10 @@ async function* readStream(stream: Readable, options: BodyOptions): AsyncGenerat
   }
 }
 
-async function nextChunk(chunks: AsyncIterator<Buffer>, options: BodyOptions): Promise<IteratorResult<Buffer>> {
+function nextChunk(chunks: AsyncIterator<Buffer>, options: BodyOptions): Promise<IteratorResult<Buffer>> {
   const { clock, peer, stallMs, signal } = options;
-  const deadline = startDeadline(clock, stallMs, () => idled(peer, stallMs), signal);
-  try {
-    return await untilAborted(chunks.next(), deadline.signal);
-  } catch (error) {
-    throw deadline.signal.aborted ? deadline.signal.reason : error;
-  } finally {
-    deadline.clear();
-  }
+  const deadline = { clock, ms: stallMs, late: () => idled(peer, stallMs), outer: signal };
+  return withDeadline(deadline, (due) => untilAborted(chunks.next(), due));
 }
 
 async function* readFile(file: FileBody): AsyncGenerator<Buffer, void> {

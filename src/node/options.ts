@@ -5,9 +5,9 @@
  */
 
 import type { Duplex } from 'node:stream';
-import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
+import { checkUnchanged } from '../core/fixed-settings.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { resolveRoot } from '../io/disk/reading/below-root.ts';
@@ -138,12 +138,7 @@ export function checkReload(before: Settings, after: Settings): void {
     'limits.max-digest-cache': limits.maxDigestCacheBytes,
     'limits.max-digest-cache-files': limits.maxDigestCacheFiles,
   });
-  const [old, now] = [Object.entries(facts(before)), Object.values(facts(after))];
-  const changed = old.filter(([, value], index) => !isDeepStrictEqual(value, now[index]));
-  const problems = changed.map(
-    ([key]) => `${key}: read another value, expected the one from the start; needs a restart`,
-  );
-  if (problems.length > 0) throw new HoplineError('CONFIG_INVALID', problems.join('; '), { problems });
+  checkUnchanged(facts(before), facts(after));
 }
 
 /** Nobody could encrypt to a node without a key. */

@@ -6,7 +6,7 @@
  * Invariant: once the signal has aborted and `settled()` has settled, no timer and no check is left.
  */
 
-import { type Clock, startDeadline, untilAborted } from '../core/clock.ts';
+import { type Clock, untilAborted, withDeadline } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { Tasks } from '../core/work/tasks.ts';
@@ -141,19 +141,13 @@ export class Checks {
   async #check(checked: Checked): Promise<void> {
     const { clock, log, pool, probe, rule, signal, probation, onDown } = this.#options;
     const late = () => new HoplineError('TIMEOUT_CONNECT', `no answer to a check within ${rule.timeoutMs / 1000} s`);
-    const deadline = startDeadline(clock, rule.timeoutMs, late, signal);
-    let failure: HoplineError | undefined;
     let told: MemberLoad | undefined;
     const tell = (load: MemberLoad) => {
       told = load;
     };
-    try {
-      await untilAborted(probe(checked.member, deadline.signal, tell), deadline.signal);
-    } catch (error) {
-      failure = asHoplineError(error);
-    } finally {
-      deadline.clear();
-    }
+    const deadline = { clock, ms: rule.timeoutMs, late, outer: signal };
+    const passed = withDeadline(deadline, (due) => untilAborted(probe(checked.member, due, tell), due));
+    const failure = await passed.then(() => undefined, asHoplineError);
     if (!this.#timers.has(checked)) return;
     checked.load = told;
     const hasChanged = checked.health.checked(failure === undefined, clock.now());

@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
+import { checkUnchanged } from '../core/fixed-settings.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import { Tasks } from '../core/work/tasks.ts';
@@ -190,12 +191,7 @@ function checkReload(before: FixedRules, after: FixedRules): void {
     'gateway.cache': cache && { ...cache, ttlS: undefined },
     'gateway.access-log': accessLog,
   });
-  const now: Readonly<Record<string, unknown>> = facts(after);
-  const changed = Object.entries(facts(before)).filter(([key, value]) => !isDeepStrictEqual(value, now[key]));
-  const problems = changed.map(
-    ([key]) => `${key}: read another value, expected the one from the start; needs a restart`,
-  );
-  if (problems.length > 0) throw new HoplineError('CONFIG_INVALID', problems.join('; '), { problems });
+  checkUnchanged(facts(before), facts(after));
 }
 
 function openLog(

@@ -8,10 +8,11 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, rename, unlink } from 'node:fs/promises';
+import { open, rename, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import { writeError } from '../../core/system-errors.ts';
+import { makeDirectory, privateMode } from '../../io/disk/directories.ts';
 import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import { type Address, formatHop, hopKey, parseAddress } from '../../wire/address.ts';
 import { type PublicKey, parsePublicKey } from '../../wire/keys/key.ts';
@@ -82,7 +83,7 @@ async function readText(file: string): Promise<string> {
 async function replaceText(file: string, text: string): Promise<void> {
   const part = `${file}.${randomBytes(4).toString('hex')}.part`;
   try {
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+    await makeDirectory(path.dirname(file), privateMode);
     const handle = await open(part, 'wx', 0o644);
     try {
       await handle.writeFile(text);

@@ -1,10 +1,10 @@
 /** `hopline node`: runs a relay and origin until it is told to stop. */
 
-import { isDeepStrictEqual } from 'node:util';
 import { type Command, Option } from 'commander';
 import { formatAdminAddress } from '../../admin/admin-address.ts';
 import { type Config, logLevels, type NodeRules } from '../../config/config.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { checkUnchanged } from '../../core/fixed-settings.ts';
 import { defaultLimits } from '../../core/limits.ts';
 import { escapeText } from '../../core/text.ts';
 import { isReachedHere } from '../../node/root.ts';
@@ -216,11 +216,8 @@ async function readReloadable<T extends Config>(
 ): Promise<T | undefined> {
   try {
     const config = await read();
-    if (isDeepStrictEqual(config.node.listen, listen)) return config;
-    throw new HoplineError(
-      'CONFIG_INVALID',
-      'listen: read another value, expected the one from the start; needs a restart',
-    );
+    checkUnchanged({ listen }, { listen: config.node.listen });
+    return config;
   } catch (error) {
     for (const problem of problemsOf(error)) say(`hopline: ${refused}: ${problem}`);
     return undefined;

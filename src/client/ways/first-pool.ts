@@ -6,7 +6,7 @@
  * Documentation: docs/pools.md#in-routes
  */
 
-import { startDeadline } from '../../core/clock.ts';
+import { withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/log.ts';
 import type { Member, MemberSource } from '../../pool/member.ts';
@@ -44,13 +44,11 @@ export async function enterPools(
 /** What every source knows first; those that do not answer in time are left out. */
 async function membersOf(pool: PoolMembers, { clock, limits, signal }: ClientContext): Promise<readonly Member[]> {
   const late = () => new HoplineError('TIMEOUT_CONNECT', `the members of ${pool.name} were not found in time`);
-  const deadline = startDeadline(clock, limits.connectMs, late, signal);
   const sources = memberSources(pool, { clock, log: silentLogger, servers: systemNameServers() });
-  try {
-    return (await Promise.all(sources.map((source) => firstReport(source, deadline.signal)))).flat();
-  } finally {
-    deadline.clear();
-  }
+  const reports = await withDeadline({ clock, ms: limits.connectMs, late, outer: signal }, (due) =>
+    Promise.all(sources.map((source) => firstReport(source, due))),
+  );
+  return reports.flat();
 }
 
 async function firstReport(source: MemberSource, outer: AbortSignal): Promise<readonly Member[]> {

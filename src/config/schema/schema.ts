@@ -8,7 +8,6 @@
 
 import * as v from 'valibot';
 import { parseAdminAddress } from '../../admin/admin-address.ts';
-import { parseNetworks } from '../../io/names/networks.ts';
 import { parseNextRules } from '../../node/access/access-rules.ts';
 import { poolChecks } from '../../node/pools/pools.ts';
 import { algorithms } from '../../pool/balance.ts';
@@ -16,10 +15,23 @@ import { nameStore } from '../../pool/registry/redis-store.ts';
 import { isPoolName, parseListen } from '../../wire/address.ts';
 import { parseRate } from '../../wire/quantity.ts';
 import { logFormats, logLevels } from '../config.ts';
-import { cidr, health, hostAndPort, memberOf, parseHopText, query } from '../members.ts';
+import { health, hostAndPort, memberOf, network, parseHopText, query } from '../members.ts';
 import { limitsMapping } from './limit-settings.ts';
 import { gateway, sites } from './sites-schema.ts';
-import { about, amount, choice, list, mapping, named, required, size, text, yesOrNo } from './values.ts';
+import {
+  about,
+  accepted,
+  amount,
+  choice,
+  list,
+  mapping,
+  named,
+  pathOf,
+  required,
+  size,
+  text,
+  yesOrNo,
+} from './values.ts';
 
 const listen = text(parseListen, {
   expected: 'HOST:PORT to listen on',
@@ -27,32 +39,19 @@ const listen = text(parseListen, {
   pattern: hostAndPort,
 });
 const hop = text(parseHopText, { expected: 'a hop, HOST:PORT', example: '127.0.0.1:7001', pattern: hostAndPort });
-const directory = text((path) => path || undefined, {
-  expected: 'the path of a directory',
-  example: './files',
-  pattern: /./,
-});
-const file = text((path) => path || undefined, {
-  expected: 'the path of a file',
-  example: './authorized_keys',
-  pattern: /./,
-});
-const rule = text((rule) => (accepts(() => parseNextRules([rule])) ? rule : undefined), {
+const directory = pathOf('a directory', './files');
+const file = pathOf('a file', './authorized_keys');
+const rule = accepted((rule) => parseNextRules([rule]), {
   expected: 'any, a CIDR, an address or a host name, then maybe :PORT or :LOW-HIGH',
   example: '10.0.0.0/8:7001-7010',
   pattern: /^(any|\[[0-9A-Fa-f:.]+(\/\d{1,3})?\]|[\w.:-]+(\/\d{1,3})?)(:\d{1,5}(-\d{1,5})?)?$/,
-});
-const network = text((network) => (accepts(() => parseNetworks([network], 'register-from')) ? network : undefined), {
-  expected: 'a CIDR or an address',
-  example: '10.0.0.0/8',
-  pattern: cidr,
 });
 const rate = amount(parseRate, {
   expected: 'bytes a second, at least 1K',
   example: '10M',
   pattern: /^\d{1,15}(\.\d+)?[KMGTkmgt]?$/,
 });
-const registry = text((url) => (accepts(() => nameStore(url)) && nameStore(url) === url ? url : undefined), {
+const registry = accepted((url) => nameStore(url) === url, {
   expected:
     'redis://HOST:PORT, maybe with /DATABASE, or rediss:, without a user and a password, which go into HOPLINE_REGISTRY',
   example: 'redis://10.0.0.1:6379',
@@ -170,12 +169,3 @@ export const configSchema = mapping(
 );
 
 export type ConfigFile = v.InferOutput<typeof configSchema>;
-
-function accepts(parse: () => unknown): boolean {
-  try {
-    parse();
-    return true;
-  } catch {
-    return false;
-  }
-}

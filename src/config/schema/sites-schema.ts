@@ -8,20 +8,21 @@
 import * as v from 'valibot';
 import { isSiteHost } from '../../gateway/server/sites.ts';
 import { hasVariable, isChangeable } from '../../http/fields.ts';
-import { parseNetworks } from '../../io/names/networks.ts';
 import { algorithms } from '../../pool/balance.ts';
 import { parseHttpServer } from '../../sites/site-text.ts';
 import { parseListen } from '../../wire/address.ts';
 import { parseVia } from '../../wire/route.ts';
-import { cidr, health, hostAndPort, query } from '../members.ts';
+import { health, hostAndPort, network, query } from '../members.ts';
 import {
   about,
+  accepted,
   choice,
   duration,
   list,
   longDuration,
   mapping,
   named,
+  pathOf,
   required,
   size,
   text,
@@ -29,21 +30,9 @@ import {
   yesOrNo,
 } from './values.ts';
 
-const file = text((name) => name || undefined, {
-  expected: 'the path of a file',
-  example: './site.pem',
-  pattern: /./,
-});
-const secretFile = text((name) => name || undefined, {
-  expected: 'the path of a file',
-  example: './users',
-  pattern: /./,
-});
-const directory = text((name) => name || undefined, {
-  expected: 'the path of a directory',
-  example: './public',
-  pattern: /./,
-});
+const file = pathOf('a file', './site.pem');
+const secretFile = pathOf('a file', './users');
+const directory = pathOf('a directory', './public');
 const fieldName = text((name) => (/^[!#$%&'*+.^_`|~0-9a-z-]+$/i.test(name) && isChangeable(name) ? name : undefined), {
   expected: 'the name of a field that is not the gateway’s own, as Content-Length and Connection are',
   example: 'X-Served-By',
@@ -60,16 +49,11 @@ const server = text((name) => (parseHttpServer(name, 80) ? name : undefined), {
   example: '10.0.0.5:80',
   pattern: /^(\[[0-9A-Fa-f:.]+\]|[^\s:[\]/]+)(:\d{1,5})?$/,
 });
-const place = text((hops) => (!hops.includes(',') && accepts(() => parseVia(hops, 'any')) ? hops : undefined), {
+const place = accepted((hops) => !hops.includes(',') && parseVia(hops, 'any'), {
   expected: 'a hop, HOST:PORT or @POOL, maybe #hop1... behind it, with "|" between alternates',
   example: '10.0.0.2:7001',
   pattern:
     /^\s*(@[\w.-]+|[^\s|,#]+[:\s]+\d{1,5})(#hop1\w{58})*(\s*\|\s*(@[\w.-]+|[^\s|,#]+[:\s]+\d{1,5})(#hop1\w{58})*)*\s*$/,
-});
-const network = text((name) => (accepts(() => parseNetworks([name], 'trusted')) ? name : undefined), {
-  expected: 'a CIDR or an address',
-  example: '10.0.0.0/8',
-  pattern: cidr,
 });
 const host = text((name) => (isSiteHost(name) ? name : undefined), {
   expected: 'a host name, "*." and one, or "*" for all others',
@@ -258,12 +242,3 @@ export const gateway = mapping(
 
 export type SiteKeys = v.InferOutput<typeof site>;
 export type GatewayKeys = v.InferOutput<typeof gateway>;
-
-function accepts(parse: () => unknown): boolean {
-  try {
-    parse();
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -29,6 +29,23 @@ export function text<T>(parse: (text: string) => T | undefined, expected: Expect
   );
 }
 
+/** The path of `what`, as it is written. */
+export function pathOf(what: string, example: string) {
+  return text((path) => path || undefined, { expected: `the path of ${what}`, example, pattern: /./ });
+}
+
+/** Text as it is written, unless `check` throws or says false. */
+export function accepted(check: (text: string) => unknown, expected: Expected) {
+  const take = (written: string) => {
+    try {
+      return check(written) === false ? undefined : written;
+    } catch {
+      return undefined;
+    }
+  };
+  return text(take, expected);
+}
+
 /** As `text`, where plain numbers are written as well. */
 export function amount<T>(parse: (text: string) => T | undefined, expected: Expected) {
   const message = sentence(expected);

@@ -6,7 +6,7 @@
  * Invariant: a user who is not there costs what a wrong password costs; the same password at once is judged once.
  */
 
-import { type Clock, startDeadline } from '../../core/clock.ts';
+import { type Clock, withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { Budget, limitNamed, ownerOf } from '../../core/work/budget.ts';
@@ -89,18 +89,13 @@ export class Logins {
     }
   }
 
-  async #takeTurn(owner: string): Promise<() => void> {
+  #takeTurn(owner: string): Promise<() => void> {
     const { limits, clock } = this.#options;
     const late = () =>
       new HoplineError('LIMIT_REQUESTS', `a login found no turn for ${limits.httpPlaceMs / 1000} s`, {
         reason: 'httpPlaceMs',
       });
-    const deadline = startDeadline(clock, limits.httpPlaceMs, late);
-    try {
-      return await this.#turns.take({ owner, signal: deadline.signal });
-    } finally {
-      deadline.clear();
-    }
+    return withDeadline({ clock, ms: limits.httpPlaceMs, late }, (signal) => this.#turns.take({ owner, signal }));
   }
 
   #giveBackLater(giveBack: () => void): void {

@@ -7,7 +7,7 @@
 
 import type http from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Clock, startDeadline } from '../../core/clock.ts';
+import { type Clock, withDeadline } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 import type { HttpAnswer, HttpRequest } from '../exchange.ts';
@@ -118,6 +118,5 @@ async function openConnection(address: Address, options: BackendOptions, signal:
   if (!tls) return connection;
   const late = () =>
     new HoplineError('TIMEOUT_CONNECT', `no TLS with ${formatHop(address)} within ${connectMs / 1000} s`);
-  const deadline = startDeadline(clock, connectMs, late, signal);
-  return await encrypt(connection, address, tls, deadline.signal).finally(deadline.clear);
+  return withDeadline({ clock, ms: connectMs, late, outer: signal }, (due) => encrypt(connection, address, tls, due));
 }

@@ -9,7 +9,7 @@
 
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
-import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
+import { type Clock, untilAborted, withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 import type { HttpUrl } from '../http-url.ts';
@@ -41,21 +41,17 @@ export async function connect(server: Server, options: ConnectOptions, signal: A
   const { clock, connectMs, proxy, dial } = options;
   const late = () =>
     new HoplineError('TIMEOUT_CONNECT', `no connection to ${formatHop(proxy ?? server)} within ${connectMs / 1000} s`);
-  const deadline = startDeadline(clock, connectMs, late, signal);
   let opened: Duplex | undefined;
-  try {
-    const first = proxy ?? server;
-    opened = await dial(first, deadline.signal);
+  return withDeadline({ clock, ms: connectMs, late, outer: signal }, async (due) => {
+    opened = await dial(proxy ?? server, due);
     if (server.scheme === 'http') return opened;
-    if (proxy) opened = await openTunnel(opened, server, proxy, deadline.signal);
-    opened = await encrypt(opened, server, options, deadline.signal);
+    if (proxy) opened = await openTunnel(opened, server, proxy, due);
+    opened = await encrypt(opened, server, options, due);
     return opened;
-  } catch (error) {
+  }).catch((error) => {
     opened?.on('error', () => {}).destroy();
-    throw deadline.signal.aborted ? deadline.signal.reason : error;
-  } finally {
-    deadline.clear();
-  }
+    throw error;
+  });
 }
 
 async function openTunnel(socket: Duplex, server: Server, proxy: HttpUrl, signal: AbortSignal): Promise<Duplex> {

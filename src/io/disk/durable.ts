@@ -2,7 +2,7 @@
 
 import { type FileHandle, link, rename } from 'node:fs/promises';
 import type { DiskCalls } from '../kernel/libc.ts';
-import { syncDirectory } from './writing/part-names.ts';
+import { syncDirectory } from './directories.ts';
 
 export interface DurableCalls {
   /** Makes the content last, and what is needed to find it. */

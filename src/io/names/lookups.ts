@@ -8,7 +8,7 @@
  * Invariant: of one name there is at most one lookup at a time; it is cancelled once nobody waits for it.
  */
 
-import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
+import { type Clock, untilAborted, withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { BoundedMap } from '../../core/work/bounded-map.ts';
@@ -139,15 +139,12 @@ class Lookups {
       new HoplineError('PEER_UNRESOLVED', `the name ${name} does not resolve (no answer in ${lookupMs / 1000} s)`, {
         reason: 'ETIMEOUT',
       });
-    const deadline = startDeadline(clock, lookupMs, late, cancelled);
-    try {
-      return await untilAborted(this.#resolve(name, { peer, signal: deadline.signal }), deadline.signal);
-    } catch (error) {
+    return withDeadline({ clock, ms: lookupMs, late, outer: cancelled }, (due) =>
+      untilAborted(this.#resolve(name, { peer, signal: due }), due),
+    ).catch((error) => {
       if (!cancelled.aborted) this.#remember(name, error);
       throw error;
-    } finally {
-      deadline.clear();
-    }
+    });
   }
 
   #remember(name: string, error: unknown): void {

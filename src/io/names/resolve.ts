@@ -7,7 +7,7 @@
  */
 
 import { isIP, type LookupFunction } from 'node:net';
-import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
+import { type Clock, untilAborted, withDeadline } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { inWords, systemCode } from '../../core/system-errors.ts';
 import type { Address } from '../../wire/address.ts';
@@ -63,17 +63,14 @@ export async function reach<Connection extends { destroy(): unknown }>(
 ): Promise<Connection> {
   const late = () =>
     new HoplineError('TIMEOUT_CONNECT', `no connection to ${formatHop(hop)} within ${connectMs / 1000} s`);
-  const deadline = startDeadline(clock, connectMs, late, signal);
-  try {
+  return withDeadline({ clock, ms: connectMs, late, outer: signal }, async (due) => {
     if (isIP(hop.host) === 0) checkName?.();
-    const addresses = await resolveHop(hop, resolve, { peer, signal: deadline.signal });
-    return await connectFirst(addresses, { clock, check, connect: dial, signal: deadline.signal });
-  } catch (error) {
-    deadline.signal.throwIfAborted();
+    const addresses = await resolveHop(hop, resolve, { peer, signal: due });
+    return connectFirst(addresses, { clock, check, connect: dial, signal: due });
+  }).catch((error) => {
+    signal?.throwIfAborted();
     throw asHoplineError(error);
-  } finally {
-    deadline.clear();
-  }
+  });
 }
 
 /** For sockets that others open, and which would look a name up by themselves. */

@@ -8,7 +8,7 @@
  * Specification: docs/classic.md
  */
 
-import { startDeadline } from '../../core/clock.ts';
+import { withDeadline } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { openServed } from '../../io/disk/reading/served-file.ts';
 import { type HeadOptions, readExactly, readUntilQuiet } from '../../io/legs/head.ts';
@@ -149,17 +149,12 @@ async function finish(near: Leg, node: NodeContext): Promise<void> {
   const { lingerMs } = node.limits;
   node.connections.leave(near, node.limits);
   const late = () => new HoplineError('TIMEOUT_IDLE', `${near.peer} did not end in time`);
-  const deadline = startDeadline(node.clock, lingerMs, late, node.stopping);
-  try {
-    for (let chunk = await near.read(undefined, deadline.signal); chunk; ) {
-      chunk.release();
-      chunk = await near.read(undefined, deadline.signal);
-    }
-  } catch {
-    // Late or gone: there is nobody left to spare.
-  } finally {
-    deadline.clear();
-  }
+  const deadline = { clock: node.clock, ms: lingerMs, late, outer: node.stopping };
+  const ended = withDeadline(deadline, async (due) => {
+    for (let chunk = await near.read(undefined, due); chunk; chunk = await near.read(undefined, due)) chunk.release();
+  });
+  // Late or gone: there is nobody left to spare.
+  await ended.catch(() => {});
   await near.linger(lingerMs);
 }
 

@@ -8,11 +8,12 @@
  */
 
 import { randomBytes, webcrypto } from 'node:crypto';
-import { mkdir, readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
+import { readdir, rename, stat, unlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Logger } from '../../core/log.ts';
 import { systemCode, systemError } from '../../core/system-errors.ts';
 import type { DigestName } from '../../io/digests/digest.ts';
+import { makeDirectory, privateMode } from '../../io/disk/directories.ts';
 import { openOwn } from '../../io/disk/own-file.ts';
 
 const magic = 'hopline digests 1';
@@ -49,7 +50,7 @@ export class DigestStore {
   /** Makes the directory if it is not there. Throws `USAGE_INVALID`. */
   static async open(directory: string, maxFiles: number, log: Logger): Promise<DigestStore> {
     try {
-      await mkdir(directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(directory, privateMode);
       const names = await listByAge(directory);
       return new DigestStore(directory, maxFiles, log, new Set(names));
     } catch (cause) {

@@ -9,7 +9,7 @@
  */
 
 import path from 'node:path';
-import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
+import { type Clock, untilAborted, withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { Budget, type GiveBack, limitNamed } from '../../core/work/budget.ts';
@@ -135,13 +135,9 @@ export class Uploads {
     return this.#finished.get(`${upload} ${keyOf(file)}`);
   }
 
-  async #released(file: string, { released }: Holder): Promise<void> {
-    const deadline = startDeadline(this.#clock, this.#limits.headMs, () => busy(file));
-    try {
-      await untilAborted(released, deadline.signal);
-    } finally {
-      deadline.clear();
-    }
+  #released(file: string, { released }: Holder): Promise<void> {
+    const deadline = { clock: this.#clock, ms: this.#limits.headMs, late: () => busy(file) };
+    return withDeadline(deadline, (due) => untilAborted(released, due));
   }
 
   #remember(key: string, outcome: FinishedUpload): void {

@@ -10,10 +10,10 @@ import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import { systemCode, systemError } from '../../core/system-errors.ts';
+import { syncDirectory } from '../../io/disk/directories.ts';
 import { type Held, type Hold, hold } from '../../io/disk/held.ts';
 import { checkReplaceable } from '../../io/disk/occupant.ts';
 import { isWithin, outside, pathBelow } from '../../io/disk/reading/below-root.ts';
-import { syncDirectory } from '../../io/disk/writing/part-names.ts';
 
 export interface UploadPlace {
   /** The real path, for people and to compare. */

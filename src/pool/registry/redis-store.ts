@@ -10,7 +10,7 @@
 
 import { createHash } from 'node:crypto';
 import type { LookupFunction } from 'node:net';
-import { type Clock, startDeadline, untilAborted } from '../../core/clock.ts';
+import { type Clock, untilAborted, withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { systemCode } from '../../core/system-errors.ts';
@@ -101,14 +101,11 @@ async function connect(url: string, name: string, options: RedisOptions, outer: 
   const inTime = async <T>(work: Promise<T>, signal?: AbortSignal): Promise<T> => {
     const { clock, limits } = options;
     const late = () => new HoplineError('TIMEOUT_CONNECT', `${name} does not answer within ${limits.storeMs / 1000} s`);
-    const deadline = startDeadline(clock, limits.storeMs, late, signal);
-    try {
-      return await untilAborted(work, deadline.signal);
-    } catch (error) {
-      throw translate(deadline.signal.aborted ? error : (lost ?? error), name);
-    } finally {
-      deadline.clear();
-    }
+    return withDeadline({ clock, ms: limits.storeMs, late, outer: signal }, (due) =>
+      untilAborted(work, due).catch((error) => {
+        throw translate(due.aborted ? error : (lost ?? error), name);
+      }),
+    );
   };
   let digest = '';
   const exchange: Store['exchange'] = async ({ renew, leave }) => {

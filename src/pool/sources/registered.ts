@@ -1,15 +1,17 @@
 /**
  * Members that make themselves known, in the order in which they first did, or are made known all at once.
  *
- * Who may is decided by whoever calls.
+ * The caller decides who may.
  */
 
 import { type Member, type MemberSource, nameMember } from '../member.ts';
+import { ListedMembers } from './listed.ts';
 
 export class RegisteredMembers implements MemberSource {
   readonly isHearsay: boolean;
   readonly #members = new Map<string, Member>();
-  readonly #watchers = new Set<(members: readonly Member[]) => void>();
+  /** For those who watch. */
+  readonly #told = new ListedMembers();
 
   constructor({ isHearsay = false }: { readonly isHearsay?: boolean } = {}) {
     this.isHearsay = isHearsay;
@@ -48,22 +50,10 @@ export class RegisteredMembers implements MemberSource {
   }
 
   watch(report: (members: readonly Member[]) => void, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.resolve();
-    this.#watchers.add(report);
-    const watching = new Promise<void>((resolve) => {
-      const stop = () => {
-        this.#watchers.delete(report);
-        resolve();
-      };
-      signal.addEventListener('abort', stop, { once: true });
-    });
-    // Whoever wants to know the members once ends the watch from within.
-    report(this.members());
-    return watching;
+    return this.#told.watch(report, signal);
   }
 
   #report(): void {
-    const members = this.members();
-    for (const report of this.#watchers) report(members);
+    this.#told.set(this.members());
   }
 }

@@ -7,11 +7,11 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, link, mkdir, open, unlink } from 'node:fs/promises';
+import { type FileHandle, link, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import { systemCode, systemError, writeError } from '../../core/system-errors.ts';
-import { syncDirectory } from '../../io/disk/writing/part-names.ts';
+import { makeDirectory, privateMode, syncDirectory } from '../../io/disk/directories.ts';
 import { type KeyPair, newKey, parseSecretKey } from '../../wire/keys/key.ts';
 
 /** Far more than a key with its comments. */
@@ -57,7 +57,7 @@ export async function createKeyFile(file: string, now: Date): Promise<KeyPair> {
   const text = `# created: ${now.toISOString()}\n# public key: ${key.public.text}\n${secretText}\n`;
   const directory = path.dirname(file);
   const part = path.join(directory, `.${path.basename(file)}.${randomBytes(4).toString('hex')}.part`);
-  await mkdir(directory, { recursive: true, mode: 0o700 }).catch((cause) => {
+  await makeDirectory(directory, privateMode).catch((cause) => {
     throw writeError(file, cause);
   });
   try {

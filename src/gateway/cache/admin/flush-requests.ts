@@ -12,6 +12,7 @@ import path from 'node:path';
 import { type Clock, pause } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
+import { makeDirectory, privateMode } from '../../../io/disk/directories.ts';
 import { openRegular } from '../../../io/disk/own-file.ts';
 
 const requestName = /^[0-9a-f]{32}\.request$/;
@@ -30,7 +31,8 @@ export function serveFlushRequests(
   const place = path.join(directory, 'flush');
   const stop = new AbortController();
   const work = async () => {
-    await mkdir(place, { recursive: true, mode: 0o700 }).catch(() => {});
+    // Not with those above it: a cache whose directory was taken away does not make it anew.
+    await mkdir(place, privateMode).catch(() => {});
     while (!stop.signal.aborted) {
       for (const name of await readdir(place).catch(() => [])) {
         if (requestName.test(name)) await carryOut(path.join(place, name), flush);
@@ -54,7 +56,7 @@ export async function requestFlush(
   { clock, limits }: { readonly clock: Clock; readonly limits: Limits },
 ): Promise<number> {
   const base = path.join(directory, 'flush', randomBytes(16).toString('hex'));
-  await mkdir(path.dirname(base), { recursive: true, mode: 0o700 });
+  await makeDirectory(path.dirname(base), privateMode);
   await writeFile(`${base}.part`, JSON.stringify({ target }), { mode: 0o600 });
   await rename(`${base}.part`, `${base}.request`);
   const deadline = clock.now() + limits.answerMs;

@@ -8,7 +8,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { type FileHandle, mkdir } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import type { Clock } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
@@ -18,6 +18,7 @@ import { systemCode, systemError } from '../../../core/system-errors.ts';
 import { BoundedMap } from '../../../core/work/bounded-map.ts';
 import { selectionKey } from '../../../http/caching/vary.ts';
 import { availableDigests, type DigestAlgorithm } from '../../../io/digests/digest.ts';
+import { makeDirectory, privateMode } from '../../../io/disk/directories.ts';
 import { DiskSpeed } from './disk-speed.ts';
 import { EntryWriter, type ReadRecord, rewriteRecord, writeEntry } from './entry-file.ts';
 import type { EntryHead, EntryRecord } from './entry-record.ts';
@@ -69,7 +70,7 @@ export class CacheStore {
   /** Makes the directory if it is not there, and reads what is in it. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
   static async open(options: StoreOptions): Promise<CacheStore> {
     try {
-      await mkdir(options.directory, { recursive: true, mode: 0o700 });
+      await makeDirectory(options.directory, privateMode);
       const store = new CacheStore(options, await lockDirectory(options.directory));
       await store.#scan();
       return store;

@@ -13,12 +13,12 @@ import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
 import { systemCode, writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
+import { makeDirectory } from '../directories.ts';
 import type { TargetCalls } from '../durable.ts';
 import { isSpecial, lookAtPlace, notReplaced } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
 import { readUmask } from '../umask.ts';
 import { FileTarget, type FileTargetOptions } from '../writing/file-target.ts';
-
 import type { Target } from '../writing/target.ts';
 import {
   type Attributes,
@@ -77,7 +77,7 @@ export class TreeTarget {
    */
   async begin(directories: readonly TreeDirectory[], files: readonly TreeFile[]): Promise<void> {
     try {
-      await (await import('fs-extra/esm')).ensureDir(path.dirname(this.path));
+      await makeDirectory(path.dirname(this.path));
       this.#umask = readUmask();
       await checkTreeNames(pathsOf(directories, files), () => this.#ask());
       for (const directory of directories) await this.#look(directory);

@@ -17,6 +17,7 @@ import { writeError } from '../../../core/system-errors.ts';
 import type { DigestAlgorithm } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { loadAlignedMemory, loadDiskCalls } from '../../kernel/libc.ts';
+import { makeDirectory } from '../directories.ts';
 import { nodeCalls, type TargetCalls } from '../durable.ts';
 import { checkReplaceable } from '../occupant.ts';
 import { withoutOthers } from '../own-file.ts';
@@ -193,7 +194,7 @@ export class FileTarget implements Target {
     this.#journal = undefined;
     this.#content = content;
     this.#options.whole?.begin(content);
-    if (this.#options.makeDirectory) await (await import('fs-extra/esm')).ensureDir(path.dirname(this.path));
+    if (this.#options.makeDirectory) await makeDirectory(path.dirname(this.path));
     const { size, pieceBytes, algorithm } = content;
     const journal = journalPath(this.#part);
     const handle = await this.#open(journal);

@@ -1,20 +1,7 @@
-/** The names of an unfinished file and of its journal, and the call that makes names in a directory last. */
+/** The names of an unfinished file and of its journal. */
 
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { HoplineError } from '../../../core/errors.ts';
-
-/** A rename is durable once its directory is; Windows has no such call and no need for it. Throws what the system says. */
-export async function syncDirectory(directory: string): Promise<void> {
-  if (process.platform === 'win32') return;
-  const handle = await open(directory, constants.O_RDONLY);
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
 
 export function exists(target: string): HoplineError {
   return new HoplineError('DISK_EXISTS', `${target} exists already`);

@@ -5,15 +5,16 @@
  */
 
 import { constants, type Dirent } from 'node:fs';
-import { access, mkdir, readdir, stat } from 'node:fs/promises';
+import { access, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
 import { systemError, writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
+import { makeDirectory, syncDirectory } from '../directories.ts';
 import { checkCanMake, isSpecial, lookAtPlace, notReplaced, type Occupant } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
-import { exists, syncDirectory } from './part-names.ts';
+import { exists } from './part-names.ts';
 import { SpecialTarget } from './special-target.ts';
 import type { Target } from './target.ts';
 
@@ -87,7 +88,7 @@ export class TargetDirectory {
   static async open(output: string, options: PlaceOptions): Promise<TargetDirectory> {
     const directory = path.resolve(output);
     try {
-      await mkdir(directory, { recursive: true });
+      await makeDirectory(directory);
       const entries = await readdir(directory, { withFileTypes: true });
       await access(directory, constants.W_OK | constants.X_OK);
       const existing = new Map<string, Occupant>();

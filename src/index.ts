@@ -8,14 +8,15 @@
 
 export type { DownloadOptions } from './client/download/download.ts';
 export { download } from './client/download/download.ts';
-export type { DownloadFilesOptions } from './client/download/download-files.ts';
-export { downloadFiles } from './client/download/download-files.ts';
 export type { DownloadTreeOptions, TreeResult } from './client/download/download-tree.ts';
 export { downloadTree } from './client/download/download-tree.ts';
+export type { DownloadFilesOptions } from './client/download/several-files.ts';
+export { downloadFiles } from './client/download/several-files.ts';
 export type { DownloadResult, FileOutcome } from './client/download-result.ts';
 export type { Delivered, Sender, SenderOptions } from './client/messages/sender.ts';
 export { openSender } from './client/messages/sender.ts';
-export type { RemoteFile, RemoteRange } from './client/remote/remote-file.ts';
+export type { RemoteRange } from './client/remote/range-fetcher.ts';
+export type { RemoteFile } from './client/remote/remote-file.ts';
 export type { OpenRemoteOptions } from './client/remote/remote-files.ts';
 export { RemoteFiles } from './client/remote/remote-files.ts';
 export type { RoutesOptions } from './client/remote/tunnels.ts';

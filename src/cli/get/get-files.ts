@@ -1,7 +1,7 @@
 /** `hopline get` for several files: what is shown of them, and the exit code of the first that failed. */
 
 import path from 'node:path';
-import { downloadFiles } from '../../client/download/download-files.ts';
+import { downloadFiles } from '../../client/download/several-files.ts';
 import type { FileOutcome } from '../../client/download-result.ts';
 import type { TransferOptions } from '../../client/transfer.ts';
 import type { FilesEvent } from '../../client/transfer-events.ts';

@@ -33,13 +33,8 @@ export interface CircuitKind extends Pick<OpeningOptions, 'tunnel' | 'avoid'> {
   readonly security?: CircuitSecurity | undefined;
 }
 
-/** Where a circuit leads. */
-interface CircuitWay {
-  readonly hops: readonly Hop[];
-  readonly key: PublicKey | undefined;
-  /** The hops once more, in which members are noted. */
-  readonly taken?: Hop[];
-}
+/** Where a circuit leads; `taken` are the hops once more, in which members are noted. */
+type CircuitWay = Pick<Circuit, 'hops' | 'key'> & { readonly taken?: Hop[] };
 
 export class Circuit {
   /** The hops as they were asked for. */
@@ -161,7 +156,7 @@ export class Circuit {
   async receive<Type extends Answer['type']>(type: Type, file: string = this.#file): Promise<AnswerOf<Type>> {
     const answer = await this.#receiveAny(type);
     if (answer === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
-    if (isOf(answer, type)) return answer;
+    if (answer.type === type) return answer as AnswerOf<Type>;
     if (answer.type === 'refused') throw refusedError(answer, this.hops, file);
     throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, this.hops)} answered ${answer.type} where ${type} was due`);
   }
@@ -243,8 +238,4 @@ export class Circuit {
 /** Whether nothing more comes of the request that is answered. */
 function endsAnswer(answer: Answer): boolean {
   return answer.type === 'listing' ? answer.last : answer.type !== 'data';
-}
-
-function isOf<Type extends Answer['type']>(answer: Answer, type: Type): answer is AnswerOf<Type> {
-  return answer.type === type;
 }

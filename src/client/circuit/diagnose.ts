@@ -8,7 +8,8 @@
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Hop } from '../../wire/address.ts';
-import { Circuit, type ClientContext } from './circuit.ts';
+import type { AnswerOf } from '../../wire/native/messages.ts';
+import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
 import { membersTaken } from './opening.ts';
 import { nameHop } from './refusal-text.ts';
 
@@ -83,15 +84,16 @@ export async function findBroken(
   }
 }
 
-async function probe(hops: readonly Hop[], client: ClientContext): Promise<HoplineError | undefined> {
-  let circuit: Circuit | undefined;
-  try {
-    circuit = await Circuit.open(hops, [{ type: 'ping' }], client);
-    await circuit.receive('pong');
-    return undefined;
-  } catch (error) {
-    return asHoplineError(error);
-  } finally {
-    await circuit?.close();
-  }
+function probe(hops: readonly Hop[], client: ClientContext): Promise<HoplineError | undefined> {
+  return ping(hops, client).then(() => undefined, asHoplineError);
+}
+
+/** The last hop's answer to a PING over a circuit of its own. Throws what the circuit does. */
+export async function ping(
+  hops: readonly Hop[],
+  client: ClientContext,
+  kind?: Pick<CircuitKind, 'security'>,
+): Promise<AnswerOf<'pong'>> {
+  const circuit = await Circuit.open(hops, [{ type: 'ping' }], client, kind);
+  return circuit.receive('pong').finally(() => circuit.close());
 }

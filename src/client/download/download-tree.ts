@@ -11,16 +11,12 @@ import path from 'node:path';
 import { type TreeFile, TreeTarget } from '../../io/disk/tree/tree-target.ts';
 import { checkName } from '../../wire/route.ts';
 import type { FileOutcome } from '../download-result.ts';
-import { type TransferOptions, withClient } from '../transfer.ts';
+import { withClient } from '../transfer.ts';
 import type { TreeCounts, TreeEvent } from '../transfer-events.ts';
-import type { DownloadOptions } from './download.ts';
 import { SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
 import { fetchManifest, type Manifest } from './tree-listing.ts';
 
-export interface DownloadTreeOptions
-  extends TransferOptions,
-    Omit<SeveralFilesOptions, 'onEvent'>,
-    Pick<DownloadOptions, 'force' | 'resume'> {
+export interface DownloadTreeOptions extends Omit<SeveralFilesOptions, 'onEvent'> {
   /** Path below the origin's root. */
   readonly directory: string;
   /** The directory to put it into, under the last part of its name; made if it is not there. @default the working directory */

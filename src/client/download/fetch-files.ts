@@ -10,31 +10,41 @@
  */
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
-import { availableDigests, digestOfPieces } from '../../io/digests/digest.ts';
+import { availableDigests } from '../../io/digests/digest.ts';
 import type { Target } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { type Fetched, proofBy } from '../download-result.ts';
+import type { Fetched } from '../download-result.ts';
+import { PieceWindow } from '../pieces/piece-window.ts';
+import {
+  checkStatus,
+  isFirstPiece,
+  mismatchError,
+  receivePiece,
+  requestFile,
+  requestStatus,
+  skipFirstRead,
+} from '../pieces/receive-piece.ts';
 import type { FilesEvent } from '../transfer-events.ts';
-import { type FetchFileOptions, FileFetch } from './fetch-file.ts';
-import { mismatchError } from './piece-fetcher.ts';
-import { checkStatus, isFirstPiece, receivePiece, requestFile, requestStatus, skipFirstRead } from './receive-piece.ts';
+import { FileFetch, fetchedFrom } from './fetch-file.ts';
+import type { FetchFileOptions } from './piece-fetcher.ts';
 
+/** A file to fetch, and who hears what becomes of it. Must not throw. */
 export interface FileJob {
   readonly file: string;
   readonly target: Target;
-}
-
-/** Whom `fetchFiles` tells what becomes of each. Must not throw. */
-export interface FilesSink {
   /**
-   * A file has come and is verified; `finish` brings it into its target, which is not committed, and throws as that does.
+   * It has come and is verified; `finish` brings it into its target, which is not committed, and throws as that does.
    * Settles when the next file may come.
    */
-  readonly arrived: (job: FileJob, finish: () => Promise<Fetched>) => Promise<void>;
+  readonly arrived: (finish: () => Promise<Fetched>) => Promise<void>;
   /** Likewise. */
-  readonly failed: (job: FileJob, failure: HoplineError) => Promise<void>;
+  readonly failed: (failure: HoplineError) => Promise<void>;
+}
+
+/** Who hears what happens meanwhile. Must not throw. */
+interface Listener {
   readonly onBytes: (count: number) => void;
   readonly onEvent: (event: FilesEvent) => void;
 }
@@ -44,81 +54,70 @@ interface Begun {
   readonly fetch: FileFetch;
 }
 
-/** Fetches every job. Throws when no circuit can be had; whatever job the sink has not heard of is then not fetched. */
-export async function fetchFiles(
-  circuits: Circuits,
-  jobs: readonly FileJob[],
-  client: ClientContext,
-  sink: FilesSink,
-): Promise<void> {
-  const run = new FilesRun(circuits, jobs, client, sink);
-  // A circuit may have to be left because of one file alone, while others are still to come.
-  while (run.isDue) {
-    await circuits.run(
-      () => run.requestAhead(),
-      (circuit) => run.receive(circuit),
-    );
-  }
-}
-
-class FilesRun {
+export class FilesRun {
   readonly #circuits: Circuits;
   readonly #waiting: FileJob[];
-  readonly #asked: FileJob[] = [];
   readonly #begun: Begun[] = [];
-  readonly #attempts = new Map<FileJob, number>();
+  readonly #window: PieceWindow<FileJob>;
   readonly #digests = availableDigests();
   readonly #client: ClientContext;
-  readonly #sink: FilesSink;
+  readonly #listener: Listener;
 
-  constructor(circuits: Circuits, jobs: readonly FileJob[], client: ClientContext, sink: FilesSink) {
+  constructor(circuits: Circuits, jobs: readonly FileJob[], client: ClientContext, listener: Listener) {
     this.#circuits = circuits;
     this.#waiting = [...jobs].reverse();
+    const { limits } = client;
+    this.#window = new PieceWindow(limits.maxFilesAhead, limits);
     this.#client = client;
-    this.#sink = sink;
+    this.#listener = listener;
   }
 
-  get isDue(): boolean {
-    return this.#waiting.length + this.#asked.length + this.#begun.length > 0;
+  /** Fetches every job. Throws when no circuit can be had; what became of no job by then is then not fetched. */
+  async run(): Promise<void> {
+    // A circuit may have to be left because of one file alone, while others are still to come.
+    while (this.#isDue) {
+      await this.#circuits.run(
+        () => this.#requestAhead(),
+        (circuit) => this.#receive(circuit),
+      );
+    }
+  }
+
+  get #isDue(): boolean {
+    return this.#waiting.length + this.#window.due.length + this.#begun.length > 0;
   }
 
   /** Requests for the next files, many in one go; none while a large one is to be finished first. */
-  requestAhead(): Message[] {
+  #requestAhead(): Message[] {
     const { limits } = this.#client;
-    const requests: Message[] = [];
-    if (this.#begun.length > 0 || this.#asked.length > limits.maxFilesAhead / 2) return requests;
-    while (this.#asked.length < limits.maxFilesAhead) {
-      const job = this.#waiting.pop();
-      if (!job) break;
-      this.#asked.push(job);
-      requests.push(
-        ...(readsAhead(job) ? requestFile(job.file, this.#digests, limits) : [requestStatus(job.file, this.#digests)]),
-      );
-    }
-    return requests;
+    if (this.#begun.length > 0) return [];
+    const jobs = this.#window.askAhead(() => this.#waiting.pop());
+    return jobs.flatMap((job) =>
+      readsAhead(job) ? requestFile(job.file, this.#digests, limits) : requestStatus(job.file, this.#digests),
+    );
   }
 
   /** Takes answers until nothing is due, or until a failure has left requests behind whose answers nobody wants. */
-  async receive(circuit: Circuit): Promise<void> {
+  async #receive(circuit: Circuit): Promise<void> {
     try {
-      while (this.isDue) {
+      while (this.#isDue) {
         const inStep = await this.#receiveNext(circuit);
         if (!inStep) return;
-        circuit.send(this.requestAhead());
+        circuit.send(this.#requestAhead());
       }
     } finally {
-      this.#waiting.push(...this.#asked.splice(0).reverse());
+      this.#waiting.push(...this.#window.giveBack().toReversed());
     }
   }
 
   /** Takes the answers about one file. Resolves to whether the next answer will be about the next file. */
   async #receiveNext(circuit: Circuit): Promise<boolean> {
-    const [job] = this.#asked;
+    const [job] = this.#window.due;
     if (job) {
       const status = await this.#receiveStatus(circuit, job);
       // A refusal is the whole answer; a disk that failed leaves content behind that is still to come.
       const outcome = status && (await this.#attempt(job, () => this.#receiveFirst(circuit, job, status)));
-      this.#asked.shift();
+      this.#window.shift();
       return outcome !== 'disk';
     }
     const [begun] = this.#begun;
@@ -137,7 +136,7 @@ class FilesRun {
     } catch (error) {
       const failure = asHoplineError(error);
       if (!/^(FILE|DISK|HASH)_|^AUTH_DENIED$/.test(failure.code)) throw failure;
-      await this.#sink.failed(job, failure);
+      await job.failed(failure);
       return /^(FILE|AUTH)_/.test(failure.code) ? 'refused' : 'disk';
     }
   }
@@ -158,7 +157,7 @@ class FilesRun {
     if (readsAhead(job) && size <= limits.maxBlockBytes && (size === 0 || isFirstPiece(status, limits))) {
       return this.#receiveSmall(circuit, job, status);
     }
-    const { onBytes, onEvent } = this.#sink;
+    const { onBytes, onEvent } = this.#listener;
     const tell: FetchFileOptions['onEvent'] = (event) => onEvent({ file: job.file, ...event });
     const shared = { client: this.#client, circuits: this.#circuits, onBytes, onEvent: tell };
     const fetch = new FileFetch({ ...job, ...shared });
@@ -168,7 +167,7 @@ class FilesRun {
     } catch (error) {
       if (!asHoplineError(error).code.startsWith('DISK_')) throw error;
       await skipFirstRead(circuit, status, job.file, limits);
-      return this.#sink.failed(job, asHoplineError(error));
+      return job.failed(asHoplineError(error));
     }
     this.#begun.push({ job, fetch });
   }
@@ -177,28 +176,23 @@ class FilesRun {
     const { file } = job;
     const { size, pieceBytes, version } = status;
     const algorithm = checkStatus(status, this.#digests, this.#client.limits);
-    const { onBytes, onEvent } = this.#sink;
+    const { onBytes, onEvent } = this.#listener;
     const piece = await receivePiece(circuit, { file, offset: 0, length: size, algorithm }, onBytes);
     if (piece) {
       this.#circuits.progressed(circuit);
       const content = { file, size, pieceBytes, algorithm: algorithm.name };
       const vouched = { digest: piece.digest, version, key: circuit.key?.text };
-      return this.#sink.arrived(job, async () => {
+      return job.arrived(async () => {
         const { reservation } = await job.target.begin(content);
-        onEvent({ kind: 'started', file, size, reservation, leftBytes: 0, restarted: false });
+        const start = { kind: 'started', size, reservation, leftBytes: 0, restarted: false } as const;
+        onEvent({ file, ...start });
         if (size > 0) await job.target.write({ index: 0, position: 0, chunks: piece.chunks, vouched });
-        const digests = size > 0 ? [piece.digest] : [];
-        const piecesDigest = { algorithm: algorithm.name, hex: digestOfPieces(digests, algorithm) };
-        const facts = { size, reservation, verified: true, pieces: digests.length, piecesDigest, resumedBytes: 0 };
-        return { ...facts, ...proofBy(vouched.key) };
+        return fetchedFrom(start, size > 0 ? [piece.digest] : [], algorithm, vouched.key);
       });
     }
     onBytes(-size);
-    const attempt = (this.#attempts.get(job) ?? 0) + 1;
-    this.#attempts.set(job, attempt);
-    if (attempt > this.#client.limits.maxPieceRetries) {
-      return this.#sink.failed(job, mismatchError(0, 1, attempt, circuit));
-    }
+    const attempt = this.#window.damaged(job);
+    if (attempt === undefined) return job.failed(mismatchError(0, 1, circuit, this.#client.limits));
     onEvent({ kind: 'retry', file, piece: 0, attempt, hops: circuit.hops });
     this.#waiting.push(job);
   }
@@ -207,7 +201,7 @@ class FilesRun {
     circuit.send(fetch.requests());
     await fetch.fetchOver(circuit, false);
     const fetched = fetch.finish();
-    await this.#sink.arrived(job, async () => fetched);
+    await job.arrived(async () => fetched);
   }
 }
 

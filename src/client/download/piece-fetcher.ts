@@ -8,92 +8,100 @@
 
 import { untilAborted } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
-import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { Target, TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
-import { describeHop } from '../../wire/address.ts';
-import type { Circuit } from '../circuit/circuit.ts';
+import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import type { RetryEvent } from '../transfer-events.ts';
-import type { Fetcher, PieceMap } from './piece-map.ts';
-import { receivePiece } from './receive-piece.ts';
+import type { Fetcher, PieceMap } from '../pieces/piece-map.ts';
+import { PieceWindow } from '../pieces/piece-window.ts';
+import { mismatchError, receivePiece } from '../pieces/receive-piece.ts';
+import type { RetryEvent, StartedEvent } from '../transfer-events.ts';
 
 /** How long the pieces that are asked for ahead should keep a circuit busy when others could bring them too. */
 const aheadMs = 500;
 
+export interface FetchFileOptions {
+  readonly file: string;
+  readonly target: Target;
+  readonly client: ClientContext;
+  /** What becomes of a file that has changed: fetched anew, or given up. @default 'restart' */
+  readonly onChange?: 'restart' | 'fail' | undefined;
+  /** How many circuits fetch at once. @default 1 */
+  readonly parallel?: number | undefined;
+  /** Told of every piece that was verified. */
+  readonly circuits: Circuits;
+  /** Called as content arrives, and with a negative count when it was worth nothing. Must not throw. */
+  readonly onBytes: (count: number) => void;
+  /** Must not throw. */
+  readonly onEvent: (event: StartedEvent | RetryEvent) => void;
+}
+
 /** The file that several fetchers work on. */
-export interface FetchTask {
+export interface FetchTask extends FetchFileOptions {
   readonly content: TargetContent;
   /** By which the pieces that are here are known. */
   readonly algorithm: DigestAlgorithm;
   /** What the target is being given. */
   readonly writes: Set<Promise<void>>;
   readonly pieces: PieceMap;
-  readonly target: Target;
-  readonly limits: Limits;
-  /** Whether others fetch pieces of the file too. */
-  readonly isShared: boolean;
+  /** Those that are at work on it. */
+  readonly fetchers: Set<Fetcher>;
   /** Aborts when nobody waits for the file any more. */
   readonly over: AbortSignal;
-  /** Told of every piece that was verified. */
-  readonly circuits: Circuits;
-  /** Called as content arrives, and with a negative count when it was worth nothing. Must not throw, as all that is told. */
-  readonly onBytes: (count: number) => void;
-  readonly onEvent: (event: RetryEvent) => void;
-  /** The target failed: there is no use in going on. */
-  readonly onFatal: (error: unknown) => void;
-}
-
-/** What STATUS said on a circuit: of which version its pieces are, and by what they are proved. */
-export interface OriginVersion {
-  readonly version: string;
-  readonly algorithm: DigestAlgorithm;
+  /** Ends the fetch for all, once the file is whole or since there is no use in going on. */
+  readonly end: (failure?: unknown) => void;
 }
 
 export class PieceFetcher implements Fetcher {
-  readonly asked: number[] = [];
+  readonly #window: PieceWindow<number>;
   readonly #circuit: Circuit;
   readonly #voucher: Voucher;
   readonly #algorithm: DigestAlgorithm;
   readonly #task: FetchTask;
-  readonly #attempts = new Map<number, number>();
-  readonly #now: () => number;
   readonly #startedMs: number;
   #receivedBytes = 0;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(circuit: Circuit, { version, algorithm }: OriginVersion, task: FetchTask, now: () => number) {
+  /** `version` is that of the pieces at the origin, and `algorithm` what they are proved by, as STATUS said on the circuit. */
+  constructor(circuit: Circuit, version: string, algorithm: DigestAlgorithm, task: FetchTask) {
     this.#circuit = circuit;
     this.#voucher = { version, key: circuit.key?.text };
     this.#algorithm = algorithm;
     this.#task = task;
-    this.#now = now;
-    this.#startedMs = now();
+    const { limits, clock } = task.client;
+    this.#window = new PieceWindow(limits.maxReadsAhead, limits);
+    this.#startedMs = clock.now();
+  }
+
+  get asked(): readonly number[] {
+    return this.#window.due;
   }
 
   get speed(): number {
-    return this.#receivedBytes / Math.max(1, this.#now() - this.#startedMs);
+    return this.#receivedBytes / Math.max(1, this.#task.client.clock.now() - this.#startedMs);
   }
 
   /** Takes the first piece, for which a READ has been sent. Throws as `fetch`. */
   async fetchFirst(): Promise<void> {
     const first = this.#task.pieces.take();
     if (first !== 0) throw new HoplineError('INTERNAL', 'the first piece is not the one that is missing');
-    this.asked.push(first);
+    this.#window.add(first);
     await this.#working(() => this.#receive(first));
   }
 
-  /** Fetches until no piece is missing. Throws what the circuit fails with, and `HASH_MISMATCH`. */
-  async fetch(others: Iterable<Fetcher>): Promise<void> {
-    const { pieces, over } = this.#task;
+  /** Fetches until no piece is missing, and ends the fetch. Throws what the circuit fails with, and `HASH_MISMATCH`. */
+  async fetch(): Promise<void> {
+    const { file, pieces, over, end } = this.#task;
     await this.#working(async () => {
       while (!pieces.isComplete) {
-        this.#askAhead(others);
+        this.#askAhead();
         const [due] = this.asked;
         if (due === undefined) await untilAborted(pieces.changed(), over);
         else await this.#receive(due);
       }
+      // Every piece is here; before they count as one file, one key and version must vouch for all of them.
+      end(pieces.provenBy || (await this.prove()) ? undefined : changedError(file));
     });
   }
 
@@ -102,25 +110,25 @@ export class PieceFetcher implements Fetcher {
    * Resolves to false at the first that differs. Throws what the circuit fails with, and `DISK_FAILED`.
    */
   async prove(): Promise<boolean> {
-    const { pieces, limits, content } = this.#task;
-    const due = pieces.unproven(this.#voucher);
+    const { pieces, client, content, writes } = this.#task;
+    const unproven = pieces.unproven(this.#voucher);
     const { version } = this.#voucher;
     // What another algorithm is to prove is read from where it was written.
-    if (this.#isOther && due.length > 0) await Promise.all(this.#task.writes);
-    for (let next = 0; next < due.length; ) {
-      const batch = due.slice(next, next + limits.maxReadsAhead);
-      this.#circuit.send(batch.map((index) => ({ type: 'digest', ...this.#range(index), version }) as const));
-      let isSame = true;
+    if (this.#isOther && unproven.length > 0) await Promise.all(writes);
+    const window = new PieceWindow<number>(client.limits.maxReadsAhead, client.limits);
+    const next = unproven.values();
+    let isSame = true;
+    for (;;) {
       // All answers are taken, also behind one that differs: the circuit is used for something else then.
-      for (const index of batch) {
-        const { digest } = await this.#circuit.receive('end', content.file);
-        if (digest === (await this.#digestHere(index))) pieces.vouch(index, this.#voucher);
-        else isSame = false;
-      }
-      if (!isSame) return false;
-      next += batch.length;
+      const ahead = window.askAhead(() => (isSame ? next.next().value : undefined));
+      this.#circuit.send(ahead.map((index) => ({ type: 'digest', ...this.#range(index), version }) as const));
+      const [index] = window.due;
+      if (index === undefined) return isSame;
+      const { digest } = await this.#circuit.receive('end', content.file);
+      window.shift();
+      if (digest === (await this.#digestHere(index))) pieces.vouch(index, this.#voucher);
+      else isSame = false;
     }
-    return true;
   }
 
   get #isOther(): boolean {
@@ -136,41 +144,32 @@ export class PieceFetcher implements Fetcher {
 
   /** Runs a step; what was asked for and did not come may be fetched by others, what came is written. */
   async #working(step: () => Promise<void>): Promise<void> {
+    const { pieces, fetchers } = this.#task;
+    fetchers.add(this);
     try {
       await step();
     } finally {
-      for (const index of this.asked.splice(0)) this.#task.pieces.giveBack(index);
+      for (const index of this.#window.giveBack()) pieces.giveBack(index);
       await this.#writing;
+      fetchers.delete(this);
     }
   }
 
-  #askAhead(others: Iterable<Fetcher>): void {
-    const { pieces } = this.#task;
-    const ahead: number[] = [];
-    const window = this.#window();
-    // Many at a time: each request on its own would wake every node on the route.
-    if (this.asked.length > window / 2) return;
-    while (this.asked.length + ahead.length < window) {
-      const index = pieces.take();
-      if (index === undefined) break;
-      ahead.push(index);
-    }
-    if (this.asked.length + ahead.length === 0) {
-      const index = pieces.takeSlowest(others);
-      if (index !== undefined) ahead.push(index);
-    }
-    if (ahead.length === 0) return;
+  #askAhead(): void {
+    const { pieces, fetchers } = this.#task;
+    const next = () => pieces.take() ?? (this.asked.length === 0 ? pieces.takeSlowest(fetchers) : undefined);
     const { version } = this.#voucher;
+    const ahead = this.#window.askAhead(next, this.#most());
     this.#circuit.send(ahead.map((index) => ({ type: 'read', ...this.#range(index), version }) as const));
-    this.asked.push(...ahead);
   }
 
   /** How many pieces may be asked for ahead: with others at work, no more than this circuit brings soon. */
-  #window(): number {
-    const { limits, content, isShared } = this.#task;
-    if (!isShared) return limits.maxReadsAhead;
+  #most(): number {
+    const { client, content, parallel = 1 } = this.#task;
+    const { maxReadsAhead } = client.limits;
+    if (parallel === 1) return maxReadsAhead;
     const soon = Math.ceil((this.speed * aheadMs) / content.pieceBytes);
-    return Math.min(limits.maxReadsAhead, Math.max(2, soon));
+    return Math.min(maxReadsAhead, Math.max(2, soon));
   }
 
   #range(index: number): { readonly offset: number; readonly length: number } {
@@ -180,7 +179,7 @@ export class PieceFetcher implements Fetcher {
   }
 
   async #receive(index: number): Promise<void> {
-    const { content, pieces, circuits, onBytes, limits } = this.#task;
+    const { content, pieces, circuits, onBytes } = this.#task;
     const algorithm = this.#algorithm;
     const range = this.#range(index);
     let arrived = 0;
@@ -192,46 +191,45 @@ export class PieceFetcher implements Fetcher {
     const isMissing = () => !pieces.hasArrived(index);
     try {
       const piece = await receivePiece(this.#circuit, { file: content.file, ...range, algorithm }, onArrived);
-      this.asked.shift();
+      this.#window.shift();
       if (piece && isMissing()) {
         arrived = 0;
         const digest = this.#isOther ? digestOfChunks(piece.chunks, this.#task.algorithm) : piece.digest;
         const vouched = { digest, ...this.#voucher };
         pieces.settle(index, vouched);
-        this.#attempts.delete(index);
+        this.#window.arrived(index);
         circuits.progressed(this.#circuit);
         return await this.#write({ index, position: range.offset, chunks: piece.chunks, vouched });
       }
       for (const chunk of piece?.chunks ?? []) chunk.release();
       pieces.giveBack(index);
-      if (!piece && isMissing()) this.#retry(index, limits.maxPieceRetries);
+      if (!piece && isMissing()) this.#retry(index);
     } finally {
       if (arrived > 0) onBytes(-arrived);
     }
   }
 
-  #retry(index: number, maxRetries: number): void {
-    const attempt = (this.#attempts.get(index) ?? 0) + 1;
-    this.#attempts.set(index, attempt);
-    if (attempt > maxRetries) throw mismatchError(index, this.#task.pieces.count, attempt, this.#circuit);
-    this.#task.onEvent({ kind: 'retry', piece: index, attempt, hops: this.#circuit.hops });
+  #retry(piece: number): void {
+    const { pieces, onEvent, client } = this.#task;
+    const attempt = this.#window.damaged(piece);
+    if (attempt === undefined) throw mismatchError(piece, pieces.count, this.#circuit, client.limits);
+    onEvent({ kind: 'retry', piece, attempt, hops: this.#circuit.hops });
   }
 
   /** Gives a piece to the target once that has taken the one before. */
   async #write(piece: Parameters<Target['write']>[0]): Promise<void> {
-    const { target, onFatal, writes } = this.#task;
+    const { target, end, writes } = this.#task;
     const before = this.#writing;
-    const writing = before.then(() => target.write(piece)).catch(onFatal);
+    const writing = before.then(() => target.write(piece)).catch(end);
     writes.add(writing);
     this.#writing = writing.finally(() => writes.delete(writing));
     await before;
   }
 }
 
-export function mismatchError(piece: number, pieces: number, attempts: number, { hops }: Circuit): HoplineError {
-  const way = hops.map(describeHop).join(' -> ');
-  const message = `piece ${piece + 1} of ${pieces} did not match its digest, ${attempts} times in a row over ${way}`;
-  return new HoplineError('HASH_MISMATCH', message);
+export function changedError(file: string, hop?: number): HoplineError {
+  const message = `"${file}" is not the same as what was fetched of it before`;
+  return new HoplineError('FILE_CHANGED', message, hop === undefined ? {} : { hop });
 }
 
 function digestOfChunks(chunks: readonly Chunk[], algorithm: DigestAlgorithm): string {

@@ -1,36 +1,60 @@
 /**
  * Several files on their way to their targets over one set of circuits: the outcome of each, and what is told meanwhile.
  *
- * How files are asked for is fetch-files.ts's affair; which files and where to,
- * that of download-files.ts and download-tree.ts.
- * Invariant: once `fetch` has settled every job has its outcome, and no target is left half done.
+ * Owns which file goes where, unless that is download-tree.ts's affair; how files are asked for is fetch-files.ts's.
+ * Invariant: once `fetch` has settled every job has its outcome, and no target is left half done; when `downloadFiles` has,
+ * there is no socket, timer or temporary file left either.
  */
 
-import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import path from 'node:path';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import type { Target } from '../../io/disk/writing/target.ts';
-import type { RoutePlan } from '../../wire/route.ts';
+import { TargetDirectory } from '../../io/disk/writing/target-place.ts';
+import { checkName, type RoutePlan } from '../../wire/route.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
-import { type Fetched, type FileOutcome, resultOf } from '../download-result.ts';
-import type { TransferOptions } from '../transfer.ts';
+import { type DownloadResult, type Fetched, type FileOutcome, resultOf } from '../download-result.ts';
+import { type TransferOptions, withClient } from '../transfer.ts';
 import type { FilesEvent } from '../transfer-events.ts';
-import { type FileJob, type FilesSink, fetchFiles } from './fetch-files.ts';
+import type { DownloadOptions } from './download.ts';
+import { type FileJob, FilesRun } from './fetch-files.ts';
 
-export interface SeveralFilesOptions extends Pick<TransferOptions, 'retry' | 'pools'> {
+export interface SeveralFilesOptions extends TransferOptions, Pick<DownloadOptions, 'force' | 'resume'> {
   /** The ways to the origin. */
   readonly routes: RoutePlan['routes'];
   /** Must not throw. */
   readonly onEvent?: ((event: FilesEvent) => void) | undefined;
 }
 
-interface Job extends FileJob {
-  readonly place: number;
+export interface DownloadFilesOptions extends SeveralFilesOptions {
+  /** Paths below the origin's root; no two may end in the same name. */
+  readonly files: readonly string[];
+  /** The directory to put them into; made if it is not there. @default the working directory */
+  readonly output?: string;
+}
+
+/**
+ * Downloads files over one route; the outcomes come in the order of `files`.
+ * A file that fails does not stop the others; a route that fails, or an aborted signal (`INTERRUPTED`), is the error of
+ * every file that was not finished. Throws for a mistake in the options and for an output that is not a directory.
+ */
+export async function downloadFiles(options: DownloadFilesOptions): Promise<readonly FileOutcome[]> {
+  const { files, output = '.', force = false, resume = true } = options;
+  checkNames(files, options.limits?.maxNameBytes);
+  return withClient(options, async (client) => {
+    const directory = await TargetDirectory.open(output, { force, resume, compares: true, signal: client.signal });
+    const run = await SeveralFiles.over(options, client);
+    for (const file of files) run.add(file, () => directory.target(path.basename(file)));
+    await run.fetch();
+    await directory.sync();
+    return run.outcomes;
+  });
 }
 
 const finishedAtOnce = 16;
 
-export class SeveralFiles implements FilesSink {
+export class SeveralFiles {
   /** In the order in which the files were added. */
   readonly outcomes: FileOutcome[] = [];
   readonly circuits: Circuits;
@@ -39,9 +63,8 @@ export class SeveralFiles implements FilesSink {
   readonly #startedMs: number;
   /** Files are brought to disk while others arrive, several at once, since each mostly waits for the disk. */
   readonly #finishing = new Tasks(finishedAtOnce);
-  readonly #jobs: Job[] = [];
-  /** The files that have arrived whole, so that a broken circuit is not their affair. */
-  readonly #arrived = new Set<FileJob>();
+  /** The files that have not arrived whole: a broken circuit is their affair alone. */
+  readonly #missing = new Set<FileJob>();
   #added = 0;
   #settled = 0;
   #bytes = 0;
@@ -63,7 +86,24 @@ export class SeveralFiles implements FilesSink {
     const place = this.#added;
     this.#added += 1;
     try {
-      this.#jobs.push({ file, place, target: choose() });
+      const target = choose();
+      const failed = async (error: HoplineError): Promise<void> => {
+        this.#missing.delete(job);
+        await target.keep();
+        this.#settle(place, { file, error });
+      };
+      const arrived = async (finish: () => Promise<Fetched>): Promise<void> => {
+        this.#missing.delete(job);
+        await this.#finishing.start(async () => {
+          try {
+            this.#settle(place, { file, result: await this.#finish(target, finish) });
+          } catch (error) {
+            await failed(asHoplineError(error));
+          }
+        });
+      };
+      const job = { file, target, arrived, failed };
+      this.#missing.add(job);
     } catch (error) {
       this.#settle(place, { file, error: asHoplineError(error) });
     }
@@ -74,46 +114,49 @@ export class SeveralFiles implements FilesSink {
    * not finished.
    */
   async fetch(): Promise<void> {
-    await fetchFiles(this.circuits, this.#jobs, this.#client, this).catch(async (error) => {
+    const run = new FilesRun(this.circuits, [...this.#missing], this.#client, this);
+    await run.run().catch(async (error) => {
       const failure = this.#client.signal.aborted ? this.#client.signal.reason : asHoplineError(error);
-      for (const job of this.#jobs) if (!this.#arrived.has(job)) await this.failed(job, failure);
+      for (const job of this.#missing) await job.failed(failure);
     });
     await this.#finishing.over();
   }
-
-  arrived = async (job: FileJob, finish: () => Promise<Fetched>): Promise<void> => {
-    this.#arrived.add(job);
-    await this.#finishing.start(() => this.#finish(job as Job, finish));
-  };
-
-  failed = async (job: FileJob, error: HoplineError): Promise<void> => {
-    this.#arrived.add(job);
-    await job.target.keep();
-    this.#settle((job as Job).place, { file: job.file, error });
-  };
 
   onBytes = (count: number): void => {
     this.#bytes += count;
     this.onEvent({ kind: 'progress', bytes: this.#bytes, settled: this.#settled });
   };
 
-  async #finish(job: Job, finish: () => Promise<Fetched>): Promise<void> {
-    const { file, target, place } = job;
-    try {
-      const fetched = await finish();
-      await target.commit();
-      const elapsedMs = this.#client.clock.now() - this.#startedMs;
-      // What was wasted or rerouted is that of the run, not of one file.
-      const ofRun = { wastedBytes: 0, hops: this.circuits.hops, reroutes: 0, elapsedMs };
-      this.#settle(place, { file, result: resultOf(target, undefined, { ...fetched, ...ofRun }) });
-    } catch (error) {
-      await this.failed(job, asHoplineError(error));
-    }
+  async #finish(target: Target, finish: () => Promise<Fetched>): Promise<DownloadResult> {
+    const fetched = await finish();
+    await target.commit();
+    const elapsedMs = this.#client.clock.now() - this.#startedMs;
+    // What was wasted or rerouted is that of the run, not of one file.
+    return resultOf(target, undefined, {
+      ...fetched,
+      wastedBytes: 0,
+      hops: this.circuits.hops,
+      reroutes: 0,
+      elapsedMs,
+    });
   }
 
   #settle(place: number, outcome: FileOutcome): void {
     this.outcomes[place] = outcome;
     this.#settled += 1;
     this.onEvent({ kind: 'settled', ...outcome });
+  }
+}
+
+function checkNames(files: readonly string[], maxNameBytes: number | undefined): void {
+  const byName = new Map<string, string>();
+  for (const file of files) {
+    checkName(file, maxNameBytes);
+    const name = path.basename(file);
+    const other = byName.get(name);
+    if (other !== undefined) {
+      throw new HoplineError('USAGE_INVALID', `"${other}" and "${file}" would both be written to "${name}"`);
+    }
+    byName.set(name, file);
   }
 }

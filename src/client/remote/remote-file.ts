@@ -10,23 +10,16 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { untilAborted } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import { availableDigests } from '../../io/digests/digest.ts';
 import { nameCopy } from '../../io/disk/reading/versioned-file.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { AnswerOf, Message, RequestOf } from '../../wire/native/messages.ts';
-import type { Circuit, ClientContext } from '../circuit/circuit.ts';
-import type { Circuits } from '../circuit/circuits.ts';
+import type { Circuit } from '../circuit/circuit.ts';
 import type { KeptCircuits } from '../circuit/kept-circuits.ts';
-import { mismatchError } from '../download/piece-fetcher.ts';
-import { checkStatus, receivePiece, requestStatus } from '../download/receive-piece.ts';
 import { type Proof, proofBy } from '../download-result.ts';
+import { requestStatus } from '../pieces/receive-piece.ts';
 import { ContentStream } from './content-stream.ts';
-
-/** Bytes of a file: at least one. */
-export interface RemoteRange {
-  readonly offset: number;
-  readonly length: number;
-}
+import { cutAtPiece, RangeFetcher, type RangeOptions, type RemoteRange } from './range-fetcher.ts';
 
 export interface RemoteFile extends Proof {
   /** Bytes. */
@@ -44,21 +37,9 @@ export interface RemoteFile extends Proof {
   close(): Promise<void>;
 }
 
-/** A circuit on which the file is open. */
-interface Lane {
-  readonly circuit: Circuit;
-  readonly status: AnswerOf<'status'>;
-  readonly algorithm: DigestAlgorithm;
-  /** READs whose answers have not come, as long as the answers will be. */
-  readonly asked: RemoteRange[];
-}
-
 type Identity = Omit<RemoteFile, 'read' | 'close'>;
 
-export interface RemoteReaderOptions {
-  readonly name: string;
-  readonly client: ClientContext;
-  readonly circuits: Circuits;
+export interface RemoteReaderOptions extends RangeOptions {
   /** What is likely to be read first, and is asked for at once; it may lie behind the end. */
   readonly ahead?: RemoteRange | undefined;
   /** Those that other files have left. */
@@ -77,7 +58,6 @@ export async function openRemoteFile(options: RemoteReaderOptions): Promise<Remo
 class RemoteReader {
   readonly opened: Promise<Identity>;
   readonly #options: RemoteReaderOptions;
-  readonly #digests = availableDigests();
   readonly #over = new AbortController();
   readonly #running: Promise<void>;
   readonly #reads: ContentStream[] = [];
@@ -158,7 +138,7 @@ class RemoteReader {
     const { name, client, ahead } = this.#options;
     const [due] = this.#reads;
     const { offset, length } = due ? { offset: due.position, length: due.end - due.position } : (ahead ?? {});
-    const stat = requestStatus(name, this.#digests);
+    const stat = requestStatus(name, availableDigests());
     if (offset === undefined || length === undefined || (this.#identity && !due)) {
       this.#ahead = undefined;
       return [stat];
@@ -172,15 +152,13 @@ class RemoteReader {
     const { name, client, kept, onOpen } = this.#options;
     const ahead = this.#ahead;
     const status = await circuit.receive('status', name);
-    const algorithm = checkStatus(status, this.#digests, client.limits);
+    const fetcher = new RangeFetcher(circuit, status, this.#options, ahead);
     this.#identify(status, circuit);
     onOpen(circuit);
-    const asked = ahead ? [{ ...ahead, length: Math.max(0, Math.min(ahead.length, status.size - ahead.offset)) }] : [];
-    const lane = { circuit, status, algorithm, asked };
     while (!this.#over.signal.aborted) {
       const [due] = this.#reads;
       if (due) {
-        await this.#fill(due, lane);
+        await fetcher.fill(due);
         this.#reads.shift();
       } else {
         this.#isIdle = circuit.isSettled;
@@ -212,68 +190,10 @@ class RemoteReader {
     this.#changed.add(origin);
     throw error;
   }
-
-  /** Brings what is missing of one read, in its order. */
-  async #fill(stream: ContentStream, lane: Lane): Promise<void> {
-    const { name, client, circuits } = this.#options;
-    const { circuit, status, algorithm, asked } = lane;
-    if (asked[0]?.offset !== stream.position) await this.#drop(lane);
-    for (let attempts = 0; stream.position < stream.end; ) {
-      this.#askAhead(stream, lane);
-      const [range] = asked;
-      if (!range) throw new HoplineError('INTERNAL', 'nothing was asked for');
-      const piece = await receivePiece(circuit, { file: name, ...range, algorithm }, () => {});
-      asked.shift();
-      if (piece) {
-        attempts = 0;
-        circuits.progressed(circuit);
-        await stream.give(piece.chunks);
-        continue;
-      }
-      attempts += 1;
-      if (attempts > client.limits.maxPieceRetries) {
-        const index = Math.floor(range.offset / status.pieceBytes);
-        throw mismatchError(index, Math.ceil(status.size / status.pieceBytes), attempts, circuit);
-      }
-      // What comes behind it would be out of order.
-      await this.#drop(lane);
-    }
-  }
-
-  /** Takes the answers that are due, and drops them. */
-  async #drop({ circuit, algorithm, asked }: Lane): Promise<void> {
-    for (const range of asked.splice(0)) {
-      const piece = await receivePiece(circuit, { file: this.#options.name, ...range, algorithm }, () => {});
-      for (const chunk of piece?.chunks ?? []) chunk.release();
-    }
-  }
-
-  #askAhead({ position, end }: ContentStream, { circuit, status, asked }: Lane): void {
-    const { maxReadsAhead } = this.#options.client.limits;
-    // Many at a time: each request on its own would wake every node on the route.
-    if (asked.length > maxReadsAhead / 2) return;
-    const last = asked.at(-1);
-    const added: RemoteRange[] = [];
-    let next = last ? last.offset + last.length : position;
-    while (asked.length + added.length < maxReadsAhead && next < end) {
-      const range = cutAtPiece(next, end, status.pieceBytes);
-      added.push(range);
-      next += range.length;
-    }
-    const { version } = status;
-    if (added.length > 0) circuit.send(added.map((range) => ({ type: 'read', ...range, version }) as const));
-    asked.push(...added);
-  }
 }
 
 function closed(): HoplineError {
   return new HoplineError('INTERRUPTED', 'the file was closed');
-}
-
-/** The first part of a range: whole pieces have digests that the origin may know already. */
-function cutAtPiece(offset: number, end: number, pieceBytes: number): RemoteRange {
-  const pieceEnd = (Math.floor(offset / pieceBytes) + 1) * pieceBytes;
-  return { offset, length: Math.min(end, pieceEnd) - offset };
 }
 
 /** Copies of one file have versions of their own at each origin, but one time. */

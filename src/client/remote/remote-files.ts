@@ -12,7 +12,8 @@ import { KeptCircuits } from '../circuit/kept-circuits.ts';
 import { startClient } from '../transfer.ts';
 import { checkEnds } from '../ways/keyed-ways.ts';
 import { RecentWay } from '../ways/recent-way.ts';
-import { openRemoteFile, type RemoteFile, type RemoteRange } from './remote-file.ts';
+import type { RemoteRange } from './range-fetcher.ts';
+import { openRemoteFile, type RemoteFile } from './remote-file.ts';
 import type { RoutesOptions } from './tunnels.ts';
 
 export interface OpenRemoteOptions {

@@ -46,14 +46,16 @@ export class SourceFile {
     return this.#file.version;
   }
 
-  /** Fills `buffer` from `position` on. Throws `FILE_CHANGED`, `DISK_FAILED`. */
-  async read(buffer: Buffer, position: number): Promise<void> {
+  /** What is at `position`, as much of it as fits into `buffer`. Throws `FILE_CHANGED`, `DISK_FAILED`. */
+  async readPiece(buffer: Buffer, position: number): Promise<Buffer> {
+    const bytes = buffer.subarray(0, this.size - position);
     try {
-      await this.#file.readFully(buffer, position);
+      await this.#file.readFully(bytes, position);
       this.#file.check();
     } catch (error) {
       throw this.#ours(error);
     }
+    return bytes;
   }
 
   /** Throws `FILE_CHANGED` unless the file is as it was opened. */

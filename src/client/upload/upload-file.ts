@@ -2,7 +2,7 @@
  * One file on its way to an origin: what is known of it there, and the last word that makes it visible.
  *
  * Each circuit begins with PUT and learns what is missing at its origin. Owns
- * the digests of the file. How pieces go over a circuit is send-pieces.ts's affair.
+ * the digests of the file. How pieces go over a circuit is upload-pieces.ts's affair.
  * Invariant: progress counts what an origin has acknowledged, and nothing else.
  * Specification: docs/protocol.md#uploads
  */
@@ -10,45 +10,22 @@
 import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
-import {
-  availableDigests,
-  type DigestAlgorithm,
-  type DigestName,
-  digestOfPieces,
-  ownDigest,
-} from '../../io/digests/digest.ts';
-import type { Hop } from '../../wire/address.ts';
+import { availableDigests, type DigestAlgorithm, digestOfPieces, ownDigest } from '../../io/digests/digest.ts';
+import type { Vouched } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
-import type { Circuit, ClientContext } from '../circuit/circuit.ts';
-import type { Circuits } from '../circuit/circuits.ts';
-import { checkStatus, requestStatus } from '../download/receive-piece.ts';
-import { type Proof, proofBy } from '../download-result.ts';
-import type { UploadEvent } from '../transfer-events.ts';
-import type { SourceFile } from './source-file.ts';
-import { PieceSender } from './upload-pieces.ts';
+import type { Circuit } from '../circuit/circuit.ts';
+import { type DownloadResult, type Proof, proofBy } from '../download-result.ts';
+import { PieceMap } from '../pieces/piece-map.ts';
+import { checkStatus, chosenDigest, requestStatus } from '../pieces/receive-piece.ts';
+import { PieceSender, type SendFileOptions } from './upload-pieces.ts';
 
-export interface SendFileOptions {
-  /** The name at the origin. */
-  readonly file: string;
-  readonly source: SourceFile;
-  /** Lets the origin replace a file, if it is willing to. */
-  readonly force: boolean;
-  readonly client: ClientContext;
-  readonly circuits: Circuits;
-  /** Must not throw. */
-  readonly onEvent: (event: UploadEvent) => void;
-}
-
-export interface UploadedFile extends Proof {
-  readonly hops: readonly Hop[];
-  readonly replaced: boolean;
+export interface UploadedFile extends Proof, Pick<DownloadResult, 'hops' | 'replaced' | 'pieces'> {
   /** Whether the origin had the file already, with this file's digests: nothing was written there. */
   readonly alreadyThere: boolean;
-  readonly pieces: number;
   /** Of the file, as other programs compute it; null where there are several pieces, which tell theirs. */
-  readonly digest: { readonly algorithm: DigestName; readonly hex: string } | null;
+  readonly digest: UploadedFile['piecesDigest'];
   /** Over the digests of all pieces, or of the only one; null when the file changed before all were known. */
-  readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string } | null;
+  readonly piecesDigest: DownloadResult['piecesDigest'];
   /** Bytes that an earlier run had left at the origin. */
   readonly resumedBytes: number;
   /** Bytes that were sent and worth nothing: damaged, lost with a circuit, or there already. */
@@ -140,17 +117,19 @@ export class FileSend {
   }
 
   async #sendMissing(circuit: Circuit, ready: AnswerOf<'ready'>): Promise<void> {
-    const { file, source, client, circuits, onEvent } = this.#options;
-    const algorithm = this.#choose(ready);
-    const count = this.#start(ready);
+    const { file, source, circuits } = this.#options;
+    const algorithm = chosenDigest(ready.digest, this.#offered);
+    if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
+    this.#algorithm = algorithm;
+    const pieces = this.#piecesAt(ready);
     const onStored = (index: number, digest: string) => {
       this.#digests[index] = digest;
       this.#bytes += this.#lengthOf(index);
       circuits.progressed(circuit);
       this.#tellProgress();
     };
-    const task = { file, source, pieceBytes: this.#pieceBytes, algorithm, limits: client.limits, onStored, onEvent };
-    const sender = new PieceSender(circuit, task, piecesOf(ready), count);
+    const task = { ...this.#options, pieceBytes: this.#pieceBytes, algorithm, pieces, onStored };
+    const sender = new PieceSender(circuit, task);
     await sender
       .run((error) => this.#fail(error))
       .finally(() => {
@@ -189,12 +168,11 @@ export class FileSend {
     const algorithm = checkStatus(status, this.#offered, client.limits);
     if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
     this.#algorithm = algorithm;
-    const buffer = Buffer.allocUnsafeSlow(Math.min(source.size, this.#pieceBytes));
+    const buffer = this.#newBuffer();
     for (let index = 0; index < this.#pieces; index += 1) {
       const [offset, length] = [index * this.#pieceBytes, this.#lengthOf(index)];
       circuit.send([{ type: 'digest', offset, length, version: status.version }]);
-      const bytes = buffer.subarray(0, length);
-      await source.read(bytes, offset);
+      const bytes = await source.readPiece(buffer, offset);
       const { digest } = await circuit.receive('end', file);
       this.#digests[index] = algorithm.digestOf(bytes).toString('hex');
       if (this.#digests[index] !== digest) return false;
@@ -202,37 +180,27 @@ export class FileSend {
     return true;
   }
 
-  /** The digest that the origin chose. Throws `PEER_PROTOCOL` if it was not offered, or if its pieces are not this file's. */
-  #choose({ digest, missing }: AnswerOf<'ready'>): DigestAlgorithm {
-    const algorithm = this.#offered.find(({ name }) => name === digest);
-    if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
+  /** The pieces, of which all that the origin does not miss have arrived. Throws `PEER_PROTOCOL` for some that the file has not. */
+  #piecesAt({ missing }: AnswerOf<'ready'>): PieceMap {
+    const { source, onEvent } = this.#options;
+    const there = new Map<number, Vouched>();
+    let leftBytes = 0;
     let end = 0;
-    for (const [first, count] of missing) {
+    for (const [first, count] of [...missing, [this.#pieces, 0] as const]) {
       if (first < end || count > this.#pieces - first) {
         throw new HoplineError('PEER_PROTOCOL', 'the origin misses pieces that the file does not have');
       }
+      for (; end < first; end += 1) {
+        there.set(end, { digest: this.#digests[end] ?? '', version: source.version });
+        leftBytes += this.#lengthOf(end);
+      }
       end = first + count;
     }
-    if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
-    this.#algorithm = algorithm;
-    return algorithm;
-  }
-
-  /** How many pieces are missing. */
-  #start({ missing }: AnswerOf<'ready'>): number {
-    const { source, onEvent } = this.#options;
-    let count = 0;
-    let missingBytes = 0;
-    for (const [first, length] of missing) {
-      count += length;
-      missingBytes += Math.min(source.size, (first + length) * this.#pieceBytes) - first * this.#pieceBytes;
-    }
-    const leftBytes = source.size - missingBytes;
     this.#bytes = leftBytes;
     if (this.#resumedBytes === undefined) onEvent({ kind: 'started', size: source.size, leftBytes });
     else this.#tellProgress();
     this.#resumedBytes ??= leftBytes;
-    return count;
+    return new PieceMap(this.#pieces, there);
   }
 
   #tellProgress(): void {
@@ -243,21 +211,22 @@ export class FileSend {
     return Math.min(this.#pieceBytes, this.#options.source.size - index * this.#pieceBytes);
   }
 
+  #newBuffer(): Buffer {
+    return Buffer.allocUnsafeSlow(Math.min(this.#options.source.size, this.#pieceBytes));
+  }
+
   /** Of the pieces that an earlier run had sent the digests are not known yet. */
   async #digest(): Promise<UploadedFile['piecesDigest']> {
     const { source, client } = this.#options;
     const algorithm = this.#algorithm;
     if (!algorithm) return null;
     try {
-      const buffer = Buffer.allocUnsafeSlow(Math.min(source.size, this.#pieceBytes));
+      const buffer = this.#newBuffer();
       for (let index = 0; index < this.#pieces; index += 1) {
         if (this.#digests[index] !== undefined) continue;
         client.signal.throwIfAborted();
-        const bytes = buffer.subarray(0, this.#lengthOf(index));
-        await source.read(bytes, index * this.#pieceBytes);
-        const hasher = algorithm.start();
-        hasher.update(bytes);
-        this.#digests[index] = hasher.digest();
+        const bytes = await source.readPiece(buffer, index * this.#pieceBytes);
+        this.#digests[index] = algorithm.digestOf(bytes).toString('hex');
       }
     } catch {
       return null;
@@ -278,8 +247,4 @@ function choosePieceBytes(size: number, { pieceBytes, maxReadBytes, maxUploadPie
   while (Math.ceil(size / chosen) > maxUploadPieces && chosen * 2 <= maxReadBytes) chosen *= 2;
   if (Math.ceil(size / chosen) <= maxUploadPieces) return chosen;
   throw new HoplineError('USAGE_INVALID', `an upload has at most ${chosen * maxUploadPieces} bytes, not ${size}`);
-}
-
-function* piecesOf({ missing }: AnswerOf<'ready'>): Generator<number, undefined> {
-  for (const [first, count] of missing) for (let index = first; index < first + count; index += 1) yield index;
 }

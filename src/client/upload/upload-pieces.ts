@@ -9,46 +9,50 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
-import type { Circuit } from '../circuit/circuit.ts';
-import type { RetryEvent } from '../transfer-events.ts';
+import type { Circuit, ClientContext } from '../circuit/circuit.ts';
+import type { Circuits } from '../circuit/circuits.ts';
+import type { PieceMap } from '../pieces/piece-map.ts';
+import { PieceWindow } from '../pieces/piece-window.ts';
+import type { UploadEvent } from '../transfer-events.ts';
 import type { SourceFile } from './source-file.ts';
 
-export interface SendTask {
-  /** The name at the origin, for messages. */
+export interface SendFileOptions {
+  /** The name at the origin. */
   readonly file: string;
   readonly source: SourceFile;
+  /** Lets the origin replace a file, if it is willing to. */
+  readonly force: boolean;
+  readonly client: ClientContext;
+  readonly circuits: Circuits;
+  /** Must not throw. */
+  readonly onEvent: (event: UploadEvent) => void;
+}
+
+/** The file as one origin has it. */
+export interface SendTask extends SendFileOptions {
   readonly pieceBytes: number;
   readonly algorithm: DigestAlgorithm;
-  readonly limits: Limits;
-  /** The origin has the piece. Must not throw, as all that is told. */
+  /** Those that the origin has have arrived. */
+  readonly pieces: PieceMap;
+  /** The origin has the piece. Must not throw. */
   readonly onStored: (index: number, digest: string) => void;
-  readonly onEvent: (event: RetryEvent) => void;
 }
 
 export class PieceSender {
-  readonly #circuit: Circuit;
-  readonly #task: SendTask;
-  readonly #missing: Iterator<number>;
-  readonly #digests = new Map<number, string>();
-  readonly #attempts = new Map<number, number>();
-  /** Sent and not answered, in their order. */
-  readonly #asked: number[] = [];
-  /** To be sent again. */
-  readonly #wrong: number[] = [];
-  #left: number;
   /** Bytes that have left, damaged or not. */
   sentBytes = 0;
+  readonly #circuit: Circuit;
+  readonly #task: SendTask;
+  /** Sent and not answered. */
+  readonly #window: PieceWindow<{ readonly index: number; readonly digest: string }>;
   #isOver = false;
-  readonly #waiting = new Set<() => void>();
 
-  /** `missing` are the pieces to send, `count` how many they are. */
-  constructor(circuit: Circuit, task: SendTask, missing: Iterable<number>, count: number) {
+  constructor(circuit: Circuit, task: SendTask) {
     this.#circuit = circuit;
     this.#task = task;
-    this.#missing = missing[Symbol.iterator]();
-    this.#left = count;
+    const { limits } = task.client;
+    this.#window = new PieceWindow(limits.maxReadsAhead, limits);
   }
 
   /**
@@ -70,21 +74,19 @@ export class PieceSender {
 
   /** Reads and sends until nothing is left or the circuit is over. Throws as the source does. */
   async #send(): Promise<void> {
-    const buffers = [this.#newBuffer(), this.#newBuffer()] as const;
+    const { source, pieceBytes, algorithm, pieces } = this.#task;
+    const newBuffer = () => Buffer.allocUnsafeSlow(Math.min(source.size, pieceBytes));
+    const buffers = [newBuffer(), newBuffer()] as const;
     const writes = [Promise.resolve(), Promise.resolve()];
     for (let turn = 0; ; turn = 1 - turn) {
       const index = await this.#next();
       if (index === undefined) break;
       await writes[turn];
-      const bytes = (buffers[turn] as Buffer).subarray(0, this.#lengthOf(index));
-      await this.#task.source.read(bytes, index * this.#task.pieceBytes);
-      const hasher = this.#task.algorithm.start();
-      hasher.update(bytes);
-      const digest = hasher.digest();
+      const bytes = await source.readPiece(buffers[turn] as Buffer, index * pieceBytes);
+      const digest = algorithm.digestOf(bytes).toString('hex');
       if (this.#isOver) break;
-      this.#digests.set(index, digest);
-      this.#asked.push(index);
-      this.#tell();
+      this.#window.add({ index, digest });
+      pieces.tell();
       this.sentBytes += bytes.length;
       writes[turn] = this.#circuit.sendPiece({ type: 'write', index, digest }, bytes).catch(() => {});
     }
@@ -93,32 +95,35 @@ export class PieceSender {
 
   /** The piece to send next, once it may be sent; undefined when there will be none. */
   async #next(): Promise<number | undefined> {
-    while (!this.#isOver && this.#left > 0) {
-      if (this.#asked.length < this.#task.limits.maxReadsAhead) {
-        const index = this.#wrong.shift() ?? (this.#missing.next().value as number | undefined);
-        if (index !== undefined) return index;
-      }
-      await this.#changed();
+    const { pieces } = this.#task;
+    while (!this.#isOver && !pieces.isComplete) {
+      const index = this.#window.isFull ? undefined : pieces.take();
+      if (index !== undefined) return index;
+      await pieces.changed();
     }
     return undefined;
   }
 
   async #receive(): Promise<void> {
-    const { file, onStored } = this.#task;
-    while (this.#left > 0) {
+    const { file, source, pieces, onStored, onEvent } = this.#task;
+    while (!pieces.isComplete) {
       // Before a piece has left there is nothing to be waited for.
-      while (this.#asked.length === 0 && !this.#isOver) await this.#changed();
-      if (this.#isOver) return;
+      while (this.#window.due.length === 0 && !this.#isOver) await pieces.changed();
+      const [due] = this.#window.due;
+      if (this.#isOver || !due) return;
       await this.#circuit.awaitAnswer();
-      const index = this.#asked[0] as number;
+      const { index, digest } = due;
       const isStored = await this.#receiveStored(index, file);
-      this.#asked.shift();
+      this.#window.shift();
       if (isStored) {
-        this.#left -= 1;
-        onStored(index, this.#digests.get(index) ?? '');
-        this.#digests.delete(index);
-      } else this.#retry(index);
-      this.#tell();
+        onStored(index, digest);
+        pieces.settle(index, { digest, version: source.version });
+        continue;
+      }
+      const attempt = this.#window.damaged(index);
+      if (attempt === undefined) throw this.#damagedError(index);
+      onEvent({ kind: 'retry', piece: index, attempt, hops: this.#circuit.hops });
+      pieces.giveBack(index);
     }
   }
 
@@ -133,39 +138,13 @@ export class PieceSender {
     throw new HoplineError('PEER_PROTOCOL', `the origin answered another piece than ${index}`);
   }
 
-  #retry(index: number): void {
-    const { limits, onEvent } = this.#task;
-    const attempt = (this.#attempts.get(index) ?? 0) + 1;
-    this.#attempts.set(index, attempt);
-    if (attempt > limits.maxPieceRetries) {
-      const message = `piece ${index + 1} was damaged on its way to the origin, ${attempt} times in a row`;
-      throw new HoplineError('HASH_MISMATCH', message);
-    }
-    onEvent({ kind: 'retry', piece: index, attempt, hops: this.#circuit.hops });
-    this.#wrong.push(index);
+  #damagedError(index: number): HoplineError {
+    const often = `${this.#task.client.limits.maxPieceRetries + 1} times in a row`;
+    return new HoplineError('HASH_MISMATCH', `piece ${index + 1} was damaged on its way to the origin, ${often}`);
   }
 
   #end(): void {
     this.#isOver = true;
-    this.#tell();
-  }
-
-  #changed(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.add(resolve));
-  }
-
-  #tell(): void {
-    for (const resolve of this.#waiting) resolve();
-    this.#waiting.clear();
-  }
-
-  #newBuffer(): Buffer {
-    const { source, pieceBytes } = this.#task;
-    return Buffer.allocUnsafeSlow(Math.min(source.size, pieceBytes));
-  }
-
-  #lengthOf(index: number): number {
-    const { source, pieceBytes } = this.#task;
-    return Math.min(pieceBytes, source.size - index * pieceBytes);
+    this.#task.pieces.tell();
   }
 }

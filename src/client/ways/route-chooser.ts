@@ -15,6 +15,7 @@ import { type Hop, hopKey, isPoolHop, nodeName, type PoolHop } from '../../wire/
 import { maxAvoided } from '../../wire/native/open-message.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { type AvoidanceLimits, avoid, backoff, forgive, type Point, type Trouble, weigh } from './avoidance.ts';
+import { findBestWay, type KnownHop, type KnownRoute } from './best-way.ts';
 import { checkEnds } from './keyed-ways.ts';
 
 export interface RouteChooserOptions {
@@ -37,31 +38,6 @@ export interface Way {
   readonly avoid: readonly string[];
   /** How long to wait before it is tried; 0 unless something on it failed a moment ago. */
   readonly waitMs: number;
-}
-
-/** One address of the plan, on however many routes it is. */
-interface KnownHop extends Point {
-  /** Missing at the two ends, the client and the file. */
-  readonly hop?: Hop;
-  /** Circuits that run over it. */
-  uses: number;
-  /** Whether a circuit over it failed and none has carried content since. */
-  isTried: boolean;
-}
-
-interface KnownRoute {
-  /** The client, the places, the file. */
-  readonly places: readonly (readonly KnownHop[])[];
-  uses: number;
-  isTried: boolean;
-}
-
-/** The best way from one point to the file. */
-interface Tail {
-  readonly point: KnownHop;
-  readonly weight: number;
-  readonly uses: number;
-  readonly next: Tail | undefined;
 }
 
 export class RouteChooser {
@@ -94,7 +70,7 @@ export class RouteChooser {
 
   /** The best way now; undefined if every way has a failure on it that nothing mends. */
   choose(): Way | undefined {
-    const best = this.#findBest(true);
+    const best = findBestWay(this.#routes, this.#clock.now(), true);
     if (!best) return undefined;
     const hops = best.way.flatMap(({ hop }) => (hop ? [hop] : []));
     return { route: this.#routes.indexOf(best.route), hops, avoid: this.#avoided(), waitMs: this.#waitFor(best.way) };
@@ -139,7 +115,7 @@ export class RouteChooser {
    * route, that no failed circuit ran over. So it becomes false after as many failures as there are hops and routes.
    */
   hasUntried(): boolean {
-    const best = this.#findBest(false);
+    const best = findBestWay(this.#routes, this.#clock.now(), false);
     return best !== undefined && [best.route, ...best.way].some(({ isTried }) => !isTried);
   }
 
@@ -188,23 +164,6 @@ export class RouteChooser {
     for (const point of way) if (point.hop) point.isTried = isTried;
   }
 
-  /** The best way, with or without regard to who uses what: a circuit that just failed still counts as a user. */
-  #findBest(isSpread: boolean): { readonly route: KnownRoute; readonly way: readonly KnownHop[] } | undefined {
-    const nowMs = this.#clock.now();
-    let best: { readonly route: KnownRoute; readonly tail: Tail } | undefined;
-    for (const route of this.#routes) {
-      const tail = findTail(route.places, nowMs, isSpread);
-      if (!tail || tail.weight === Number.POSITIVE_INFINITY) continue;
-      const others = isSpread && best ? route.uses - best.route.uses : 0;
-      const ahead = best ? tail.weight - best.tail.weight || others || tail.uses - best.tail.uses : -1;
-      if (ahead < 0) best = { route, tail };
-    }
-    if (!best) return undefined;
-    const way: KnownHop[] = [];
-    for (let tail: Tail | undefined = best.tail; tail; tail = tail.next) way.push(tail.point);
-    return { route: best.route, way };
-  }
-
   #waitFor(way: readonly KnownHop[]): number {
     const nowMs = this.#clock.now();
     const troubles = way.flatMap((point, place) => [point.trouble, point.legs.get(way[place + 1] ?? point)]);
@@ -230,40 +189,4 @@ function createPoint(hop?: Hop): KnownHop {
   const known = { trouble: undefined, legs: new Map(), uses: 0 };
   // The ends are on every way, and so make none a new one.
   return hop ? { ...known, hop, isTried: false } : { ...known, isTried: true };
-}
-
-/**
- * The best way through `places`, found from its end: the ways are as many as the products of the alternates, but the best
- * one from a hop on does not depend on how that hop was reached. Among equals, the first as written.
- */
-function findTail(places: KnownRoute['places'], nowMs: number, isSpread: boolean): Tail | undefined {
-  let tails: readonly Tail[] | undefined;
-  for (let place = places.length - 1; place >= 0; place -= 1) {
-    const nexts: readonly Tail[] | undefined = tails;
-    tails = places[place]?.map((point) => {
-      const next = nexts && findNext(point, nexts, nowMs);
-      // A place without hops, in a plan that was not parsed, leads nowhere.
-      const onward = next?.weight ?? (nexts ? Number.POSITIVE_INFINITY : 0);
-      const own = weigh(point.trouble, nowMs) + (next ? weigh(point.legs.get(next.point), nowMs) : 0);
-      return {
-        point,
-        weight: own + onward,
-        uses: (next?.uses ?? 0) + (isSpread ? point.uses : 0),
-        next,
-      };
-    });
-  }
-  return tails?.[0];
-}
-
-function findNext(point: KnownHop, nexts: readonly Tail[], nowMs: number): Tail | undefined {
-  let best: Tail | undefined;
-  let least = 0;
-  for (const next of nexts) {
-    const weight = next.weight + (point.legs.size === 0 ? 0 : weigh(point.legs.get(next.point), nowMs));
-    if (best && (weight > least || (weight === least && next.uses >= best.uses))) continue;
-    best = next;
-    least = weight;
-  }
-  return best;
 }

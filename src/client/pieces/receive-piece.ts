@@ -10,6 +10,7 @@ import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
+import { describeHop } from '../../wire/address.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 
@@ -47,12 +48,18 @@ export function checkStatus(
   offered: readonly DigestAlgorithm[],
   limits: Limits,
 ): DigestAlgorithm {
-  const algorithm = offered.find(({ name }) => name === digest);
-  if (!algorithm) throw new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
+  const algorithm = chosenDigest(digest, offered);
   if (pieceBytes < minPieceBytes || pieceBytes > limits.maxReadBytes) {
     throw new HoplineError('PEER_PROTOCOL', `the origin cuts files into pieces of ${pieceBytes} bytes`);
   }
   return algorithm;
+}
+
+/** Throws `PEER_PROTOCOL`. */
+export function chosenDigest(chosen: string, offered: readonly DigestAlgorithm[]): DigestAlgorithm {
+  const algorithm = offered.find(({ name }) => name === chosen);
+  if (algorithm) return algorithm;
+  throw new HoplineError('PEER_PROTOCOL', 'the origin chose a digest that was not offered');
 }
 
 /** Whether the READ that went along with STAT asked for exactly the first piece. */
@@ -101,6 +108,18 @@ export async function receivePiece(
   }
   block.release();
   return undefined;
+}
+
+/** A piece came damaged every time that it was asked for. */
+export function mismatchError(
+  piece: number,
+  pieces: number,
+  { hops }: Pick<Circuit, 'hops'>,
+  { maxPieceRetries }: Limits,
+): HoplineError {
+  const way = hops.map(describeHop).join(' -> ');
+  const often = `${maxPieceRetries + 1} times in a row over ${way}`;
+  return new HoplineError('HASH_MISMATCH', `piece ${piece + 1} of ${pieces} did not match its digest, ${often}`);
 }
 
 async function receiveData(circuit: Circuit, file: string, offset: number, length: number): Promise<void> {

@@ -100,14 +100,14 @@ export class PieceMap {
     this.#onTheWay[index] = Math.max(0, (this.#onTheWay[index] ?? 0) - 1);
     if (this.hasArrived(index) || this.#onTheWay[index] !== 0) return;
     this.#returned.push(index);
-    this.#tell();
+    this.tell();
   }
 
   /** The piece has arrived with this digest. */
   settle(index: number, { digest, ...voucher }: Vouched): void {
     if (!this.hasArrived(index)) this.#arrive(index, digest);
     this.vouch(index, voucher);
-    this.#tell();
+    this.tell();
   }
 
   /** The digest that the piece has was shown by `voucher`. */
@@ -154,7 +154,8 @@ export class PieceMap {
     return index;
   }
 
-  #tell(): void {
+  /** Lets those who wait for a change look again. */
+  tell(): void {
     for (const resolve of this.#waiting) resolve();
     this.#waiting.clear();
   }

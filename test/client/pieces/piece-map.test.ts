@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { type Fetcher, PieceMap } from '../../../src/client/download/piece-map.ts';
+import { type Fetcher, PieceMap } from '../../../src/client/pieces/piece-map.ts';
 
 const of = (version: string, digest = 'aa') => ({ digest, version });
 

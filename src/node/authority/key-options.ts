@@ -54,10 +54,13 @@ type Found = ReadonlyMap<OptionName, unknown>;
 export function parseKeyOptions(text: string): ParsedOptions {
   const problems: string[] = [];
   const found = new Map<OptionName, unknown>();
+  let isAllKnown = true;
   for (const option of splitOptions(text)) {
     const [, name = '', value] = /^([^=]*)(?:=(.*))?$/s.exec(option) ?? [];
-    if (!isOption(name)) problems.push(`read "${option}", expected ${knownOptions()}`);
-    else if (found.has(name)) problems.push(`read ${name} twice, expected it once`);
+    if (!isOption(name)) {
+      isAllKnown = false;
+      problems.push(`read "${option}", expected ${knownOptions()}`);
+    } else if (found.has(name)) problems.push(`read ${name} twice, expected it once`);
     else {
       const parsed = parseValue(name, value);
       // What is there and wrong is not missing as well.
@@ -66,15 +69,16 @@ export function parseKeyOptions(text: string): ParsedOptions {
     }
   }
   const rights = toRights(found);
-  return { rights, problems: [...problems, ...rightsProblems(found, rights)] };
+  return { rights, problems: [...problems, ...rightsProblems(found, rights, isAllKnown)] };
 }
 
-function* rightsProblems(found: Found, { read, write }: Rights): Generator<string> {
+function* rightsProblems(found: Found, { read, write }: Rights, isAllKnown: boolean): Generator<string> {
   const isNamed = found.has('read') || found.has('write');
   if (found.has('all') && isNamed) {
     yield 'read all beside read or write, expected one of both: all is read="**",write="**"';
   }
-  if (!found.has('all') && !isNamed) {
+  // An option that does not exist may be a right that is misspelt, and is told already.
+  if (!found.has('all') && !isNamed && isAllKnown) {
     yield 'read no right, expected read="GLOB", write="GLOB" or all: nothing is allowed that is not written';
   }
   if (read.texts.length + write.texts.length > maxGlobs) {

@@ -33,3 +33,33 @@ test('hopline key check tells all mistakes of authorized keys, and what others m
   assert.match((await runProgram(t, ['key', 'check', file])).stderr, /has mode 0664, so others may write it/);
   assert.match((await runProgram(t, ['key', 'check', `${file}x`])).stderr, /is not there/);
 });
+
+test('ten mistakes in authorized keys are ten lines', async (t) => {
+  const file = path.join((await makeTempRoot(t)).path, 'authorized_keys');
+  const key = newKey().key.public.text;
+  const other = () => newKey().key.public.text;
+  const mistyped = `${key.slice(0, 20)}${key[20] === 'q' ? 'p' : 'q'}${key.slice(21)}`;
+  const lines = [
+    `all ${key}`,
+    other(),
+    `reed="**" ${other()}`,
+    `read="a//b" ${other()}`,
+    `all,read="a" ${other()}`,
+    `all,expires="2027-02-31" ${other()}`,
+    `all,max-circuits="0" ${other()}`,
+    `all,limit-rate="9" ${other()}`,
+    'all nobody',
+    `all ${mistyped}`,
+    `all ${key}`,
+  ];
+  await writeFile(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+  const { code, stderr } = await runProgram(t, ['key', 'check', file]);
+  assert.equal(code, 13);
+  const told = [...stderr.matchAll(/authorized_keys:(\d+): (.*)$/gm)];
+  assert.deepEqual(
+    told.map(([, line]) => Number(line)),
+    [2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+  );
+  assert.match(told[8]?.[2] ?? '', /a character is wrong: checksum, the 21st character/);
+  assert.match(told[9]?.[2] ?? '', /it stands in line 1/);
+});

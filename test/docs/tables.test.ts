@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -115,6 +116,24 @@ test('every heading of the documents that the source points at exists', async ()
         heading.toLowerCase().replaceAll(' ', '-'),
       );
       if (anchor !== undefined) assert.ok(headings.includes(anchor), `${file}: ${page}#${anchor}`);
+    }
+  }
+});
+
+test('docs/security.md names tests that there are, for each attack', async () => {
+  const text = await readFile(new URL('docs/security.md', repository), 'utf8');
+  const [, tried = ''] = text.split('\n## Tried\n');
+  const rows = tried
+    .split('\n')
+    .filter((line) => line.startsWith('| '))
+    .slice(2);
+  assert.ok(rows.length > 20);
+  for (const row of rows) {
+    const names = [...(row.split('|')[3] ?? '').matchAll(/`([\w/*-]+)`/g)].map(([, name = '']) => name);
+    assert.ok(names.length > 0, row);
+    for (const name of names) {
+      const found = name.endsWith('/*') ? name.slice(0, -1) : `${name}.test.ts`;
+      assert.ok(existsSync(new URL(`test/${found}`, repository)), name);
     }
   }
 });

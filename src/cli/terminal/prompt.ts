@@ -13,7 +13,7 @@ import { say } from './lines.ts';
 export interface Prompts {
   /**
    * Asks and resolves to the line, trimmed unless it is hidden. On a terminal asks until `check` throws no more, and tells what it threw; elsewhere
-   * the answer is the caller's affair. Throws `USAGE_INVALID` at the end of input, `INTERRUPTED` on Ctrl-C.
+   * the caller judges the answer. Throws `USAGE_INVALID` at the end of input, `INTERRUPTED` on Ctrl-C.
    */
   ask(question: string, check?: (answer: string) => unknown): Promise<string>;
   close(): void;

@@ -1,8 +1,7 @@
 /**
  * The circuits of one transfer: each by the best way there is, and another one when it fails.
  *
- * Owns retry, backoff and the reasons to give up. Which way is best is
- * route-chooser.ts's affair, what is done over a circuit its caller's.
+ * Owns retry, backoff and the reasons to give up. Does not know which way is best, or what is done over a circuit.
  * Invariant: a failure that another circuit cannot mend is thrown as it is.
  */
 

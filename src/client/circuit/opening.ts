@@ -1,7 +1,7 @@
 /**
  * What a client tells the nodes on the way of a circuit, by OPEN, and what those before pools tell it: whom they have picked.
  *
- * What is avoided, and for how long, is route-chooser.ts's affair.
+ * Does not know what is avoided, or for how long.
  * Invariant: what is to be encrypted stands in no OPEN: neither a name, nor the address that a tunnel leads to.
  * Format: docs/protocol.md#open
  */

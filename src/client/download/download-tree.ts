@@ -1,8 +1,7 @@
 /**
  * Downloads a directory with all that is in it: the listing first, then each file that is not there yet, as any other.
  *
- * Owns the order of the steps. What a listing may say is manifest.ts's affair,
- * how a tree lies on disk io/disk/tree/tree-target.ts's, how its files come several-files.ts's.
+ * Owns the order of the steps. Does not know what a listing may say, how a tree lies on disk, or how its files come.
  * Invariant: nothing is made before the whole listing was found to be sound;
  * when `downloadTree` has settled there is no socket or timer left, and each file is either whole or as it was.
  */

@@ -2,7 +2,7 @@
  * One file, fetched over as many circuits as there are: each takes the next missing piece, and none is waited for.
  *
  * Owns what is known of the file and what each origin's word on it is worth.
- * How a circuit comes about is circuits.ts's affair, how pieces come over it piece-fetcher.ts's.
+ * Does not know how a circuit comes about, or how pieces come over it.
  * Invariant: no two versions are mixed that were not compared; in the end one key and version vouch for every piece.
  * Rules: docs/resume.md#versions
  */

@@ -1,7 +1,7 @@
 /**
  * Several files on their way to their targets over one set of circuits: the outcome of each, and what is told meanwhile.
  *
- * Owns which file goes where, unless that is download-tree.ts's affair; how files are asked for is fetch-files.ts's.
+ * Owns which file of a list goes where; of a directory, the caller says it. Does not know how files are asked for.
  * Invariant: once `fetch` has settled every job has its outcome, and no target is left half done; when `downloadFiles` has,
  * there is no socket, timer or temporary file left either.
  */

@@ -1,8 +1,7 @@
 /**
  * What an origin says lies in a directory, each entry judged before anything is made of it.
  *
- * Whoever sends a listing may be anybody. What this machine can write is
- * io/disk/tree/tree-names.ts's affair; here it is what no origin may say.
+ * A listing may come from anybody. Owns the rules for what no origin may say; does not know what this machine can write.
  * Invariant: no path in a manifest leads out of the tree, comes twice, or comes before the directory that it is in.
  * Rules: docs/protocol.md#directories
  */

@@ -1,10 +1,9 @@
 /**
  * Tunnels: connections to an address behind the last node of a route.
  *
- * Owns how one comes about: by the way that carried the last, by another if that
- * fails. What is said over it is not hopline's affair, and nothing of it is verified; where the last node has a key, it
- * is encrypted as far as there.
- * Invariant: a tunnel that is returned is connected; one that is not leaves no socket behind.
+ * Owns how a tunnel comes about: by the way that carried the last tunnel, or by another way where that one fails. Does not know
+ * what is said over a tunnel, and verifies nothing of it; where the last node has a key, a tunnel is encrypted up to that node.
+ * Invariant: a tunnel that is returned is connected; a tunnel that cannot be opened leaves no socket behind.
  * Specification: docs/protocol.md#tunnels
  */
 

@@ -2,7 +2,7 @@
  * One file on its way to an origin: what is known of it there, and the last word that makes it visible.
  *
  * Each circuit begins with PUT and learns what is missing at its origin. Owns
- * the digests of the file. How pieces go over a circuit is upload-pieces.ts's affair.
+ * the digests of the file. Does not know how pieces go over a circuit.
  * Invariant: progress counts what an origin has acknowledged, and nothing else.
  * Specification: docs/protocol.md#uploads
  */

@@ -2,7 +2,7 @@
  * The client's own pools: a pool at the first place of a route becomes its members, each an alternate.
  *
  * From there on they are like any alternates, so that one that fails is replaced
- * by another. Pools at later places are the affair of the node before them.
+ * by another. A pool at a later place is entered by the node before it.
  * Documentation: docs/pools.md#in-routes
  */
 

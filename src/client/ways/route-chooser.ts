@@ -1,9 +1,8 @@
 /**
  * Picks the way that a circuit takes: one hop for every place of one route of the plan.
  *
- * Owns the order of preference: what failed least, then what others use least,
- * then what is written first. What a failure says about a hop or a leg is
- * avoidance.ts's affair, when to give up its caller's. Opens nothing.
+ * Owns the order of preference: the way that failed least, then the one that others use least, then the one written first.
+ * Opens nothing. Does not know what a failure says about a hop or a leg, or when to give up.
  * Invariant: a way with something avoided on it is taken only if there is none without; and if one way ends at a known
  * key, every way does.
  */

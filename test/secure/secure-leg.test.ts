@@ -173,6 +173,25 @@ test('what is written while corked leaves in one record', async (t) => {
   assert.deepEqual(lengths.slice(1), [8 + 1015 + 16, 8 + 16]);
 });
 
+test('the first records of a node are short, so that a long leg does not hold back what has come', async (t) => {
+  const lengths: number[] = [];
+  const back: Alter = (bytes) => {
+    lengths.push(bytes.length);
+    return [bytes];
+  };
+  const { near, accepted } = await connect(t, { back });
+  const { leg } = await accepted;
+  await leg.confirmed;
+  const sent = leg.write(randomBytes(4 * mib)).then(() => leg.end());
+  assert.equal((await readAll(near)).length, 4 * mib);
+  await sent;
+  const content = lengths.slice(1).map((length) => length - 8 - 16);
+  assert.deepEqual(
+    content.slice(0, 5),
+    [64, 128, 256, 512, 1024].map((kib) => kib * 1024),
+  );
+});
+
 test('requests that may not be early, and all behind them, arrive in records in their order', async (t) => {
   const list: Message = { type: 'list', name: 'secret' };
   const { accepted } = await connect(t, { requests: [stat, list, read] });

@@ -1,7 +1,9 @@
 /**
  * What is written to a secure circuit, on its way into records: in its order, one record at a time.
  *
- * What is written while a record is on its way, or before there is a key, goes into the next one together.
+ * What is written while a record is on its way, or before there is a key, goes into the next one together. The first records are
+ * short, each twice as long as the one before: nothing of a record counts before its end is there, and on a long leg the first
+ * megabyte takes several round trips.
  * Invariant: a write settles when all of it is with the kernel, or never will be; nothing follows the end.
  */
 
@@ -9,6 +11,9 @@ import type { HoplineError } from '../../core/errors.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { lost } from '../../io/legs/loss.ts';
 import type { RecordSealer } from './record.ts';
+
+/** Bytes of content in the first record at most. */
+const firstContentBytes = 64 * 1024;
 
 interface Write {
   left: Buffer;
@@ -22,6 +27,8 @@ export class SealedWrites {
   readonly #fail: (error: HoplineError) => void;
   readonly #queue: Write[] = [];
   #sealer: RecordSealer | undefined;
+  /** Bytes of content in the next record, as far as the sealer takes so many. */
+  #contentBytes = firstContentBytes;
   /** Bytes that may still be written. */
   #allowed = Number.POSITIVE_INFINITY;
   #corks = 0;
@@ -108,10 +115,11 @@ export class SealedWrites {
   #flush(): void {
     const sealer = this.#sealer;
     if (!sealer || this.#isOut || this.#corks > 0 || this.#failure) return;
-    const { parts, written } = this.#next(Math.min(sealer.maxContent, this.#allowed));
+    const { parts, written } = this.#next(Math.min(sealer.maxContent, this.#contentBytes, this.#allowed));
     const isEnd = parts.length === 0 && this.#queue.length === 0 && this.#isEnding;
     for (const { done } of parts.length === 0 ? written : []) done?.resolve();
     if (parts.length === 0 && !isEnd) return;
+    this.#contentBytes = Math.min(sealer.maxContent, this.#contentBytes * 2);
     try {
       this.#send(sealer.seal(parts), written, isEnd);
     } catch (error) {

@@ -4,11 +4,14 @@
  * Invariant: holds no more pieces than `maxPiecesEarly`.
  */
 
+import { WriteStream } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
 import { writeError } from '../../../core/system-errors.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
+import type { Chunk } from '../../legs/blocks.ts';
 import type { Begun, Piece, Target, TargetContent } from './target.ts';
 
 export class StreamTarget implements Target {
@@ -18,7 +21,8 @@ export class StreamTarget implements Target {
   readonly maxPiecesEarly: number;
   readonly #stream: Writable;
   readonly #signal: AbortSignal;
-  readonly #held = new Map<number, Buffer[]>();
+  readonly #held = new Map<number, readonly Chunk[]>();
+  readonly #keepsBytes: boolean;
   readonly #whole: WholeDigest | undefined;
   #emitting: Promise<void> | undefined;
   #position = 0;
@@ -30,6 +34,7 @@ export class StreamTarget implements Target {
     this.#stream = stream;
     this.#signal = signal;
     this.#whole = whole;
+    this.#keepsBytes = mayKeepBytes(stream);
     this.maxPiecesEarly = maxPiecesEarly;
     stream.on('error', (cause) => {
       this.#failure ??= writeError('the output', cause);
@@ -49,9 +54,7 @@ export class StreamTarget implements Target {
   /** Settles at once while the piece whose turn it is has not come: whoever brings it may be the one who waits here. */
   async write({ index, chunks }: Piece): Promise<void> {
     if (this.#failure) throw this.#failure;
-    const parts = chunks.map(({ bytes }) => Buffer.from(bytes));
-    for (const chunk of chunks) chunk.release();
-    this.#held.set(index, parts);
+    this.#held.set(index, this.#keepsBytes ? copies(chunks) : chunks);
     if (index === this.#next) {
       this.#emitting ??= this.#emitDue().finally(() => {
         this.#emitting = undefined;
@@ -77,10 +80,12 @@ export class StreamTarget implements Target {
 
   async #emitDue(): Promise<void> {
     for (let due = this.#held.get(this.#next); due; due = this.#held.get(this.#next)) {
-      for (const part of due) {
-        this.#whole?.take(this.#position, [{ bytes: part }]);
-        this.#position += part.length;
-        await this.#emit(part);
+      for (const chunk of due) {
+        this.#whole?.take(this.#position, [chunk]);
+        this.#position += chunk.bytes.length;
+        // What is given up on the way may still be read from.
+        await this.#emit(chunk.bytes);
+        chunk.release();
       }
       this.#held.delete(this.#next);
       this.#next += 1;
@@ -96,4 +101,15 @@ export class StreamTarget implements Target {
     });
     return untilAborted(written, this.#signal);
   }
+}
+
+/** Whether a stream may still need its bytes once it says that they are written: a stream of the system has given them away. */
+function mayKeepBytes(stream: Writable): boolean {
+  return !(stream instanceof Socket || stream instanceof WriteStream || stream === process.stdout);
+}
+
+function copies(chunks: readonly Chunk[]): Chunk[] {
+  const own = chunks.map(({ bytes }) => ({ bytes: Buffer.from(bytes), release: () => {} }));
+  for (const chunk of chunks) chunk.release();
+  return own;
 }

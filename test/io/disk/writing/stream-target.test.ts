@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict';
+import { createWriteStream } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { PassThrough, Writable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
 import { StreamTarget } from '../../../../src/io/disk/writing/stream-target.ts';
+import { makeTempRoot } from '../../../support/temp-root.ts';
 
 const content = { file: 'f', size: 10, pieceBytes: 3, algorithm: undefined };
 const never = new AbortController().signal;
@@ -40,6 +44,22 @@ test('what a chunk held may be overwritten once it is released', async () => {
   await target.write({ index: 0, position: 0, chunks: [{ bytes, release }], vouched });
   assert.equal(released, 1);
   assert.equal(String(out.read()), 'abc');
+});
+
+test('into a file a chunk is written as it is, and released when it is there', async (t) => {
+  const root = await makeTempRoot(t);
+  const place = path.join(root.path, 'out');
+  const out = createWriteStream(place);
+  const target = new StreamTarget(out, never, 8);
+  const bytes = ['abc', 'def'].map((text) => Buffer.from(text));
+  for (const index of [1, 0]) {
+    const chunk = { bytes: bytes[index] as Buffer, release: () => void bytes[index]?.fill('x') };
+    await target.write({ index, position: index * 3, chunks: [chunk], vouched });
+    assert.equal(bytes.join(), index === 1 ? 'abc,def' : 'xxx,xxx');
+  }
+  await target.commit();
+  await new Promise((resolve) => out.end(resolve));
+  assert.equal(await readFile(place, 'utf8'), 'abcdef');
 });
 
 test('a reader that stops holds up every piece, until the signal ends the wait', async () => {

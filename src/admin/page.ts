@@ -34,11 +34,17 @@ const ownDirectory = fileURLToPath(new URL('../../src/admin/page/', import.meta.
 /** Reads the page out of its directory. */
 export async function loadPage(directory: string = ownDirectory): Promise<Page> {
   const read = (name: string) => readFile(path.join(directory, name));
-  const [html, script, style] = await Promise.all([read('page.html'), read('page.js'), read('page.css')]);
+  const [html, script, style, icon] = await Promise.all([
+    read('page.html'),
+    read('page.js'),
+    read('page.css'),
+    read('icon.svg'),
+  ]);
   const { renderSections } = (await import(pathToFileURL(path.join(directory, 'page.js')).href)) as PageScript;
-  const template = html.toString();
+  const template = String(html);
   const parts: Readonly<Record<string, PagePart>> = {
     '/page.js': { type: 'text/javascript; charset=utf-8', content: script },
+    '/icon.svg': { type: 'image/svg+xml', content: icon },
     '/page.css': { type: 'text/css; charset=utf-8', content: style },
   };
   return {

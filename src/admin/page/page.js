@@ -12,6 +12,9 @@ const quietSeconds = 600;
 /** Seconds before its end that a key or certificate is pointed out. */
 const soonSeconds = 30 * 24 * 3600;
 
+/** Codes of what broke behind the node or on the way, where nobody was refused: the picture shows them where it broke. */
+const brokenBehind = /^(PEER_(UNREACHABLE|UNRESOLVED|LOST)|TIMEOUT_)/;
+
 /** The inside of each section, by its id. */
 export function renderSections(view, points) {
   return {
@@ -45,15 +48,15 @@ function renderNow({ snapshot, point }) {
   const tiles = [];
   if (node) {
     const { stats } = node;
-    tiles.push(['Passed on', formatRate(point.relay), `${node.open.relay} circuits`]);
-    tiles.push(['Served here', formatRate(point.origin), `${node.open.origin} circuits`]);
+    tiles.push(['Passed on', formatRate(point.relay), countOf(node.open.relay, 'circuit')]);
+    tiles.push(['Served here', formatRate(point.origin), countOf(node.open.origin, 'circuit')]);
     tiles.push(['Connections', count(stats.open), `of ${count(node.maxConnections)}`]);
   }
   if (http) {
-    tiles.push(['HTTP', formatRate(point.http), `${count(http.underWay)} requests under way`]);
+    tiles.push(['HTTP', formatRate(point.http), `${countOf(http.underWay, 'request')} under way`]);
     const asked = (http.cache?.hits ?? 0) + (http.cache?.misses ?? 0);
     const share = asked > 0 ? `${Math.round((100 * http.cache.hits) / asked)} %` : 'none yet';
-    if (http.cache) tiles.push(['Cache hits', share, `of ${count(asked)} requests`]);
+    if (http.cache) tiles.push(['Cache hits', share, `of ${countOf(asked, 'request')}`]);
   }
   const refused = sum(node?.stats.failures) + sum(http?.stats.failures);
   tiles.push(['Refused, failed', `${formatNumber(point.refusals)} /s`, `${count(refused)} since the start`]);
@@ -86,7 +89,9 @@ function comers({ snapshot, neighbourSpeeds, point }) {
     hosts.set(pair.from, addFlow(known, pair, neighbourSpeeds[index]));
   }
   const clients = http ? [{ ...newPlace('HTTP clients'), back: point.http, open: http.underWay, circuits: 1 }] : [];
-  const refused = (node?.refusals ?? []).filter(({ agoSeconds }) => agoSeconds < quietSeconds);
+  const refused = (node?.refusals ?? []).filter(
+    ({ code, agoSeconds }) => agoSeconds < quietSeconds && !brokenBehind.test(code),
+  );
   const flows = [...hosts.values(), ...clients].sort(byWeight);
   return [...flows, ...refused.map(({ from, code, count: times }) => ({ name: from, refusal: `${times} × ${code}` }))];
 }
@@ -105,7 +110,7 @@ function goals({ snapshot, neighbourSpeeds }) {
   const sites = Object.entries(http?.stats.requests ?? {}).map(([site, classes]) => ({
     ...newPlace(site === '' ? 'no site' : `site ${site}`),
     circuits: sum(classes),
-    note: `${count(sum(classes))} requests`,
+    note: countOf(sum(classes), 'request'),
   }));
   return [...[...places.values()].sort(byWeight), ...sites];
 }
@@ -133,10 +138,16 @@ function byWeight(one, other) {
   return other.forward + other.back - one.forward - one.back || other.open - one.open || other.circuits - one.circuits;
 }
 
+/** Whether nothing of what went there came through. */
+function isBroken({ circuits, failed }) {
+  return failed > 0 && failed >= circuits;
+}
+
 /** What the second line of a box says. */
 function describePlace({ note, open, circuits, failed, refusal }) {
   if (refusal) return `refused: ${refusal}`;
   if (note) return note;
+  if (isBroken({ circuits, failed })) return `${count(failed)} of ${count(circuits)} failed`;
   const broken = failed > 0 ? `, ${count(failed)} ✕` : '';
   return open > 0 ? `${count(open)} open${broken}` : `quiet; ${count(circuits)} so far${broken}`;
 }
@@ -214,13 +225,14 @@ function describePicture({ snapshot }, { left, right }) {
 }
 
 function drawBox({ x, y, box, height }, place, more) {
-  const kind = place.refusal ? 'refused' : 'box';
-  const mark = place.refusal ? '✕ ' : '';
+  const isBad = place.refusal || isBroken(place);
+  const kind = isBad ? 'refused' : 'box';
+  const mark = isBad ? '✕ ' : '';
   const text = more ? `${describePlace(place)} · ${more}` : describePlace(place);
   return html`<g><title>${place.name}: ${describePlace(place)}</title>
     <rect class="${kind}" x="${x + 1}" y="${y}" width="${box - 2}" height="${height}" rx="7"/>
-    <text class="${place.refusal ? 'refused-text' : ''}" x="${x + 12}" y="${y + 24}">${mark}${cut(place.name, box)}</text>
-    <text class="small ${place.refusal ? 'refused-text' : ''}" x="${x + 12}" y="${y + 44}">${cut(text, box * 1.12)}</text></g>`;
+    <text class="${isBad ? 'refused-text' : ''}" x="${x + 12}" y="${y + 24}">${mark}${cut(place.name, box)}</text>
+    <text class="small ${isBad ? 'refused-text' : ''}" x="${x + 12}" y="${y + 44}">${cut(text, box * 1.12)}</text></g>`;
 }
 
 function drawSelf({ snapshot, point }, { x, y, box }) {
@@ -245,13 +257,13 @@ function drawArrow(from, to, place, labelled) {
   const at =
     labelled === 'start' ? { x: from.x + 6, y: from.y, anchor: 'start' } : { x: to.x - 12, y: to.y, anchor: 'end' };
   const label = (text, y) =>
-    text === '' ? '' : html`<text class="small" x="${at.x}" y="${y}" text-anchor="${at.anchor}">${text}</text>`;
-  return html`${drawLine(path, to, 'right', place)}${label(toText(place), at.y - 9)}${label(backText(place), at.y + 19)}`;
+    text === '' ? '' : html`<text class="small rate" x="${at.x}" y="${y}" text-anchor="${at.anchor}">${text}</text>`;
+  return html`${drawLine(path, to, 'right', place)}${label(toText(place), at.y - 11)}${label(backText(place), at.y + 22)}`;
 }
 
 function drawLine(path, end, direction, place) {
   const speed = place.forward + place.back;
-  const width = speed > 0 ? Math.min(9, 1.5 + Math.log10(1 + speed)) : 1.2;
+  const width = speed > 0 ? Math.min(6, 1.5 + Math.log10(1 + speed) / 2) : 1.2;
   const kind = speed > 0 ? 'flow moving' : 'still';
   const points =
     direction === 'right'
@@ -544,6 +556,10 @@ function formatNumber(value) {
 
 function count(value) {
   return Math.round(value).toLocaleString('en-US');
+}
+
+function countOf(value, what) {
+  return `${count(value)} ${what}${value === 1 ? '' : 's'}`;
 }
 
 function formatAge(seconds) {

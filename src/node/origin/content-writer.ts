@@ -10,6 +10,7 @@
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import type { MovedBytes } from '../../core/metrics.ts';
 import type { FileRange } from '../../io/disk/reading/read-blocks.ts';
 import { changed, type VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import type { KernelEngine } from '../../io/kernel/engine.ts';
@@ -21,6 +22,12 @@ import type { Outbox } from './outbox.ts';
 /** Bytes below which a copy costs less than the calls that would save it. */
 const minKernelBytes = 64 * 1024;
 
+interface ContentWriterOptions {
+  readonly kernel: KernelEngine | undefined;
+  readonly rate: RateLimit | undefined;
+  readonly moved: MovedBytes['origin'];
+}
+
 export class ContentWriter {
   readonly #leg: LegLike;
   readonly #outbox: Outbox;
@@ -28,20 +35,27 @@ export class ContentWriter {
   readonly #rate: RateLimit | undefined;
   #sender: FileSender | undefined;
   #isClosed = false;
-  /** Bytes that left inside the kernel. */
-  kernelBytes = 0;
+  readonly #moved: MovedBytes['origin'];
+  #bytes = 0;
+  #usesKernel = false;
 
-  /** `rate` is the one that the outbox writes at. */
-  constructor(leg: LegLike, outbox: Outbox, kernel: KernelEngine | undefined, rate: RateLimit | undefined) {
+  /** `rate` is the one that the outbox writes at; what is sent is added to `moved`. */
+  constructor(leg: LegLike, outbox: Outbox, { kernel, rate, moved }: ContentWriterOptions) {
     this.#leg = leg;
     this.#outbox = outbox;
     this.#kernel = kernel;
     this.#rate = rate;
+    this.#moved = moved;
   }
 
   /** Whether content has left inside the kernel. */
   get usesKernel(): boolean {
-    return this.kernelBytes > 0;
+    return this.#usesKernel;
+  }
+
+  /** Of content, that are on their way or have left. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
@@ -49,8 +63,10 @@ export class ContentWriter {
     const { offset, length } = range;
     const sender = length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
-    const sent = await sender.send({ file: served.handle, offset, length }, () => this.#leg.touch());
-    this.kernelBytes += sent;
+    const sent = await sender.send({ file: served.handle, offset, length }, (bytes) => {
+      this.#leg.touch();
+      this.#count('kernel', bytes);
+    });
     if (sent < length) {
       await this.#sendZeros(length - sent);
       throw changed();
@@ -70,6 +86,7 @@ export class ContentWriter {
       if (failure) break;
       see(block);
       this.#outbox.advance(block.length);
+      this.#count('process', block.length);
       position += block.length;
       // Neither read nor write may have waited, and others have a turn all the same.
       if (position < offset + length) await nextTurn();
@@ -96,6 +113,12 @@ export class ContentWriter {
     void this.#leg.closed.then(() => sender.close());
     this.#sender = sender;
     return sender;
+  }
+
+  #count(path: 'kernel' | 'process', bytes: number): void {
+    this.#bytes += bytes;
+    this.#moved[path].back += bytes;
+    if (path === 'kernel') this.#usesKernel = true;
   }
 
   async #sendZeros(length: number): Promise<void> {

@@ -81,7 +81,6 @@ export class FileAnswers {
     const { node, outbox, content } = this.#options;
     const { clock, metrics } = node;
     const began = clock.now();
-    const inKernelBefore = content.kernelBytes;
     const range = this.#range(request);
     const { file, offset, length, piece } = range;
     // A piece that is asked for again did not match: the digest is taken anew, should it be the wrong one.
@@ -94,9 +93,6 @@ export class FileAnswers {
     else digest = await takeDigest(range, (see) => content.sendSeen(file.served, range, see));
     await outbox.append(encodeMessage({ type: 'end', digest }));
     this.bytes += length;
-    const inKernel = content.kernelBytes - inKernelBefore;
-    metrics.moved.origin.kernel.back += inKernel;
-    metrics.moved.origin.process.back += length - inKernel;
   }
 
   async digest(request: RequestOf<'digest'>): Promise<void> {

@@ -106,7 +106,11 @@ class OriginCircuit {
     this.#isSealed = place !== leg;
     const rates = node.rates.open(grant.rights.limitRate);
     this.#outbox = new Outbox(limitWrites(leg, rates?.back), node.limits.maxBlockBytes);
-    this.#content = new ContentWriter(leg, this.#outbox, node.join.kernel, rates?.back);
+    this.#content = new ContentWriter(leg, this.#outbox, {
+      kernel: node.join.kernel,
+      rate: rates?.back,
+      moved: node.metrics.moved.origin,
+    });
     this.#files = new FileAnswers({ node, outbox: this.#outbox, content: this.#content, closing: this.#closing });
     grant.hold({
       reset: (reason) => leg.destroy(reason),
@@ -133,7 +137,7 @@ class OriginCircuit {
 
   /** What has passed: content, without the frames around it. */
   get progress(): TunnelProgress {
-    return { bytesForward: this.#receiver.bytes, bytesBack: this.#files.bytes, inKernel: this.#content.usesKernel };
+    return { bytesForward: this.#receiver.bytes, bytesBack: this.#content.bytes, inKernel: this.#content.usesKernel };
   }
 
   /** The request whose turn it is, or null when the client has ended. Throws as `readHead`. */

@@ -1,0 +1,189 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { type TestContext, test } from 'node:test';
+import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import { download, type NodeOptions, type Port, parseVia } from '../../src/index.ts';
+import { ask, openAdminOf } from '../support/admin.ts';
+import { addressOf, startChain, until } from '../support/chain.ts';
+import { readOpenMetrics } from '../support/open-metrics.ts';
+import { makeTempRoot } from '../support/temp-root.ts';
+
+const executablePath = process.env.HOPLINE_CHROMIUM ?? '/usr/bin/chromium';
+const quiet = [
+  ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-sync'],
+  ...['--disable-background-networking', '--disable-component-update'],
+];
+const skip = existsSync(executablePath) ? false : `there is no Chromium at ${executablePath} (HOPLINE_CHROMIUM)`;
+
+/** A browser of its own, with an empty profile, that notes all that it loads and all that it complains of. */
+async function openBrowser(
+  t: TestContext,
+): Promise<{ context: BrowserContext; loaded: string[]; complaints: string[] }> {
+  const profile = await makeTempRoot(t);
+  const context = await chromium.launchPersistentContext(profile.path, { executablePath, args: quiet });
+  t.after(() => context.close());
+  const [loaded, complaints]: string[][] = [[], []];
+  context.on('request', (request) => loaded?.push(request.url()));
+  context.on('console', (message) => complaints?.push(message.text()));
+  context.on('weberror', (error) => complaints?.push(String(error.error())));
+  return { context, loaded: loaded ?? [], complaints: complaints ?? [] };
+}
+
+/** A relay with an origin behind it, a download that is under way, one refused, and a member that is down. */
+async function startBusyRelay(t: TestContext) {
+  const root = await makeTempRoot(t);
+  await root.writeRandom('data.bin', 40_000_000);
+  await root.writeRandom('small.bin', 300_000);
+  const pools: NodeOptions['pools'] = [{ name: 'eu-files', members: [{ host: '127.0.0.1', port: 1 as Port }] }];
+  const { nodes, route } = await startChain(t, 2, root.path, { limitRate: 300_000, pools });
+  const relay = nodes[0] ?? assert.fail();
+  await download({ route: route('small.bin'), output: `${root.path}/small` });
+  await assert.rejects(download({ route: parseVia(`${addressOf(relay)},@nothing`, 'x'), output: `${root.path}/x` }));
+  const stop = new AbortController();
+  const running = download({ route: route('data.bin'), output: `${root.path}/out`, signal: stop.signal });
+  running.catch(() => {});
+  await until(() => relay.sight().circuits.some(({ bytesBack }) => bytesBack > 100_000));
+  const end = async () => {
+    stop.abort();
+    await assert.rejects(running);
+    await until(() => relay.stats().open === 0);
+  };
+  t.after(() => stop.abort());
+  const { port } = await openAdminOf(t, { addresses: [addressOf(relay)], node: relay });
+  return { relay, port, end };
+}
+
+async function openLive(context: BrowserContext, port: number, width: number): Promise<Page> {
+  const page = await context.newPage();
+  await page.setViewportSize({ width, height: 800 });
+  await page.goto(`http://127.0.0.1:${port}/`);
+  await page.locator('#live', { hasText: 'live' }).waitFor();
+  return page;
+}
+
+test('the page shows what goes on, loads nothing from elsewhere, and counts as /metrics does', { skip }, async (t) => {
+  const { relay, port, end } = await startBusyRelay(t);
+  const { context, loaded, complaints } = await openBrowser(t);
+  const page = await openLive(context, port, 1400);
+  await page
+    .locator('#circuits td', { hasText: 'kernel' })
+    .or(page.locator('#circuits td', { hasText: 'process' }))
+    .first()
+    .waitFor();
+  const trace = relay.sight().circuits[0]?.trace ?? assert.fail();
+  await page.locator('#circuits code', { hasText: trace }).waitFor();
+  await page
+    .locator('#picture svg.wide text', { hasText: /← \d.*iB\/s/ })
+    .first()
+    .waitFor();
+  await page.locator('#picture svg.wide text', { hasText: 'POOL_UNKNOWN' }).waitFor();
+  await page.locator('#pools', { hasText: /127\.0\.0\.1:1[\s\S]*down for/ }).waitFor();
+  await end();
+  await page.locator('#circuits', { hasText: 'No circuit is open' }).waitFor();
+  const families = readOpenMetrics((await ask({ port }, '/metrics')).text);
+  const samples = [...families.values()].flatMap((family) => family.samples);
+  const shown = await page
+    .locator('[data-metric]')
+    .evaluateAll((elements) =>
+      elements.map(
+        (element) => [element.getAttribute('data-metric'), Number(element.getAttribute('data-value'))] as const,
+      ),
+    );
+  assert.ok(shown.length >= 8);
+  for (const [metric, value] of shown) {
+    const [, name, role] = /^(\w+)(?:\{role="(\w+)"\})?$/.exec(metric ?? '') ?? [];
+    const fitting = samples.filter(
+      (sample) => sample.name === name && (role === undefined || sample.labels.role === role),
+    );
+    assert.equal(
+      value,
+      fitting.reduce((sum, each) => sum + each.value, 0),
+      metric ?? '',
+    );
+  }
+  assert.deepEqual(complaints, []);
+  for (const url of loaded) assert.ok(url.startsWith(`http://127.0.0.1:${port}/`), url);
+});
+
+for (const [width, colorScheme] of [
+  [360, 'light'],
+  [800, 'dark'],
+  [1400, 'light'],
+] as const) {
+  test(`at ${width} pixels, ${colorScheme}, axe finds nothing serious and nothing is wider than the screen`, {
+    skip,
+  }, async (t) => {
+    const { port } = await startBusyRelay(t);
+    const { context } = await openBrowser(t);
+    const page = await openLive(context, port, width);
+    await page.emulateMedia({ colorScheme });
+    await page.locator('#circuits tbody tr').first().waitFor();
+    await page.locator('summary').click();
+    const overflow = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    assert.equal(overflow, 0);
+    // As the page's own policy lets no other script in, what looks at it comes through the debugger.
+    const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+    await page.evaluate(axe);
+    const found = (await page.evaluate('axe.run().then(({ violations }) => violations)')) as {
+      id: string;
+      impact: string;
+      nodes: { html: string }[];
+    }[];
+    const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+    assert.deepEqual(
+      serious.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
+      [],
+    );
+  });
+}
+
+test('by keyboard all of it is reached, and Pause holds it still', { skip }, async (t) => {
+  const { port, end } = await startBusyRelay(t);
+  const { context } = await openBrowser(t);
+  const page = await openLive(context, port, 800);
+  const focused = 'document.activeElement.id || document.activeElement.tagName';
+  const reached = new Set<unknown>();
+  for (let step = 0; step < 20; step += 1) {
+    await page.keyboard.press('Tab');
+    reached.add(await page.evaluate(focused));
+  }
+  for (const id of ['pause', 'SUMMARY', 'refusals', 'circuits', 'pools', 'totals', 'A']) assert.ok(reached.has(id), id);
+  await page.focus('#pause');
+  await page.keyboard.press('Enter');
+  await page.locator('#live', { hasText: 'paused' }).waitFor();
+  await end();
+  await until(async () => JSON.parse((await ask({ port }, '/api/circuits')).text).circuits.length === 0);
+  assert.equal(await page.locator('#circuits tbody tr').count(), 1);
+  assert.equal(await page.evaluate(focused), 'pause');
+  await page.keyboard.press('Enter');
+  await page.locator('#circuits', { hasText: 'No circuit is open' }).waitFor();
+});
+
+test('without scripts the page shows the same once', async (t) => {
+  const { relay, port } = await startBusyRelay(t);
+  const { text } = await ask({ port }, '/');
+  const trace = relay.sight().circuits[0]?.trace ?? assert.fail();
+  for (const part of [trace, 'POOL_UNKNOWN', 'eu-files', '<svg class="wide"', 'data-metric="hopline_files_total"']) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.doesNotMatch(text, /<!--\w+-->/);
+});
+
+test('what peers say is text on the page, whatever it looks like', async (t) => {
+  const { nodes } = await startChain(t, 1, (await makeTempRoot(t)).path);
+  const sight = (nodes[0] ?? assert.fail()).sight();
+  const odd = '<img src=x onerror=alert(1)>"\'&';
+  const refusals = [{ from: odd, code: 'PEER_LOST' as const, why: odd, count: 1, agoSeconds: 1 }];
+  const neighbours = [
+    { from: odd, to: odd, open: 1, circuits: 1, failed: 0, bytesForward: 0, bytesBack: 0, idleSeconds: 0 },
+  ];
+  const { port } = await openAdminOf(t, {
+    addresses: [odd],
+    node: { sight: () => ({ ...sight, refusals, neighbours }) },
+  });
+  const { text } = await ask({ port }, '/');
+  assert.doesNotMatch(text, /<img|="[^"]*'&(?!amp|#39|quot|lt|gt)/);
+  assert.ok(text.includes('&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;'));
+});

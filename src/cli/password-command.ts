@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { HoplineError } from '../core/errors.ts';
 import { hashPassword } from '../gateway/auth/password-hash.ts';
 import { hasControls, parseUsers } from '../gateway/auth/secret-lines.ts';
+import { print } from './terminal/lines.ts';
 
 export function addPasswordCommand(program: Command): void {
   program
@@ -30,7 +31,7 @@ async function printLine(user: string): Promise<void> {
     }
     const line = `${user}:${await hashPassword(password)}`;
     checkLine(user, line);
-    process.stdout.write(`${line}\n`);
+    print(line);
   } finally {
     prompts.close();
   }

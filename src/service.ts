@@ -65,13 +65,14 @@ export async function startService(config: Config, { log, isWorker }: ServiceOpt
   }
 }
 
+/** A node has its key to itself; gateways that show one to others may share it, as clients do. */
 async function openIdentity(
-  { identityFile: file, identity }: NodeRules,
+  { listen, identityFile: file, identity }: NodeRules,
   isShared = false,
 ): Promise<HeldKey | undefined> {
   const free = async () => {};
   if (file === undefined) return identity && { key: identity, release: free };
-  return isShared ? { key: await readKeyFile(file), release: free } : holdKeyFile(file);
+  return isShared || !listen ? { key: await readKeyFile(file), release: free } : holdKeyFile(file);
 }
 
 /** From before its parts are there until they are gone, whoever may look sees how far it is. */
@@ -182,9 +183,9 @@ function nodeOptions({ node }: Config, http: HttpService | undefined, shared: Sh
   return { ...rules, listen, ...shared, ...(http ? { http: http.serving } : {}) };
 }
 
-function httpOptions({ node }: Config, { log, resolve }: Shared): HttpServiceOptions {
-  const { limits, pools, kernel, listen, root } = node;
-  return { limits, pools, kernel, root: listen && chooseRoot({ listen, root }), log, resolve };
+function httpOptions({ node }: Config, shared: Shared): HttpServiceOptions {
+  const { limits, pools, kernel, listen, root, identityFile } = node;
+  return { limits, pools, kernel, root: listen && chooseRoot({ listen, root }), identityFile, ...shared };
 }
 
 /** A part that was not started cannot be reloaded, and a key that clients know is not one to change in passing. */

@@ -33,6 +33,7 @@ interface GatewayFlags {
   readonly trusted?: readonly string[];
   readonly tlsCert?: string;
   readonly tlsKey?: string;
+  readonly identity?: string;
   readonly cache?: string;
   readonly cacheSize?: number;
   readonly cacheTtl?: number;
@@ -70,6 +71,10 @@ export function addGatewayCommand(program: Command): void {
     )
     .option('--tls-cert <FILE>', 'speak TLS with clients; the certificate and those that it needs, in PEM')
     .option('--tls-key <FILE>', 'with --tls-cert: its key, in PEM')
+    .option(
+      '--identity <FILE>',
+      'the key file by which the last hops of sites know this gateway, where their keys are given',
+    )
     .option('--cache <DIR>', 'keep answers there, in a directory for nothing else; root: sites are not cached')
     .option('--cache-size <SIZE>', 'with --cache: bytes on disk, such as 500M or 10G (default: 1G)', bytesFlag)
     .option('--cache-ttl <SECONDS>', 'with --cache: how long answers are fresh that do not say', secondsFlag)
@@ -112,7 +117,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
   const { log, end: endLog } = await createLog(logRules);
   const admin = adminOf(flags);
   const config: Config = {
-    node: { limits, kernel: mayUseKernel(flags) },
+    node: { limits, kernel: mayUseKernel(flags), ...given({ identityFile: flags.identity }) },
     gateway: rulesOf(flags),
     ...(admin ? { admin } : {}),
     log: logRules,

@@ -22,6 +22,7 @@ import { type GatewaySight, type RunningGateway, startGateway } from '../gateway
 import { shareLookups } from '../io/names/lookups.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
 import type { HttpServing, NodeOptions } from '../node/options.ts';
+import type { KeyPair } from '../wire/keys/key.ts';
 import { openSites, readPem, type SiteRules } from './open-sites.ts';
 
 export interface GatewayRules {
@@ -41,6 +42,10 @@ export interface GatewayRules {
 }
 
 export interface HttpServiceOptions extends Pick<NodeOptions, 'pools' | 'resolve'> {
+  /** The key by which the last nodes of routes, where theirs is known, know this gateway. @default none: they do not learn who it is */
+  readonly identity?: KeyPair | undefined;
+  /** The file of that key, which must be below no root that is served. @default none */
+  readonly identityFile?: string | undefined;
   readonly limits?: Partial<Limits> | undefined;
   /** Whether files leave inside the kernel where that can be. @default true */
   readonly kernel?: boolean | undefined;

@@ -12,7 +12,7 @@ import { openRootSource } from '../gateway/answering/root-source.ts';
 import type { HttpServers, SiteOptions } from '../gateway/server/start.ts';
 import type { BackendText } from './site-text.ts';
 
-export type OpenBackendOptions = Pick<RoutesOptions, 'clock' | 'limits' | 'resolve' | 'pools'>;
+export type OpenBackendOptions = Pick<RoutesOptions, 'clock' | 'limits' | 'resolve' | 'pools' | 'identity'>;
 
 export interface OpenBackend {
   readonly backend: SiteOptions['backend'];

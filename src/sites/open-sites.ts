@@ -27,7 +27,7 @@ export interface SiteRules extends SiteText, Omit<SiteOptions, 'backend' | 'wrap
   readonly auth?: AuthRules | undefined;
 }
 
-export interface OpenSitesOptions extends Pick<NodeOptions, 'pools' | 'resolve'> {
+export interface OpenSitesOptions extends Pick<NodeOptions, 'pools' | 'resolve' | 'identity' | 'identityFile'> {
   readonly limits?: Partial<Limits> | undefined;
   readonly cache: HttpCache | undefined;
   /** Seconds for which an answer is fresh that does not say, where the site does not say either. */
@@ -44,8 +44,8 @@ export interface OpenedSites {
 
 /** Throws what opening a backend does, and `USAGE_INVALID` and `CONFIG_INVALID` for who may ask. */
 export async function openSites(rules: readonly SiteRules[], options: OpenSitesOptions): Promise<OpenedSites> {
-  const { limits, pools, resolve, cache, cacheTtlS, authFiles } = options;
-  await checkAuthPlaces(rules, options.root);
+  const { limits, pools, resolve, identity, cache, cacheTtlS, authFiles } = options;
+  await checkAuthPlaces(rules, options);
   const opened: OpenBackend[] = [];
   const close = async () => {
     await Promise.all(opened.map((backend) => backend.close()));
@@ -55,7 +55,7 @@ export async function openSites(rules: readonly SiteRules[], options: OpenSitesO
     for (const { backend: text, servers, caFile, cache: caching, auth, ...site } of rules) {
       const ca = caFile && String(await readPem('authorities', caFile));
       const told = ca ? { ...servers, tls: { ...servers?.tls, ca } } : servers;
-      const backend = await openBackend(text, { limits, pools, resolve }, told);
+      const backend = await openBackend(text, { limits, pools, resolve, identity }, told);
       opened.push(backend);
       // Files of this machine are no nearer in a cache.
       const isCached = cache && caching !== false && text.kind !== 'root';
@@ -71,16 +71,17 @@ export async function openSites(rules: readonly SiteRules[], options: OpenSitesO
   }
 }
 
-/** Throws `USAGE_INVALID` for a file of credentials below a directory that is served. */
-async function checkAuthPlaces(sites: readonly SiteRules[], nodeRoot: string | undefined): Promise<void> {
-  const directories = [
-    nodeRoot,
-    ...sites.map(({ backend }) => (backend.kind === 'root' ? backend.directory : undefined)),
-  ];
+/** Throws `USAGE_INVALID` for a file of credentials, or of the gateway's key, below a directory that is served. */
+async function checkAuthPlaces(
+  sites: readonly SiteRules[],
+  { root: own, identityFile }: OpenSitesOptions,
+): Promise<void> {
+  const directories = [own, ...sites.map(({ backend }) => (backend.kind === 'root' ? backend.directory : undefined))];
   // One that is not there is told of by whoever opens it.
   const roots = await Promise.all(directories.map((each) => each && realpath(each).catch(() => undefined)));
-  for (const { host, auth } of sites) {
-    for (const root of roots) {
+  for (const root of roots) {
+    await checkOutside(root, identityFile, '--identity');
+    for (const { host, auth } of sites) {
       await checkOutside(root, auth?.basic, `site ${host}: auth.basic`);
       await checkOutside(root, auth?.bearer, `site ${host}: auth.bearer`);
     }

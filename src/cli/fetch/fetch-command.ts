@@ -1,14 +1,15 @@
 /** `hopline fetch`: fetches a URL. */
 
 import type { Command } from 'commander';
-import { Tunnels } from '../../client/remote/tunnels.ts';
+import { type RoutesOptions, Tunnels } from '../../client/remote/tunnels.ts';
+import type { TransferOptions } from '../../client/transfer.ts';
 import { HoplineError } from '../../core/errors.ts';
-import type { Limits } from '../../core/limits.ts';
 import type { FetchOptions } from '../../fetch/fetch-options.ts';
 import { fetchUrl } from '../../fetch/fetch-url.ts';
 import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import { parseVia } from '../../wire/route.ts';
 import { checksumFlag, given, listFlag, secondsFlag, timesFlag } from '../flags.ts';
+import { addSecurityFlags, type Secured, type SecurityFlags, secureRoutes } from '../key/client-security.ts';
 import { addTimeFlags, type TimeFlags } from '../route-flags.ts';
 import { tellFailureOn } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
@@ -21,7 +22,7 @@ import { createFetchReport } from './fetch-report.ts';
 /** The authorities of a whole system are a quarter of a megabyte. */
 const certificatesRules = { what: 'the certificates', code: 'USAGE_INVALID', maxBytes: 16 * 1024 ** 2 } as const;
 
-interface FetchFlags extends TimeFlags {
+interface FetchFlags extends TimeFlags, SecurityFlags {
   readonly request?: string;
   readonly head?: boolean;
   readonly data?: string;
@@ -40,8 +41,6 @@ interface FetchFlags extends TimeFlags {
   readonly cache: boolean;
   readonly cacheTtl?: number;
   readonly flush?: boolean;
-  readonly quiet?: boolean;
-  readonly json?: boolean;
 }
 
 export function addFetchCommand(program: Command): void {
@@ -92,6 +91,7 @@ export function addFetchCommand(program: Command): void {
         '  $ hopline fetch http://www.example.org/ -L -i --proxy 127.0.0.1:8080 --log fetch.log',
     )
     .action(reportFetch);
+  addSecurityFlags(fetch);
   addTimeFlags(fetch);
 }
 
@@ -126,15 +126,18 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   const { connectTimeout, idleTimeout } = flags;
   const limits = given({ connectMs: connectTimeout, stallMs: idleTimeout, openMs: idleTimeout });
   const { output: path, force, checksum, location: follow, proxy, insecure, retry, deadline: deadlineMs } = flags;
-  const dial = flags.via && dialThrough(flags.via, limits);
   const cache = flags.cache ? await openFetchCache(report.say, flags.cacheTtl) : undefined;
-  const choices = { cache, dial, path, force, checksum, follow, proxy, ca, insecure, retry, deadlineMs };
+  const choices = { cache, path, force, checksum, follow, proxy, ca, insecure, retry, deadlineMs };
   const onEvent: FetchOptions['onEvent'] = (event) => {
     log?.event(event);
     report.event(event);
   };
+  let secured: Secured | undefined;
   try {
+    secured = await secureVia(flags, { signal, limits });
+    const dial = secured && dialThrough({ ...secured, limits });
     const result = await fetchUrl(url, {
+      dial,
       method,
       fields,
       body,
@@ -146,7 +149,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
     });
     log?.done(result.path);
     report.done(result);
-  } catch (error) {
+  } catch (failure) {
+    const error = secured ? await secured.explain(failure) : failure;
     log?.failed(error);
     throw error;
   } finally {
@@ -157,8 +161,15 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   }
 }
 
+/** The hops that were given, with the keys that are known of them. Throws as `secureRoutes`, and for --require-key without hops. */
+async function secureVia(flags: FetchFlags, options: TransferOptions): Promise<Secured | undefined> {
+  if (flags.via) return secureRoutes(parseVia(flags.via, 'fetch').routes, flags, options);
+  if (flags.requireKey) throw new HoplineError('USAGE_INVALID', '--require-key goes with --via');
+  return undefined;
+}
+
 /** Connections behind the last of the hops, which must be allowed to open them. */
-function dialThrough(via: readonly string[], limits: Partial<Limits>): FetchOptions['dial'] {
-  const tunnels = new Tunnels({ routes: parseVia(via, 'fetch').routes, limits });
+function dialThrough(options: RoutesOptions): FetchOptions['dial'] {
+  const tunnels = new Tunnels(options);
   return (to, signal) => tunnels.open(to, signal);
 }

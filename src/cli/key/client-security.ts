@@ -29,6 +29,11 @@ export interface SecurityFlags {
   readonly json?: boolean;
 }
 
+export interface SecuringOptions extends TransferOptions {
+  /** Whether whoever is at the one hop there is may be asked for a key: not where that may be no node. @default true */
+  readonly mayAsk?: boolean | undefined;
+}
+
 type Routes = RoutePlan['routes'];
 
 export interface Secured extends Pick<TransferOptions, 'identity'> {
@@ -42,15 +47,15 @@ export function addSecurityFlags(command: Command): void {
     .addOption(
       new Option(
         '--identity <FILE>',
-        'the key file by which the origin knows this client; also HOPLINE_KEY_FILE (default: ~/.config/hopline/id.key, if it is there)',
+        'the key file by which the last hop knows this client; also HOPLINE_KEY_FILE (default: ~/.config/hopline/id.key, if it is there)',
       ),
     )
-    .addOption(new Option('--require-key', 'fail unless the key of the origin is known').conflicts('plain'))
-    .addOption(new Option('--plain', 'encrypt nothing, although the key of the origin is known'));
+    .addOption(new Option('--require-key', 'fail unless the key of the last hop is known').conflicts('plain'))
+    .addOption(new Option('--plain', 'encrypt nothing, although the key of the last hop is known'));
 }
 
 /** Throws `KEY_UNKNOWN`, `KEY_INVALID`, `USAGE_INVALID`, and at a terminal what asking for a key does. */
-export async function secureRoutes(routes: Routes, flags: SecurityFlags, options: TransferOptions): Promise<Secured> {
+export async function secureRoutes(routes: Routes, flags: SecurityFlags, options: SecuringOptions): Promise<Secured> {
   const sources = new Map<Hop, string>();
   let known = await withKnownNodes(routes, sources);
   if (flags.plain) return inPlain(known, flags);
@@ -60,7 +65,7 @@ export async function secureRoutes(routes: Routes, flags: SecurityFlags, options
   }
   if (!isKeyed(known)) {
     if (flags.requireKey) {
-      throw new HoplineError('KEY_UNKNOWN', 'the key of the origin is not known, and --require-key asks for it');
+      throw new HoplineError('KEY_UNKNOWN', 'the key of the last hop is not known, and --require-key asks for it');
     }
     await tellUnusedKey(flags);
     return { routes: known, explain: async (error) => error };
@@ -70,7 +75,7 @@ export async function secureRoutes(routes: Routes, flags: SecurityFlags, options
 }
 
 function inPlain(routes: Routes, { quiet = false, json = false }: SecurityFlags): Secured {
-  if (isKeyed(routes) && !quiet && !json) say('encrypts nothing, although the key of the origin is known (--plain)');
+  if (isKeyed(routes) && !quiet && !json) say('encrypts nothing, although the key of the last hop is known (--plain)');
   const plain = routes.map((places) => places.map((place) => place.map(withoutKnownKeys)));
   return { routes: plain, explain: async (error) => error };
 }
@@ -120,10 +125,10 @@ function onlyHop([places = [], ...more]: Routes): Address | undefined {
 }
 
 /** Asks the user about a key that is seen for the first time, where there is somebody to ask. */
-async function atFirstUse(routes: Routes, flags: SecurityFlags, options: TransferOptions): Promise<Routes> {
+async function atFirstUse(routes: Routes, flags: SecurityFlags, options: SecuringOptions): Promise<Routes> {
   const hop = onlyHop(routes);
   const isTalking = process.stdin.isTTY && process.stderr.isTTY && !flags.quiet && !flags.json;
-  if (!hop || !isTalking) return routes;
+  if (!hop || !isTalking || options.mayAsk === false) return routes;
   // Whether the node is there at all, and speaks this dialect, is for the transfer to tell, which has the time.
   const { probeMs } = defaultLimits;
   const limits = { ...options.limits, connectMs: probeMs, openMs: probeMs };
@@ -191,5 +196,5 @@ async function identityFile({ identity }: SecurityFlags): Promise<string | undef
 async function tellUnusedKey(flags: SecurityFlags): Promise<void> {
   if (flags.quiet || flags.json) return;
   const file = await identityFile(flags);
-  if (file !== undefined) say(`not encrypted, since the key of the origin is not known; ${file} is not used`);
+  if (file !== undefined) say(`not encrypted, since the key of the last hop is not known; ${file} is not used`);
 }

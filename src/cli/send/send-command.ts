@@ -3,13 +3,14 @@
 import type { Command } from 'commander';
 import { openSender, type SenderOptions } from '../../client/messages/sender.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import { defaultLimits, type Limits } from '../../core/limits.ts';
+import { defaultLimits } from '../../core/limits.ts';
 import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import type { Address, Hop } from '../../wire/address.ts';
 import { parseKeyedHop } from '../../wire/keyed-hop.ts';
 import { withoutSecrets } from '../../wire/keys/key.ts';
 import { createMessage, type MessagePacket, parseMessage } from '../../wire/packet/packet.ts';
-import { addressFlag, countFlag, secondsFlag } from '../flags.ts';
+import { addressFlag, countFlag, given, secondsFlag } from '../flags.ts';
+import { addSecurityFlags, type Secured, type SecurityFlags, secureRoutes } from '../key/client-security.ts';
 import { addPoolFlags, type PoolFlags, readOwnPools } from '../route-flags.ts';
 import { ExitWith, reportFailure, tellFailureOn } from '../terminal/failure.ts';
 import { startInterruption } from '../terminal/interruption.ts';
@@ -20,13 +21,12 @@ import { sendMany, tellMany } from './send-many.ts';
 /** How long a message may be is for the front to say. */
 const maxPacketBytes = Number.POSITIVE_INFINITY;
 
-interface SendFlags extends PoolFlags {
+interface SendFlags extends PoolFlags, SecurityFlags {
   readonly to?: Address;
   readonly via?: string;
   readonly id?: string;
   readonly count?: number;
   readonly concurrency: number;
-  readonly json?: boolean;
   readonly connectTimeout?: number;
 }
 
@@ -55,26 +55,32 @@ export function addSendCommand(program: Command): void {
     .action((file: string | undefined, flags: SendFlags) =>
       tellFailureOn(flags.json ? process.stdout : undefined, () => runSend(file, flags)),
     );
-  addPoolFlags(send);
+  addSecurityFlags(addPoolFlags(send));
 }
 
 async function runSend(file: string | undefined, flags: SendFlags): Promise<void> {
-  const options = { ...senderOptions(flags), pools: await readOwnPools(flags) };
+  const asked = hopsOf(flags);
+  const pools = await readOwnPools(flags);
   const message = file === undefined ? await askMessage(flags.id) : await readPacket(file, flags.id);
   const { signal, end } = startInterruption(new HoplineError('INTERRUPTED', 'interrupted'));
   try {
-    const stoppable = { ...options, signal };
-    if (flags.count === undefined) return await sendOne(message, stoppable, flags);
-    const outcome = await sendMany(message, stoppable, { count: flags.count, concurrency: flags.concurrency });
+    const { options, explain } = await secureEntry(asked, flags, { pools, signal });
+    if (flags.count === undefined) return await sendOne(message, options, explain, flags);
+    const outcome = await sendMany(message, options, { count: flags.count, concurrency: flags.concurrency });
     tellMany(outcome, flags.json ?? false);
-    if (outcome.failure) throw outcome.failure;
+    if (outcome.failure) throw await explain(outcome.failure);
   } finally {
     end();
   }
 }
 
 /** Sends until it has been answered, or nobody wants to try again. */
-async function sendOne(message: MessagePacket, options: SenderOptions, flags: SendFlags): Promise<void> {
+async function sendOne(
+  message: MessagePacket,
+  options: SenderOptions,
+  explain: Secured['explain'],
+  flags: SendFlags,
+): Promise<void> {
   for (;;) {
     try {
       const { server, hash, elapsedMs } = await deliver(message, options);
@@ -91,7 +97,8 @@ async function sendOne(message: MessagePacket, options: SenderOptions, flags: Se
       const words = ['Transmission successfully received by server', 'Hash of payload is correct'];
       process.stdout.write(`${words.join('\n')}\n${formatRows(rows)}`);
       return;
-    } catch (error) {
+    } catch (failure) {
+      const error = await explain(failure);
       if (flags.json || asHoplineError(error).code === 'INTERRUPTED') throw error;
       await offerAnother(error);
     }
@@ -122,12 +129,30 @@ async function offerAnother(error: unknown): Promise<void> {
   }
 }
 
-function senderOptions({ to, via, connectTimeout }: SendFlags): SenderOptions {
+function hopsOf({ to, via }: SendFlags): readonly Hop[] {
   if ((to === undefined) === (via === undefined)) {
     throw new HoplineError('USAGE_INVALID', 'send needs --to or --via, and not both');
   }
-  const limits: Partial<Limits> = connectTimeout === undefined ? {} : { connectMs: connectTimeout };
-  return { to, via: via?.split(',').map(parseViaHop), limits };
+  return via?.split(',').map(parseViaHop) ?? (to ? [to] : []);
+}
+
+/**
+ * Where messages go to, with the keys that are known. What --to names may be an original, so nobody asks it for its key; with
+ * one that is known it is the one hop of a circuit.
+ */
+async function secureEntry(
+  asked: readonly Hop[],
+  flags: SendFlags,
+  { pools, signal }: Pick<SenderOptions, 'pools' | 'signal'>,
+): Promise<{ readonly options: SenderOptions; readonly explain: Secured['explain'] }> {
+  const { to, connectTimeout } = flags;
+  const common = { pools, signal, limits: given({ connectMs: connectTimeout }) };
+  const secured = await secureRoutes([asked.map((hop) => [hop])], flags, { ...common, mayAsk: to === undefined });
+  const { identity, explain } = secured;
+  const hops = secured.routes.flat(2);
+  const isSealed = hops.at(-1)?.key !== undefined;
+  const entry = to && !isSealed ? { to } : { via: hops };
+  return { options: { ...common, ...entry, identity }, explain };
 }
 
 function parseViaHop(text: string, index: number): Hop {

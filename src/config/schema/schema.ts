@@ -102,7 +102,10 @@ const policy = mapping(
 
 const security = mapping(
   {
-    identity: about('the key file of the node, for it alone. Needs a restart', file),
+    identity: about(
+      'the key file of the node, for it alone; sites show it to last hops of known keys. Needs a restart',
+      file,
+    ),
     'authorized-keys': about('a file that says whose keys may come, and what each may do. Needs a restart', file),
     'require-key': about('refuses requests that are not encrypted. Needs a restart', yesOrNo()),
   },

@@ -4,71 +4,16 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { type TestContext, test } from 'node:test';
+import { test } from 'node:test';
 import { newKey } from '../../../src/wire/keys/key.ts';
 import { until } from '../../support/chain.ts';
-import { type Finished, mainFile, runProgram, type Started, startProgram } from '../../support/program.ts';
+import { lastLine, startHome } from '../../support/home.ts';
+import { mainFile } from '../../support/program.ts';
 import { startTamperer } from '../../support/tamper.ts';
-import { makeTempRoot, type TempRoot } from '../../support/temp-root.ts';
 import { converse, hasScript } from '../../support/terminal.ts';
 
-interface RunningProgram extends Started {
-  readonly address: string;
-  readonly port: number;
-}
-
-interface Home {
-  readonly root: TempRoot;
-  readonly env: NodeJS.ProcessEnv;
-  readonly known: string;
-  run(args: readonly string[], more?: Parameters<typeof runProgram>[2]): Promise<Finished>;
-  node(flags: readonly string[], env?: NodeJS.ProcessEnv): Promise<RunningProgram>;
-  /** Makes a key; resolves to its text. */
-  makeKey(file: string): Promise<string>;
-}
-
-async function start(t: TestContext): Promise<Home> {
-  const root = await makeTempRoot(t);
-  await mkdir(path.join(root.path, 'files'));
-  await root.writeRandom('files/some-name.bin', 2_500_000);
-  const env = { XDG_CONFIG_HOME: path.join(root.path, 'config'), HOPLINE_KEY_FILE: '' };
-  const run: Home['run'] = (args, more = {}) =>
-    runProgram(t, args, { cwd: root.path, ...more, env: { ...env, ...more.env } });
-  return {
-    root,
-    env,
-    known: path.join(root.path, 'config', 'hopline', 'known_nodes'),
-    run,
-    node: async (flags, more = {}) => {
-      const common = [
-        'node',
-        '--listen',
-        '127.0.0.1:0',
-        '--root',
-        path.join(root.path, 'files'),
-        '--log-level',
-        'debug',
-      ];
-      const node = startProgram(t, [...common, ...flags], { cwd: root.path, env: { ...env, ...more } });
-      const port = /listening on .*:(\d+)\n/.exec(await node.saw(/serves .*\n/))?.[1];
-      return { ...node, address: `127.0.0.1:${port}`, port: Number(port) };
-    },
-    makeKey: async (file) => {
-      const made = await run(['key', 'new', '-o', file]);
-      assert.equal(made.code, 0, made.stderr);
-      return made.stdout.trim();
-    },
-  };
-}
-
-const last = ({ stdout, stderr }: Finished) => {
-  const line = stdout.trim().split('\n').at(-1);
-  assert.ok(line, stderr);
-  return JSON.parse(line) as Record<string, unknown>;
-};
-
 test('key new makes a key for its owner alone and replaces none, and key show has its public half', async (t) => {
-  const { root, run, makeKey, env } = await start(t);
+  const { root, run, makeKey, env } = await startHome(t);
   const key = await makeKey('one.key');
   assert.match(key, /^hop1\w{58}$/);
   const file = path.join(root.path, 'one.key');
@@ -92,7 +37,7 @@ test('key new makes a key for its owner alone and replaces none, and key show ha
 });
 
 test('a file comes over three hops to who is known, encrypted, and no secret is in anything that is written', async (t) => {
-  const { root, run, node, makeKey } = await start(t);
+  const { root, run, node, makeKey } = await startHome(t);
   const [nodeKey, ownKey] = [await makeKey('node.key'), await makeKey('own.key')];
   await writeFile(path.join(root.path, 'keys'), `read="some-*" ${ownKey}\n`, { mode: 0o600 });
   const reports = path.join(root.path, 'reports');
@@ -113,11 +58,11 @@ test('a file comes over three hops to who is known, encrypted, and no secret is 
     `some-name.bin\n${first.address}\n${second.address}\n${between} key=${nodeKey}\n`,
   );
   const nobody = await run(['get', 'route.txt', '-o', 'nobody', '--json']);
-  assert.equal(last(nobody).code, 'AUTH_REQUIRED');
+  assert.equal(lastLine(nobody).code, 'AUTH_REQUIRED');
   const got = await run(['get', 'route.txt', '-o', 'got', '--json', '--identity', 'own.key']);
   assert.equal(got.code, 0, got.stdout + got.stderr);
-  assert.equal(last(got).encrypted, true);
-  assert.equal(last(got).verifiedBy, nodeKey);
+  assert.equal(lastLine(got).encrypted, true);
+  assert.equal(lastLine(got).verifiedBy, nodeKey);
   const env = { HOPLINE_KEY_FILE: path.join(root.path, 'own.key'), HOPLINE_CRYPTO: 'node' };
   const shown = await run(['get', 'route.txt', '-o', 'shown'], { env });
   assert.equal(shown.code, 0, shown.stderr);
@@ -142,33 +87,33 @@ test('a file comes over three hops to who is known, encrypted, and no secret is 
 });
 
 test('a node that is known is spoken to by its key, and another key there is told, never asked about', async (t) => {
-  const { run, node, makeKey, known } = await start(t);
+  const { run, node, makeKey, known } = await startHome(t);
   const key = await makeKey('node.key');
   const origin = await node(['--identity', 'node.key']);
   const get = ['get', '--via', origin.address, 'some-name.bin', '-o', 'got', '-f', '--json'];
-  assert.equal(last(await run(get)).encrypted, false);
+  assert.equal(lastLine(await run(get)).encrypted, false);
   const required = await run([...get, '--require-key']);
-  assert.deepEqual([required.code, last(required).code], [14, 'KEY_UNKNOWN']);
+  assert.deepEqual([required.code, lastLine(required).code], [14, 'KEY_UNKNOWN']);
   assert.equal((await run(['key', 'trust', origin.address, key])).code, 0);
   assert.equal(await readFile(known, 'utf8'), `${origin.address} ${key}\n`);
-  assert.equal(last(await run(get)).encrypted, true);
-  assert.equal(last(await run([...get, '--require-key'])).encrypted, true);
+  assert.equal(lastLine(await run(get)).encrypted, true);
+  assert.equal(lastLine(await run([...get, '--require-key'])).encrypted, true);
   const plain = await run(['get', '--via', origin.address, 'some-name.bin', '-o', 'got', '-f', '--plain']);
   assert.equal(plain.code, 0);
-  assert.match(plain.stderr, /^encrypts nothing, although the key of the origin is known \(--plain\)$/m);
+  assert.match(plain.stderr, /^encrypts nothing, although the key of the last hop is known \(--plain\)$/m);
   const other = newKey().key.public.text;
   const changed = await run(['key', 'trust', origin.address, other]);
   assert.equal(changed.code, 14);
   assert.match(changed.stderr, /known_nodes:1 has another key for 127/);
   await writeFile(known, `# mine\n${origin.address} ${other} # of old\n`);
   const stranger = await run(get);
-  assert.deepEqual([stranger.code, last(stranger).code], [14, 'KEY_CHANGED']);
+  assert.deepEqual([stranger.code, lastLine(stranger).code], [14, 'KEY_CHANGED']);
   assert.match(
-    String(last(stranger).message),
+    String(lastLine(stranger).message),
     new RegExp(`says that its key is ${key}, and .*known_nodes:2 has ${other}`),
   );
   const put = await run(['put', 'node.key', '--via', origin.address, '--json']);
-  assert.equal(last(put).code, 'KEY_CHANGED');
+  assert.equal(lastLine(put).code, 'KEY_CHANGED');
   assert.equal((await run(['key', 'forget', origin.address])).code, 0);
   assert.equal(await readFile(known, 'utf8'), '# mine\n');
   const forgotten = await run(['key', 'forget', origin.address]);
@@ -176,12 +121,12 @@ test('a node that is known is spoken to by its key, and another key there is tol
   assert.match(forgotten.stderr, /is not in .*known_nodes\n {2}hint: see --help\n$/);
   await writeFile(known, `${origin.address} hop1no\n`);
   const broken = await run(get);
-  assert.deepEqual([broken.code, last(broken).code], [2, 'KEY_INVALID']);
-  assert.match(String(last(broken).message), /known_nodes:1: read "hop1no"/);
+  assert.deepEqual([broken.code, lastLine(broken).code], [2, 'KEY_INVALID']);
+  assert.match(String(lastLine(broken).message), /known_nodes:1: read "hop1no"/);
 });
 
 test('what is known of a first hop says nothing of the same address behind a relay', async (t) => {
-  const { run, node, makeKey, known } = await start(t);
+  const { run, node, makeKey, known } = await startHome(t);
   await makeKey('node.key');
   const origin = await node(['--identity', 'node.key']);
   const relays = [await node([]), await node([])];
@@ -189,26 +134,26 @@ test('what is known of a first hop says nothing of the same address behind a rel
   await writeFile(known, `${origin.address} ${newKey().key.public.text}\n`);
   for (const { address } of relays) {
     const get = ['get', '--via', `${address},${origin.address}`, 'some-name.bin', '-o', 'got', '-f', '--json'];
-    assert.equal(last(await run(get)).encrypted, false);
-    assert.equal(last(await run([...get, '--require-key'])).code, 'KEY_UNKNOWN');
+    assert.equal(lastLine(await run(get)).encrypted, false);
+    assert.equal(lastLine(await run([...get, '--require-key'])).code, 'KEY_UNKNOWN');
   }
 });
 
 test('a pool without a key is not asked in plain where the key of a member is known', async (t) => {
-  const { run, node, makeKey } = await start(t);
+  const { run, node, makeKey } = await startHome(t);
   const key = await makeKey('node.key');
   const { address } = await node(['--identity', 'node.key']);
   assert.equal((await run(['key', 'trust', address, key])).code, 0);
   const more = ['--pool', `them=127.0.0.1:9,${address}`, 'some-name.bin', '-o', 'got', '-f', '--json'];
   const refused = await run(['get', '--via', '@them', ...more]);
-  assert.deepEqual([refused.code, last(refused).code], [2, 'USAGE_INVALID']);
-  assert.match(String(last(refused).message), /^@them has no key, and .*known_nodes:1 has one of its member 127/);
-  assert.equal(last(await run(['get', '--via', '@them', '--plain', ...more])).encrypted, false);
-  assert.equal(last(await run(['get', '--via', `@them#${key}`, ...more])).verifiedBy, key);
+  assert.deepEqual([refused.code, lastLine(refused).code], [2, 'USAGE_INVALID']);
+  assert.match(String(lastLine(refused).message), /^@them has no key, and .*known_nodes:1 has one of its member 127/);
+  assert.equal(lastLine(await run(['get', '--via', '@them', '--plain', ...more])).encrypted, false);
+  assert.equal(lastLine(await run(['get', '--via', `@them#${key}`, ...more])).verifiedBy, key);
 });
 
 test('a route of which one way has a key and another has none is refused, whatever form it has', async (t) => {
-  const { root, run, node } = await start(t);
+  const { root, run, node } = await startHome(t);
   const key = newKey().key.public.text;
   const nodes = [await node([]), await node([])].map(({ address }) => address);
   const [one = '', other = ''] = nodes;
@@ -237,7 +182,7 @@ test('a route of which one way has a key and another has none is refused, whatev
 });
 
 test('key scan prints lines to paste, and which of them nobody has proven', async (t) => {
-  const { run, node, makeKey } = await start(t);
+  const { run, node, makeKey } = await startHome(t);
   const key = await makeKey('node.key');
   const origin = await node(['--identity', 'node.key']);
   const relay = await node([]);
@@ -253,17 +198,17 @@ test('key scan prints lines to paste, and which of them nobody has proven', asyn
 });
 
 test('a key that is not known leaves a key of one own unused, which is said', async (t) => {
-  const { run, node } = await start(t);
+  const { run, node } = await startHome(t);
   assert.equal((await run(['key', 'new'])).code, 0);
   const origin = await node([]);
   const { code, stderr } = await run(['get', '--via', origin.address, 'some-name.bin', '-o', 'got']);
   assert.equal(code, 0);
-  assert.match(stderr, /^not encrypted, since the key of the origin is not known; .*id\.key is not used$/m);
+  assert.match(stderr, /^not encrypted, since the key of the last hop is not known; .*id\.key is not used$/m);
 });
 
 test('at a terminal a key that is seen for the first time is asked about, and kept', async (t) => {
   if (!hasScript) return t.skip('there is no script command here that makes a terminal');
-  const { node, makeKey, known, env, root } = await start(t);
+  const { node, makeKey, known, env, root } = await startHome(t);
   const key = await makeKey('node.key');
   const { address } = await node(['--identity', 'node.key']);
   const get = (name: string) => ['get', '--via', address, 'some-name.bin', '-o', path.join(root.path, name)];

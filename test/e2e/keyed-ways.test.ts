@@ -137,6 +137,21 @@ test('a client that cannot encrypt sends nothing but where it wanted to go', asy
   for (const bytes of peer.heard()) assert.ok(['', 'open'].includes(readSent(bytes).join()));
 });
 
+test('whoever refuses in the name of the last hop keeps nobody from another way to it', async (t) => {
+  const root = await makeTempRoot(t);
+  await root.writeRandom(name, 10);
+  const out = await makeTempRoot(t);
+  const { nodes } = await startChain(t, 2, root.path, { identity: key, next: ['127.0.0.1'] });
+  const [relay, origin] = nodes.map(addressOf) as [string, string];
+  for (const code of wireCodes) {
+    const liar = await startListener(t, encodeMessage({ type: 'refused', code, hop: 2, reason: 'ENOTFOUND' }));
+    const route = keyed(parseVia(`${liar.address}|${relay},${origin}`, name), key.public);
+    const result = await download({ route, output: path.join(out.path, code), limits });
+    assert.equal(result.reroutes, 1, code);
+    assert.ok(liar.heard().length > 0);
+  }
+});
+
 test('some ways with keys and others without are refused before anybody is asked', async (t) => {
   const peers = [await startListener(t, 'silent'), await startListener(t, 'silent')] as const;
   const [one, other] = peers.map(({ address }) => address) as [string, string];

@@ -27,10 +27,11 @@ const open = (
   changed: Partial<CircuitSecurity> = {},
 ) => openCircuit(t, addresses, requests, { remote: identity.public, own, ...changed });
 
-function failsWith(code: ErrorCode): (error: unknown) => boolean {
+function failsWith(code: ErrorCode, words = /./): (error: unknown) => boolean {
   return (error) => {
     assert.ok(error instanceof HoplineError, String(error));
     assert.equal(error.code, code, error.message);
+    assert.match(error.message, words);
     return true;
   };
 }
@@ -107,14 +108,16 @@ test('a refusal of the origin is sealed, and the circuit goes on or ends as it d
 });
 
 test('a node with another key, or with none, is not spoken to in plain', async (t) => {
+  const doesNotHave =
+    /^hop 2 \(.*\) did not take what was sealed for hop1\w{58}: it has another key or none, or somebody/;
   const root = await makeTempRoot(t);
   await root.writeRandom('here', 10);
   const { nodes } = await startChain(t, 2, root.path, { identity: newKey().key, next: ['127.0.0.1'] });
   const wrong = await open(t, nodes.map(addressOf), [stat('here')]);
-  await assert.rejects(wrong.receive('status'), failsWith('SECURE_FAILED'));
+  await assert.rejects(wrong.receive('status'), failsWith('SECURE_FAILED', doesNotHave));
   const keyless = await startChain(t, 2, root.path, { next: ['127.0.0.1'] });
   const none = await open(t, keyless.nodes.map(addressOf), [stat('here')]);
-  await assert.rejects(none.receive('status'), failsWith('PEER_PROTOCOL'));
+  await assert.rejects(none.receive('status'), failsWith('SECURE_FAILED', doesNotHave));
 });
 
 test('a relay that refuses is heard, and one that speaks for the origin is not', async (t) => {

@@ -165,7 +165,7 @@ async function explain(
 ): Promise<unknown> {
   const hop = onlyHop(routes);
   if (!hop?.key || !(error instanceof HoplineError)) return error;
-  if (error.code !== 'SECURE_FAILED' && error.code !== 'PEER_PROTOCOL') return error;
+  if (error.code !== 'SECURE_FAILED') return error;
   try {
     const key = await askKey([hop], options);
     if (key?.equals(hop.key)) return error;

@@ -108,7 +108,7 @@ const exits = {
   },
   SECURE_FAILED: {
     exit: 'integrity',
-    hint: 'compare the key in the route with that of the node, or try another route: a hop may alter bytes',
+    hint: 'compare the key in the route with that of the node, and with what `hopline key scan --via HOPS` says; or try another route: a hop may alter bytes',
   },
   TLS_FAILED: { exit: 'unreachable', hint: 'check name, port and clock, or vouch for it yourself with --cacert FILE' },
   HTTP_PROXY_REFUSED: { exit: 'refused', hint: 'check the rules of the proxy and what it wants to know of you' },

@@ -2,7 +2,7 @@
  * A circuit that is encrypted up to the node of a known key: how it is opened, and what the nodes before that one may say.
  *
  * Invariant: what is said in plain is from nobody in particular: it may say which member a pool took, and that a way is
- * none, and never what is or is not at the origin.
+ * none, and never what is or is not at the origin, nor that the last node is at fault.
  * Documentation: docs/security.md#handshake
  */
 
@@ -19,7 +19,7 @@ import { type AnswerOf, decodeAnswer, encodeMessage } from '../../wire/native/me
 import type { FirstLegOptions } from './first-leg.ts';
 import type { Opening } from './opening.ts';
 import { noteTaken } from './opening.ts';
-import { refusedError } from './refusal-text.ts';
+import { nameHop, refusedError } from './refusal-text.ts';
 
 export interface CircuitSecurity {
   /** The key of the last node. */
@@ -52,7 +52,7 @@ export function openSecurely(leg: Leg, { open, first, hops, client, security }: 
     const decoded = decodeAnswer(bytes, limits.maxHeaderBytes);
     if (decoded.kind !== 'ok') return decoded;
     const { value } = decoded;
-    if (value.type === 'refused') throw refusedOnTheWay(value, hops);
+    if (value.type === 'refused') throw refusedOnTheWay(value, hops, open.hops.length, security.remote);
     if (value.type !== 'taken') return bad('SECURE_FAILED', 'an answer in plain came where a sealed one was due');
     noteTaken(value, hops);
     return decoded;
@@ -66,9 +66,28 @@ export function openSecurely(leg: Leg, { open, first, hops, client, security }: 
   return secure;
 }
 
-/** What only the last node can know is not taken from anybody who says it in plain. */
-function refusedOnTheWay(refused: AnswerOf<'refused'>, hops: readonly Hop[]): HoplineError {
+/** What a node says of a first message that it cannot read: made for another key, of a protocol that it does not know, or too much for it. */
+const unreadCodes: ReadonlySet<string> = new Set(['SECURE_FAILED', 'PEER_PROTOCOL', 'PEER_VERSION', 'INTERNAL']);
+
+/**
+ * What only the last node can know is not taken from anybody who says it in plain. What is said in its name, the node at
+ * place `last`, is anybody's word all the same: it names no hop, so it is held against this way and against no node for good.
+ */
+function refusedOnTheWay(
+  refused: AnswerOf<'refused'>,
+  hops: readonly Hop[],
+  last: number,
+  key: PublicKey,
+): HoplineError {
   const error = refusedError(refused, hops, '');
-  if (!/^(AUTH|FILE|UPLOAD|DISK|HASH)_|^LIMIT_(LISTING|UPLOADS)$/.test(error.code)) return error;
-  return new HoplineError('SECURE_FAILED', 'somebody on the way answered in place of the node that was asked');
+  const { code, message, reason } = error;
+  if (/^(AUTH|FILE|UPLOAD|DISK|HASH)_|^LIMIT_(LISTING|UPLOADS)$/.test(code)) {
+    return new HoplineError('SECURE_FAILED', 'somebody on the way answered in place of the node that was asked');
+  }
+  if (refused.hop < last) return error;
+  const details = { cause: error, ...(reason === undefined ? {} : { reason }) };
+  if (!unreadCodes.has(code)) return new HoplineError(code, message, details);
+  const others = last === 1 ? '' : ', or somebody before it says so in its name';
+  const said = `${nameHop(last, hops)} did not take what was sealed for ${key.text}: it has another key or none${others}`;
+  return new HoplineError('SECURE_FAILED', said, details);
 }

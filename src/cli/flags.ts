@@ -6,6 +6,7 @@ import { type AdminAddress, type AdminRules, parseAdminAddress } from '../admin/
 import { HoplineError } from '../core/errors.ts';
 import type { PoolMembers } from '../pool/sources/sources.ts';
 import { type Address, isPoolName, parseAddress, parseListen } from '../wire/address.ts';
+import { parseKeyedAddress } from '../wire/keyed-hop.ts';
 import { parseDuration, parseRate, parseSize } from '../wire/quantity.ts';
 
 /** HOST:PORT to listen on; port 0 picks one. */
@@ -41,8 +42,11 @@ export function addressFlag(text: string): Address {
   return parsed.hop;
 }
 
-export function addressesFlag(text: string, earlier: readonly Address[] = []): readonly Address[] {
-  return [...earlier, addressFlag(text)];
+/** `HOST:PORT#hop1...`: a node of a known key, or without one. */
+export function keyedAddressesFlag(text: string, earlier: readonly Address[] = []): readonly Address[] {
+  const parsed = parseKeyedAddress(text);
+  if (!parsed) throw new InvalidArgumentError('Expected HOST:PORT, or HOST:PORT#hop1... where its key is known.');
+  return [...earlier, parsed];
 }
 
 /** `NAME=HOST:PORT,HOST:PORT`: a pool and its members. */

@@ -11,6 +11,7 @@ import { chooseRoot } from '../node/root.ts';
 import { defaultHealthRule } from '../pool/health.ts';
 import { nameStore } from '../pool/registry/redis-store.ts';
 import { formatHop } from '../wire/address.ts';
+import { formatViaHop } from '../wire/keyed-hop.ts';
 import { formatDuration, formatSize } from '../wire/quantity.ts';
 import type { Config, NodeRules } from './config.ts';
 import { formatGateway, formatSites } from './effective-sites.ts';
@@ -60,7 +61,7 @@ function formatUploads(uploads: NodeRules['uploads']): unknown {
 }
 
 function formatServer({ policy, id, register = [], advertise }: NonNullable<NodeRules['server']>): unknown {
-  return { id: policy, name: id, register: register.map(formatHop), advertise: advertise && formatHop(advertise) };
+  return { id: policy, name: id, register: register.map(formatViaHop), advertise: advertise && formatHop(advertise) };
 }
 
 function formatPool(pool: PoolOptions, balance: NodeRules['balance'] = 'round-robin'): unknown {

@@ -96,7 +96,7 @@ export interface Settings {
 
 /**
  * Throws `USAGE_INVALID` for a rule, rate, root, token or registry that is not one, for two pools of one name, and for
- * uploads without a root, for authorized keys at a node without a key, and for either of their files below the root.
+ * uploads without a root, for authorized keys, or a front of a known key, at a node without a key, and for either of their files below the root.
  */
 export async function readSettings(options: NodeOptions): Promise<Settings> {
   const { next = [], pools = [] } = options;
@@ -141,10 +141,15 @@ export function checkReload(before: Settings, after: Settings): void {
   checkUnchanged(facts(before), facts(after));
 }
 
-/** Nobody could encrypt to a node without a key. */
-function checkIdentity({ identity, authorizedKeys, requireKey }: NodeOptions): void {
-  if (identity || (authorizedKeys === undefined && !requireKey)) return;
-  const flag = requireKey ? '--require-key' : '--authorized-keys';
+/** Nobody could encrypt to a node without a key, and no front would know it. */
+function checkIdentity({ identity, authorizedKeys, requireKey, server }: NodeOptions): void {
+  const hasKeyedFront = server?.register?.some(({ key }) => key !== undefined) ?? false;
+  if (identity || (authorizedKeys === undefined && !requireKey && !hasKeyedFront)) return;
+  const flag = requireKey
+    ? '--require-key'
+    : authorizedKeys === undefined
+      ? '--register with a key'
+      : '--authorized-keys';
   throw new HoplineError('USAGE_INVALID', `${flag} needs a key of the node's own: --identity FILE`);
 }
 

@@ -113,7 +113,7 @@ export class Contexts {
   /** What outlives a context asks for the options of the moment. */
   #live() {
     const settings = () => this.#settings;
-    const { clock, resolve, isSelf, setUserTimeout } = this.#lasting;
+    const { clock, resolve, isSelf, setUserTimeout, security } = this.#lasting;
     return {
       get limits() {
         return settings().limits;
@@ -124,6 +124,9 @@ export class Contexts {
       get algorithm() {
         return settings().options.balance;
       },
+      get takesServers() {
+        return settings().registerFrom !== undefined;
+      },
       get token() {
         return settings().options.registerToken;
       },
@@ -133,6 +136,7 @@ export class Contexts {
         mayDial: (hop: Address, address: string) => this.#current.next.mayDial(hop, address),
       },
       registry: this.#registry,
+      security,
       clock,
       resolve,
       lookup: asLookup(resolve),

@@ -165,7 +165,12 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
     const purpose = await readPurpose(secure, leg, node);
     const grant = purpose === 'requests' && node.authority ? node.authority.admit(key) : unlimitedGrant;
     metrics.handshakes[grant.isRefused ? 'denied' : isEarly ? 'ok' : 'replayed'] += 1;
-    if (purpose === 'packets') return await servePackets(secure, node, { mayRegister: false, place: leg });
+    if (purpose === 'packets') {
+      // Behind a relay the address is not the server's.
+      const mayRegister = open.hop === 1 && (open.behind ?? 0) === 0;
+      const admit = () => node.authority?.admit(key) ?? unlimitedGrant;
+      return await servePackets(secure, node, { mayRegister, admit, place: leg });
+    }
     if (purpose !== 'requests') return await serveTunnel(secure, open, purpose, node);
     metrics.servedSecurely += 1;
     const served = serveOrigin(secure, open, { node, grant, place: leg });

@@ -6,8 +6,8 @@
  * Grammar: docs/route-file.md#keys
  */
 
-import type { HoplineError } from '../core/errors.ts';
-import { formatHop, type Hop, isPoolHop, parseHop } from './address.ts';
+import { HoplineError } from '../core/errors.ts';
+import { type Address, formatHop, type Hop, isPoolHop, parseHop } from './address.ts';
 import { type PublicKey, parsePublicKey } from './keys/key.ts';
 
 /** Enough for one that is taken out of use while the next one comes. */
@@ -31,6 +31,17 @@ export function parseKeyedHop(text: string, at: string, fail: (read: string, exp
   const twice = keys.find((key, index) => keys.findIndex((other) => other.equals(key)) !== index);
   if (twice) throw fail(twice.text, 'each key of a hop once');
   return { ...parsed.hop, ...ofKeys(keys) };
+}
+
+/** A node of at most one key, as `--via` has it; undefined for what is none. */
+export function parseKeyedAddress(text: string): Address | undefined {
+  try {
+    const hop = parseKeyedHop(text, 'the address', () => new HoplineError('ROUTE_SYNTAX', 'no address'));
+    return isPoolHop(hop) || hop.formerKeys || /[\s=]/.test(text.trim()) ? undefined : hop;
+  } catch (error) {
+    if (error instanceof HoplineError) return undefined;
+    throw error;
+  }
 }
 
 /** The text of hops without their keys, however wrong those are. */

@@ -79,8 +79,8 @@ const mistakes: readonly (readonly [text: string, place: string, read: string, e
     'policy: {id: PP_1, register: [10.0.0.1]}',
     '1:31: policy.register[0]',
     '"10.0.0.1"',
-    'a hop, HOST:PORT',
-    ', such as 127.0.0.1:7001',
+    'a front, HOST:PORT, or HOST:PORT#hop1... where its key is known',
+    ', such as 10.0.0.1:10000',
   ],
   [
     'register-from: [everybody]',

@@ -13,11 +13,11 @@ import { holdKeyFile } from '../../secure/keys/held-key.ts';
 import { type Service, startService } from '../../service.ts';
 import { formatHop } from '../../wire/address.ts';
 import {
-  addressesFlag,
   addressFlag,
   adminFlag,
   bytesFlag,
   countFlag,
+  keyedAddressesFlag,
   listenFlag,
   listFlag,
   poolFlag,
@@ -70,7 +70,11 @@ export function addNodeCommand(program: Command): void {
     .option('--max-upload <SIZE>', 'with --writable: bytes of one file, such as 500M or 10G', bytesFlag)
     .option('--policy <ID>', 'serve this policy: answer its messages with their SHA-1')
     .option('--id <ID>', 'with --policy: what this server is called in its answers (default: its port)')
-    .option('--register <HOST:PORT>', 'with --policy: a front to register with; repeatable', addressesFlag)
+    .option(
+      '--register <HOST:PORT>',
+      'with --policy: a front to register with, HOST:PORT#hop1... to do so by the key of this node; repeatable',
+      keyedAddressesFlag,
+    )
     .option(
       '--register-from <CIDR>',
       'networks that servers may register from; repeatable. On loopback, loopback may; else nobody',

@@ -13,6 +13,7 @@ import { poolChecks } from '../../node/pools/pools.ts';
 import { algorithms } from '../../pool/balance.ts';
 import { nameStore } from '../../pool/registry/redis-store.ts';
 import { isPoolName, parseListen } from '../../wire/address.ts';
+import { parseKeyedAddress } from '../../wire/keyed-hop.ts';
 import { parseRate } from '../../wire/quantity.ts';
 import { logFormats, logLevels } from '../config.ts';
 import { health, hostAndPort, memberOf, network, parseHopText, query } from '../members.ts';
@@ -39,6 +40,11 @@ const listen = text(parseListen, {
   pattern: hostAndPort,
 });
 const hop = text(parseHopText, { expected: 'a hop, HOST:PORT', example: '127.0.0.1:7001', pattern: hostAndPort });
+const front = text(parseKeyedAddress, {
+  expected: 'a front, HOST:PORT, or HOST:PORT#hop1... where its key is known',
+  example: '10.0.0.1:10000',
+  pattern: /^\s*[^\s|,#=]+[:\s]+\d{1,5}(#hop1\w{58})?\s*$/,
+});
 const directory = pathOf('a directory', './files');
 const file = pathOf('a file', './authorized_keys');
 const rule = accepted((rule) => parseNextRules([rule]), {
@@ -94,7 +100,10 @@ const policy = mapping(
   {
     id: required('the policy whose messages this node answers', label),
     name: about('what this server is called in its answers', label),
-    register: about('the fronts to register with', list(hop, '[10.0.0.1:10000]')),
+    register: about(
+      'the fronts to register with, by the key of the node where theirs is known',
+      list(front, '[10.0.0.1:10000]'),
+    ),
     advertise: about('where others reach this server, as the registry tells them', hop),
   },
   '{id: PP_1, register: [10.0.0.1:10000]}',

@@ -44,6 +44,9 @@ export function parseAuthorizedKeys(text: string, source: string, known?: Author
     const place = `${source}:${index + 1}`;
     const parsed = parseKeyOptions(line.options);
     problems.push(...parsed.problems.map((problem) => `${place}: ${problem}`));
+    if (parsed.rights.register.size > 0 && Object.hasOwn(keyless, line.who)) {
+      problems.push(`${place}: read register before ${line.who}, expected a key behind it`);
+    }
     if (known?.has(line.who) !== true) problems.push(...whoProblems(line.who, place));
     const earlier = lines.get(line.who);
     if (earlier !== undefined) {

@@ -18,6 +18,8 @@ export interface Grant {
   readonly isRefused: boolean;
   /** Must be called once, before anything is asked. */
   hold(circuit: GrantedCircuit): void;
+  /** In place of `hold`, for a registration, which is no circuit and does not count as one. */
+  endWith(registration: Revocable): void;
   /** The client has shown that it is there: from now on the circuit counts. */
   confirm(): void;
   /** The circuit has ended. */
@@ -28,12 +30,17 @@ export interface Grant {
   checkRead(name: string): void;
   /** Throws `AUTH_DENIED`, and as `check`, unless `name` may be written. */
   checkWrite(name: string): void;
+  /** Throws `AUTH_DENIED`, and as `check`, unless a server may register for `pool`. */
+  checkRegister(pool: string): void;
 }
 
-/** How a grant reaches its circuit. */
-export interface GrantedCircuit {
+/** What a grant is for: what ends when it is taken away. */
+export interface Revocable {
   /** Ends it at once, and tells its client nothing. */
   reset(reason: HoplineError): void;
+}
+
+export interface GrantedCircuit extends Revocable {
   /** Wakes it where it waits for a request, so that it is refused. */
   wake(reason: HoplineError): void;
   /** Its own limits; those of all circuits of the key come above them. */
@@ -48,11 +55,15 @@ export const unlimitedGrant: Grant = {
   rights: allRights,
   isRefused: false,
   hold() {},
+  endWith() {},
   confirm() {},
   leave() {},
   check() {},
   checkRead() {},
   checkWrite() {},
+  checkRegister() {
+    throw new HoplineError('AUTH_DENIED', 'servers register by keys only where there are authorized keys');
+  },
 };
 
 /** Where nothing may be asked but whether the node is there. */
@@ -60,7 +71,16 @@ export function refusedGrant(who: string, reason: HoplineError): Grant {
   const check = () => {
     throw reason;
   };
-  return { ...unlimitedGrant, who, rights: noRights, isRefused: true, check, checkRead: check, checkWrite: check };
+  return {
+    ...unlimitedGrant,
+    who,
+    rights: noRights,
+    isRefused: true,
+    check,
+    checkRead: check,
+    checkWrite: check,
+    checkRegister: check,
+  };
 }
 
 /** One who has rights, and the circuits of theirs. */
@@ -82,6 +102,7 @@ export class CircuitGrant implements Grant {
   /** What held when it began; no right is left once it is over. */
   #last: Rights;
   #circuit: GrantedCircuit | undefined;
+  #registration: Revocable | undefined;
   #over: HoplineError | undefined;
 
   /** `now`: milliseconds since 1970. */
@@ -103,6 +124,10 @@ export class CircuitGrant implements Grant {
 
   hold(circuit: GrantedCircuit): void {
     this.#circuit = circuit;
+  }
+
+  endWith(registration: Revocable): void {
+    this.#registration = registration;
   }
 
   confirm(): void {
@@ -132,6 +157,7 @@ export class CircuitGrant implements Grant {
     this.#over = reason;
     this.leave();
     this.#circuit?.reset(reason);
+    this.#registration?.reset(reason);
   }
 
   check(): void {
@@ -150,6 +176,12 @@ export class CircuitGrant implements Grant {
   checkWrite(name: string): void {
     this.check();
     if (!this.rights.write.match(plainName(name))) throw nameDenied(this.who, 'write');
+  }
+
+  checkRegister(pool: string): void {
+    this.check();
+    if (this.rights.register.has(pool)) return;
+    throw new HoplineError('AUTH_DENIED', `${this.who} may not register for the pool ${JSON.stringify(pool)}`);
   }
 }
 

@@ -11,6 +11,9 @@ import { Globs, globProblem } from './globs.ts';
 import { allRights, type Rights } from './rights.ts';
 
 const maxGlobs = 64;
+const maxPools = 64;
+/** As long as the name of a policy in a packet. */
+const maxPoolLength = 200;
 const maxCount = 1_000_000;
 
 /** A key of the rights, or of what gives them, and its value; a problem where the text is none. */
@@ -27,6 +30,7 @@ const forms = {
   all: { example: 'all' },
   read: { parse: parseGlobs, example: 'read="docs/**"' },
   write: { parse: parseGlobs, example: 'write="incoming/**"' },
+  register: { parse: parsePools, example: 'register="PP_1"' },
   'no-replace': { example: 'no-replace' },
   expires: { parse: parseExpiry, example: 'expires="2027-01-31"' },
   'limit-rate': {
@@ -78,8 +82,8 @@ function* rightsProblems(found: Found, { read, write }: Rights, isAllKnown: bool
     yield 'read all beside read or write, expected one of both: all is read="**",write="**"';
   }
   // An option that does not exist may be a right that is misspelt, and is told already.
-  if (!found.has('all') && !isNamed && isAllKnown) {
-    yield 'read no right, expected read="GLOB", write="GLOB" or all: nothing is allowed that is not written';
+  if (!found.has('all') && !found.has('register') && !isNamed && isAllKnown) {
+    yield 'read no right, expected read="GLOB", write="GLOB", register="POOL" or all: nothing is allowed that is not written';
   }
   if (read.texts.length + write.texts.length > maxGlobs) {
     yield `read more than ${maxGlobs} globs for one key, expected at most so many`;
@@ -127,6 +131,7 @@ function toRights(found: Found): Rights {
   return {
     read: globs('read'),
     write: globs('write'),
+    register: (found.get('register') as ReadonlySet<string> | undefined) ?? new Set(),
     mayReplace: !found.has('no-replace'),
     expires: amount('expires'),
     limitRate: amount('limit-rate'),
@@ -139,6 +144,14 @@ function parseGlobs(text: string): Parsed {
   const globs = text.split(',');
   const problem = globs.map(globProblem).find((each) => each !== undefined);
   return problem === undefined ? { value: new Globs(globs) } : { problem: `globs separated by commas (${problem})` };
+}
+
+function parsePools(text: string): Parsed {
+  const pools = new Set(text.split(',').map((pool) => pool.trim()));
+  const areNames = [...pools].every((pool) => pool !== '' && pool.length <= maxPoolLength);
+  return areNames && pools.size <= maxPools
+    ? { value: pools }
+    : { problem: `names of pools separated by commas, at most ${maxPools}` };
 }
 
 /** A day, from its beginning in UTC, or a time of RFC 3339. */

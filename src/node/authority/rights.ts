@@ -11,6 +11,8 @@ export interface Rights {
   readonly read: Globs;
   /** Names that may be uploaded, where the node takes uploads. */
   readonly write: Globs;
+  /** Pools that a server of the key may register for. */
+  readonly register: ReadonlySet<string>;
   /** Whether an upload may replace a file, where the node lets one. */
   readonly mayReplace: boolean;
   /** Milliseconds since 1970, from which on there is no right. */
@@ -22,8 +24,13 @@ export interface Rights {
   readonly maxUploadBytes?: number | undefined;
 }
 
-export const allRights: Rights = { read: new Globs(['**']), write: new Globs(['**']), mayReplace: true };
-export const noRights: Rights = { read: new Globs([]), write: new Globs([]), mayReplace: false };
+export const allRights: Rights = {
+  read: new Globs(['**']),
+  write: new Globs(['**']),
+  register: new Set(),
+  mayReplace: true,
+};
+export const noRights: Rights = { read: new Globs([]), write: new Globs([]), register: new Set(), mayReplace: false };
 
 /** Whether `now` forbids anything that `before` allowed. */
 export function isNarrower(now: Rights, before: Rights): boolean {
@@ -31,6 +38,7 @@ export function isNarrower(now: Rights, before: Rights): boolean {
   return (
     !now.read.cover(before.read) ||
     !now.write.cover(before.write) ||
+    [...before.register].some((pool) => !now.register.has(pool)) ||
     (before.mayReplace && !now.mayReplace) ||
     limits.some((limit) => (now[limit] ?? Number.POSITIVE_INFINITY) < (before[limit] ?? Number.POSITIVE_INFINITY))
   );

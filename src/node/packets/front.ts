@@ -14,6 +14,7 @@ import { type Address, formatHop } from '../../wire/address.ts';
 import type { MessagePacket, SetupPacket } from '../../wire/packet/packet.ts';
 import type { Form } from '../../wire/packet/packet-fields.ts';
 import { answerInForm, messageInForm } from '../../wire/packet/write-packet.ts';
+import type { Grant } from '../authority/grant.ts';
 import type { Pools } from '../pools/pools.ts';
 import { ServerConnections, type ServerConnectionsOptions } from './server-connections.ts';
 
@@ -26,6 +27,14 @@ export interface PassedMessage {
   readonly bytes: Buffer;
   /** The name of the member that answered. */
   readonly server: string;
+}
+
+interface Registering {
+  readonly setup: SetupPacket;
+  /** Where it came from. */
+  readonly host: string;
+  /** What the server's key allows, where it came with one. */
+  readonly grant: Grant | undefined;
 }
 
 export class Policies {
@@ -71,10 +80,11 @@ export class Policies {
     }
   }
 
-  /** Takes a server that sent its setup from `host`. Throws `REGISTER_DENIED`. */
-  register(setup: SetupPacket, host: string, pools: Pools): void {
+  /** Takes a server. Throws as `Pools.register`. */
+  register({ setup, host, grant }: Registering, pools: Pools): void {
     const server: Address = { host, port: setup.port };
-    const member = pools.register(setup.policy, server, setup);
+    const { id, form, token } = setup;
+    const member = pools.register(setup.policy, server, { id, form, token, grant });
     this.#forms.set(member, setup.form);
   }
 

@@ -21,12 +21,15 @@ import {
   type SetupPacket,
 } from '../../wire/packet/packet.ts';
 import { encodeProbe, encodeRefusal } from '../../wire/packet/write-packet.ts';
+import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { answerMessage } from './policy-server.ts';
 
 export interface PacketRights {
   /** Whether the peer's address is that of whoever sends the packets. */
   readonly mayRegister: boolean;
+  /** What the key of the peer allows, by which alone it registers then. @default by its address or a token */
+  readonly admit?: (() => Grant) | undefined;
   /** What holds a place at the node, where the leg only stands on it. @default the leg */
   readonly place?: PlacedConnection;
 }
@@ -37,6 +40,8 @@ const refusesOne: ReadonlySet<ErrorCode> = new Set([
   'POOL_EMPTY',
   'LIMIT_PAYLOAD',
   'REGISTER_DENIED',
+  'AUTH_REQUIRED',
+  'AUTH_DENIED',
   'LIMIT_MEMBERS',
 ]);
 
@@ -164,11 +169,12 @@ async function answer(message: MessagePacket, node: NodeContext, whenGone: () =>
   return answered;
 }
 
-function register(setup: SetupPacket, leg: LegLike, node: NodeContext, { mayRegister }: PacketRights): void {
+function register(setup: SetupPacket, leg: LegLike, node: NodeContext, { mayRegister, admit }: PacketRights): void {
   const peer = parseAddress(leg.peer);
   if (!mayRegister || peer.kind === 'bad') {
     throw new HoplineError('REGISTER_DENIED', 'a server registers on a connection of its own');
   }
   // IPv4 that came in on a socket for both is written as IPv6.
-  node.policies.register(setup, peer.hop.host.replace(/^::ffff:(?=[\d.]+$)/i, ''), node.pools);
+  const host = peer.hop.host.replace(/^::ffff:(?=[\d.]+$)/i, '');
+  node.policies.register({ setup, host, grant: admit?.() }, node.pools);
 }

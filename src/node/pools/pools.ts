@@ -28,6 +28,7 @@ import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers, toMembers } from '../../pool/sources/sources.ts';
 import type { Address } from '../../wire/address.ts';
 import type { RegisterAccess } from '../access/access-rules.ts';
+import type { Grant } from '../authority/grant.ts';
 import { type Registration, Registrations } from './registrations.ts';
 
 /** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
@@ -47,6 +48,8 @@ export interface PoolOptions extends PoolMembers {
 /** All are asked for whenever they are needed: they may change. */
 export interface PoolsOptions {
   readonly mayRegister: RegisterAccess;
+  /** Whether servers may register at all: workers without a registry would each know others. */
+  readonly takesServers: boolean;
   /** For pools that name none. */
   readonly algorithm: Algorithm | undefined;
   /** Whether dialling this address and port would reach the node itself. */
@@ -64,6 +67,8 @@ export interface Applicant {
   /** What other nodes are to know of it. */
   readonly form: string;
   readonly token: string | undefined;
+  /** What its key allows, by which alone it is judged then. */
+  readonly grant?: Grant | undefined;
 }
 
 export interface NamedPool {
@@ -107,7 +112,7 @@ export class Pools {
   constructor(options: PoolsOptions, probes: Readonly<Record<PoolCheck, Probe>>) {
     this.#options = options;
     this.#probes = probes;
-    this.#registrations = new Registrations(options, (registration) => this.#forgotten(registration));
+    this.#registrations = new Registrations(options, (registration, why) => this.#forgotten(registration, why));
   }
 
   /**
@@ -135,18 +140,34 @@ export class Pools {
 
   /**
    * Takes a server that asks to be a member of a pool, and says what it is called there.
-   * Throws `REGISTER_DENIED`, `LIMIT_MEMBERS`.
+   * Throws `REGISTER_DENIED`, `LIMIT_MEMBERS`, and by its key `AUTH_REQUIRED`, `AUTH_DENIED`.
    */
-  register(name: string, server: Address, { id, form, token }: Applicant): string {
-    const { isSelf, mayRegister, log } = this.#options;
-    if (!mayRegister(server.host, token)) {
+  register(name: string, server: Address, applicant: Applicant): string {
+    try {
+      return this.#register(name, server, applicant);
+    } catch (error) {
+      applicant.grant?.leave();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    for (const name of [...this.#pools.keys()]) this.#retire(name);
+    await this.#closing.over();
+  }
+
+  #register(name: string, server: Address, { id, form, token, grant }: Applicant): string {
+    const { isSelf, mayRegister, takesServers, log } = this.#options;
+    if (!takesServers) throw denied('workers take servers only where they share them by a registry');
+    grant?.checkRegister(name);
+    if (!grant && !mayRegister(server.host, token)) {
       throw denied(`neither a --register-from rule nor a token lets ${server.host} register`);
     }
     if (isSelf(server.host, server.port)) throw denied('a node does not register with itself');
     const member = nameMember(server);
     this.#makeRoom(name, member);
     const entered = { hop: server, weight: 1, priority: 0 };
-    this.#registrations.enter({ pool: name, name: member, member: entered, form });
+    this.#registrations.enter({ pool: name, name: member, member: entered, form, grant });
     const { pool, registered } = this.#pools.get(name) ?? this.#set(unconfigured(name));
     const isNew = registered.add(entered);
     if (isNew) log.info({ pool: name, member, id }, 'server registered');
@@ -160,11 +181,6 @@ export class Pools {
       const named = new Set((options.members ?? []).map((member) => nameMember(member)));
       return reportPool(name, pool.members(), this.#configured.has(name) ? named : undefined);
     });
-  }
-
-  async close(): Promise<void> {
-    for (const name of [...this.#pools.keys()]) this.#retire(name);
-    await this.#closing.over();
   }
 
   /** So that a server can be a member of a pool. Throws `REGISTER_DENIED`. */
@@ -191,12 +207,13 @@ export class Pools {
     this.#options.registry?.register({ pool: name, member: registration.member, note: registration.form }, isUp);
   }
 
-  #forgotten({ pool: name, name: member }: Registration): void {
+  #forgotten({ pool: name, name: member }: Registration, why?: HoplineError): void {
     const { registry, log } = this.#options;
     const known = this.#pools.get(name);
     known?.registered.remove(member);
     registry?.leave(name, member);
-    log.info({ pool: name, member }, 'server forgotten');
+    const reason = why === undefined ? '' : `: ${why.message}`;
+    log.info({ pool: name, member, code: why?.code }, `server forgotten${reason}`);
     const isNeeded = this.#configured.has(name) || registry?.has(name) || known?.registered.size !== 0;
     if (!isNeeded) this.#retire(name);
   }

@@ -10,10 +10,11 @@
  */
 
 import type { Clock } from '../../core/clock.ts';
-import { asHoplineError } from '../../core/errors.ts';
+import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { Budget, type GiveBack, limitNamed, ownerOf } from '../../core/work/budget.ts';
 import type { Member } from '../../pool/member.ts';
+import type { Grant } from '../authority/grant.ts';
 
 export interface Registration {
   readonly pool: string;
@@ -22,6 +23,8 @@ export interface Registration {
   readonly member: Member;
   /** What other nodes are to know of it. */
   readonly form: string;
+  /** What the server's key allows, where it registered by one: the registration ends with it. */
+  readonly grant?: Grant | undefined;
 }
 
 /** Limits are asked for whenever they are needed: they may change. */
@@ -44,14 +47,14 @@ const patienceMs = 1000;
 
 export class Registrations {
   readonly #options: RegistrationsOptions;
-  readonly #forget: (registration: Registration) => void;
+  readonly #forget: (registration: Registration, why?: HoplineError) => void;
   readonly #budget: Budget;
   readonly #entries = new Map<string, Entry>();
   /** Those that never answered, in the order in which they were last heard of. */
   readonly #unproven = new Map<string, Entry>();
 
-  /** `forget` is called for each that is forgotten. */
-  constructor(options: RegistrationsOptions, forget: (registration: Registration) => void) {
+  /** `forget` is called for each that is forgotten, with the reason where its right was taken away. */
+  constructor(options: RegistrationsOptions, forget: (registration: Registration, why?: HoplineError) => void) {
     this.#options = options;
     this.#forget = forget;
     const limits = () => options.limits;
@@ -73,7 +76,17 @@ export class Registrations {
     const key = keyOf(pool, name);
     const known = this.#entries.get(key);
     const { owner, giveBack } = known ?? this.#takeShare(ownerOf(member.hop.host));
-    const entry = { hasFailed: false, ...known, ...registration, owner, giveBack, heard: this.#options.clock.now() };
+    known?.grant?.leave();
+    registration.grant?.endWith({ reset: (why) => this.#revoke(key, why) });
+    const entry = {
+      hasFailed: false,
+      ...known,
+      ...registration,
+      grant: registration.grant,
+      owner,
+      giveBack,
+      heard: this.#options.clock.now(),
+    };
     this.#entries.set(key, entry);
     if (known && !this.#unproven.delete(key)) return;
     this.#unproven.set(key, entry);
@@ -125,12 +138,18 @@ export class Registrations {
     return this.#options.clock.now() - heard;
   }
 
-  #drop(entry: Entry): void {
+  #revoke(key: string, why: HoplineError): void {
+    const entry = this.#entries.get(key);
+    if (entry) this.#drop(entry, why);
+  }
+
+  #drop(entry: Entry, why?: HoplineError): void {
     const key = keyOf(entry.pool, entry.name);
     this.#entries.delete(key);
     this.#unproven.delete(key);
     entry.giveBack();
-    this.#forget(entry);
+    entry.grant?.leave();
+    this.#forget(entry, why);
   }
 }
 

@@ -34,6 +34,7 @@ test('lines give rights to keys, to clients without one, and to plain ones', () 
   assert.deepEqual(read.texts, ['docs/**', 'a b?.txt']);
   assert.deepEqual(write.texts, ['in/**']);
   assert.deepEqual(rest, {
+    register: new Set(),
     mayReplace: false,
     expires: Date.UTC(2027, 0, 31),
     limitRate: 10 * 1024 ** 2,
@@ -54,6 +55,11 @@ test('every mistake is told with its line', () => {
     [alice, /keys:1: read no right, expected read=/],
     [`no-replace ${alice}`, /no right/],
     [`reed="**" ${alice}`, /read "reed="\*\*"", expected one of all, read/],
+    [`register="PP" plain`, /keys:1: read register before plain, expected a key behind it/],
+    [`register="PP" anonymous`, /read register before anonymous/],
+    [`register="" ${alice}`, /names of pools separated by commas/],
+    [`register="PP,,P" ${alice}`, /names of pools/],
+    [`register ${alice}`, /expected register="PP_1"/],
     [`read=docs ${alice}`, /read read=docs, expected read="docs\/\*\*"/],
     [`read ${alice}`, /read read, expected read=/],
     [`read="" ${alice}`, /an empty glob/],
@@ -90,6 +96,13 @@ test('more keys than are kept are a mistake', () => {
   assert.equal(parseAuthorizedKeys(lines.slice(1).join('\n'), 'keys', known).size, 10_000);
 });
 
+test('a server registers for the pools that its line names, and all is none of them', () => {
+  const keys = parseAuthorizedKeys(`register="PP_1, eu files" ${alice}\nall ${bob}`, 'keys');
+  assert.deepEqual([...(keys.get(alice)?.register ?? [])], ['PP_1', 'eu files']);
+  assert.equal(keys.get(alice)?.read.match('x'), false);
+  assert.equal(keys.get(bob)?.register.size, 0);
+});
+
 test('of a text with mistakes it is known whom it still names', () => {
   const known = parseAuthorizedKeys(`all ${alice}\nall ${bob}\nall plain`, 'keys');
   assert.deepEqual([...stillNamed(`rubbish ${alice}`, known).keys()], [alice]);
@@ -98,7 +111,7 @@ test('of a text with mistakes it is known whom it still names', () => {
 });
 
 test('what is narrower than before is known', () => {
-  const rights = (options: string) => parseAuthorizedKeys(`${options} plain`, 'keys').get('plain') ?? assert.fail();
+  const rights = (options: string) => parseAuthorizedKeys(`${options} ${alice}`, 'keys').get(alice) ?? assert.fail();
   for (const [before, now, narrower] of [
     ['all', 'all', false],
     ['read="a"', 'all', false],
@@ -111,6 +124,9 @@ test('what is narrower than before is known', () => {
     ['all,limit-rate="2K"', 'all,limit-rate="1K"', true],
     ['all,max-circuits="2"', 'all', false],
     ['all,max-upload="2"', 'all,max-upload="1"', true],
+    ['register="A,B"', 'register="A"', true],
+    ['register="A"', 'all', true],
+    ['all', 'register="A",all', false],
   ] as const)
     assert.equal(isNarrower(rights(now), rights(before)), narrower, `${before} -> ${now}`);
 });

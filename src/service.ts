@@ -69,7 +69,7 @@ export async function startService(config: Config, { log, isWorker }: ServiceOpt
 async function openIdentity(
   { listen, identityFile: file, identity }: NodeRules,
   isShared = false,
-): Promise<HeldKey | undefined> {
+): Promise<Omit<HeldKey, 'isFile'> | undefined> {
   const free = async () => {};
   if (file === undefined) return identity && { key: identity, release: free };
   return isShared || !listen ? { key: await readKeyFile(file), release: free } : holdKeyFile(file);

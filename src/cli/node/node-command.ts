@@ -160,7 +160,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
       if (next) config = next;
       return next !== undefined;
     };
-    const { more, release } = await holdForWorkers(config.node.identityFile);
+    const { more, release } = await holdForWorkers(config.node);
     if (asked && root !== undefined) more.push('--root', root);
     const options = { count, listen, more, announce: printStart, graceMs };
     const workers = startWorkers({ ...options, isValid: rereads(flags) ? isValid : undefined });
@@ -199,11 +199,23 @@ function rereads({ config, authorizedKeys }: NodeFlags): boolean {
   return config !== undefined || authorizedKeys !== undefined;
 }
 
-/** The key file is this process's to hold, and all of them have the key. */
-async function holdForWorkers(file: string | undefined): Promise<{ more: string[]; release: () => Promise<void> }> {
+/** The key file is this process's to hold, and all of them read it. Throws `USAGE_INVALID` for a key that they could not read. */
+async function holdForWorkers({
+  identity,
+  identityFile: file,
+}: NodeRules): Promise<{ more: string[]; release: () => Promise<void> }> {
+  if (identity) {
+    const message = '--workers with port 0 needs --identity FILE: workers cannot have a key that is in no file';
+    throw new HoplineError('USAGE_INVALID', message);
+  }
   if (file === undefined) return { more: [], release: async () => {} };
-  const { release } = await holdKeyFile(file);
-  return { more: ['--identity', file], release };
+  const { isFile, release } = await holdKeyFile(file);
+  if (isFile) return { more: ['--identity', file], release };
+  await release();
+  throw new HoplineError(
+    'USAGE_INVALID',
+    `--workers: read ${file}, expected a key file that each worker can read, not a pipe`,
+  );
 }
 
 /** A cache has one process, and what workers share is the node's port. */

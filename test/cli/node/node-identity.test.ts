@@ -1,6 +1,7 @@
 /** The key of a node: where it comes from, who may have it, and what is said of it. */
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { chmod, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -8,7 +9,8 @@ import { chooseIdentity, nodeKeyFile } from '../../../src/cli/node/node-identity
 import { silentLogger } from '../../../src/core/log.ts';
 import { readConfig, readKeyFile, startService } from '../../../src/index.ts';
 import { createKeyFile } from '../../../src/secure/keys/key-file.ts';
-import { runProgram, startProgram } from '../../support/program.ts';
+import { newKey } from '../../../src/wire/keys/key.ts';
+import { mainFile, runProgram, startProgram } from '../../support/program.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
 const everywhere = '0.0.0.0';
@@ -96,6 +98,19 @@ test('a node says its key at the start, alone has its file, and encrypts by it',
   // Whoever held it has gone.
   const again = startProgram(t, flags);
   await again.saw(/key hop1/);
+});
+
+test('workers that could not read the key of their node are not started', async (t) => {
+  const root = await makeTempRoot(t);
+  const common = ['node', '--root', root.path, '--workers', '2', '--listen'];
+  const unnamed = await runProgram(t, [...common, '0.0.0.0:0']);
+  assert.equal(unnamed.code, 2, unnamed.stdout);
+  assert.match(unnamed.stderr, /^hopline: --workers with port 0 needs --identity FILE: workers cannot have a key that/);
+  const input = `${newKey().secretText}\n`;
+  const shell = ['-c', 'printf %s "$0" | "$@"', input, process.execPath, mainFile, ...common, '127.0.0.1:0'];
+  const piped = spawnSync('sh', [...shell, '--identity', '/dev/stdin'], { encoding: 'utf8' });
+  assert.equal(piped.status, 2, piped.stdout);
+  assert.match(piped.stderr, /^hopline: --workers: read .*, expected a key file that each worker can read, not a pipe/);
 });
 
 test('a node off loopback that serves files says what plain requests mean', async (t) => {

@@ -3,22 +3,15 @@
  */
 
 import type { FileHandle } from 'node:fs/promises';
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
-import { ownFileFlags } from '../../../io/disk/own-file.ts';
-import { openLocked } from '../../../io/disk/writing/part.ts';
+import { openLockFile } from '../../../io/disk/lock-file.ts';
 import { loadDiskCalls } from '../../../io/kernel/libc.ts';
 
 /** Takes the lock, which goes when the handle is closed. Throws `DISK_BUSY`, or what the system says. */
 export async function lockDirectory(directory: string): Promise<FileHandle> {
-  const file = path.join(directory, 'lock');
-  const readOwner = async () =>
-    Number.parseInt(await readFile(file, { encoding: 'utf8', flag: ownFileFlags }).catch(() => '0'), 10);
   try {
-    const handle = await openLocked(file, { target: directory, lock: loadDiskCalls().lock, readOwner, mode: 0o600 });
-    await handle.write(`${process.pid}\n`, 0);
-    return handle;
+    return await openLockFile(path.join(directory, 'lock'), directory, loadDiskCalls().lock);
   } catch (cause) {
     if (!(cause instanceof HoplineError) || cause.code !== 'DISK_BUSY') throw cause;
     const message = `cache directory "${directory}": another process is using it`;

@@ -34,6 +34,8 @@ interface Given extends Partial<Omit<GatewayOptions, 'sites' | 'limits'>> {
   /** `users` and `tokens` are files that are there. */
   readonly rules: AuthRules;
   readonly site?: object;
+  /** Hosts of sites of the same server that are for everybody. */
+  readonly others?: readonly string[];
   readonly limits?: Partial<Limits>;
   readonly answer?: http.RequestListener;
 }
@@ -41,7 +43,7 @@ interface Given extends Partial<Omit<GatewayOptions, 'sites' | 'limits'>> {
 /** A gateway whose one site is for `alice`, for those with the token, or as `rules` say. */
 export async function startGuarded(
   t: TestContext,
-  { rules, site, limits, answer, ...more }: Given,
+  { rules, site, others = [], limits, answer, ...more }: Given,
 ): Promise<AuthSetup> {
   const root = await makeTempRoot(t);
   const at = (name: string) => path.join(root.path, name);
@@ -56,16 +58,17 @@ export async function startGuarded(
   t.after(() => files.close());
   const { basic, bearer } = rules;
   const auth = await files.open('site.test', { ...rules, basic: basic && at(basic), bearer: bearer && at(bearer) });
-  const backend = await startBackend(t, answer);
+  const { address, requests } = await startBackend(t, answer);
+  const backend = { members: [address] };
   const ended: Ended[] = [];
   const gateway = await startTestGateway(t, {
-    sites: [{ host: '*', backend: { members: [backend.address] }, auth, ...site }],
+    sites: [{ host: '*', backend, auth, ...site }, ...others.map((host) => ({ host, backend }))],
     onEnded: (one) => ended.push(one),
     limits: limits ?? {},
     ...more,
   });
   const reread = () => files.keep([{ basic: at('users'), bearer: at('tokens') }]);
-  return { port: gateway.port, requests: backend.requests, ended, clock, replace, reread };
+  return { port: gateway.port, requests, ended, clock, replace, reread };
 }
 
 export function basic(user: string, secret: string): string {

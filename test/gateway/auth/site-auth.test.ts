@@ -144,6 +144,24 @@ test('OPTIONS of * and an absolute URL are judged', async (t) => {
   assert.equal(requests.length, 0);
 });
 
+for (const host of ['site.test.', 'SITE.test', 'site.test:80', 'site.test:99', ' site.test']) {
+  test(`a host that is written ${JSON.stringify(host)} is judged, beside a site that is for everybody`, async (t) => {
+    const { port, requests } = await startGuarded(t, { rules: both, site: { host: 'site.test' }, others: ['*'] });
+    const asked = `GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`;
+    assert.match(await exchangeBytes(port, asked), /^HTTP\/1\.1 401 /);
+    assert.equal(requests.length, 0);
+    const other = await exchangeBytes(port, asked.replace(host, 'other.test'));
+    assert.match(other, /^HTTP\/1\.1 200 /, 'another name is another site');
+  });
+}
+
+test('what a connection is told to drop of its fields does not get past the judgement', async (t) => {
+  const { port, requests } = await startGuarded(t, { rules: both });
+  const fields = ['Connection: close, authorization', `Authorization: ${bearer}`];
+  assert.match(await exchangeBytes(port, head('GET', ...fields)), /^HTTP\/1\.1 200 /);
+  assert.equal(requests[0]?.headers.authorization, undefined);
+});
+
 test('a client that would upgrade is judged, and one that may is let through', async (t) => {
   const { port, requests } = await startGuarded(t, { rules: both });
   const upgrade = ['Connection: Upgrade', 'Upgrade: websocket'];

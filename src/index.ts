@@ -73,7 +73,7 @@ export type { RunningNode } from './node/listen.ts';
 export { startNode } from './node/listen.ts';
 export type { NodeOptions } from './node/options.ts';
 export type { PolicyServer } from './node/packets/policy-server.ts';
-export type { PoolCheck, PoolOptions } from './node/pools/pools.ts';
+export type { PoolCheck, PoolOptions } from './node/pools/pool-options.ts';
 export type { UploadRules } from './node/uploads/claims.ts';
 export type { Algorithm } from './pool/balance.ts';
 export { algorithms } from './pool/balance.ts';

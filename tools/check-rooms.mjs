@@ -20,7 +20,7 @@ const floors = {
   admin: ['core', 'wire', 'io', 'pool', 'http', 'node', 'gateway', 'sites'],
   config: ['core', 'wire', 'io', 'pool', 'http', 'node', 'gateway', 'sites', 'admin'],
 };
-const most = { filesInFolder: 12, linesInFile: 290 };
+const most = { filesInFolder: 12, linesInFile: 260 };
 
 const root = path.resolve(process.argv[2] ?? 'src');
 const files = readdirSync(root, { recursive: true })

@@ -6,7 +6,7 @@
 
 import { formatAdminAddress } from '../admin/admin-address.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import { defaultHealth, type PoolOptions } from '../node/pools/pools.ts';
+import { defaultHealth, type PoolOptions } from '../node/pools/pool-options.ts';
 import { chooseRoot } from '../node/root.ts';
 import { defaultHealthRule } from '../pool/health.ts';
 import { nameStore } from '../pool/registry/redis-store.ts';

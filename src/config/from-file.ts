@@ -6,7 +6,7 @@
 
 import path from 'node:path';
 import { defaultLimits, type Limits } from '../core/limits.ts';
-import type { PoolOptions } from '../node/pools/pools.ts';
+import type { PoolOptions } from '../node/pools/pool-options.ts';
 import type { Config, NodeRules } from './config.ts';
 import { toHealth, withoutUndefined } from './members.ts';
 import { limitKeys } from './schema/limit-settings.ts';

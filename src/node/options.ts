@@ -19,7 +19,7 @@ import { formatHop } from '../wire/address.ts';
 import type { KeyPair } from '../wire/keys/key.ts';
 import { type NextRule, parseNextRules } from './access/access-rules.ts';
 import type { PolicyServer } from './packets/policy-server.ts';
-import { checkPools, type PoolOptions } from './pools/pools.ts';
+import { checkPools, type PoolOptions } from './pools/pool-options.ts';
 import { checkRegisterToken } from './pools/register-token.ts';
 import { checkRegistry } from './pools/registry.ts';
 import { checkRates, type RateOptions } from './rates.ts';

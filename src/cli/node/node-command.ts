@@ -1,17 +1,13 @@
 /** `hopline node`: runs a relay and origin until it is told to stop. */
 
 import { type Command, Option } from 'commander';
-import { formatAdminAddress } from '../../admin/admin-address.ts';
 import { type Config, logLevels, type NodeRules } from '../../config/config.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { checkUnchanged } from '../../core/fixed-settings.ts';
 import { defaultLimits } from '../../core/limits.ts';
-import { escapeText } from '../../core/text.ts';
-import { isReachedHere } from '../../node/root.ts';
 import { algorithms } from '../../pool/balance.ts';
 import { holdKeyFile } from '../../secure/keys/held-key.ts';
-import { type Service, startService } from '../../service.ts';
-import { formatHop } from '../../wire/address.ts';
+import { startService } from '../../service.ts';
 import {
   addressFlag,
   adminFlag,
@@ -32,6 +28,7 @@ import { askListen } from './ask-listen.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { chooseIdentity } from './node-identity.ts';
 import { showWorkers } from './show-workers.ts';
+import { startLines } from './start-lines.ts';
 import { answerLooks } from './worker-looks.ts';
 import { reportListening, startWorkers } from './workers.ts';
 
@@ -245,23 +242,6 @@ const refused = 'configuration refused, the old one goes on';
 function problemsOf(error: unknown): readonly string[] {
   const { message, problems = [message] } = asHoplineError(error);
   return problems;
-}
-
-/** What a node says of itself once it runs, in one go, since whoever reads the first line may want the others. */
-function startLines({ node, gateway, admin }: Service, rules: NodeRules): string {
-  const addresses = [node?.address, gateway].flatMap((address) => (address ? [formatHop(address)] : []));
-  // Whoever has a relay alone has nothing that a client could ask for in plain.
-  const isSealed = rules.requireKey === true || rules.authorizedKeys !== undefined;
-  const isOpen = node?.root !== undefined && !isReachedHere(node.address.host) && !isSealed;
-  const lines = [
-    ...addresses.map((address) => `listening on ${address}`),
-    node && (node.root === undefined ? 'serves no files' : escapeText(`serves ${node.root}`)),
-    node?.key && `key ${node.key.text}`,
-    admin && escapeText(`admin on ${formatAdminAddress(admin)}`),
-    isOpen &&
-      'answers in plain too, where who is on the way can read names and files and change them; --require-key ends that',
-  ];
-  return lines.filter((line) => typeof line === 'string').join('\n');
 }
 
 function printStart(lines: string): void {

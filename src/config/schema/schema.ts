@@ -9,7 +9,7 @@
 import * as v from 'valibot';
 import { parseAdminAddress } from '../../admin/admin-address.ts';
 import { parseNextRules } from '../../node/access/access-rules.ts';
-import { poolChecks } from '../../node/pools/pools.ts';
+import { poolChecks } from '../../node/pools/pool-options.ts';
 import { algorithms } from '../../pool/balance.ts';
 import { nameStore } from '../../pool/registry/redis-store.ts';
 import { isPoolName, parseListen } from '../../wire/address.ts';

@@ -10,10 +10,9 @@ import type { BlockList } from 'node:net';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { type Signal, toAbortSignal } from '../../core/signal.ts';
-import type { Exchange, ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from '../../http/exchange.ts';
+import type { ExchangeNotes, HttpAnswer, HttpRequest, RawFields } from '../../http/exchange.ts';
 import {
   applyRules,
-  type FieldRules,
   fieldValue,
   forEachField,
   isNamed,
@@ -24,32 +23,13 @@ import {
 import { clientOf, isLoop, passedFields, pseudonym } from '../../http/forwarding.ts';
 import { checkFraming } from '../../http/framing.ts';
 import { type RequestTarget, readTarget } from '../../http/request-target.ts';
-import type { SiteAuth } from '../auth/site-auth.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import { answerItself } from './max-forwards.ts';
 import { RequestContent } from './request-content.ts';
-import type { Sites } from './sites.ts';
-
-export interface Site {
-  /** A name, `*.` and a name, or `*` for all that no other site has. */
-  readonly host: string;
-  readonly exchange: Exchange;
-  readonly requestFields?: FieldRules | undefined;
-  readonly answerFields?: FieldRules | undefined;
-  /** What the backend gets as Host. @default what the client sent */
-  readonly hostField?: string | undefined;
-  /** Whether clients' X-Original-URL, X-HTTP-Method-Override and their like go on. @default false */
-  readonly passOverrides?: boolean | undefined;
-  /** Bytes of the content of a request. @default the limit */
-  readonly maxBody?: number | undefined;
-  /** Who may ask. @default everybody */
-  readonly auth?: SiteAuth | undefined;
-  /** Answers CONNECT; without it, CONNECT is refused. */
-  readonly connect?: ((signal: AbortSignal) => Promise<NonNullable<HttpAnswer['upgraded']>>) | undefined;
-}
+import type { Site, Sites } from './sites.ts';
 
 export interface HandleContext {
-  readonly sites: Sites<Site>;
+  readonly sites: Sites;
   readonly trusted: BlockList | undefined;
   readonly limits: Limits;
   /** The gateway's name in Via, in lower case. */

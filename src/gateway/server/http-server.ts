@@ -28,9 +28,9 @@ import { Connections } from '../clients/connections.ts';
 import { answerPlainHttp } from '../clients/plain-on-tls.ts';
 import { refuseBytes } from '../clients/refuse-garbage.ts';
 import { failureAnswer, type SentAnswer, sendAnswer } from './answer.ts';
-import { type Handled, handleRequest, plainAddress, type Site, wantsUpgrade } from './handle-request.ts';
+import { type Handled, handleRequest, plainAddress, wantsUpgrade } from './handle-request.ts';
 import type { FileKernel } from './send-range.ts';
-import { Sites } from './sites.ts';
+import { type Site, Sites } from './sites.ts';
 import { joinUpgraded, writeHead } from './upgraded.ts';
 
 export interface ServeOptions {

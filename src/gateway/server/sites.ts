@@ -1,13 +1,34 @@
 /**
- * The site of a host name: by the exact name, then by the longest wildcard, then the default.
+ * What a site is, and the site of a host name: by the exact name, then by the longest wildcard, then the default.
  *
  * Invariant: a host that no site lists gets no site.
  */
 
 import { isIPv4, isIPv6 } from 'node:net';
+import type { Exchange, HttpAnswer } from '../../http/exchange.ts';
+import type { FieldRules } from '../../http/fields.ts';
 import { isHostName } from '../../wire/address.ts';
+import type { SiteAuth } from '../auth/site-auth.ts';
 
-export class Sites<Site extends { readonly host: string }> {
+export interface Site {
+  /** A name, `*.` and a name, or `*` for all that no other site has. */
+  readonly host: string;
+  readonly exchange: Exchange;
+  readonly requestFields?: FieldRules | undefined;
+  readonly answerFields?: FieldRules | undefined;
+  /** What the backend gets as Host. @default what the client sent */
+  readonly hostField?: string | undefined;
+  /** Whether clients' X-Original-URL, X-HTTP-Method-Override and their like go on. @default false */
+  readonly passOverrides?: boolean | undefined;
+  /** Bytes of the content of a request. @default the limit */
+  readonly maxBody?: number | undefined;
+  /** Who may ask. @default everybody */
+  readonly auth?: SiteAuth | undefined;
+  /** Answers CONNECT; without it, CONNECT is refused. */
+  readonly connect?: ((signal: AbortSignal) => Promise<NonNullable<HttpAnswer['upgraded']>>) | undefined;
+}
+
+export class Sites {
   readonly #exact = new Map<string, Site>();
   /** By what follows `*`, such as `.example.org`. */
   readonly #wildcards = new Map<string, Site>();

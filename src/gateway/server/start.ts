@@ -24,10 +24,9 @@ import { ServerPlaces } from '../answering/server-places.ts';
 import { createServers, type Servers, type ServersOptions } from '../answering/server-pool.ts';
 import type { SiteAuth } from '../auth/site-auth.ts';
 import type { ServerTls } from '../clients/certificate.ts';
-import type { Site } from './handle-request.ts';
 import { HttpCounts, type HttpStats } from './http-counts.ts';
 import { type Ended, type RunningServer, serveHttp } from './http-server.ts';
-import { isSiteHost } from './sites.ts';
+import { isSiteHost, type Site } from './sites.ts';
 
 export interface SiteOptions {
   /** A name, `*.` and a name, or `*` for all that no other site has. */

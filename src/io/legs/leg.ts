@@ -2,9 +2,7 @@
  * One TCP connection between neighbours: reading with owned buffers, writing with backpressure, one idle deadline.
  *
  * Owns the socket and what has arrived on it. Knows nothing about what the bytes mean.
- *
- * Reading goes through `onread` into blocks that the leg owns, which costs about
- * half of what a stream's own buffers do.
+ * Reading goes through `onread` into blocks that the leg owns, which costs about half of what a stream's own buffers do.
  *
  * Invariant: after `closed` has settled there is no socket, timer or waiting reader.
  */

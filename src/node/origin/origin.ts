@@ -11,23 +11,20 @@
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { software } from '../../core/software.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
-import { ownerOf } from '../../core/work/budget.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import type { TunnelProgress } from '../../io/legs/join.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import type { PlacedConnection } from '../../io/listening/places.ts';
 import { limitWrites } from '../../io/rates/limited-leg.ts';
-import { encodeMessage, type Message, type Request, type RequestOf, refusal } from '../../wire/native/messages.ts';
+import { encodeMessage, type Message, type Request, refusal } from '../../wire/native/messages.ts';
 import type { Open } from '../../wire/native/open-message.ts';
-import { holdReadable, viewOf } from '../authority/below-rights.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
-import { Listing } from '../listings/listing.ts';
-import { servedRoot } from '../root.ts';
 import { Receiver } from '../uploads/upload-answers.ts';
 import { ContentWriter } from './content-writer.ts';
 import { type DueRequest, DueRequests } from './due-requests.ts';
 import { FileAnswers } from './file-answers.ts';
+import { answerList, type ListOptions } from './list-answer.ts';
 import { Outbox } from './outbox.ts';
 
 export interface OriginOptions {
@@ -83,13 +80,12 @@ class OriginCircuit {
   readonly #open: Open;
   readonly #node: NodeContext;
   readonly #grant: Grant;
-  /** Whether no name may stand in a log. */
-  readonly #isSealed: boolean;
   readonly #outbox: Outbox;
   readonly #content: ContentWriter;
   readonly #receiver: Receiver;
   readonly #due: DueRequests;
   readonly #files: FileAnswers;
+  readonly #list: ListOptions;
   readonly #closing = new Tasks();
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #isRefused = false;
@@ -103,7 +99,6 @@ class OriginCircuit {
     this.#open = open;
     this.#node = node;
     this.#grant = grant;
-    this.#isSealed = place !== leg;
     const rates = node.rates.open(grant.rights.limitRate);
     this.#outbox = new Outbox(limitWrites(leg, rates?.back), node.limits.maxBlockBytes);
     this.#content = new ContentWriter(leg, this.#outbox, {
@@ -112,6 +107,7 @@ class OriginCircuit {
       moved: node.metrics.moved.origin,
     });
     this.#files = new FileAnswers({ node, outbox: this.#outbox, content: this.#content, closing: this.#closing });
+    this.#list = { leg, open, node, grant, outbox: this.#outbox, isSealed: place !== leg };
     grant.hold({
       reset: (reason) => leg.destroy(reason),
       wake: (reason) => void leg.interrupt(reason),
@@ -186,7 +182,8 @@ class OriginCircuit {
       case 'digest':
         return this.#files.digest(request);
       case 'list':
-        return this.#answerList(request);
+        this.#entries += await answerList(request, this.#list);
+        return;
       case 'put':
         return this.#receiver.put(request);
       case 'commit':
@@ -226,33 +223,6 @@ class OriginCircuit {
     const { peer } = this.#leg;
     const { hop, trace } = this.#open;
     this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);
-  }
-
-  /** Each frame once there is room for it, so that a client that is gone ends the walk. */
-  async #answerList({ name }: RequestOf<'list'>): Promise<void> {
-    const { limits, log } = this.#node;
-    const owner = ownerOf(this.#leg.address?.host ?? this.#leg.peer);
-    const root = servedRoot(this.#node);
-    this.#grant.checkRead(name);
-    const by = holdReadable(this.#grant, root, name);
-    const view = viewOf(this.#grant, root, name);
-    const listing = await Listing.open(root, name, limits, this.#node.names, { owner, by, view });
-    void this.#leg.closed.then(() => listing.abandon());
-    try {
-      for (let last = false; !last; ) {
-        const frame = await listing.nextFrame();
-        await listing.pauseFor(this.#send(frame));
-        this.flush();
-        last = frame.last;
-      }
-    } finally {
-      listing.close();
-    }
-    const { hop, trace } = this.#open;
-    const named = this.#isSealed ? { ...listing.summary, firstBadName: undefined } : { name, ...listing.summary };
-    const fields = { peer: this.#leg.peer, hop, trace, ...named };
-    if (fields.names + fields.unreadable > 0) log.warn(fields, 'entries are missing from a listing');
-    this.#entries += fields.entries;
   }
 }
 

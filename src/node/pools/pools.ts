@@ -16,7 +16,6 @@ import type { Logger } from '../../core/log.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import { Turns } from '../../core/work/turns.ts';
 import type { Algorithm } from '../../pool/balance.ts';
-import type { HealthRule } from '../../pool/health.ts';
 import { nameMember } from '../../pool/member.ts';
 import type { Probe } from '../../pool/member-checks.ts';
 import { type PoolReport, reportPool } from '../../pool/member-report.ts';
@@ -25,25 +24,12 @@ import type { SharedRegistry } from '../../pool/registry/leases.ts';
 import { ListedMembers } from '../../pool/sources/listed.ts';
 import { RegisteredMembers } from '../../pool/sources/registered.ts';
 import { systemNameServers } from '../../pool/sources/resolved.ts';
-import { memberSources, type PoolMembers, toMembers } from '../../pool/sources/sources.ts';
+import { memberSources, toMembers } from '../../pool/sources/sources.ts';
 import type { Address } from '../../wire/address.ts';
 import type { RegisterAccess } from '../access/access-rules.ts';
 import type { Grant } from '../authority/grant.ts';
+import { defaultHealth, type PoolCheck, type PoolOptions, unconfigured } from './pool-options.ts';
 import { type Registration, Registrations } from './registrations.ts';
-
-/** `node`: a PING must be answered; `packet`: takes a probe of the packet dialect; `connect`: can be connected to. */
-export const poolChecks = ['node', 'packet', 'connect'] as const;
-export type PoolCheck = (typeof poolChecks)[number];
-
-export interface PoolOptions extends PoolMembers {
-  /** @default 'round-robin' */
-  readonly algorithm?: Algorithm | undefined;
-  /** What consistent hashing goes by in routes: the name of the file, or the address that asks. @default 'file' */
-  readonly hashBy?: 'file' | 'client' | undefined;
-  readonly health?: Partial<HealthRule> | undefined;
-  /** What members must pass. @default 'node' */
-  readonly check?: PoolCheck | undefined;
-}
 
 /** All are asked for whenever they are needed: they may change. */
 export interface PoolsOptions {
@@ -83,16 +69,6 @@ interface OwnPool extends NamedPool {
   readonly maxMembers: number;
   readonly maxTries: number;
   readonly listed: ListedMembers;
-}
-
-/** Throws `USAGE_INVALID` for two pools of one name. */
-export function checkPools(configured: readonly PoolOptions[]): void {
-  const names = new Set<string>();
-  for (const { name } of configured) {
-    if (names.has(name))
-      throw new HoplineError('USAGE_INVALID', `the pool ${JSON.stringify(name)} is configured twice`);
-    names.add(name);
-  }
 }
 
 /** Checks of servers that never answered, at once: enough to find one that is there soon. */
@@ -261,17 +237,6 @@ export class Pools {
       log,
     });
   }
-}
-
-/** Where the rule differs from that of other pools. */
-export function defaultHealth(check: PoolCheck): Partial<HealthRule> {
-  // A server of messages has nothing to warm up, and turns are exact.
-  return check === 'packet' ? { slowStartMs: 0 } : {};
-}
-
-/** A pool that comes to be when a server registers. */
-function unconfigured(name: string): PoolOptions {
-  return { name, check: 'packet' };
 }
 
 function denied(why: string): HoplineError {

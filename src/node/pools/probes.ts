@@ -14,7 +14,7 @@ import type { Probe } from '../../pool/member-checks.ts';
 import type { Address } from '../../wire/address.ts';
 import type { NextAccess } from '../access/access-rules.ts';
 import { pingNode } from './ping.ts';
-import type { PoolCheck } from './pools.ts';
+import type { PoolCheck } from './pool-options.ts';
 
 export interface ProbesOptions {
   readonly limits: Limits;

@@ -1,11 +1,9 @@
 /**
  * A file on its way to disk: reserved for real, written beside its place, made visible by one rename.
  *
- * Owns `.NAME.part` and its journal, and the lock on them. Never overwrites
- * without being told to, never follows a link at the target, never leaves a
- * wrong file under the final name.
- * Invariant: until `commit` has settled, the target is as it was before; and a
- * byte of the part file is either right or missing from the journal.
+ * Owns `.NAME.part` and its journal, and the lock on them. Never overwrites without being told to, never follows a link at the
+ * target, never leaves a wrong file under the final name.
+ * Invariant: until `commit` has settled the target is as before; a byte of the part file is right, or missing from the journal.
  * Rules: docs/resume.md#on-disk
  */
 

@@ -1,9 +1,6 @@
 /** The values of flags: how each is written, and one sentence for a value that is not written so. */
 
-import path from 'node:path';
 import { InvalidArgumentError } from 'commander';
-import { type AdminAddress, type AdminRules, parseAdminAddress } from '../admin/admin-address.ts';
-import { HoplineError } from '../core/errors.ts';
 import type { PoolMembers } from '../pool/sources/sources.ts';
 import { type Address, isPoolName, parseAddress, parseListen } from '../wire/address.ts';
 import { parseKeyedAddress } from '../wire/keyed-hop.ts';
@@ -14,25 +11,6 @@ export function listenFlag(text: string): { readonly host: string; readonly port
   const listen = parseListen(text);
   if (!listen) throw new InvalidArgumentError('Expected HOST:PORT, such as 127.0.0.1:7001 or [::1]:0.');
   return listen;
-}
-
-/** Where an admin listener is. */
-export function adminFlag(text: string): AdminAddress {
-  const address = parseAdminAddress(text);
-  if (!address) throw new InvalidArgumentError('Expected HOST:PORT, such as 127.0.0.1:7900, or unix:PATH.');
-  return address;
-}
-
-/** The rules of an admin listener that flags name, over those of a file. Throws `USAGE_INVALID` for a token without a listener. */
-export function adminOf(
-  { admin: listen, adminTokenFile: tokenFile }: { readonly admin?: AdminAddress; readonly adminTokenFile?: string },
-  file?: AdminRules,
-): AdminRules | undefined {
-  const rules = listen ? { listen } : file;
-  if (!rules && tokenFile !== undefined) {
-    throw new HoplineError('USAGE_INVALID', '--admin-token-file goes with --admin');
-  }
-  return rules && { ...file, ...rules, ...(tokenFile === undefined ? {} : { tokenFile: path.resolve(tokenFile) }) };
 }
 
 /** HOST:PORT of another node. */

@@ -11,18 +11,9 @@ import { startService } from '../service.ts';
 import type { GatewayRules } from '../sites/http-service.ts';
 import { parseSite } from '../sites/site-text.ts';
 import { formatHop } from '../wire/address.ts';
-import {
-  adminFlag,
-  adminOf,
-  bytesFlag,
-  countFlag,
-  given,
-  listenFlag,
-  listFlag,
-  mayUseKernel,
-  secondsFlag,
-} from './flags.ts';
+import { bytesFlag, countFlag, given, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
 import { createLog } from './logging.ts';
+import { adminFlag, adminOf } from './node/admin-flags.ts';
 import { runUntilStopped } from './process/until-stopped.ts';
 import { print } from './terminal/lines.ts';
 

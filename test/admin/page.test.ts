@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
 import { download, type NodeOptions, type Port, parseVia } from '../../src/index.ts';
@@ -21,9 +23,13 @@ const skip = existsSync(executablePath) ? false : `there is no Chromium at ${exe
 async function openBrowser(
   t: TestContext,
 ): Promise<{ context: BrowserContext; loaded: string[]; complaints: string[] }> {
-  const profile = await makeTempRoot(t);
-  const context = await chromium.launchPersistentContext(profile.path, { executablePath, args: quiet });
-  t.after(() => context.close());
+  const profile = await mkdtemp(path.join(tmpdir(), 'hopline-test-browser-'));
+  const context = await chromium.launchPersistentContext(profile, { executablePath, args: quiet });
+  t.after(async () => {
+    await context.close();
+    // A browser that has ended may have processes that still write.
+    await rm(profile, { recursive: true, force: true, maxRetries: 20 });
+  });
   const [loaded, complaints]: string[][] = [[], []];
   context.on('request', (request) => loaded?.push(request.url()));
   context.on('console', (message) => complaints?.push(message.text()));

@@ -27,7 +27,7 @@ const durationFix = 'such as 500ms, 5s or 2m';
 const topKeys =
   'listen, root, next, uploads, digest-cache, limit-rate, limit-rate-total, kernel, policy, balance, ' +
   'registry, register-from, pools, ' +
-  'sites, gateway, security, limits, log';
+  'sites, gateway, security, admin, limits, log';
 
 /** The file, where the mistake is, what was read, what was expected, and what to do. */
 const mistakes: readonly (readonly [text: string, place: string, read: string, expected: string, fix: string])[] = [

@@ -10,7 +10,6 @@ import { holdKeyFile } from '../../secure/keys/held-key.ts';
 import { startService } from '../../service.ts';
 import {
   addressFlag,
-  adminFlag,
   bytesFlag,
   countFlag,
   keyedAddressesFlag,
@@ -24,6 +23,7 @@ import { createLog } from '../logging.ts';
 import { isWorker } from '../process/signals.ts';
 import { runUntilStopped } from '../process/until-stopped.ts';
 import { say } from '../terminal/lines.ts';
+import { adminFlag } from './admin-flags.ts';
 import { askListen } from './ask-listen.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { chooseIdentity } from './node-identity.ts';

@@ -14,9 +14,10 @@ import { readTextFile } from '../../io/disk/reading/text-file.ts';
 import type { Algorithm } from '../../pool/balance.ts';
 import type { PoolMembers } from '../../pool/sources/sources.ts';
 import type { Address } from '../../wire/address.ts';
-import { adminOf, given, mayUseKernel } from '../flags.ts';
+import { given, mayUseKernel } from '../flags.ts';
 import { isWorker } from '../process/signals.ts';
 import { mergePools } from '../route-flags.ts';
+import { adminOf } from './admin-flags.ts';
 
 export interface NodeFlags {
   readonly config?: string;

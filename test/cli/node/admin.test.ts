@@ -22,7 +22,8 @@ test('a node shows itself where it is told to, and not otherwise', async (t) => 
   const plain = startProgram(t, ['node', '--listen', anywhere]);
   assert.doesNotMatch(await plain.saw(/serves/), /admin/);
   const { program, port } = await start(t, ['node', '--listen', anywhere, '--admin', anywhere]);
-  assert.equal((await ask({ port }, '/readyz')).text, 'serving\n');
+  // What is shown may be from shortly before.
+  await until(async () => (await ask({ port }, '/readyz')).text === 'serving\n');
   readOpenMetrics((await ask({ port }, '/metrics')).text);
   const page = await ask({ port }, '/');
   assert.match(page.text, /<h2[^>]*>Open circuits<\/h2>/);
@@ -72,13 +73,13 @@ test('a socket is for its owner alone, and one that was left behind is taken ove
   const socketPath = path.join((await makeTempRoot(t)).path, 'admin.sock');
   const first = await start(t, ['node', '--listen', anywhere, '--admin', `unix:${socketPath}`]);
   assert.equal((await stat(socketPath)).mode & 0o777, 0o600);
-  assert.equal((await ask({ socketPath }, '/healthz', { headers: { Host: 'localhost' } })).status, 200);
+  await until(async () => (await ask({ socketPath }, '/healthz', { headers: { Host: 'localhost' } })).status === 200);
   const second = await runProgram(t, ['node', '--listen', anywhere, '--admin', `unix:${socketPath}`]);
   assert.equal(second.code, 10, second.stderr);
   first.program.child.kill('SIGKILL');
   await first.program.finished;
   await start(t, ['node', '--listen', anywhere, '--admin', `unix:${socketPath}`]);
-  assert.equal((await ask({ socketPath }, '/readyz', { headers: { Host: 'localhost' } })).status, 200);
+  await until(async () => (await ask({ socketPath }, '/healthz', { headers: { Host: 'localhost' } })).status === 200);
 });
 
 test('off loopback a node does not start without a token', async (t) => {

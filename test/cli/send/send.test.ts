@@ -82,7 +82,7 @@ test('each way to fail has its exit code, one line and a hint', async (t) => {
   const rows: readonly (readonly [args: readonly string[], code: number, words: RegExp])[] = [
     [[file], 2, /send needs --to or --via, and not both/],
     [[file, '--to', to, '--via', to], 2, /send needs --to or --via/],
-    [[file, '--to', 'nowhere'], 2, /Expected a hop/],
+    [[file, '--to', 'nowhere'], 2, /Expected HOST:PORT, or HOST:PORT#hop1/],
     [['no such.json', '--to', to], 2, /cannot read the packet file no such\.json: there is no such file/],
     [
       [await writePacket(t, { type: -2 }), '--to', to],

@@ -161,6 +161,10 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
     metrics.handshakes.failed += 1;
     throw error;
   });
+  let isConfirmed = false;
+  const confirmed = secure.confirmed.then(() => {
+    isConfirmed = true;
+  });
   try {
     const purpose = await readPurpose(secure, leg, node);
     const grant = purpose === 'requests' && node.authority ? node.authority.admit(key) : unlimitedGrant;
@@ -174,7 +178,9 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
     if (purpose !== 'requests') return await serveTunnel(secure, open, purpose, node);
     metrics.servedSecurely += 1;
     const served = serveOrigin(secure, open, { node, grant, place: leg });
-    void secure.confirmed.then(() => secure.failure || grant.confirm());
+    // A first request that came behind the confirmation is already one of the key's circuits.
+    if (isConfirmed && !secure.failure) grant.confirm();
+    else void confirmed.then(() => secure.failure || grant.confirm());
     await served;
   } catch (error) {
     await refuse(secure, error, { node, dialect: 'native', hop: open.hop, trace: open.trace, place: leg });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';
+import path from 'node:path';
 import { test } from 'node:test';
 import {
   download,
@@ -107,7 +108,9 @@ test('the node says at its start that it serves no files, and the client names t
 
 test('whoever is asked for IP and PORT serves the working directory, with workers too', async (t) => {
   const root = await makeTempRoot(t);
-  for (const more of [[], ['--workers', '2']]) {
+  const key = path.join((await makeTempRoot(t)).path, 'node.key');
+  assert.equal((await runProgram(t, ['key', 'new', '-o', key])).code, 0);
+  for (const more of [[], ['--workers', '2', '--identity', key]]) {
     const node = startProgram(t, ['node', ...more], { cwd: root.path, input: '0.0.0.0\n0\n' });
     assert.match(await node.saw(/serves .*\n/), new RegExp(`serves ${root.path}\n`));
   }

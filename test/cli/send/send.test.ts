@@ -82,7 +82,7 @@ test('each way to fail has its exit code, one line and a hint', async (t) => {
   const rows: readonly (readonly [args: readonly string[], code: number, words: RegExp])[] = [
     [[file], 2, /send needs --to or --via, and not both/],
     [[file, '--to', to, '--via', to], 2, /send needs --to or --via/],
-    [[file, '--to', 'nowhere'], 2, /Expected HOST:PORT, or HOST:PORT#hop1/],
+    [[file, '--to', 'nowhere'], 2, /Expected a hop/],
     [['no such.json', '--to', to], 2, /cannot read the packet file no such\.json: there is no such file/],
     [
       [await writePacket(t, { type: -2 }), '--to', to],
@@ -165,7 +165,7 @@ for (const [args, words] of [
   [['--register', '127.0.0.1:10000'], /say which --policy/],
   [['--id', '5'], /say which --policy/],
   [['--register-from', '10.0.0.0/99'], /--register-from: read "10\.0\.0\.0\/99", expected a CIDR/],
-  [['--policy', '7', '--register', 'x'], /Expected a hop/],
+  [['--policy', '7', '--register', 'x'], /Expected HOST:PORT, or HOST:PORT#hop1/],
   [['--max-payload', '0'], /Expected a whole number/],
 ] as const) {
   test(`node ${args.join(' ')} is a usage error`, async (t) => {

@@ -207,14 +207,15 @@ async function listenAt(server: http.Server, address: AdminAddress): Promise<Adm
   return address;
 }
 
-/** A process that was killed leaves its socket; one that somebody listens on stays. */
+/** A process that was killed leaves its socket, to which nobody can connect; one that is too busy to answer keeps its own. */
 async function removeLeftSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);
   if (!found?.isSocket()) return;
-  const isHeard = await new Promise<boolean>((resolve) => {
+  const isLeft = await new Promise<boolean>((resolve) => {
     const socket = net.connect({ path });
-    socket.on('connect', () => resolve(true)).on('error', () => resolve(false));
+    socket.on('connect', () => resolve(false));
+    socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ECONNREFUSED'));
     socket.on('connect', () => socket.destroy());
   });
-  if (!isHeard) await unlink(path);
+  if (isLeft) await unlink(path);
 }

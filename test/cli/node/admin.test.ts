@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { stat, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -80,6 +82,30 @@ test('a socket is for its owner alone, and one that was left behind is taken ove
   await first.program.finished;
   await start(t, ['node', '--listen', anywhere, '--admin', `unix:${socketPath}`]);
   await until(async () => (await ask({ socketPath }, '/healthz', { headers: { Host: 'localhost' } })).status === 200);
+});
+
+test('a socket whose owner is too busy to answer stays its own', {
+  skip: process.platform !== 'linux' && 'elsewhere a connection that nobody takes waits',
+}, async (t) => {
+  const socketPath = path.join((await makeTempRoot(t)).path, 'admin.sock');
+  const block = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0)';
+  const listening = `() => { process.stdout.write('up'); ${block}; }`;
+  const code = `require('node:net').createServer().listen({ path: process.argv[1], backlog: 1 }, ${listening})`;
+  const owner = spawn(process.execPath, ['-e', code, socketPath], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => owner.kill('SIGKILL'));
+  await once(owner.stdout, 'data');
+  for (let refused = ''; refused === ''; ) {
+    const waiting = net.connect({ path: socketPath });
+    t.after(() => waiting.destroy());
+    refused = await new Promise((resolve) => {
+      waiting.on('connect', () => resolve('')).on('error', ({ code }: NodeJS.ErrnoException) => resolve(code ?? ''));
+    });
+    assert.match(refused, /^(EAGAIN)?$/);
+  }
+  const { ino } = await stat(socketPath);
+  const { code: exit, stderr } = await runProgram(t, ['node', '--listen', anywhere, '--admin', `unix:${socketPath}`]);
+  assert.equal(exit, 10, stderr);
+  assert.equal((await stat(socketPath)).ino, ino);
 });
 
 test('off loopback a node does not start without a token', async (t) => {

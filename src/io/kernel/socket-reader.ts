@@ -53,6 +53,11 @@ export class SocketReader {
     this.#onClose = onClose;
   }
 
+  /** Whether bytes are there to be taken. */
+  get hasBytes(): boolean {
+    return this.#socket.isOpen && this.#libc.peek(this.#socket.fd) > 0;
+  }
+
   /** Whether bytes, the end or a failure are there to be taken. */
   get isReady(): boolean {
     return this.#socket.isOpen && this.#libc.peek(this.#socket.fd) !== -constants.errno.EAGAIN;

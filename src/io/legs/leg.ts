@@ -202,7 +202,7 @@ export class Leg {
 
   /** Whether something has arrived that was not read yet. */
   get hasUnread(): boolean {
-    return !this.#arrivals.isEmpty || this.#reader?.isReady === true;
+    return !this.#arrivals.isEmpty || this.#reader?.hasBytes === true;
   }
 
   /** From now on a write that fails waits until what has arrived was read: for whoever does not know what the peer will say. */

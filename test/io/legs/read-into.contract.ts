@@ -64,6 +64,15 @@ export function testReadInto(way: string, skip: string | false, makeOptions: (t:
     assert.equal(leg.failure, undefined);
   });
 
+  check('a peer that has ended, and to which nothing is said, is idle in the end', async (_t, make) => {
+    const { leg, peer } = await engaged(make, { idleMs: 50 });
+    peer.on('error', () => {});
+    peer.resume();
+    peer.end();
+    await leg.closed;
+    assert.equal(leg.failure?.code, 'TIMEOUT_IDLE');
+  });
+
   for (const when of ['before', 'during'] as const) {
     check(`a reset ${when} the read fails it, and every later one, and is no end`, async (_t, make) => {
       const { leg, peer } = await engaged(make);

@@ -13,7 +13,7 @@ import { parseSite } from '../sites/site-text.ts';
 import { formatHop } from '../wire/address.ts';
 import { bytesFlag, countFlag, given, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
 import { createLog } from './logging.ts';
-import { adminFlag, adminOf } from './node/admin-flags.ts';
+import { adminOf, adminOption, adminTokenOption } from './node/admin-flags.ts';
 import { runUntilStopped } from './process/until-stopped.ts';
 import { print } from './terminal/lines.ts';
 
@@ -80,15 +80,8 @@ export function addGatewayCommand(program: Command): void {
       `let requests finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
       secondsFlag,
     )
-    .option(
-      '--admin <ADDRESS>',
-      'show metrics, health and a page there: HOST:PORT of loopback, or unix:PATH',
-      adminFlag,
-    )
-    .option(
-      '--admin-token-file <FILE>',
-      'with --admin: holds what whoever looks must show; for other addresses than loopback',
-    )
+    .addOption(adminOption())
+    .addOption(adminTokenOption())
     .option('--no-kernel', 'read files into this process, never send them inside the kernel; also HOPLINE_KERNEL=off')
     .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr').choices(logLevels).default('info'))
     .option('--json', 'log as JSON lines')

@@ -153,12 +153,18 @@ test('megabytes pass each way at once, and each end sees the other one end', asy
   await Promise.all([near.linger(1000), leg.linger(1000)]);
 });
 
-test('what is written while corked leaves in one record', async (t) => {
+/** Lets all pass, and notes how long each record of the node is, with its header and tag. */
+function measureBack(): { lengths: number[]; back: Alter } {
   const lengths: number[] = [];
   const back: Alter = (bytes) => {
     lengths.push(bytes.length);
     return [bytes];
   };
+  return { lengths, back };
+}
+
+test('what is written while corked leaves in one record', async (t) => {
+  const { lengths, back } = measureBack();
   const { near, accepted } = await connect(t, { back });
   const { leg } = await accepted;
   await leg.confirmed;
@@ -174,11 +180,7 @@ test('what is written while corked leaves in one record', async (t) => {
 });
 
 test('the first records of a node are short, so that a long leg does not hold back what has come', async (t) => {
-  const lengths: number[] = [];
-  const back: Alter = (bytes) => {
-    lengths.push(bytes.length);
-    return [bytes];
-  };
+  const { lengths, back } = measureBack();
   const { near, accepted } = await connect(t, { back });
   const { leg } = await accepted;
   await leg.confirmed;

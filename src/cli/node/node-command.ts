@@ -23,7 +23,7 @@ import { createLog } from '../logging.ts';
 import { isWorker } from '../process/signals.ts';
 import { runUntilStopped } from '../process/until-stopped.ts';
 import { say } from '../terminal/lines.ts';
-import { adminFlag } from './admin-flags.ts';
+import { adminOption, adminTokenOption } from './admin-flags.ts';
 import { askListen } from './ask-listen.ts';
 import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { chooseIdentity } from './node-identity.ts';
@@ -113,15 +113,8 @@ export function addNodeCommand(program: Command): void {
       `let circuits finish when stopped (default: ${defaultLimits.graceMs / 1000})`,
       secondsFlag,
     )
-    .option(
-      '--admin <ADDRESS>',
-      'show metrics, health and a page there: HOST:PORT of loopback, or unix:PATH',
-      adminFlag,
-    )
-    .option(
-      '--admin-token-file <FILE>',
-      'with --admin: holds what whoever looks must show; for other addresses than loopback',
-    )
+    .addOption(adminOption())
+    .addOption(adminTokenOption())
     .option('--no-kernel', 'pass bytes through this process, never inside the kernel; also HOPLINE_KERNEL=off')
     .addOption(new Option('--log-level <LEVEL>', 'how much to log, on stderr (default: info)').choices(logLevels))
     .option('--json', 'log as JSON lines')

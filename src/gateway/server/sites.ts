@@ -20,7 +20,7 @@ export interface Site {
   readonly hostField?: string | undefined;
   /** Whether clients' X-Original-URL, X-HTTP-Method-Override and their like go on. @default false */
   readonly passOverrides?: boolean | undefined;
-  /** Bytes of the content of a request. @default the limit */
+  /** Bytes of the content of a request; more is 413. @default the limit */
   readonly maxBody?: number | undefined;
   /** Who may ask. @default everybody */
   readonly auth?: SiteAuth | undefined;

@@ -11,7 +11,7 @@ import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import { type Logger, silentLogger } from '../../core/log.ts';
 import type { Exchange } from '../../http/exchange.ts';
-import { type FieldRules, forbiddenName, forbiddenValue } from '../../http/fields.ts';
+import { forbiddenName, forbiddenValue } from '../../http/fields.ts';
 import { openKernelEngine } from '../../io/kernel/engine.ts';
 import { blockList, parseNetworks } from '../../io/names/networks.ts';
 import type { Resolver } from '../../io/names/resolve.ts';
@@ -22,31 +22,18 @@ import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers } from '../../pool/sources/sources.ts';
 import { ServerPlaces } from '../answering/server-places.ts';
 import { createServers, type Servers, type ServersOptions } from '../answering/server-pool.ts';
-import type { SiteAuth } from '../auth/site-auth.ts';
 import type { ServerTls } from '../clients/certificate.ts';
 import { HttpCounts, type HttpStats } from './http-counts.ts';
 import { type Ended, type RunningServer, serveHttp } from './http-server.ts';
 import { isSiteHost, type Site } from './sites.ts';
 
-export interface SiteOptions {
-  /** A name, `*.` and a name, or `*` for all that no other site has. */
-  readonly host: string;
+export interface SiteOptions extends Omit<Site, 'exchange' | 'connect'> {
   /** What answers: HTTP servers that stand in for one another, or any exchange. */
   readonly backend: HttpServers | Exchange;
   /** What stands before it, such as a cache. */
   readonly wrap?: ((exchange: Exchange) => Exchange) | undefined;
   /** Whether CONNECT leads to one of the servers. @default false */
   readonly connect?: boolean | undefined;
-  readonly requestFields?: FieldRules | undefined;
-  readonly answerFields?: FieldRules | undefined;
-  /** What the backend gets as Host. @default what the client sent */
-  readonly hostField?: string | undefined;
-  /** Whether clients' X-Original-URL, X-HTTP-Method-Override and their like go on. @default false */
-  readonly passOverrides?: boolean | undefined;
-  /** Bytes of the content of a request; more is 413. @default the limit */
-  readonly maxBody?: number | undefined;
-  /** Who may ask. @default everybody */
-  readonly auth?: SiteAuth | undefined;
 }
 
 export interface HttpServers

@@ -5,8 +5,8 @@
  */
 
 import { createHash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { HoplineError } from '../../core/errors.ts';
+import { loadBlake } from './load-blake.ts';
 
 export interface Hasher {
   update(bytes: Buffer): unknown;
@@ -25,11 +25,6 @@ export interface DigestAlgorithm {
   readonly start: () => Hasher;
   /** Of bytes that are all there: a quarter of what a hasher costs for 1 KiB. */
   readonly digestOf: (bytes: Buffer) => Buffer;
-}
-
-interface BlakeLibrary {
-  readonly blake3: (bytes: Buffer) => Buffer;
-  readonly Blake3Hasher: new () => { update(bytes: Buffer): unknown; digest(format: 'hex'): string };
 }
 
 const sha256: DigestAlgorithm = {
@@ -88,12 +83,4 @@ export function digestOfPieces(digests: readonly string[], algorithm: DigestAlgo
 function startNodeHash(name: 'sha256' | 'sha512'): Hasher {
   const hash = createHash(name);
   return { update: (bytes) => hash.update(bytes), digest: () => hash.digest('hex') };
-}
-
-function loadBlake(): BlakeLibrary | undefined {
-  try {
-    return createRequire(import.meta.url)('@napi-rs/blake-hash') as BlakeLibrary;
-  } catch {
-    return undefined;
-  }
 }

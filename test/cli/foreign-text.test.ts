@@ -323,7 +323,7 @@ test('nothing in the program prints but by way of lines, logs and questions', as
 const evil = '\u001b]0;owned\u0007\nhopline: verified  yes\n\u202e';
 const status = { type: 'status', size: 5, version: 'v', pieceBytes: 1024, digest: 'blake3' };
 
-for (const [what, answer] of [
+const breaches: readonly (readonly [what: string, answer: Buffer])[] = [
   ['what is no frame', Buffer.from(`${evil} and more of it`)],
   ...['type', 'size', 'pieceBytes', 'digest'].map(
     (key) => [`a status with a hostile ${key}`, encodeFrame({ ...status, [key]: evil })] as const,
@@ -332,21 +332,26 @@ for (const [what, answer] of [
   ['a refusal with a hostile reason', encodeFrame({ type: 'refused', hop: 1, code: 'INTERNAL', reason: evil })],
   ['a hostile member', encodeFrame({ type: 'taken', hop: 1, address: evil })],
   ['the answer to another question', encodeFrame({ type: 'pong', software: evil })],
-] as const) {
-  test(`${what} from a hop that then falls silent is told as a break of the protocol, in two lines`, async (t) => {
-    const out = await makeTempRoot(t);
-    let connections = 0;
-    const peer = await startPeer(t, (socket) => {
-      connections += 1;
-      if (connections === 1) socket.once('data', () => socket.write(answer));
-    });
-    const { code, stderr } = await runProgram(t, ['get', '--via', peer.address, 'x', '-o', `${out.path}/`]);
-    assert.equal(code, 5, stderr);
-    assertLines(stderr, 2);
-    assert.match(stderr, /^hopline: hop 1 \(127\.0\.0\.1:\d+\) broke the protocol: .*\n {2}hint: /);
-    assert.doesNotMatch(stderr, /verified|no byte moved/);
-  });
-}
+];
+
+// Side by side, since each waits until a new circuit has met with silence for as long as a hop may be silent.
+test('an answer that breaks the protocol, and then silence, is told as the break, in two lines', async (t) => {
+  await Promise.all(
+    breaches.map(async ([what, answer]) => {
+      const out = await makeTempRoot(t);
+      let connections = 0;
+      const peer = await startPeer(t, (socket) => {
+        connections += 1;
+        if (connections === 1) socket.once('data', () => socket.write(answer));
+      });
+      const { code, stderr } = await runProgram(t, ['get', '--via', peer.address, 'x', '-o', `${out.path}/`]);
+      assert.equal(code, 5, `${what}: ${stderr}`);
+      assertLines(stderr, 2);
+      assert.match(stderr, /^hopline: hop 1 \(127\.0\.0\.1:\d+\) broke the protocol: .*\n {2}hint: /, what);
+      assert.doesNotMatch(stderr, /verified|no byte moved/, what);
+    }),
+  );
+});
 
 test('a frame from anybody forges no line in the log of a node', async (t) => {
   const root = await makeTempRoot(t);

@@ -19,7 +19,7 @@ export interface Problem {
 }
 
 export interface Seen {
-  readonly plan: Pick<Plan, 'scenario' | 'files' | 'clients' | 'routes' | 'content'>;
+  readonly plan: Pick<Plan, 'scenario' | 'files' | 'clients' | 'routes' | 'content' | 'keys'>;
   /** Faults whose moment came. */
   readonly struck: readonly PlannedStrike[];
   readonly first: Attempt;
@@ -55,7 +55,7 @@ export function judgeRound(seen: Seen, rules: Rules): { readonly outcome: Outcom
   if (!isComplete(end)) problems.push(problem('wrong', `not complete without faults: ${endings(end)}`));
   // Of a file that changed, what is there may be right and yet vouched for by nobody.
   const isChanged = seen.struck.some(({ fault }) => fault.kind === 'replace-file' || fault.kind === 'rewrite-file');
-  if (second && rules.resumes && !isChanged) {
+  if (second && rules.resumes && !isChanged && !isUploadOfAnother(plan)) {
     const missing = first.missing + second.clients.length * plan.scenario.streams * rules.pieceBytes;
     const due = missing + overhead(missing, plan.files.length * plan.clients, rules);
     if (second.bytes > due) {
@@ -63,6 +63,11 @@ export function judgeRound(seen: Seen, rules: Rules): { readonly outcome: Outcom
     }
   }
   return { outcome, problems };
+}
+
+/** Whether the origin cannot know whom the pieces of the first run came from, and so takes none of them for the second (docs/resume.md). */
+function isUploadOfAnother({ scenario, keys }: Seen['plan']): boolean {
+  return scenario.command === 'put' && keys !== undefined && (keys.from === 'second' || !keys.clients);
 }
 
 /** Bytes that crossed the clients' legs though they had crossed them before. */

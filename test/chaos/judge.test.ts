@@ -21,6 +21,7 @@ const plan: Seen['plan'] = {
   clients: 1,
   routes: [[[0], [1]]],
   content: 'back',
+  keys: undefined,
 };
 
 const fine: ClientEnd = {
@@ -213,6 +214,22 @@ test('a second run may fetch what is missing and a piece for each circuit, and n
   assert.deepEqual(judge({ struck, first: absent, second }, { ...rules, resumes: false }), ['absent']);
   const changed = strike({ kind: 'rewrite-file', file: 0, truncates: false });
   assert.deepEqual(judge({ struck: [changed], first: absent, second }), ['absent']);
+});
+
+test('an upload whose sender the origin cannot know again begins anew', () => {
+  const put = { ...plan, scenario: { ...scenario, command: 'put' } } as const;
+  const struck = [strike()];
+  const second = { ...again, bytes: 4.1 * mib };
+  const judgePut = (of: Seen['plan']) => judge({ plan: of, struck, first: absent, second });
+  for (const keys of [
+    { clients: true, from: 'second' },
+    { clients: false, from: 'first' },
+  ] as const) {
+    assert.deepEqual(judgePut({ ...put, keys: { ...keys, listedAt: undefined } }), ['absent']);
+    assert.deepEqual(judgePut({ ...plan, keys: { ...keys, listedAt: undefined } }), ['absent', 'fetched too much']);
+  }
+  const known = { clients: true, from: 'first', listedAt: undefined } as const;
+  assert.deepEqual(judgePut({ ...put, keys: known }), ['absent', 'fetched too much']);
 });
 
 test('what a node did wrong is wrong', () => {

@@ -27,7 +27,7 @@ export interface Fetched extends Proof {
   /** Whether every piece was compared with the digest that the origin gave, or in plain somebody on the way; the classic dialect has none. */
   readonly verified: boolean;
   readonly pieces: number;
-  /** Over the digests of all pieces, in their order: docs/protocol.md#pieces. Null when not verified. */
+  /** Over the digests of all pieces, in their order: docs/protocol/requests.md#pieces. Null when not verified. */
   readonly piecesDigest: { readonly algorithm: DigestName; readonly hex: string } | null;
   /** Bytes that an earlier run had left. */
   readonly resumedBytes: number;

@@ -2,7 +2,7 @@
  * Tells from the first bytes of a connection what the peer speaks.
  *
  * Only looks; decoding is for the dialect's own codec.
- * Rules: docs/protocol.md#dialects
+ * Rules: docs/protocol/circuits.md#dialects
  */
 
 import { type Decoded, more, ok } from './decoded.ts';

@@ -2,7 +2,7 @@
  * Which file names may travel: the check that the client makes before it asks and the origin before it opens.
  *
  * Owns the syntax alone. Whether the file exists and lies below the root is io/disk/reading/served-file.ts's to find out.
- * Rules: docs/protocol.md#names
+ * Rules: docs/protocol/requests.md#names
  */
 
 const maxSegmentBytes = 255;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -11,7 +11,7 @@ import { parseRoute } from '../../src/index.ts';
 import { parseAuthorizedKeys } from '../../src/node/authority/authorized-keys.ts';
 import { addressOf, startChain } from '../support/chain.ts';
 import { mainFile, startProgram } from '../support/program.ts';
-import { repository } from '../support/repository.ts';
+import { findPages, repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 import { startWebServer } from '../support/web-server.ts';
 
@@ -26,7 +26,7 @@ interface Block {
 }
 
 /** Other tests read these: the exchanges in bytes, and what the commands say of themselves. */
-const readElsewhere = ['protocol.md', 'secure-exchange.md', 'cli.md'];
+const readElsewhere = ['protocol/circuits.md', 'protocol/exchange.md', 'secure-exchange.md', 'cli.md'];
 
 const blocks = await findBlocks();
 const kinds = blocks.map((block) => ({ block, kind: kindOf(block) }));
@@ -130,10 +130,10 @@ async function tryCommand(t: TestContext, command: string): Promise<void> {
 }
 
 async function findBlocks(): Promise<readonly Block[]> {
-  const folder = new URL('docs/', repository);
-  const names = (await readdir(folder)).filter((name) => name.endsWith('.md') && !readElsewhere.includes(name));
-  const texts = names.map(async (document) => {
-    const text = await readFile(new URL(document, folder), 'utf8');
+  const pages = await findPages();
+  const texts = pages.map(async (page) => {
+    const document = page.slice('docs/'.length);
+    const text = readElsewhere.includes(document) ? '' : await readFile(new URL(page, repository), 'utf8');
     const found = text.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm);
     return [...found].map(([, language = '', inside = '']) => ({ document, language, text: inside }));
   });

@@ -1,4 +1,4 @@
-/** The recorded exchanges of docs/protocol.md and docs/secure-exchange.md: whoever writes a second implementation tests against these bytes. */
+/** The recorded exchanges of docs/protocol/exchange.md and docs/secure-exchange.md: whoever writes a second implementation tests against these bytes. */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -50,8 +50,8 @@ function readMessages(bytes: Buffer): string[] {
   return types;
 }
 
-test('the dumps of docs/protocol.md are what they are said to be', async () => {
-  assert.deepEqual((await readDumps('protocol.md')).map(readMessages), [
+test('the dumps of docs/protocol/exchange.md are what they are said to be', async () => {
+  assert.deepEqual((await readDumps('protocol/exchange.md')).map(readMessages), [
     ['open', 'stat', 'read'],
     ['open', 'stat', 'read'],
     ['status', 'data', 'end'],

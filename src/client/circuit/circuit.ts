@@ -4,7 +4,7 @@
  * Knows the messages and nothing about files on disk. Answers come in the order
  * of the requests, so nothing here needs a number for them.
  * Invariant: a refusal from any hop is thrown by whoever waits for the next answer, with the hop named.
- * Specification: docs/protocol.md
+ * Specification: docs/protocol/circuits.md
  */
 
 import { every } from '../../core/clock.ts';

@@ -3,7 +3,7 @@
  *
  * Does not know what is avoided, or for how long.
  * Invariant: what is to be encrypted stands in no OPEN: neither a name, nor the address that a tunnel leads to.
- * Format: docs/protocol.md#open
+ * Format: docs/protocol/circuits.md#open
  */
 
 import { createHash, randomBytes } from 'node:crypto';

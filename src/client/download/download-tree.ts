@@ -35,7 +35,7 @@ export interface TreeResult extends TreeCounts {
 /**
  * Downloads what is in a directory of the origin; a file that is here already with the same size and time is not fetched.
  * A file that fails does not stop the others, as with `downloadFiles`. Throws where there is no sound listing, or where
- * directories cannot be made. Rules: docs/protocol.md#directories
+ * directories cannot be made. Rules: docs/protocol/requests.md#directories
  */
 export async function downloadTree(options: DownloadTreeOptions): Promise<TreeResult> {
   const { directory, output = '.', force = false, resume, limits } = options;

@@ -3,7 +3,7 @@
  *
  * A listing may come from anybody. Owns the rules for what no origin may say; does not know what this machine can write.
  * Invariant: no path in a manifest leads out of the tree, comes twice, or comes before the directory that it is in.
- * Rules: docs/protocol.md#directories
+ * Rules: docs/protocol/requests.md#directories
  */
 
 import { HoplineError } from '../../core/errors.ts';

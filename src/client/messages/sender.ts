@@ -3,7 +3,7 @@
  *
  * One message at a time on a connection, to a front or to a server itself, or
  * over hops behind an OPEN. SHA-1 is what the originals answer with; it protects nothing.
- * Specification: docs/protocol.md#packets
+ * Specification: docs/protocol/packets.md
  */
 
 import { createHash } from 'node:crypto';

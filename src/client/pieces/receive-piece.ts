@@ -3,7 +3,7 @@
  *
  * Knows nothing about which piece is due or where it goes.
  * Invariant: the bytes of a piece are given to nobody before its digest has been compared.
- * Specification: docs/protocol.md#pieces
+ * Specification: docs/protocol/requests.md#pieces
  */
 
 import { HoplineError } from '../../core/errors.ts';

@@ -4,7 +4,7 @@
  * Owns how a tunnel comes about: by the way that carried the last tunnel, or by another way where that one fails. Does not know
  * what is said over a tunnel, and verifies nothing of it; where the last node has a key, a tunnel is encrypted up to that node.
  * Invariant: a tunnel that is returned is connected; a tunnel that cannot be opened leaves no socket behind.
- * Specification: docs/protocol.md#tunnels
+ * Specification: docs/protocol/circuits.md#tunnels
  */
 
 import type { Duplex } from 'node:stream';

@@ -4,7 +4,7 @@
  * Each circuit begins with PUT and learns what is missing at its origin. Owns
  * the digests of the file. Does not know how pieces go over a circuit.
  * Invariant: progress counts what an origin has acknowledged, and nothing else.
- * Specification: docs/protocol.md#uploads
+ * Specification: docs/protocol/requests.md#uploads
  */
 
 import { randomBytes } from 'node:crypto';

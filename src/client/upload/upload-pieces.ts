@@ -5,7 +5,7 @@
  * answers. A circuit that breaks is told by the half that takes answers, since
  * the last of them says why.
  * Invariant: two pieces are held at most, and a piece counts only when the origin has acknowledged it.
- * Specification: docs/protocol.md#uploads
+ * Specification: docs/protocol/requests.md#uploads
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';

@@ -5,7 +5,7 @@
  * silent names would stop the process for as long as they are silent. So the hosts file comes first, then the name
  * servers, asked beside the threads, and the system's function only for what these do not know: search domains, mDNS
  * and whatever else a system has. Of those at most `systemLookups` wait at a time, in turn by peer.
- * Documentation: docs/protocol.md#names-of-hops
+ * Documentation: docs/access-rules.md#names-of-hops
  */
 
 import { lookup, Resolver as NameServers } from 'node:dns/promises';

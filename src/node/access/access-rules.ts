@@ -4,7 +4,7 @@
  * Owns the rules of `--next`. A node that listens on loopback may go on to
  * loopback; any other node goes nowhere until a rule allows it. A name that no rule can
  * allow is denied before anybody is asked for its addresses.
- * Rules: docs/protocol.md#access-rules
+ * Rules: docs/access-rules.md
  */
 
 import { isIP } from 'node:net';

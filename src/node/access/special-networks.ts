@@ -3,7 +3,7 @@
  *
  * Knows no rule. IPv6 that carries IPv4 is left out as a whole: a translator on the way would make a denied address of it
  * (`64:ff9b::169.254.169.254`), behind the check.
- * Documentation: docs/protocol.md#access-rules
+ * Documentation: docs/access-rules.md
  */
 
 import { blockList, formatNetwork, isInList, type Subnet } from '../../io/names/networks.ts';

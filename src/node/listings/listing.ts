@@ -4,7 +4,7 @@
  * Depth first, the names of each directory in the order of their bytes, so that
  * the same tree always gives the same listing. Links are told and never followed.
  * Invariant: what it holds does not depend on how large a directory is; name-room.ts says how much that is.
- * Format: docs/protocol.md#directories
+ * Format: docs/protocol/requests.md#directories
  */
 
 import { isUtf8 } from 'node:buffer';

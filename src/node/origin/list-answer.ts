@@ -2,7 +2,7 @@
  * The answer to LIST: the frames of a listing, each once there is room for it, so that a client that is gone ends the walk.
  *
  * Knows whose rights count, and the log; the walk itself is the listing's. Invariant: the listing is closed, however it ends.
- * Specification: docs/protocol.md#directories
+ * Specification: docs/protocol/requests.md#directories
  */
 
 import { ownerOf } from '../../core/work/budget.ts';

@@ -5,7 +5,7 @@
  * ahead: a slow client stops the reads. Answers to requests that came together
  * leave together.
  * Invariant: memory per circuit is two blocks, and two pieces for an upload, whatever the file's size.
- * Specification: docs/protocol.md#requests
+ * Specification: docs/protocol/requests.md#requests
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';

@@ -3,7 +3,7 @@
  *
  * Answers the packets of one connection in their order, one at a time, so a peer
  * that does not read its answers is not read from either.
- * Specification: docs/protocol.md#packets
+ * Specification: docs/protocol/packets.md
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';

@@ -4,7 +4,7 @@
  * SHA-1 is what the originals answer with; it protects nothing.
  * A front is a hopline node if it answers the setup. It is told again every
  * `registerMs`, in case it was restarted; an original would count that as another server.
- * Specification: docs/protocol.md#packets
+ * Specification: docs/protocol/packets.md
  */
 
 import { createHash, randomBytes } from 'node:crypto';

@@ -6,7 +6,7 @@
  * while another to the same server has never been answered: that one may be
  * waiting for it to end. A server that answers two at once is known to be no such.
  * Invariant: once `close()` has settled, no kept connection is left.
- * Specification: docs/protocol.md#packets
+ * Specification: docs/protocol/packets.md
  */
 
 import type { Clock } from '../../core/clock.ts';

@@ -2,7 +2,7 @@
  * Asks a node whether it is one, and serves: a circuit with nothing but a PING, answered by a PONG.
  *
  * Owns the circuit from its leg to its end. Does not know what follows from the answer.
- * Specification: docs/protocol.md#requests
+ * Specification: docs/protocol/requests.md#requests
  */
 
 import { randomBytes } from 'node:crypto';

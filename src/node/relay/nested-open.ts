@@ -4,7 +4,7 @@
  * It goes on as what it is, a part of the same circuit: with the trace of the tunnel, and with the hops before it counted.
  * So neither the hop limit nor the guard against loops begins anew.
  * Knows nothing of anything else that passes: that is not looked at beyond its first bytes.
- * Specification: docs/protocol.md#tunnels
+ * Specification: docs/protocol/circuits.md#tunnels
  */
 
 import { asHoplineError } from '../../core/errors.ts';

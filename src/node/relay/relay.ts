@@ -5,7 +5,7 @@
  * Parses nothing behind OPEN, but for another OPEN where a tunnel ends (nested-open.ts); all else is passed on as it is.
  * Where the next leg leads to no node, but to the address that a tunnel ends at,
  * it is the client that is told of it, and not the address.
- * Specification: docs/protocol.md#open
+ * Specification: docs/protocol/circuits.md#open
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';

@@ -4,7 +4,7 @@
  * Takes pieces that have been verified. What came before a break counts if it was the same
  * client's, and its file is still of the same version. Does not know how pieces arrive.
  * Invariant: until `commit` has settled the file is as it was before.
- * Rules: docs/protocol.md#uploads, docs/resume.md
+ * Rules: docs/protocol/requests.md#uploads, docs/resume.md
  */
 
 import { HoplineError } from '../../core/errors.ts';

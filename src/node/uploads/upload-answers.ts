@@ -4,7 +4,7 @@
  * A piece is written while the next one arrives, and answered when it is with
  * the system; a disk that fails is told at once, not when the client speaks next.
  * Invariant: at most two pieces are held, one that arrives and one that is being written.
- * Specification: docs/protocol.md#uploads
+ * Specification: docs/protocol/requests.md#uploads
  */
 
 import { every } from '../../core/clock.ts';

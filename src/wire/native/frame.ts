@@ -3,7 +3,7 @@
  *
  * Owns the twelve bytes before the JSON and the cap on its length. Knows nothing
  * about what the object means: wire/native/messages.ts does.
- * Format: docs/protocol.md#frames
+ * Format: docs/protocol/circuits.md#frames
  */
 
 import { crc32 } from 'node:zlib';

@@ -5,7 +5,7 @@
  * client's requests to the origin, and CONNECT to the end of an encrypted tunnel; TAKEN tells back which member of a pool is on the circuit; the other messages are
  * the answers. One definition a message serves both ends: the schema checks what arrives, its type shapes what is sent.
  * Unknown fields are ignored, so that a later version may add some.
- * Format: docs/protocol.md#messages
+ * Format: docs/protocol/circuits.md#messages
  */
 
 import * as v from 'valibot';
@@ -107,7 +107,7 @@ const answer = v.variant('type', [
   v.object({
     type: v.literal('pong'),
     software: shortText,
-    /** What it does besides: docs/protocol.md lists the words. */
+    /** What it does besides: docs/protocol/requests.md lists the words. */
     roles: v.optional(v.pipe(v.array(shortText), v.maxLength(16))),
     /** Its connections, now and at most. */
     load: v.optional(v.object({ open: count, max: positive })),

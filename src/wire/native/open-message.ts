@@ -2,7 +2,7 @@
  * OPEN: the first message of a circuit, which travels forward from relay to relay.
  *
  * Invariant: a relay passes on what it does not know as it came.
- * Format: docs/protocol.md#open
+ * Format: docs/protocol/circuits.md#open
  */
 
 import * as v from 'valibot';

@@ -3,7 +3,7 @@
  *
  * Invariant: a code that only makes sense on the machine where it arose (an
  * argument that is not one, say) never travels; it would be sent as `INTERNAL`.
- * Format: docs/protocol.md#refused
+ * Format: docs/protocol/circuits.md#refused
  */
 
 import type { ErrorCode } from '../../core/errors.ts';

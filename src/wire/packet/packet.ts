@@ -3,7 +3,7 @@
  *
  * Owns which fields there are; each value may be a number or a string. Knows nothing about policies or pools.
  * Invariant: a value is the text that came, since a number of JSON may hold more than one of JavaScript.
- * Format: docs/protocol.md#packets
+ * Format: docs/protocol/packets.md
  */
 
 import { isUtf8 } from 'node:buffer';

@@ -3,7 +3,7 @@
  *
  * An answer is in the form of its question.
  * Invariant: of what is passed on, only values that need another form are written anew.
- * Format: docs/protocol.md#packets
+ * Format: docs/protocol/packets.md
  */
 
 import type { HoplineError } from '../../core/errors.ts';

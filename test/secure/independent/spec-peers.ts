@@ -1,5 +1,5 @@
 /**
- * A client and a node of encrypted circuits, written from docs/security.md and docs/protocol.md alone: enough to bring a file to
+ * A client and a node of encrypted circuits, written from docs/security.md and docs/protocol/ alone: enough to bring a file to
  * a real node's client, and from a real node. Knows nothing of src/. Any failure is thrown.
  */
 

@@ -1,5 +1,5 @@
 /**
- * Frames, headers of records, sealed directions and the text of keys, written from docs/protocol.md, docs/security.md and BIP 173
+ * Frames, headers of records, sealed directions and the text of keys, written from docs/protocol/, docs/security.md and BIP 173
  * alone. Knows nothing of src/. Any failure is thrown.
  */
 
@@ -9,7 +9,7 @@ import { specOpen, specRekey, specSeal } from './spec-noise.ts';
 
 export type SpecMessage = { readonly type: string } & Readonly<Record<string, unknown>>;
 
-/** One frame: docs/protocol.md#frames. */
+/** One frame: docs/protocol/circuits.md#frames. */
 export function specFrame(message: SpecMessage): Buffer {
   const json = Buffer.from(JSON.stringify(message));
   const head = Buffer.from('ff484c010000000000000000', 'hex');

@@ -2,7 +2,7 @@
  * From a name on the wire to what lies below the root: the one way there, for reading, listing and uploading.
  *
  * Holds first and judges what is held, so that nothing can be swapped in between: a link may lead around inside the
- * root, never out. Rules: docs/protocol.md#names
+ * root, never out. Rules: docs/protocol/requests.md#names
  */
 
 import { realpath, stat } from 'node:fs/promises';

@@ -1,7 +1,9 @@
-// Prints docs/secure-exchange.md: an encrypted circuit in bytes, from fixed keys, as the built program makes it.
+// Writes docs/protocol/encrypted-ik.md and encrypted-nk.md: an encrypted circuit in bytes, from fixed keys, as the built program makes it.
 //
-// Usage: npm run exchange, which writes it there. Ephemeral keys are fixed here and nowhere else.
+// Usage: npm run exchange. Ephemeral keys are fixed here and nowhere else.
 import { createHash } from 'node:crypto';
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { firstOverhead, patternNumber, prologueOf } from '../dist/secure/handshake/first-records.js';
 import { encodeHello, encodeWelcome } from '../dist/secure/handshake/hello.js';
 import { Handshake } from '../dist/secure/handshake/noise.js';
@@ -41,32 +43,48 @@ const ping = encodeMessage({ type: 'ping' });
 /** The last record under the first key of a direction; the one behind it is the first under the second. */
 const lastOfFirstKey = 65_535;
 
-const page = [
-  `# An encrypted circuit in bytes
+/** The pages by their path in the repository. */
+export const pages = {
+  'docs/protocol/encrypted-ik.md': pageOf(
+    `# An encrypted circuit in bytes: IK
 
-What [security.md](security.md#handshake) describes, made from fixed keys, so that a second implementation can be tried against it:
-each message, in plain and sealed. \`npm run exchange\` writes this page.
+What [Encrypted circuits](../security.md#handshake) describes, made from fixed keys, so that a second implementation can be tried
+against it: each message, in plain and sealed. \`npm run exchange\` writes this page and [the one for NK](encrypted-nk.md), which has the
+same keys and the same OPEN.
 
 The keys, in hex:`,
-  tableOf(
-    ['whose', 'secret', 'public'],
-    Object.entries(secrets).map(([whose, secret]) => [whose, code(secret), code(keys[whose].public.bytes)]),
+    tableOf(
+      ['whose', 'secret', 'public'],
+      Object.entries(secrets).map(([whose, secret]) => [whose, code(secret), code(keys[whose].public.bytes)]),
+    ),
+    'Those that last, as text:',
+    tableOf(
+      ['whose', 'secret and public'],
+      ['client', 'node'].flatMap((whose) => [
+        [whose, `\`${secretText(secrets[whose])}\``],
+        ['', `\`${keys[whose].public.text}\``],
+      ]),
+    ),
+    `A real client and a real node make new ephemeral keys for each handshake. The client asks the node, which is the only hop, for
+\`hello.txt\`. OPEN travels in plain. Its trace is \`${trace}\`:`,
+    dump(encodeMessage({ type: 'open', hops: ['origin.example:7001'], hop: 1, trace, deadlineMs: 30_000 })),
+    ...exampleOf('IK'),
   ),
-  'Those that last, as text:',
-  tableOf(
-    ['whose', 'secret and public'],
-    ['client', 'node'].flatMap((whose) => [
-      [whose, `\`${secretText(secrets[whose])}\``],
-      ['', `\`${keys[whose].public.text}\``],
-    ]),
+  'docs/protocol/encrypted-nk.md': pageOf(
+    `# An encrypted circuit in bytes: NK
+
+The client has no key of its own here. The other keys and OPEN are those of [the page for IK](encrypted-ik.md).`,
+    ...exampleOf('NK'),
   ),
-  `An ephemeral key is new in each handshake; both examples have the same ones only to be examples. The client asks the node, which is the
-only hop, for \`hello.txt\`. OPEN, in plain, is the same in both, and so is the trace, \`${trace}\`:`,
-  dump(encodeMessage({ type: 'open', hops: ['origin.example:7001'], hop: 1, trace, deadlineMs: 30_000 })),
-  ...exampleOf('IK'),
-  ...exampleOf('NK'),
-];
-console.log(page.join('\n\n'));
+};
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const [file, text] of Object.entries(pages)) writeFileSync(new URL(`../${file}`, import.meta.url), text);
+}
+
+function pageOf(...parts) {
+  return `${parts.join('\n\n')}\n`;
+}
 
 function exampleOf(pattern) {
   const hello = encodeHello(1_800_000_000_000, software, requests);

@@ -2,7 +2,7 @@
  * What a transfer tells while it runs: a download of one file or of many, a directory, an upload.
  *
  * Whatever happens is made an event where it happens, and goes up to `onEvent` as it is; of several files, each with its file.
- * Documentation: docs/library.md
+ * Documentation: docs/library/overview.md
  */
 
 import type { HoplineError } from '../core/errors.ts';

@@ -4,7 +4,7 @@
  * Owns tries, what an earlier run left, and where content goes. Does not know how an answer comes about, nor where redirects lead.
  * Invariant: a file gets its name only if the answer was a success and is whole;
  * nothing that a stream has been given is fetched again.
- * Rules: docs/http.md#the-client
+ * Rules: docs/http/client.md
  */
 
 import { type Clock, pause, systemClock, withDeadline } from '../core/clock.ts';

@@ -5,7 +5,7 @@
  * what arrived: they prove that the disk still holds it. That the server still has the
  * same file is proven by its validator, which is the version in the journal.
  * Invariant: bytes of two versions never come together in one file.
- * Rules: docs/http.md#going-on
+ * Rules: docs/http/client.md#going-on
  */
 
 import path from 'node:path';

@@ -1,7 +1,7 @@
 /**
  * The table between error codes and HTTP: a status, and the error type of Proxy-Status (RFC 9209).
  *
- * Documentation: docs/http.md#errors
+ * Documentation: docs/http/requests.md#errors
  */
 
 import type { ErrorCode } from '../core/errors.ts';

@@ -3,7 +3,7 @@
  *
  * Pure. Invariant: what proves who the user is never reaches another origin, and
  * what was asked for over https is never asked for over http.
- * Rules: docs/http.md#redirects
+ * Rules: docs/http/client.md#redirects
  */
 
 import { HoplineError } from '../core/errors.ts';

@@ -3,7 +3,7 @@
  *
  * Owns the order in which these come and go. Does not know what answers for a site.
  * Invariant: once `close()` has settled, nothing of the gateway is left; a reload that fails changes nothing.
- * Documentation: docs/http.md
+ * Documentation: docs/http/gateway.md
  */
 
 import { isDeepStrictEqual } from 'node:util';

@@ -1,7 +1,7 @@
 /**
  * A site as it is written in one line: the host, and what answers for it.
  *
- * Opens nothing. Grammar: docs/http.md#sites
+ * Opens nothing. Grammar: docs/http/gateway.md#sites
  */
 
 import { HoplineError } from '../core/errors.ts';

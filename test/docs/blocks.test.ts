@@ -26,7 +26,13 @@ interface Block {
 }
 
 /** Other tests read these: the exchanges in bytes, and what the commands say of themselves. */
-const readElsewhere = ['protocol/circuits.md', 'protocol/exchange.md', 'secure-exchange.md', 'cli.md'];
+const readElsewhere = [
+  'protocol/circuits.md',
+  'protocol/exchange.md',
+  'protocol/encrypted-ik.md',
+  'protocol/encrypted-nk.md',
+  'cli.md',
+];
 
 const blocks = await findBlocks();
 const kinds = blocks.map((block) => ({ block, kind: kindOf(block) }));

@@ -1,4 +1,4 @@
-/** Where documents and comments point: each link leads to a file, and behind `#` to a heading of it. */
+/** Pages are short and listed; links of documents and comments lead to a file, and behind `#` to a heading of it. */
 
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
@@ -48,6 +48,17 @@ test('each link of a document leads to a file, and to a heading of it', () => {
   );
   assert.ok(links > 150);
   assert.deepEqual(faults.filter(Boolean), []);
+});
+
+test('no page has more than 300 lines, and the index leads to each', () => {
+  const index = texts.get('docs/README.md') ?? assert.fail('no index');
+  for (const page of pages.filter((each) => each.startsWith('docs/'))) {
+    const lines = texts.get(page)?.split('\n').length ?? 0;
+    // What the commands say of themselves stands on one page.
+    if (page !== 'docs/cli.md') assert.ok(lines <= 301, `${page} has ${lines} lines`);
+    const isListed = page === 'docs/README.md' || index.includes(`](${page.slice('docs/'.length)}`);
+    assert.ok(isListed, `docs/README.md does not list ${page}`);
+  }
 });
 
 test('each document that a comment names is there, with that heading', async () => {

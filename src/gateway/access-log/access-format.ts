@@ -3,7 +3,7 @@
  *
  * Pure. Everything that came from a client is written so that a line stays a line: control bytes, quotes and
  * backslashes escaped, secrets in queries masked if that was asked for.
- * Documentation: docs/http.md#access-log
+ * Documentation: docs/http/gateway.md#access-log
  */
 
 import { escapeText } from '../../core/text.ts';

@@ -4,7 +4,7 @@
  * Owns the file and what waits to be written to it. A disk that is slow or full
  * costs lines, which are counted, and never a request its time.
  * Invariant: at most `maxAccessLogBytes` wait.
- * Documentation: docs/http.md#access-log
+ * Documentation: docs/http/gateway.md#access-log
  */
 
 import { once } from 'node:events';

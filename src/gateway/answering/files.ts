@@ -4,7 +4,7 @@
  * Owns the fields of a file, and which name a request is for. Does not know where files come from: the source, a directory or the
  * end of a route, opens them.
  * Invariant: a file that was opened is closed, with the body of its answer or before.
- * Rules: docs/http.md#file-routes
+ * Rules: docs/http/requests.md#file-routes
  */
 
 import { createHash } from 'node:crypto';

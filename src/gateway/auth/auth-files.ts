@@ -3,7 +3,7 @@
  *
  * Owns when they are looked at, and the logins of all sites, since what those cost is one process's.
  * Invariant: a site that another reload has asked to be judged goes by the file as it is now.
- * Documentation: docs/http.md#who-may-ask
+ * Documentation: docs/http/auth.md
  */
 
 import { type Clock, every, systemClock } from '../../core/clock.ts';

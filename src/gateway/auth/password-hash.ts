@@ -4,7 +4,7 @@
  * There is one cost, and it is part of the format: so no password takes longer to judge than another, and no file says how much
  * memory that takes.
  * Invariant: a password is compared in NFC, and how long that takes says nothing about it.
- * Format: docs/http.md#who-may-ask
+ * Format: docs/http/auth.md
  */
 
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';

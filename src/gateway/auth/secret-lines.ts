@@ -3,7 +3,7 @@
  *
  * Knows text, and nothing about requests.
  * Invariant: nothing of a line is in a message but its number and a user's name, and no secret of it stays in memory.
- * Grammar: docs/http.md#who-may-ask
+ * Grammar: docs/http/auth.md
  */
 
 import { createHmac, randomBytes } from 'node:crypto';

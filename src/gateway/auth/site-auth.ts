@@ -3,7 +3,7 @@
  *
  * Owns the answers to those who may not (RFC 9110, 11; RFC 7617; RFC 6750). Does not know where users and tokens are kept.
  * Invariant: whoever asks from another address hears nothing of credentials; the credentials that were taken go no further.
- * Documentation: docs/http.md#who-may-ask
+ * Documentation: docs/http/auth.md
  */
 
 import { isUtf8 } from 'node:buffer';

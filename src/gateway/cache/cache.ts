@@ -3,7 +3,7 @@
  *
  * Owns the parts of the cache from its opening to its end. Does not know what happens to a request.
  * Invariant: once `close()` has settled, nothing is being written and the directory is free.
- * Rules: docs/http.md#cache
+ * Rules: docs/http/cache.md
  */
 
 import { type Clock, systemClock } from '../../core/clock.ts';

@@ -5,7 +5,7 @@
  * key, selection, length and strong validator (RFC 9111, 3.4). The caller judges first whether
  * the whole may be stored.
  * Invariant: nothing is stored that has a gap, and nothing after its key was invalidated.
- * Rules: docs/http.md#cache
+ * Rules: docs/http/cache.md
  */
 
 import { Readable } from 'node:stream';

@@ -4,7 +4,7 @@
  * Owns the HTTP server with its one parser and its deadlines. Does not know which connections there may be, nor what a request is
  * answered.
  * Invariant: once `close()` has settled, no socket and no timer of the gateway is left.
- * Documentation: docs/http.md
+ * Documentation: docs/http/gateway.md
  */
 
 import { randomBytes } from 'node:crypto';

@@ -3,7 +3,7 @@
  *
  * Owns the pools of the sites. Nothing here knows what an exchange is made of.
  * Invariant: once `close()` has settled, no socket, timer or check is left.
- * Documentation: docs/http.md
+ * Documentation: docs/http/gateway.md
  */
 
 import { type Clock, systemClock } from '../../core/clock.ts';

@@ -4,7 +4,7 @@
  * Pure text: knows the form of a directive, not what it asks for. Elements that
  * are not well formed keep their name and lose their value, so that a lifetime
  * that nobody can read counts as none at all, rather than as not named.
- * Rules: docs/http.md#cache
+ * Rules: docs/http/cache.md
  */
 
 /** Names in lower case; undefined without a value, '' for one that cannot be read. The first of several is kept. */

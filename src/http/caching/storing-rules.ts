@@ -6,7 +6,7 @@
  * has no notion of is added here: targeted fields (RFC 9213), must-understand,
  * fields named by private and no-cache, and the age on arrival.
  * Pure: time comes in with the answer.
- * Rules: docs/http.md#cache
+ * Rules: docs/http/cache.md
  */
 
 import CachePolicy from 'http-cache-semantics';

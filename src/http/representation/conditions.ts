@@ -4,7 +4,7 @@
  * Pure: gets the fields of a request and what is known of the representation.
  * Invariant: a date that is not one, or is sent twice, is as good as not sent;
  * dates compare in whole seconds, since HTTP has no finer ones.
- * Rules: docs/http.md#conditions
+ * Rules: docs/http/requests.md#conditions
  */
 
 import type { RawFields } from '../exchange.ts';

@@ -5,7 +5,7 @@
  * well formed, names another unit, or asks for more parts than anyone needs is ignored, as
  * RFC 9110 allows, so the answer is then the whole.
  * Invariant: a range that is selected lies within the representation, is not empty, and overlaps none of the others.
- * Rules: docs/http.md#ranges
+ * Rules: docs/http/requests.md#ranges
  */
 
 export interface ByteRange {

@@ -3,7 +3,7 @@
  *
  * Pure: knows what the whole would be answered with, and says which bytes leave behind which head. Does not know where bytes come
  * from. Invariant: what is selected is all that leaves, and as long as the head says.
- * Rules: docs/http.md#ranges
+ * Rules: docs/http/requests.md#ranges
  */
 
 import { randomBytes } from 'node:crypto';

@@ -1,4 +1,4 @@
-/** The second implementation reads docs/secure-exchange.md, and makes each of its bytes. */
+/** The second implementation reads the recorded exchanges of encrypted circuits, and makes each of their bytes. */
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
@@ -7,8 +7,11 @@ import { repository } from '../../support/repository.ts';
 import { publicOf, SpecHandshake, type SpecPattern } from './spec-noise.ts';
 import { SpecDirection, specHeader, specKeyBytes, specKeyText, specMessage, specMessages } from './spec-wire.ts';
 
-const page = await readFile(new URL('docs/secure-exchange.md', repository), 'utf8');
-const [common = '', ...examples] = page.split(/^## /m);
+const read = async (page: string) =>
+  (await readFile(new URL(`docs/protocol/${page}`, repository), 'utf8')).split(/^## /m);
+const [common = '', ...withOwnKey] = await read('encrypted-ik.md');
+const [, ...withoutOwnKey] = await read('encrypted-nk.md');
+const examples = [...withOwnKey, ...withoutOwnKey];
 
 /** The bytes of the dumps of a section, in their order. */
 function dumpsOf(section: string): Buffer[] {

@@ -7,7 +7,7 @@
  * origin has confirmed it, without touching the content.
  * Pure: bytes to values and back. Invariant: a file that was not written to
  * its end, or has changed since, is not taken for an entry.
- * The format: docs/http.md#on-disk
+ * The format: docs/http/cache.md#on-disk
  */
 
 import { createHash } from 'node:crypto';

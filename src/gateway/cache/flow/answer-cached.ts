@@ -3,7 +3,7 @@
  *
  * Owns the decision whom an answer is shared with. Does not know what may be stored, nor what is fresh enough.
  * Invariant: an answer that may not be reused goes to the client that it was fetched for, and to no other.
- * Rules: docs/http.md#cache
+ * Rules: docs/http/cache.md
  */
 
 import { type CacheStatus, withCacheStatus } from '../../../http/caching/cache-status.ts';

@@ -138,19 +138,20 @@ export class Scene {
     const clients = await Promise.all(this.#clients.flatMap((client) => client?.ended ?? []));
     this.#clients = [];
     for (const action of this.#afterClients.splice(0)) action();
-    const bytes = this.#crossed() - before;
     await this.#heal();
+    const leaks = await this.#leaks();
     return {
       keys: isKeyed ? this.#keys.all : undefined,
       clients,
       files: this.#states(),
       strays: this.#strays(),
-      bytes,
+      // What the clients had sent before they ended may still have been on its way until the nodes had settled.
+      bytes: this.#crossed() - before,
       missing: this.#missing(),
       exposed: this.#nodes.flatMap(({ shim }, index) =>
         shim.exposed.splice(0).map((what) => `into node ${index}, ${what}`),
       ),
-      leaks: await this.#leaks(),
+      leaks,
     };
   }
 

@@ -40,6 +40,7 @@ export const errorCodes = [
   'LIMIT_LOOKUPS',
   'LIMIT_MEMBERS',
   'LIMIT_UPLOADS',
+  'LIMIT_PROBES',
   'LIMIT_REQUESTS',
   'LIMIT_BODY',
   'NODE_STOPPING',

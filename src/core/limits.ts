@@ -28,6 +28,14 @@ const defaults = {
   maxReadsAhead: 32,
   /** Files that a client asks for ahead of the answers. */
   maxFilesAhead: 32,
+  /** Bytes that one PROBE may send, and that it may ask for. */
+  maxProbeBytes: 1024 * 1024,
+  /** PROBEs that a node answers at once. */
+  maxProbes: 64,
+  /** Of these, those of one peer. */
+  maxPeerProbes: 16,
+  /** Milliseconds that one may take, or its circuit ends. */
+  maxProbeMs: 10_000,
   /** Entries in one listing of a directory, and names that an origin looks at for it. */
   maxListEntries: 1_000_000,
   /** Bytes of the paths in a listing that a client takes. */

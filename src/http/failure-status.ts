@@ -52,6 +52,7 @@ export const httpFailures = {
   LIMIT_LOOKUPS: { ...unreachable, error: 'dns_error' },
   LIMIT_MEMBERS: refused,
   LIMIT_UPLOADS: full,
+  LIMIT_PROBES: full,
   LIMIT_REQUESTS: full,
   LIMIT_BODY: { status: 413, error: 'http_request_error' },
   NODE_STOPPING: { ...full },

@@ -4,6 +4,7 @@ import type { Clock } from '../core/clock.ts';
 import type { Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
+import type { Budget } from '../core/work/budget.ts';
 import type { LoopShare } from '../core/work/loop-share.ts';
 import type { DigestAlgorithm } from '../io/digests/digest.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
@@ -44,6 +45,10 @@ export interface NodeContext {
   readonly limits: Limits;
   readonly log: Logger;
   readonly clock: Clock;
+  /** Milliseconds since 1970. */
+  readonly wallClock: () => number;
+  /** By `clock`. */
+  readonly startedMs: number;
   readonly metrics: Metrics;
   /** What goes through here now, for people who look. */
   readonly traffic: Traffic;
@@ -57,6 +62,8 @@ export interface NodeContext {
   readonly leftovers: Leftovers;
   /** For listings of directories. */
   readonly names: NameRoom;
+  /** Those that measure the way to here, now. */
+  readonly probes: Budget;
   /** What circuits are encrypted by that end here; undefined on a node without a key. */
   readonly security: NodeSecurity | undefined;
   /** How the two legs of a circuit are joined. */

@@ -28,7 +28,7 @@ import { chooseAead } from '../secure/records/openssl.ts';
 import { formatHop } from '../wire/address.ts';
 import type { PublicKey } from '../wire/keys/key.ts';
 import { Authority } from './authority/authority.ts';
-import type { NodeSecurity } from './context.ts';
+import type { NodeContext, NodeSecurity } from './context.ts';
 import { type NodeOptions, readSettings, type Settings } from './options.ts';
 import { DigestCache } from './origin/digest-cache.ts';
 import { DigestStore } from './origin/digest-store.ts';
@@ -61,12 +61,12 @@ export interface RunningNode {
 export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const settings = await readSettings(options);
   const { log, root } = settings;
-  const { clock = systemClock, resolve = createSystemResolver() } = options;
+  const { clock = systemClock, wallClock = Date.now, resolve = createSystemResolver() } = options;
   const metrics = new Metrics();
   const setUserTimeout = loadSetUserTimeout();
   const digestCache = await openDigestCache(settings);
   const traffic = new Traffic(clock);
-  const authority = await openAuthority(settings, clock, metrics);
+  const authority = await openAuthority(settings, { clock, wallClock, metrics });
   const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
   await listen(server, options.listen);
   authority?.watch();
@@ -84,12 +84,14 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const lasting = {
     address,
     clock,
+    wallClock,
+    startedMs: clock.now(),
     resolve,
     metrics,
     traffic,
     connections,
     digestCache,
-    security: secureBy(settings, clock),
+    security: secureBy(settings, clock, wallClock),
     authority,
     kernel,
     setUserTimeout,
@@ -141,21 +143,24 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
 }
 
 /** Undefined for a node without a key. */
-function secureBy({ options: { identity: own }, limits }: Settings, clock: Clock): NodeSecurity | undefined {
+function secureBy(
+  { options: { identity: own }, limits }: Settings,
+  clock: Clock,
+  wallClock: () => number,
+): NodeSecurity | undefined {
   if (!own) return undefined;
-  const window = new EarlyWindow({ clock, wallClock: Date.now, ...limits });
+  const window = new EarlyWindow({ clock, wallClock, ...limits });
   return { own, window, aead: chooseAead(), share: new LoopShare() };
 }
 
 /** Undefined where everybody may do everything. */
 async function openAuthority(
   { options, log }: Settings,
-  clock: Clock,
-  metrics: Metrics,
+  shared: Pick<NodeContext, 'clock' | 'wallClock' | 'metrics'>,
 ): Promise<Authority | undefined> {
   const { authorizedKeys: file, requireKey = false } = options;
   if (file === undefined && !requireKey) return undefined;
-  return Authority.open({ file, requireKey, clock, wallClock: Date.now, log, metrics });
+  return Authority.open({ file, requireKey, log, ...shared });
 }
 
 async function openDigestCache({

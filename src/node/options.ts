@@ -79,6 +79,8 @@ export interface NodeOptions extends RateOptions {
   /** @default silent */
   readonly log?: Logger;
   readonly clock?: Clock;
+  /** Milliseconds since 1970. @default Date.now */
+  readonly wallClock?: () => number;
   readonly resolve?: Resolver;
 }
 

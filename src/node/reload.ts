@@ -27,6 +27,7 @@ import type { NodeContext, NodeSecurity } from './context.ts';
 import { NameRoom } from './listings/name-room.ts';
 import { checkReload, type NodeOptions, readSettings, type Settings } from './options.ts';
 import type { DigestCache } from './origin/digest-cache.ts';
+import { createProbeBudget } from './origin/probe-answer.ts';
 import { Policies } from './packets/front.ts';
 import { keepRegistered, type PolicyServer, type RegisterOptions } from './packets/policy-server.ts';
 import { Pools } from './pools/pools.ts';
@@ -42,6 +43,8 @@ import { Leftovers } from './uploads/leftovers.ts';
 export interface Lasting {
   readonly address: { readonly host: string; readonly port: number };
   readonly clock: Clock;
+  readonly wallClock: () => number;
+  readonly startedMs: number;
   readonly resolve: Resolver;
   readonly metrics: Metrics;
   readonly traffic: Traffic;
@@ -164,6 +167,7 @@ export class Contexts {
       join: joinOptions(kernel, limits, clock, log),
       rates: (hasRates ? earlier?.rates : undefined) ?? new NodeRates(options, clock),
       names: earlier?.names ?? new NameRoom(),
+      probes: earlier?.probes ?? createProbeBudget(() => this.#settings.limits),
       traces: earlier?.traces ?? new Set(),
       leftovers: this.#leftovers,
       pools: this.#pools,

@@ -76,6 +76,7 @@ const exits = {
   LIMIT_LOOKUPS: { exit: 'refused', hint: 'try later, or write the address instead of the name' },
   LIMIT_MEMBERS: { exit: 'refused', hint: 'end servers that are not needed, or raise the limit on the front' },
   LIMIT_UPLOADS: { exit: 'refused', hint: 'try later, or end uploads that are under way' },
+  LIMIT_PROBES: { exit: 'refused', hint: 'try later, or without --rate' },
   LIMIT_REQUESTS: { exit: 'refused', hint: 'try later, with fewer requests at once' },
   LIMIT_BODY: { exit: 'refused', hint: 'send less, or raise the limit of the site' },
   NODE_STOPPING: { exit: 'refused', hint: 'try again when the node is back' },

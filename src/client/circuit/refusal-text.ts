@@ -39,6 +39,7 @@ const sentences = {
   LIMIT_LOOKUPS: ({ at, next }) => `${at} looks up too many names already to look up that of ${next}`,
   LIMIT_MEMBERS: ({ at }) => `${at} has as many servers registered as it may`,
   LIMIT_UPLOADS: ({ at, file }) => `${at}, the origin, has as many uploads as it may, and does not take "${file}"`,
+  LIMIT_PROBES: ({ at }) => `${at} has as many probes as it may`,
   NODE_STOPPING: ({ at }) => `${at} is stopping`,
   POLICY_UNKNOWN: ({ at, file }) => `${at} knows no server of the policy "${file}"`,
   POOL_UNKNOWN: ({ at, pool }) => `${at} knows no pool ${pool}`,

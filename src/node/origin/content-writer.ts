@@ -68,7 +68,7 @@ export class ContentWriter {
       this.#count('kernel', bytes);
     });
     if (sent < length) {
-      await this.#sendZeros(length - sent);
+      await this.sendZeros(length - sent);
       throw changed();
     }
     served.check();
@@ -91,9 +91,21 @@ export class ContentWriter {
       // Neither read nor write may have waited, and others have a turn all the same.
       if (position < offset + length) await nextTurn();
     }
-    await this.#sendZeros(offset + length - position);
+    await this.sendZeros(offset + length - position);
     if (failure) throw failure;
     served.check();
+  }
+
+  /** Sends bytes of no file. Throws what broke the leg. */
+  async sendZeros(length: number): Promise<void> {
+    for (let left = length; left > 0; ) {
+      const block = (await this.#outbox.room(left)).fill(0);
+      this.#outbox.advance(block.length);
+      this.#count('process', block.length);
+      left -= block.length;
+      // As with content: what has room at once keeps nobody else waiting.
+      if (left > 0) await nextTurn();
+    }
   }
 
   /** Lets go of the descriptor; the leg stays as it is. */
@@ -119,13 +131,5 @@ export class ContentWriter {
     this.#bytes += bytes;
     this.#moved[path].back += bytes;
     if (path === 'kernel') this.#usesKernel = true;
-  }
-
-  async #sendZeros(length: number): Promise<void> {
-    for (let left = length; left > 0; ) {
-      const block = (await this.#outbox.room(left)).fill(0);
-      this.#outbox.advance(block.length);
-      left -= block.length;
-    }
   }
 }

@@ -46,8 +46,7 @@ export class DueRequests {
   async next(): Promise<DueRequest | null> {
     const { limits, clock } = this.#node;
     const decode = (bytes: Buffer) => decodeRequest(bytes, limits.maxHeaderBytes);
-    // What follows a WRITE is no request.
-    while (this.#due.length < requestsAhead && this.#due.at(-1)?.request.type !== 'write') {
+    while (this.#due.length < requestsAhead && !bringsBytes(this.#due.at(-1)?.request)) {
       const request = readHeadNow(this.#leg, decode);
       if (!request) break;
       this.#due.push(this.#prepare(request));
@@ -74,4 +73,9 @@ export class DueRequests {
     const root = servedRoot(this.#node);
     return openServed(root, name, this.#node.limits.maxNameBytes, holdReadable(this.#grant, root, name));
   }
+}
+
+/** Whether what follows is no request. */
+function bringsBytes(request: Request | undefined): boolean {
+  return request?.type === 'write' || (request?.type === 'probe' && request.up > 0);
 }

@@ -1,5 +1,5 @@
 /**
- * A node as the origin: answers STAT, READ, DIGEST, LIST, PING and uploads, in the order of the requests.
+ * A node as the origin: answers STAT, READ, DIGEST, LIST, PING, PROBE and uploads, in the order of the requests.
  *
  * Reads a block from disk while the one before it is on its way, and no further
  * ahead: a slow client stops the reads. Answers to requests that came together
@@ -9,7 +9,6 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import { software } from '../../core/software.ts';
 import { createBreaks } from '../../core/work/breaks.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import type { TunnelProgress } from '../../io/legs/join.ts';
@@ -25,7 +24,9 @@ import { ContentWriter } from './content-writer.ts';
 import { type DueRequest, DueRequests } from './due-requests.ts';
 import { FileAnswers } from './file-answers.ts';
 import { answerList, type ListOptions } from './list-answer.ts';
+import { describeNode } from './node-answer.ts';
 import { Outbox } from './outbox.ts';
+import { answerProbe, type ProbeOptions } from './probe-answer.ts';
 
 export interface OriginOptions {
   readonly node: NodeContext;
@@ -86,6 +87,7 @@ class OriginCircuit {
   readonly #due: DueRequests;
   readonly #files: FileAnswers;
   readonly #list: ListOptions;
+  readonly #probe: ProbeOptions;
   readonly #closing = new Tasks();
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #isRefused = false;
@@ -108,6 +110,7 @@ class OriginCircuit {
     });
     this.#files = new FileAnswers({ node, outbox: this.#outbox, content: this.#content, closing: this.#closing });
     this.#list = { leg, open, node, grant, outbox: this.#outbox, isSealed: place !== leg };
+    this.#probe = { leg, node, rate: rates?.forward, outbox: this.#outbox, content: this.#content };
     grant.hold({
       reset: (reason) => leg.destroy(reason),
       wake: (reason) => void leg.interrupt(reason),
@@ -177,6 +180,8 @@ class OriginCircuit {
     switch (request.type) {
       case 'ping':
         return this.#send(describeNode(this.#node, this.#grant));
+      case 'probe':
+        return answerProbe(request, this.#probe);
       case 'read':
         return this.#files.read(request);
       case 'digest':
@@ -226,16 +231,8 @@ class OriginCircuit {
   }
 }
 
-/** Whether a refusal leaves the requests behind it as they are; after a WRITE that nobody read, its bytes would be next. */
+/** Whether a refusal leaves the requests behind it as they are; after a WRITE or a PROBE that nobody read, its bytes would be next. */
 function isAboutOne({ code }: HoplineError, { type }: Request): boolean {
-  if (code === 'AUTH_DENIED') return type !== 'write';
+  if (code === 'AUTH_DENIED') return type !== 'write' && type !== 'probe';
   return code.startsWith('FILE_') || code === 'HASH_MISMATCH';
-}
-
-/** What a node says of itself when it is asked whether it is there; how busy it is, to nobody who may ask for nothing else. */
-function describeNode({ root, server, connections, limits, security }: NodeContext, { isRefused }: Grant): Message {
-  const roles = ['relay', ...(root === undefined ? [] : ['origin']), ...(server ? ['server'] : [])];
-  const load = { open: connections.held, max: limits.maxConnections };
-  const key = security ? { key: security.own.public.text } : {};
-  return { type: 'pong', software, roles, ...(isRefused ? {} : { load }), ...key };
 }

@@ -1,7 +1,7 @@
 /**
  * The messages of the native dialect: what the header of a frame may say.
  *
- * Behind OPEN, which builds a circuit, STAT, READ, DIGEST, LIST and PING, and PUT, WRITE and COMMIT for uploads, are the
+ * Behind OPEN, which builds a circuit, STAT, READ, DIGEST, LIST, PING and PROBE, and PUT, WRITE and COMMIT for uploads, are the
  * client's requests to the origin, and CONNECT to the end of an encrypted tunnel; TAKEN tells back which member of a pool is on the circuit; the other messages are
  * the answers. One definition a message serves both ends: the schema checks what arrives, its type shapes what is sent.
  * Unknown fields are ignored, so that a later version may add some.
@@ -59,6 +59,8 @@ const request = v.variant('type', [
   v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
   v.object({ type: v.literal('list'), name }),
   v.object({ type: v.literal('ping') }),
+  /** Measures the way: `up` raw bytes follow this frame, and nobody looks at them; `down` are asked for. */
+  v.object({ type: v.literal('probe'), up: count, down: count }),
   /** Begins an upload, or goes on with one. */
   v.object({
     type: v.literal('put'),
@@ -113,7 +115,17 @@ const answer = v.variant('type', [
     load: v.optional(v.object({ open: count, max: positive })),
     /** The public key that it says it has; nobody vouches for that. */
     key: v.optional(v.pipe(v.string(), v.maxLength(90))),
+    /** Its clock, in milliseconds since 1970. */
+    time: v.optional(count),
+    /** Seconds since it started. */
+    uptimeS: v.optional(count),
+    /** Requests that it answers, and that nodes before it did not know: docs/protocol/requests.md lists the words. */
+    features: v.optional(v.pipe(v.array(shortText), v.maxLength(16))),
+    /** Whether bytes may pass it inside the kernel. */
+    kernel: v.optional(v.boolean()),
   }),
+  /** All of a PROBE has come; `down` raw bytes follow this frame. */
+  v.object({ type: v.literal('probed'), down: count }),
   /** The end of a tunnel is connected: what follows is what it says. */
   v.object({ type: v.literal('connected') }),
   /** The upload may go on: these pieces are missing, as ranges of the first and how many. */

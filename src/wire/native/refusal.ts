@@ -31,6 +31,7 @@ const travels = {
   LIMIT_LOOKUPS: true,
   LIMIT_MEMBERS: true,
   LIMIT_UPLOADS: true,
+  LIMIT_PROBES: true,
   LIMIT_REQUESTS: false,
   LIMIT_BODY: false,
   NODE_STOPPING: true,

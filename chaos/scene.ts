@@ -40,6 +40,8 @@ export interface Attempt {
 const aheadMs = 3_600_000;
 /** Of which legs are searched for names and bytes: enough to notice, and little work. */
 const watchedFiles = 3;
+/** What is on its way when the clients have ended is read, or reset, within this. */
+const idleMs = 5000;
 
 export class Scene {
   readonly source: Source;
@@ -140,12 +142,13 @@ export class Scene {
     for (const action of this.#afterClients.splice(0)) action();
     await this.#heal();
     const leaks = await this.#leaks();
+    await Promise.all(this.#nodes.map(({ shim }) => shim.idle(idleMs)));
     return {
       keys: isKeyed ? this.#keys.all : undefined,
       clients,
       files: this.#states(),
       strays: this.#strays(),
-      // What the clients had sent before they ended may still have been on its way until the nodes had settled.
+      // Behind the waits: what the clients had sent before they ended may have been on its way until then.
       bytes: this.#crossed() - before,
       missing: this.#missing(),
       exposed: this.#nodes.flatMap(({ shim }, index) =>

@@ -8,6 +8,7 @@
  */
 
 import net from 'node:net';
+import { setTimeout as pause } from 'node:timers/promises';
 import { Connection, type Direction } from './connection.ts';
 
 /**
@@ -79,6 +80,14 @@ export class Shim {
   /** Bytes that came for `direction` so far. */
   passed(direction: Direction): number {
     return this.#passed[direction];
+  }
+
+  /** Settles when no connection is open any more, or after `limitMs`. */
+  async idle(limitMs: number): Promise<void> {
+    const limit = new AbortController();
+    const ended = Promise.all([...this.#connections].map(({ closed }) => closed));
+    await Promise.race([ended, pause(limitMs, undefined, { signal: limit.signal }).catch(() => {})]);
+    limit.abort();
   }
 
   /** From now on none of these may come by; what is cut in two by reads is not looked for. */

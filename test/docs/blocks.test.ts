@@ -25,9 +25,10 @@ interface Block {
   readonly text: string;
 }
 
-/** Other tests read these: the exchanges in bytes, and what the commands say of themselves. */
+/** Other tests read these: the exchanges in bytes, the tutorial, and what the commands say of themselves. */
 const readElsewhere = [
   'protocol/circuits.md',
+  'tutorial.md',
   'protocol/exchange.md',
   'protocol/encrypted-ik.md',
   'protocol/encrypted-nk.md',

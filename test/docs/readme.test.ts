@@ -113,7 +113,7 @@ test('every flag that a document types exists', async () => {
       .map((section) => [section.split('\n', 1)[0] ?? '', new Set(section.match(/--[a-z][a-z-]*/g))]),
   );
   for (const name of await documents()) {
-    const blocks = (await read(name)).match(/^```\n[\s\S]*?^```$|^ {4}.*$/gm) ?? [];
+    const blocks = (await read(name)).match(/^```\w*\n[\s\S]*?^```$|^ {4}.*$/gm) ?? [];
     for (const line of blocks.join('\n').match(/^ *(?:\S+\$ +)?hopline [a-z]+ .*$/gm) ?? []) {
       const [, command = '', below = ''] = /hopline ([a-z]+)(?: ([a-z]+))?/.exec(line) ?? [];
       const known = flags.get(`hopline ${command} ${below}`) ?? flags.get(`hopline ${command}`);

@@ -26,11 +26,14 @@ interface RunOptions {
   /** What stdin holds; without it, stdin is at its end. */
   readonly input?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** What is started in place of the built program, and its first arguments. */
+  readonly program?: readonly string[];
 }
 
 /** Starts `hopline` with `args`; killed when the test ends. */
 export function startProgram(t: TestContext, args: readonly string[], options: RunOptions = {}): Started {
-  const child = spawn(process.execPath, [mainFile, ...args], {
+  const [file = '', ...first] = options.program ?? [process.execPath, mainFile];
+  const child = spawn(file, [...first, ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],

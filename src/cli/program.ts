@@ -18,6 +18,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   get: async () => (await import('./get/get-command.ts')).addGetCommand,
   put: async () => (await import('./put/put-command.ts')).addPutCommand,
+  routes: async () => (await import('./settings/routes-command.ts')).addRoutesCommand,
   node: async () => (await import('./node/node-command.ts')).addNodeCommand,
   gateway: async () => (await import('./gateway-command.ts')).addGatewayCommand,
   send: async () => (await import('./send/send-command.ts')).addSendCommand,

@@ -25,9 +25,13 @@ export interface Problem {
   readonly line: string;
 }
 
-/** All issues of a schema; of a choice between several forms, those of the form that comes closest. */
-export function issueProblems(issues: readonly v.BaseIssue<unknown>[], source: ConfigText): Problem[] {
-  return issues.flatMap((issue) => unfold(issue, [])).map(({ issue, path }) => issueProblem(issue, path, source));
+/** All issues of a schema for the value at `above`; of a choice between several forms, those of the form that comes closest. */
+export function issueProblems(
+  issues: readonly v.BaseIssue<unknown>[],
+  source: ConfigText,
+  above: Path = [],
+): Problem[] {
+  return issues.flatMap((issue) => unfold(issue, above)).map(({ issue, path }) => issueProblem(issue, path, source));
 }
 
 /** A problem with the value at `path`. */
@@ -35,6 +39,16 @@ export function valueProblem(path: Path, expected: string, source: ConfigText): 
   const node = source.document.getIn(path, true);
   const found = isScalar(node) ? node.value : node;
   return place(path, 'value', `read ${show(found)}, expected ${expected}`, source);
+}
+
+/** Where the value at `path` begins: `file:line:column`, and characters from the beginning of the file. */
+export function placeOf(
+  path: Path,
+  { file, document, lines }: ConfigText,
+): { readonly offset: number; readonly at: string } {
+  const offset = offsetOf(document.contents, path, 'value') ?? 0;
+  const { line, col } = lines.linePos(offset);
+  return { offset, at: `${file}:${Math.max(1, line)}:${Math.max(1, col)}` };
 }
 
 /** A problem that the parser of YAML has found at an offset. */

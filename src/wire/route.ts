@@ -48,7 +48,7 @@ export interface RouteOptions {
 }
 
 /** A place as it is written, and where. */
-interface Line {
+export interface Line {
   readonly at: string;
   readonly text: string;
 }
@@ -87,6 +87,19 @@ export function parseVia(vias: string | readonly string[], file: string, options
     return via.split(',').map((text, index) => ({ at: `${at}, hop ${index + 1}`, text }));
   });
   return { file: parseName({ at: 'FILE', text: file }, options.maxNameBytes), routes: parseRoutes(routes, options) };
+}
+
+/**
+ * Parses routes whose places stand each somewhere else: alternates are separated by `|`. Each route has a place at least.
+ * Throws as `parseRoute` does.
+ */
+export function parseHops(routes: readonly (readonly Line[])[], options: RouteOptions = {}): RoutePlan['routes'] {
+  return parseRoutes(routes, options);
+}
+
+/** The name of a file or directory as people write it. Throws `ROUTE_SYNTAX`. */
+export function parseFileName(text: string, at = 'FILE'): string {
+  return parseName({ at, text });
 }
 
 /** Throws `ROUTE_SYNTAX` unless `file` may be asked for. */

@@ -51,7 +51,7 @@ test('check tells every mistake, a line each, and has an exit code of its own', 
   assert.deepEqual(stderr.split('\n'), [
     `hopline: ${file.path}:1:9: listen: read 1, expected HOST:PORT to listen on, such as 127.0.0.1:7001`,
     `hopline: ${file.path}:2:1: nxt: read the unknown key "nxt", expected a known one; did you mean next?`,
-    '  hint: mend the file; `hopline check FILE` tells all its mistakes, and `hopline key check FILE` those of authorized keys',
+    '  hint: mend the file where it says; `hopline check FILE` tells all mistakes of one for a node, and `hopline key check FILE` those of authorized keys',
     '',
   ]);
   const json = await runProgram(t, ['check', '--json', file.path]);

@@ -53,6 +53,7 @@ for (const module of [
   'cli/get/get-tree.ts',
   'client/download/download-tree.ts',
   'cli/terminal/prompt.ts',
+  'cli/settings/read-settings.ts',
 ]) {
   test(`a get of one file does not load ${module}`, () => {
     assert.equal(loadedBy(...program, 'cli/get/get-command.ts').has(module), false);

@@ -7,6 +7,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { readUserSettings } from '../../src/cli/settings/read-settings.ts';
 import { parseRoute } from '../../src/index.ts';
 import { parseAuthorizedKeys } from '../../src/node/authority/authorized-keys.ts';
 import { addressOf, startChain } from '../support/chain.ts';
@@ -84,12 +85,22 @@ test('the authorized keys of the documents are read', () => {
   for (const text of lists) assert.ok(parseAuthorizedKeys(text, 'authorized_keys').size > 1);
 });
 
+test('the settings of the documents are read', async (t) => {
+  const settings = kinds.filter(({ kind }) => kind === 'settings').map(({ block }) => block.text);
+  assert.ok(settings.length > 0);
+  for (const text of settings) {
+    const file = path.join((await makeTempRoot(t)).path, 'config.yaml');
+    await writeFile(file, text);
+    assert.ok((await readUserSettings(file)).routes.size > 0);
+  }
+});
+
 const shells = kinds.filter(({ kind }) => kind === 'shell').map(({ block }) => block);
 test('the lines for a shell run, with the configuration of their document', { skip }, async (t) => {
   assert.ok(shells.length > 0);
   for (const { document, text } of shells) {
     const folder = (await makeTempRoot(t)).path;
-    const config = kinds.find(({ block, kind }) => kind === 'configuration' && block.document === document);
+    const config = kinds.find(({ block }) => block.language === 'yaml' && block.document === document);
     await writeFile(path.join(folder, 'hopline.yaml'), config?.block.text ?? assert.fail(document));
     const command = `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@"\n`;
     await writeFile(path.join(folder, 'hopline'), command, { mode: 0o755 });
@@ -103,7 +114,7 @@ test('the lines for a shell run, with the configuration of their document', { sk
 function kindOf({ document, language, text }: Block): string | undefined {
   if (language === 'js') return 'script';
   if (language === 'ebnf') return 'grammar';
-  if (language === 'yaml') return 'configuration';
+  if (language === 'yaml') return document === 'settings.md' ? 'settings' : 'configuration';
   if (language === 'sh') return 'shell';
   if (/^(hopline|kill) /.test(text)) return 'commands';
   if (/^[\w/.]+\n\S+[ :]\d+/.test(text) && document !== 'resume.md') return 'route';

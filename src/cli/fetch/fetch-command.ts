@@ -11,7 +11,7 @@ import { parseVia } from '../../wire/route.ts';
 import { checksumFlag, given, listFlag, secondsFlag, timesFlag } from '../flags.ts';
 import { addSecurityFlags, type Secured, type SecurityFlags, secureRoutes } from '../key/client-security.ts';
 import { addTimeFlags, type TimeFlags } from '../route-flags.ts';
-import { tellFailureOn } from '../terminal/failure.ts';
+import { runWithDefaults } from '../settings/flag-defaults.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { jsonLine, print } from '../terminal/lines.ts';
 import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
@@ -90,18 +90,21 @@ export function addFetchCommand(program: Command): void {
         "  $ hopline fetch http://10.0.0.5:8080/api -d @order.json -H 'Content-Type: application/json'\n" +
         '  $ hopline fetch http://www.example.org/ -L -i --proxy 127.0.0.1:8080 --log fetch.log',
     )
-    .action(reportFetch);
+    .action((url: string | undefined, _flags, command: Command) =>
+      runWithDefaults<FetchFlags>(
+        command,
+        ({ output }) => (output === undefined ? process.stderr : process.stdout),
+        (flags) => startFetch(url, flags),
+      ),
+    );
   addSecurityFlags(fetch);
   addTimeFlags(fetch);
 }
 
-async function reportFetch(url: string | undefined, flags: FetchFlags): Promise<void> {
-  const json = flags.output === undefined ? process.stderr : process.stdout;
-  await tellFailureOn(flags.json ? json : undefined, async () => {
-    if (flags.flush) return flush(url, flags);
-    if (url === undefined) throw new HoplineError('USAGE_INVALID', 'fetch needs a URL');
-    await runFetch(url, flags);
-  });
+async function startFetch(url: string | undefined, flags: FetchFlags): Promise<void> {
+  if (flags.flush) return flush(url, flags);
+  if (url === undefined) throw new HoplineError('USAGE_INVALID', 'fetch needs a URL');
+  await runFetch(url, flags);
 }
 
 async function flush(url: string | undefined, { quiet, json }: FetchFlags): Promise<void> {

@@ -3,11 +3,12 @@
 import { type Command, Option } from 'commander';
 import { type DownloadOptions, download } from '../../client/download/download.ts';
 import { HoplineError } from '../../core/errors.ts';
-import { parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
+import { parseFileName, parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
 import { checksumFlag, countFlag, rateFlag } from '../flags.ts';
 import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
 import { askRouteFile, readRouteText } from '../route-text.ts';
-import { tellFailureOn } from '../terminal/failure.ts';
+import { runWithDefaults } from '../settings/flag-defaults.ts';
+import { findNamedRoute, type NamedRoute } from '../settings/named-route.ts';
 import { createGetReport } from './get-report.ts';
 
 interface GetFlags extends RouteFlags {
@@ -31,7 +32,10 @@ export function addGetCommand(program: Command): void {
         'the name . is all that the origin serves, and goes into the directory of -o itself.\n' +
         'Without an argument it asks for the route file. With --via, the arguments are the files to get.',
     )
-    .argument('[ROUTE_FILE]', 'the route file: a file name, then a hop a line; the last hop is the origin')
+    .argument(
+      '[ROUTE_FILE]',
+      'the route file: a file name, then a hop a line; the last hop is the origin. Or NAME:FILE, over a route of `hopline routes`',
+    )
     .argument('[FILES...]', 'get these over the hops of the route file, instead of the file that it names')
     .option('-o, --output <PATH>', 'where to write: a file, a directory to put it into, or - for stdout')
     .option(
@@ -63,14 +67,14 @@ export function addGetCommand(program: Command): void {
     .option('--min-rate <RATE>', 'give up a circuit that brings less', rateFlag)
     .addHelpText(
       'after',
-      '\nExamples:\n  $ hopline get input.txt\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
+      '\nExamples:\n  $ hopline get input.txt\n  $ hopline get eu:reports/june.pdf\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
         '  $ hopline get input.txt -o ./reports -- reports/may.pdf reports/june.pdf\n' +
         '  $ hopline get --via "10.0.0.1:7001|10.0.0.9:7001,10.0.0.2:7001" --via 10.1.0.1:7001 --parallel 2 big.iso\n' +
         '  $ hopline get input.txt --limit-rate 10M --min-rate 500K\n' +
         '  $ hopline get input.txt -o - --quiet | tar x',
     )
-    .action((argument: string | undefined, more: readonly string[], flags: GetFlags) =>
-      tellFailureOn(flags.json ? talkStream(flags) : undefined, () => runGet(argument, more, flags)),
+    .action((argument: string | undefined, more: readonly string[], _flags, command: Command) =>
+      runWithDefaults<GetFlags>(command, talkStream, (flags) => runGet(argument, more, flags)),
     );
   addRouteFlags(get);
 }
@@ -125,6 +129,24 @@ async function readRoute(argument: string | undefined, more: readonly string[], 
     return { routes, files: [file, ...more] };
   }
   const source = argument ?? (await askRouteFile());
+  const named = await findNamedRoute(source);
+  if (named) return { routes: named.routes, files: namedFiles(named, more) };
   const { routes, file } = parseRoute(await readRouteText(source, more), { source });
   return { routes, files: more.length > 0 ? more : [file] };
+}
+
+/** `eu:one eu:two`, or `eu:` and names behind it. Throws `USAGE_INVALID`. */
+function namedFiles({ name, file }: NamedRoute, more: readonly string[]): readonly string[] {
+  const prefix = `${name}:`;
+  if (file !== '') {
+    const other = more.find((each) => !each.startsWith(prefix));
+    if (other === undefined)
+      return [file, ...more.map((each) => each.slice(prefix.length))].map((each) => parseFileName(each));
+    throw new HoplineError(
+      'USAGE_INVALID',
+      `${other} is not behind ${prefix}, as ${prefix}${file} is; name the route once, as in ${prefix} ${file} ${other}`,
+    );
+  }
+  if (more.length > 0) return more.map((each) => parseFileName(each));
+  throw new HoplineError('USAGE_INVALID', `${prefix} needs a file behind it; ${prefix}. is all that its origin serves`);
 }

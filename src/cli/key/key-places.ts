@@ -4,18 +4,14 @@
  * Documentation: docs/security.md#files
  */
 
-import { homedir } from 'node:os';
 import path from 'node:path';
-
-function configDirectory(): string {
-  return path.join(process.env.XDG_CONFIG_HOME || path.join(homedir(), '.config'), 'hopline');
-}
+import { settingsDirectory } from '../settings/settings-place.ts';
 
 /** The client's own key, unless the user names another file. */
 export function ownKeyFile(): string {
-  return path.join(configDirectory(), 'id.key');
+  return path.join(settingsDirectory(), 'id.key');
 }
 
 export function knownNodesFile(): string {
-  return path.join(configDirectory(), 'known_nodes');
+  return path.join(settingsDirectory(), 'known_nodes');
 }

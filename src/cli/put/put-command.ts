@@ -8,7 +8,8 @@ import { defaultLimits } from '../../core/limits.ts';
 import { parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
 import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
 import { readRouteText } from '../route-text.ts';
-import { tellFailureOn } from '../terminal/failure.ts';
+import { runWithDefaults } from '../settings/flag-defaults.ts';
+import { findNamedRoute } from '../settings/named-route.ts';
 import { createPutReport } from './put-report.ts';
 
 interface PutFlags extends RouteFlags {
@@ -25,7 +26,10 @@ export function addPutCommand(program: Command): void {
         'The origin verifies every piece; its node must be started with --writable.',
     )
     .argument('<FILE>', 'the file to send')
-    .argument('[ROUTE_FILE]', 'the route file: the name at the origin, then a hop a line; the last hop is the origin')
+    .argument(
+      '[ROUTE_FILE]',
+      'the route file: the name at the origin, then a hop a line; the last hop is the origin. Or NAME:FILE, over a route of `hopline routes`',
+    )
     .option(
       '--as <NAME>',
       'the name at the origin, or with / at its end the directory there (default: that of the route file; with --via, that of FILE)',
@@ -34,11 +38,15 @@ export function addPutCommand(program: Command): void {
     .option('--json', 'print one JSON object a line: route, started, progress, retry, reroute, kept, done or error')
     .addHelpText(
       'after',
-      '\nExamples:\n  $ hopline put june.pdf route.txt\n' +
+      '\nExamples:\n  $ hopline put june.pdf route.txt\n  $ hopline put june.pdf eu:reports/\n' +
         '  $ hopline put june.pdf --via 10.0.0.1:7001,10.0.0.2:7001 --as reports/june.pdf',
     )
-    .action((file: string, routeFile: string | undefined, flags: PutFlags) =>
-      tellFailureOn(flags.json ? process.stdout : undefined, () => runPut(file, routeFile, flags)),
+    .action((file: string, routeFile: string | undefined, _flags, command: Command) =>
+      runWithDefaults<PutFlags>(
+        command,
+        () => process.stdout,
+        (flags) => runPut(file, routeFile, flags),
+      ),
     );
   addRouteFlags(put, defaultLimits.idleMs);
 }
@@ -59,12 +67,15 @@ async function runPut(source: string, routeFile: string | undefined, flags: PutF
 async function readRoute(source: string, routeFile: string | undefined, flags: PutFlags): Promise<RoutePlan> {
   const { via } = flags;
   const own = path.basename(path.resolve(source));
-  const as = flags.as?.endsWith('/') ? `${flags.as}${own}` : flags.as;
+  const below = (name: string) => (name.endsWith('/') || name === '' ? `${name}${own}` : name);
+  const as = flags.as === undefined ? undefined : below(flags.as);
   if (via !== undefined) {
     if (routeFile === undefined) return parseVia(via, as ?? own);
     throw new HoplineError('USAGE_INVALID', `--via takes the place of the route file ${routeFile}`);
   }
-  if (routeFile === undefined) throw new HoplineError('USAGE_INVALID', 'put needs a route file, or --via');
+  if (routeFile === undefined) throw new HoplineError('USAGE_INVALID', 'put needs a route file, NAME:FILE or --via');
+  const named = await findNamedRoute(routeFile);
+  if (named) return { routes: named.routes, file: as ?? below(named.file) };
   const plan = parseRoute(await readRouteText(routeFile), { source: routeFile });
   return as === undefined ? plan : { ...plan, file: as };
 }

@@ -36,7 +36,7 @@ const exits = {
   USAGE_INVALID: { exit: 'usage', hint: 'see --help' },
   CONFIG_INVALID: {
     exit: 'config',
-    hint: 'mend the file; `hopline check FILE` tells all its mistakes, and `hopline key check FILE` those of authorized keys',
+    hint: 'mend the file where it says; `hopline check FILE` tells all mistakes of one for a node, and `hopline key check FILE` those of authorized keys',
   },
   ROUTE_UNREADABLE: {
     exit: 'route',

@@ -131,7 +131,7 @@ test('each way to fail has its exit code, one line and a hint', async (t) => {
   const closed = await startChain(t, 1, root.path);
   const via = addressOf(writable.nodes[0] as RunningNode);
   const rows: readonly (readonly [args: readonly string[], code: number, words: RegExp])[] = [
-    [['data.bin'], 2, /put needs a route file, or --via/],
+    [['data.bin'], 2, /put needs a route file, NAME:FILE or --via/],
     [[], 2, /missing required argument 'FILE'/],
     [['data.bin', 'route.txt', '--via', via], 2, /--via takes the place of the route file route\.txt/],
     [['none.bin', '--via', via], 2, /cannot send none\.bin: there is no such file/],

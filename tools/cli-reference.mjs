@@ -1,13 +1,37 @@
-// Prints docs/cli.md: the help of every command of the built program, in one document.
+// Writes docs/cli/: the help of every command of the built program, a page for each, those below it included.
 //
-// Usage: node tools/cli-reference.mjs > docs/cli.md, after `npm run build`.
+// Usage: node tools/cli-reference.mjs [FOLDER], after `npm run build`.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { run } from '../dist/cli/program.js';
 
-console.log(`# Commands and flags
+const folder = process.argv[2] ?? 'docs/cli';
+const commands = await listCommands([]);
+const names = commands.filter(({ length }) => length === 1).map(([name]) => name);
 
-What \`hopline --help\` and \`hopline COMMAND --help\` say. Exit codes and hints are in [exit-codes.md](exit-codes.md).`);
-for (const command of await listCommands([])) {
-  console.log(`\n## ${['hopline', ...command].join(' ')}\n\n\`\`\`text\n${await helpOf(command)}\n\`\`\``);
+rmSync(folder, { recursive: true, force: true });
+mkdirSync(folder, { recursive: true });
+for (const name of names) writePage(name, [await sectionsOf(commands.filter(([first]) => first === name))]);
+writePage('hopline', [
+  await sectionsOf([[]]),
+  `Each command has a page: ${names.map((name) => `[${name}](${name}.md)`).join(', ')}. Exit codes and hints are in\n[exit codes](../exit-codes.md).`,
+]);
+
+function writePage(name, parts) {
+  writeFileSync(
+    path.join(folder, `${name}.md`),
+    `# ${name === 'hopline' ? name : `hopline ${name}`}\n\n${parts.join('\n\n')}\n`,
+  );
+}
+
+/** What the commands say of themselves; those below the first have a heading each. */
+async function sectionsOf(all) {
+  const sections = [];
+  for (const [at, command] of all.entries()) {
+    const heading = at > 0 ? `## hopline ${command.join(' ')}\n\n` : '';
+    sections.push(`${heading}\`\`\`text\n${await helpOf(command)}\n\`\`\``);
+  }
+  return sections.join('\n\n');
 }
 
 /** A command and those below it, as words. */

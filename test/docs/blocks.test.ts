@@ -33,7 +33,6 @@ const readElsewhere = [
   'protocol/exchange.md',
   'protocol/encrypted-ik.md',
   'protocol/encrypted-nk.md',
-  'cli.md',
 ];
 
 const blocks = await findBlocks();
@@ -151,7 +150,10 @@ async function findBlocks(): Promise<readonly Block[]> {
   const pages = await findPages();
   const texts = pages.map(async (page) => {
     const document = page.slice('docs/'.length);
-    const text = readElsewhere.includes(document) ? '' : await readFile(new URL(page, repository), 'utf8');
+    const text =
+      readElsewhere.includes(document) || document.startsWith('cli/')
+        ? ''
+        : await readFile(new URL(page, repository), 'utf8');
     const found = text.matchAll(/^```(\w*)\n([\s\S]*?)\n```$/gm);
     return [...found].map(([, language = '', inside = '']) => ({ document, language, text: inside }));
   });

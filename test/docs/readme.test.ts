@@ -99,16 +99,26 @@ test('hints that the README shows are those of the program', async () => {
   for (const hint of shown) assert.ok(hints.includes(hint), hint);
 });
 
-test('docs/cli.md is what the commands say of themselves', async () => {
-  const { stdout } = await run(process.execPath, [fileURLToPath(new URL('tools/cli-reference.mjs', repository))]);
-  assert.equal(stdout, await read('docs/cli.md'), 'run `npm run reference`');
+test('the pages of docs/cli/ are what the commands say of themselves', async (t) => {
+  const made = (await makeTempRoot(t)).path;
+  await run(process.execPath, [fileURLToPath(new URL('tools/cli-reference.mjs', repository)), made]);
+  const pages = await commandPages();
+  assert.deepEqual((await readdir(made)).map((name) => `docs/cli/${name}`).sort(), pages);
+  for (const page of pages) {
+    const text = await readFile(path.join(made, path.basename(page)), 'utf8');
+    assert.equal(text, await read(page), 'run `npm run reference`');
+  }
 });
 
+async function commandPages(): Promise<string[]> {
+  return (await findPages()).filter((page) => page.startsWith('docs/cli/'));
+}
+
 test('every flag that a document types exists', async () => {
-  const reference = await read('docs/cli.md');
+  const reference = (await Promise.all((await commandPages()).map(read))).join('');
   const flags = new Map(
     reference
-      .split(/^## /m)
+      .split(/^##? /m)
       .slice(1)
       .map((section) => [section.split('\n', 1)[0] ?? '', new Set(section.match(/--[a-z][a-z-]*/g))]),
   );

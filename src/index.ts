@@ -2,7 +2,7 @@
  * The library's public names, and nothing else.
  *
  * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
- * file, `startNode` runs a relay and origin, `startGateway` an HTTP gateway, `startService` what a configuration file says,
+ * file, `listDirectory` and `statFile` tell what an origin has, `startNode` runs a relay and origin, `startGateway` an HTTP gateway, `startService` what a configuration file says,
  * `fetchUrl` is an HTTP client.
  */
 
@@ -13,6 +13,10 @@ export { downloadTree } from './client/download/download-tree.ts';
 export type { DownloadFilesOptions } from './client/download/several-files.ts';
 export { downloadFiles } from './client/download/several-files.ts';
 export type { DownloadResult, FileOutcome } from './client/download-result.ts';
+export type { ListDirectoryOptions, ListResult, RemoteEntry } from './client/listings/list-directory.ts';
+export { listDirectory } from './client/listings/list-directory.ts';
+export type { StatFileOptions, StatResult } from './client/listings/stat-file.ts';
+export { statFile } from './client/listings/stat-file.ts';
 export type { Delivered, Sender, SenderOptions } from './client/messages/sender.ts';
 export { openSender } from './client/messages/sender.ts';
 export type { RemoteRange } from './client/remote/range-fetcher.ts';

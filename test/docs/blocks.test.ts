@@ -118,8 +118,8 @@ function kindOf({ document, language, text }: Block): string | undefined {
   if (/^(hopline|kill) /.test(text)) return 'commands';
   if (/^[\w/.]+\n\S+[ :]\d+/.test(text) && document !== 'resume.md') return 'route';
   if (/^(read|write|all)\b.* hop1/.test(text)) return 'keys';
-  // Texts that the program writes: a mistake, a line of a log, a journal.
-  if (/^(hopline: |\d{4}-\d\d-\d\d |CRC )/.test(text)) return 'output';
+  // Texts that the program writes: a mistake, a line of a log, a journal, a listing.
+  if (/^(hopline: |\d{4}-\d\d-\d\d |CRC |[-dl][-rwx]{9} )/.test(text)) return 'output';
   return undefined;
 }
 

@@ -14,10 +14,9 @@ import {
   type TreeEvent,
 } from '../../src/index.ts';
 import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
-import { decodeRequest, encodeMessage } from '../../src/wire/native/messages.ts';
-import { decodeOpen } from '../../src/wire/native/open-message.ts';
 import { addressOf, startChain, startPeer } from '../support/chain.ts';
 import { rawFrame } from '../support/decoding.ts';
+import { folder, inside, startLister, top } from '../support/lister.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 import { snapshotTree } from '../support/tree-snapshot.ts';
 
@@ -278,17 +277,6 @@ test('an origin refuses to list more than its limits, and a client to take more 
   assert.deepEqual(await out.list(), []);
 });
 
-const top = { kind: 'directory', path: '', mode: 0o755, mtimeNs: '0' };
-const inside = (name: string, fields: object = {}) => ({
-  kind: 'file',
-  path: name,
-  size: 1,
-  mode: 0o644,
-  mtimeNs: '0',
-  ...fields,
-});
-const folder = (name: string) => ({ ...top, path: name });
-
 const hostile: [what: string, entries: object[], message: RegExp][] = [
   ['a path that climbs out', [top, inside('../evil')], /climbs out/],
   ['a path that climbs out further down', [top, folder('a'), inside('a/../../evil')], /climbs out/],
@@ -311,6 +299,9 @@ const hostile: [what: string, entries: object[], message: RegExp][] = [
   ],
   ['a file in a file', [top, inside('a'), inside('a/b')], /no directory that was listed/],
   ['a file before its directory', [top, inside('a/b'), folder('a')], /no directory that was listed/],
+  ['a name out of order', [top, inside('b'), inside('a')], /too late in the order of names/],
+  ['names in the order of UTF-16', [top, inside('\u{1F600}'), inside('\uFF5E')], /too late in the order of names/],
+  ['a directory that is gone on with', [top, folder('a'), inside('b'), inside('a/c')], /too late in the order/],
   ['a part file', [top, inside('.a.part')], /one that unfinished files have/],
   ['a journal', [top, inside('.a.part.journal')], /one that unfinished files have/],
   ['nothing at all', [], /begins with the directory itself/],
@@ -332,32 +323,10 @@ function deepFolders(depth: number): object[] {
   );
 }
 
-/** An origin that answers each LIST with these entries. */
-async function startLister(t: TestContext, entries: readonly object[]): Promise<string> {
-  const peer = await startPeer(t, (socket) => {
-    let received = Buffer.alloc(0);
-    socket.on('data', (bytes: Buffer) => {
-      received = Buffer.concat([received, bytes]);
-      const open = decodeOpen(received, 65_536);
-      if (open.kind !== 'ok') return;
-      const request = decodeRequest(received.subarray(open.used), 65_536);
-      if (request.kind !== 'ok') return;
-      received = Buffer.alloc(0);
-      if (request.value.type === 'ping') socket.write(encodeMessage({ type: 'pong', software: 'hostile' }));
-      if (request.value.type !== 'list') return;
-      // In two frames, as a long one would come.
-      const [first, ...rest] = entries;
-      if (first) socket.write(rawFrame(JSON.stringify({ type: 'listing', entries: [first], last: false })));
-      socket.write(rawFrame(JSON.stringify({ type: 'listing', entries: rest, last: true })));
-    });
-  });
-  return peer.address;
-}
-
 for (const [what, entries, message] of hostile) {
   test(`a listing with ${what} is refused, and nothing is made of it`, async (t) => {
     const out = await makeTempRoot(t);
-    const { routes } = parseVia(await startLister(t, entries), 'tree');
+    const { routes } = parseVia((await startLister(t, entries)).address, 'tree');
     const run = downloadTree({ routes, directory: 'tree', output: path.join(out.path, 'in'), retry: 0 });
     await assert.rejects(run, { code: 'PEER_PROTOCOL', message });
     assert.deepEqual(await out.list(), []);
@@ -378,7 +347,7 @@ test('a listing of frames that bring nothing is refused', async (t) => {
 test('another origin is asked when one sends a listing that is refused', async (t) => {
   const { root, out, chain } = await start(t, 1);
   await root.writeRandom('tree/a', 10);
-  const bad = await startLister(t, [top, inside('../evil')]);
+  const { address: bad } = await startLister(t, [top, inside('../evil')]);
   const [good] = chain.nodes;
   assert.ok(good);
   const { routes } = parseVia(`${bad}|${addressOf(good)}`, 'tree');

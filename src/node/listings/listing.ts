@@ -7,15 +7,14 @@
  * Format: docs/protocol/requests.md#directories
  */
 
-import { isUtf8 } from 'node:buffer';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { type Held, type Hold, hold } from '../../io/disk/held.ts';
 import { holdBelow, openError } from '../../io/disk/reading/below-root.ts';
-import { isUnfinished, nameProblem } from '../../wire/name.ts';
 import type { AnswerOf, Listed } from '../../wire/native/messages.ts';
-import { describe, entryOf } from './listed-entry.ts';
+import { EntryLooks } from './entry-looks.ts';
+import { entryOf } from './listed-entry.ts';
 import { ListingDisk } from './listing-disk.ts';
 import type { NameHolder, NameRoom } from './name-room.ts';
 import { OrderedNames } from './ordered-names.ts';
@@ -26,16 +25,6 @@ const looksAhead = 32;
 
 /** Bytes of entries after which a frame leaves; one more entry, of the longest, still fits under the cap of a header. */
 const frameBytes = 32 * 1024;
-
-/** Entries that are there and not in the listing. */
-export interface Skipped {
-  /** Their names cannot travel. */
-  names: number;
-  /** Directories and entries that could not be read; the directories are in the listing, without what is in them. */
-  unreadable: number;
-  /** Part files of unfinished transfers. */
-  unfinished: number;
-}
 
 type Frame = AnswerOf<'listing'>;
 
@@ -55,34 +44,36 @@ export interface ListingOptions {
   readonly by?: Hold | undefined;
   /** What may be seen of the directory with this real path. @default all */
   readonly view?: ((real: string) => ListingView) | undefined;
+  /** How many levels of what is below the directory are listed. @default all */
+  readonly depth?: number | undefined;
 }
 
 export class Listing implements NameHolder {
-  readonly skipped: Skipped = { names: 0, unreadable: 0, unfinished: 0 };
-  readonly #name: string;
   readonly #limits: Limits;
   readonly #room: NameRoom;
   readonly #levels: Level[] = [];
   readonly #top: string;
   readonly #disk: ListingDisk;
   readonly #shown: ShownEntries;
+  readonly #looks: EntryLooks;
+  readonly #depth: number;
   #isBegun = false;
   #entries = 0;
   #namesTaken = 0;
-  #firstBad: string | undefined;
 
   private constructor(
     top: string,
     name: string,
     limits: Limits,
     room: NameRoom,
-    { by = hold, owner, view }: ListingOptions,
+    { by = hold, owner, view, depth = Number.POSITIVE_INFINITY }: ListingOptions,
   ) {
     this.#room = room;
     this.#top = top;
     this.#disk = new ListingDisk(by, room.turns, owner);
-    this.#shown = new ShownEntries(view?.(top));
-    this.#name = name;
+    this.#shown = new ShownEntries(view?.(top), depth);
+    this.#looks = new EntryLooks({ name, maxNameBytes: limits.maxNameBytes, shown: this.#shown });
+    this.#depth = depth;
     this.#limits = limits;
   }
 
@@ -111,7 +102,7 @@ export class Listing implements NameHolder {
 
   /** What there is to say once the last frame is made. */
   get summary() {
-    return { entries: this.#entries, ...this.skipped, firstBadName: this.#firstBad };
+    return { entries: this.#entries, ...this.#looks.skipped, firstBadName: this.#looks.firstBad };
   }
 
   /** The next LISTING. Throws `LIMIT_LISTING`; on the first call, `FILE_DENIED` and `FILE_UNREADABLE`. */
@@ -120,8 +111,10 @@ export class Listing implements NameHolder {
     let bytes = 0;
     while (bytes < frameBytes) {
       const entry = await this.#next();
-      if (!entry) return { type: 'listing', entries, last: true, skipped: this.skipped };
+      if (!entry) return { type: 'listing', entries, last: true, skipped: this.#looks.skipped };
       const shown = this.#shown.take(entry);
+      // Whoever sees a directory alone need not know more than that there is something to see in it.
+      if (shown.length > 0) this.#leave(Math.max(1, this.#depth));
       this.#entries += shown.length;
       for (const each of shown) bytes += Buffer.byteLength(JSON.stringify(each));
       entries.push(...shown);
@@ -160,18 +153,29 @@ export class Listing implements NameHolder {
     for (let level = this.#levels.at(-1); level; level = this.#levels.at(-1)) {
       const entry = level.ready.shift();
       if (entry) {
-        if (entry.kind === 'directory') await this.#tryToEnter(entry.path);
+        if (entry.kind === 'directory' && this.#isToEnter(entry.path)) await this.#tryToEnter(entry.path);
         return entry;
       }
-      if (!(await this.#lookAhead(level))) this.#levels.pop()?.names.giveUp();
+      if (!(await this.#lookAhead(level))) this.#leave(this.#levels.length - 1);
     }
     return undefined;
+  }
+
+  #isToEnter(relative: string): boolean {
+    return this.#levels.length < this.#depth || this.#shown.onlyLeads(relative);
+  }
+
+  /** Leaves directories until it is in `levels` of them at most. */
+  #leave(levels: number): void {
+    while (this.#levels.length > levels) this.#levels.pop()?.names.giveUp();
   }
 
   async #begin(): Promise<Listed> {
     this.#isBegun = true;
     try {
-      return await this.#enter(this.#top, '');
+      const stats = await this.#disk.look(this.#top, 1, async ({ stats }) => stats);
+      if (this.#depth > 0) await this.#enter(this.#top, '');
+      return entryOf(stats, '');
     } catch (error) {
       throw openError(error);
     }
@@ -183,27 +187,25 @@ export class Listing implements NameHolder {
       await this.#enter(path.join(this.#top, relative), `${relative}/`);
     } catch (error) {
       if (endsListing(error)) throw error;
-      this.skipped.unreadable += 1;
+      this.#looks.skipped.unreadable += 1;
     }
   }
 
   /** Throws what the system says, `FILE_DENIED`, `LIMIT_LISTING`. */
-  async #enter(real: string, prefix: string): Promise<Listed> {
+  async #enter(real: string, prefix: string): Promise<void> {
     const { maxListDepth } = this.#limits;
     if (this.#levels.length >= maxListDepth) {
       throw new HoplineError('LIMIT_LISTING', `directories lie in each other more than ${maxListDepth} deep`);
     }
-    const stats = await this.#disk.look(real, 1, async ({ stats }) => stats);
     const room = this.#room.open(this.#limits.maxListHeldBytes);
     const names = new OrderedNames({ read: (take) => this.#disk.readNames(real, take), room });
     this.#levels.push({ real, prefix, names, ready: [] });
     try {
       await names.fill(this.#namesLeft);
     } catch (error) {
-      this.#levels.pop()?.names.giveUp();
+      this.#leave(this.#levels.length - 1);
       throw error;
     }
-    return entryOf(stats, '');
   }
 
   get #namesLeft(): number {
@@ -217,39 +219,13 @@ export class Listing implements NameHolder {
       names = await level.names.take(looksAhead, this.#namesLeft);
       this.#namesTaken += names.length;
       if (names.length === 0) return false;
-      const look = (held: Held) => Promise.all(names.map((name) => this.#look(held, level.prefix, name)));
-      const entries = await this.#disk.look(level.real, names.length, look);
-      level.ready = entries.filter((entry) => entry !== undefined);
+      const look = (held: Held) => this.#looks.look(held, level.prefix, names);
+      level.ready = await this.#disk.look(level.real, names.length, look);
     } catch (error) {
       if (endsListing(error)) throw error;
-      this.#countUnreadable(error, Math.max(1, names.length));
+      this.#looks.countUnreadable(error, Math.max(1, names.length));
     }
     return names.length > 0;
-  }
-
-  async #look(directory: Held, prefix: string, bytes: string): Promise<Listed | undefined> {
-    const raw = Buffer.from(bytes, 'latin1');
-    const name = raw.toString('utf8');
-    const relative = `${prefix}${name}`;
-    if (!this.#shown.concerns(relative)) return undefined;
-    if (isUnfinished(name)) {
-      this.skipped.unfinished += 1;
-      return undefined;
-    }
-    if (!isUtf8(raw) || nameProblem(`${this.#name}/${relative}`, this.#limits.maxNameBytes) !== undefined) {
-      this.skipped.names += 1;
-      this.#firstBad ??= `${prefix}${bytes}`;
-      return undefined;
-    }
-    return describe(directory.way(name), relative).catch((error) => {
-      this.#countUnreadable(error, 1);
-      return undefined;
-    });
-  }
-
-  #countUnreadable(error: unknown, entries: number): void {
-    // What was removed since the names were read is not missing.
-    if (openError(error).code !== 'FILE_NOT_FOUND') this.skipped.unreadable += entries;
   }
 }
 

@@ -1,5 +1,5 @@
 /**
- * The entries of a listing that somebody may see, and of directories those in which there is something to see.
+ * The entries of a listing that somebody may see and has asked for, and of directories those in which there is something to see.
  *
  * Does not know why something may not be seen.
  * Invariant: a directory is told before what is in it, and one that only leads on is told with the first entry in it.
@@ -16,12 +16,14 @@ export interface ListingView {
 
 export class ShownEntries {
   readonly #view: ListingView | undefined;
+  readonly #depth: number;
   /** Directories in which nothing was shown so far, each within the one before. */
   readonly #waiting: Listed[] = [];
 
-  /** Without a view, all is shown. */
-  constructor(view: ListingView | undefined) {
+  /** Without a view, all is shown, `depth` levels of it. */
+  constructor(view: ListingView | undefined, depth: number) {
     this.#view = view;
+    this.#depth = depth;
   }
 
   /** Whether there may be anything to tell of this name. */
@@ -29,13 +31,23 @@ export class ShownEntries {
     return this.#view === undefined || this.#view.shows(relative) || this.#view.leads(relative);
   }
 
+  /** Whether a directory is to be told only if there is something in it to see. */
+  onlyLeads(relative: string): boolean {
+    return this.#view !== undefined && !this.#view.shows(relative);
+  }
+
   /** What is to be told now that the walk has come to `entry`, depth first. */
   take(entry: Listed): readonly Listed[] {
     if (this.#view === undefined || entry.path === '') return [entry];
     while (this.#waiting.length > 0 && !isWithin(this.#waiting.at(-1), entry)) this.#waiting.pop();
-    if (this.#view.shows(entry.path)) return [...this.#waiting.splice(0), entry];
+    if (this.#view.shows(entry.path)) return [...this.#waiting.splice(0), entry].filter((one) => this.#isAsked(one));
     if (entry.kind === 'directory') this.#waiting.push(entry);
     return [];
+  }
+
+  /** Deeper ones are looked at only to know whether there is something to see. */
+  #isAsked({ path }: Listed): boolean {
+    return path.split('/').length <= this.#depth;
   }
 }
 

@@ -68,12 +68,12 @@ export class FileAnswers {
       throw new HoplineError('PEER_PROTOCOL', 'the client checks none of the digests that this node has');
     }
     const served = await opening;
-    const { size, version, mtimeNs } = served;
+    const { size, version, mtimeNs, mode } = served;
     const key = { version, algorithm: digest.name, pieceBytes, pieces: Math.ceil(size / pieceBytes) };
     this.#file = { served, digest, digests: await node.digestCache.open(key), nextPiece: 0 };
     this.files += 1;
     node.metrics.files += 1;
-    const status = { size, version, pieceBytes, digest: digest.name, mtimeNs: String(mtimeNs) };
+    const status = { size, version, pieceBytes, digest: digest.name, mtimeNs: String(mtimeNs), mode };
     await outbox.append(encodeMessage({ type: 'status', ...status }));
   }
 

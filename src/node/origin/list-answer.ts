@@ -28,7 +28,7 @@ export interface ListOptions {
 
 /** Sends the listing; resolves to how many entries it has. Throws what names, rights and the disk are refused with. */
 export async function answerList(
-  { name }: RequestOf<'list'>,
+  { name, depth }: RequestOf<'list'>,
   { leg, open: { hop, trace }, node, grant, outbox, isSealed }: ListOptions,
 ): Promise<number> {
   const { limits, log } = node;
@@ -37,7 +37,7 @@ export async function answerList(
   grant.checkRead(name);
   const by = holdReadable(grant, root, name);
   const view = viewOf(grant, root, name);
-  const listing = await Listing.open(root, name, limits, node.names, { owner, by, view });
+  const listing = await Listing.open(root, name, limits, node.names, { owner, by, view, depth });
   void leg.closed.then(() => listing.abandon());
   try {
     for (let last = false; !last; ) {

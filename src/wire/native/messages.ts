@@ -57,7 +57,8 @@ const request = v.variant('type', [
   }),
   /** READ without the bytes: answered by END. */
   v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
-  v.object({ type: v.literal('list'), name }),
+  /** `depth`: how many levels of what is below the directory; without it, all. */
+  v.object({ type: v.literal('list'), name, depth: v.optional(count) }),
   v.object({ type: v.literal('ping') }),
   /** Measures the way: `up` raw bytes follow this frame, and nobody looks at them; `down` are asked for. */
   v.object({ type: v.literal('probe'), up: count, down: count }),
@@ -92,8 +93,9 @@ const answer = v.variant('type', [
     version: shortText,
     pieceBytes: positive,
     digest: shortText,
-    /** When the file was last modified; an origin need not say. */
+    /** When the file was last modified, and who may do what with it; an origin need not say. */
     mtimeNs: v.optional(timeNs),
+    mode: v.optional(mode),
   }),
   /** `length` raw bytes follow this frame, and then END or REFUSED. */
   v.object({ type: v.literal('data'), offset: count, length: count }),

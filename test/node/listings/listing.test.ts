@@ -8,7 +8,8 @@ import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { defaultLimits, type Limits } from '../../../src/index.ts';
 import { type Hold, hold, holdByPath } from '../../../src/io/disk/held.ts';
-import { Listing } from '../../../src/node/listings/listing.ts';
+import { Globs } from '../../../src/node/authority/globs.ts';
+import { Listing, type ListingOptions } from '../../../src/node/listings/listing.ts';
 import { NameRoom } from '../../../src/node/listings/name-room.ts';
 import { encodeMessage, type Listed, type Message } from '../../../src/wire/native/messages.ts';
 import { connectRaw, startChain, until } from '../../support/chain.ts';
@@ -21,8 +22,14 @@ async function makeRoot(t: TestContext): Promise<TempRoot> {
   return { ...root, path: await fs.realpath(root.path) };
 }
 
-async function listAll(root: TempRoot, name: string, limits: Partial<Limits> = {}, room = new NameRoom()) {
-  const listing = await Listing.open(root.path, name, { ...defaultLimits, ...limits }, room);
+async function listAll(
+  root: TempRoot,
+  name: string,
+  limits: Partial<Limits> = {},
+  room = new NameRoom(),
+  options: ListingOptions = {},
+) {
+  const listing = await Listing.open(root.path, name, { ...defaultLimits, ...limits }, room, options);
   const entries: Listed[] = [];
   for (;;) {
     const frame = await listing.nextFrame();
@@ -61,6 +68,38 @@ test('a listing begins with the directory, goes depth first and in the order of 
   const mode = isWindows ? 0o666 : 0o640;
   assert.deepEqual(b, { kind: 'file', path: 'b', size: 7, mode, mtimeNs: '1700000000000000000' });
   assert.deepEqual(skipped, { names: 0, unreadable: 0, unfinished: 0 });
+});
+
+/** The paths in a listing of `tree`, of so many levels; with globs, for one who may read these alone. */
+async function listPaths(root: TempRoot, depth?: number, globs?: readonly string[]): Promise<string[]> {
+  const read = new Globs(globs ?? ['**']);
+  const shown = { shows: (name: string) => read.match(name), leads: (name: string) => read.leadThrough(name) };
+  const view = globs && (() => shown);
+  const { entries } = await listAll(root, 'tree', {}, new NameRoom(), { depth, view });
+  return entries.map((entry) => entry.path);
+}
+
+test('a listing has as many levels as were asked for', async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['a/b/c/d', 'a/b/e', 'f', 'g/h']) await root.writeRandom(`tree/${name}`, 1);
+  assert.deepEqual(await listPaths(root, 0), ['']);
+  assert.deepEqual(await listPaths(root, 1), ['', 'a', 'f', 'g']);
+  assert.deepEqual(await listPaths(root, 2), ['', 'a', 'a/b', 'f', 'g', 'g/h']);
+  assert.deepEqual(await listPaths(root), ['', 'a', 'a/b', 'a/b/c', 'a/b/c/d', 'a/b/e', 'f', 'g', 'g/h']);
+  const { entries } = await listAll(root, 'tree', { maxListDepth: 1 }, new NameRoom(), { depth: 1 });
+  assert.equal(entries.length, 4);
+});
+
+test('of few levels, a directory that only leads on is told if there is something to see in it, and nothing deeper', async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['a/b/pub/d', 'a/b/pub/e', 'a/c/pub/f', 'g/secret', 'h/pub/i', 'j']) {
+    await root.writeRandom(`tree/${name}`, 1);
+  }
+  const globs = ['**/pub/*'];
+  assert.deepEqual(await listPaths(root, 1, globs), ['', 'a', 'h']);
+  assert.deepEqual(await listPaths(root, 2, globs), ['', 'a', 'a/b', 'a/c', 'h', 'h/pub']);
+  assert.deepEqual(await listPaths(root, 1, ['a/**', 'j']), ['', 'a', 'j']);
+  assert.deepEqual(await listPaths(root, 0, globs), ['']);
 });
 
 test('links are told and not followed, so that a loop is no loop', { skip: isWindows }, async (t) => {

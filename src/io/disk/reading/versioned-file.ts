@@ -52,6 +52,11 @@ export class VersionedFile {
     return this.#opened.mtimeNs;
   }
 
+  /** Permission bits, without those that would give another user's rights. */
+  get mode(): number {
+    return Number(this.#opened.mode & 0o777n);
+  }
+
   /** The same for every copy of this size and modification time, wherever it is. */
   get copy(): string {
     return nameCopy(this.size, this.mtimeNs);

@@ -18,6 +18,8 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   get: async () => (await import('./get/get-command.ts')).addGetCommand,
   put: async () => (await import('./put/put-command.ts')).addPutCommand,
+  ls: async () => (await import('./ls/ls-command.ts')).addLsCommand,
+  stat: async () => (await import('./ls/stat-command.ts')).addStatCommand,
   routes: async () => (await import('./settings/routes-command.ts')).addRoutesCommand,
   node: async () => (await import('./node/node-command.ts')).addNodeCommand,
   gateway: async () => (await import('./gateway-command.ts')).addGatewayCommand,

@@ -55,21 +55,24 @@ export function addTimeFlags(command: Command, idleMs: number = defaultLimits.st
     .option('--idle-timeout <SECONDS>', `without a byte (default: ${idleMs / 1000})`, secondsFlag);
 }
 
-/** The flags of a transfer over a route, all but those that say what is transferred. */
-export function addRouteFlags(command: Command, idleMs?: number): Command {
+/** The flags that say which ways there are, and how often they are tried. */
+export function addWayFlags(command: Command): Command {
   command.option(
     '--via <HOPS>',
     'the hops, HOST:PORT separated by commas, | between alternates, instead of a route file; repeatable',
     listFlag,
   );
   addSecurityFlags(addPoolFlags(command));
-  command
-    .option(
-      '--retry <N>',
-      'times to take up a broken transfer without progress in between (default: 5), and to try one again that does not begin (default: 0)',
-      timesFlag,
-    )
-    .option('--limit-rate <RATE>', 'bytes a second at most, such as 500K, 10M or 1.5G', rateFlag);
+  return command.option(
+    '--retry <N>',
+    'times to take up a broken transfer without progress in between (default: 5), and to try one again that does not begin (default: 0)',
+    timesFlag,
+  );
+}
+
+/** The flags of a transfer over a route, all but those that say what is transferred. */
+export function addRouteFlags(command: Command, idleMs?: number): Command {
+  addWayFlags(command).option('--limit-rate <RATE>', 'bytes a second at most, such as 500K, 10M or 1.5G', rateFlag);
   return addTimeFlags(command, idleMs).option('-q, --quiet', 'print nothing but errors');
 }
 

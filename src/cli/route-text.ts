@@ -1,10 +1,38 @@
-/** The text of a route file, and the question for its name. */
+/** The route that a command line means: a route file or `--via`, the text of that file, and the question for its name. */
 
 import { HoplineError } from '../core/errors.ts';
 import { readTextFile } from '../io/disk/reading/text-file.ts';
 import { parseAddress } from '../wire/address.ts';
 import { withoutKeys } from '../wire/keyed-hop.ts';
-import { parseRoute } from '../wire/route.ts';
+import { parseRoute, parseVia, type RoutePlan } from '../wire/route.ts';
+import { findNamedRoute } from './settings/named-route.ts';
+
+/** The ways that a command line means, and what it says they are for. */
+interface AskedRoutes {
+  readonly routes: RoutePlan['routes'];
+  /** What the route file names, or what stands behind the name of a route, maybe nothing; undefined behind `--via`. */
+  readonly file?: string;
+  /** Whether it is a route of the settings. */
+  readonly isNamed: boolean;
+}
+
+/** Throws `USAGE_INVALID` where `command` was told no way or two, and as routes and settings do. */
+export async function readRoutes(
+  command: string,
+  via: readonly string[] | undefined,
+  routeFile: string | undefined,
+): Promise<AskedRoutes> {
+  if (via !== undefined) {
+    if (routeFile === undefined) return { routes: parseVia(via, '.').routes, isNamed: false };
+    throw new HoplineError('USAGE_INVALID', `--via takes the place of the route file ${routeFile}`);
+  }
+  if (routeFile === undefined) {
+    throw new HoplineError('USAGE_INVALID', `${command} needs a route file, NAME:FILE or --via`);
+  }
+  const named = await findNamedRoute(routeFile);
+  if (named) return { ...named, isNamed: true };
+  return { ...parseRoute(await readRouteText(routeFile), { source: routeFile }), isNamed: false };
+}
 
 export async function askRouteFile(): Promise<string> {
   const prompts = (await import('./terminal/prompt.ts')).openPrompts();

@@ -73,7 +73,7 @@ test('the commands of the README run as they stand there', { skip: process.platf
   const lines = [...asked, ...(await codeBelow('Every day'))];
   const fetched = path.join(client.path, 'report.pdf');
   for (const line of lines) {
-    assert.match(line, /^hopline (get|put) /);
+    assert.match(line, /^hopline (get|put|ls) /);
     if (line === 'hopline get route.txt') await run('rm', ['-f', fetched]);
     const command = here(line, places).replace(/^hopline /, `"${process.execPath}" "${mainFile}" `);
     const child = spawn('sh', ['-c', command], { cwd: client.path, stdio: ['ignore', 'ignore', 'pipe'] });

@@ -3,13 +3,13 @@
 import path from 'node:path';
 import { downloadTree, type TreeResult } from '../../client/download/download-tree.ts';
 import type { TransferOptions } from '../../client/transfer.ts';
-import type { FilesEvent, SkippedEntries, TreeEvent } from '../../client/transfer-events.ts';
-import { HoplineError } from '../../core/errors.ts';
+import type { FilesEvent, TreeEvent } from '../../client/transfer-events.ts';
 import type { RoutePlan } from '../../wire/route.ts';
+import { refuseIncomplete } from '../terminal/incomplete-listing.ts';
 import { formatRows, say } from '../terminal/lines.ts';
 import { createReport, noReport, type Report } from '../terminal/report.ts';
 import { describeRoutes, type Row, tellReroute } from '../terminal/show.ts';
-import { formatBytes } from '../terminal/units.ts';
+import { countOf, formatBytes } from '../terminal/units.ts';
 import { createFilesTalk, exitAsDue, type GetFilesFlags, refuseFlagsOfOne } from './file-outcomes.ts';
 import { describeReplaced, describeSaved, rowsOfContent } from './get-files.ts';
 
@@ -83,18 +83,4 @@ function leftOut({ links, others, skipped }: TreeResult): Row[] {
     ...(skipped.unfinished > 0 ? [countOf(skipped.unfinished, 'part file', 'part files')] : []),
   ];
   return texts.length > 0 ? [['left out', texts.join(', ')]] : [];
-}
-
-/** The tree is here as far as it was listed. Throws `FILE_UNREADABLE` where that was not all of it. */
-function refuseIncomplete(directory: string, { names, unreadable }: SkippedEntries): void {
-  if (names + unreadable === 0) return;
-  const why = [
-    ...(names > 0 ? [`${countOf(names, 'name', 'names')} cannot travel`] : []),
-    ...(unreadable > 0 ? [`${countOf(unreadable, 'entry', 'entries')} cannot be read there`] : []),
-  ];
-  throw new HoplineError('FILE_UNREADABLE', `the origin did not list all of "${directory}": ${why.join(', ')}`);
-}
-
-function countOf(count: number, one: string, several: string): string {
-  return `${count} ${count === 1 ? one : several}`;
 }

@@ -3,13 +3,11 @@
 import path from 'node:path';
 import type { Command } from 'commander';
 import { upload } from '../../client/upload/upload.ts';
-import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
-import { parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
+import type { RoutePlan } from '../../wire/route.ts';
 import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
-import { readRouteText } from '../route-text.ts';
+import { readRoutes } from '../route-text.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
-import { findNamedRoute } from '../settings/named-route.ts';
 import { createPutReport } from './put-report.ts';
 
 interface PutFlags extends RouteFlags {
@@ -69,13 +67,6 @@ async function readRoute(source: string, routeFile: string | undefined, flags: P
   const own = path.basename(path.resolve(source));
   const below = (name: string) => (name.endsWith('/') || name === '' ? `${name}${own}` : name);
   const as = flags.as === undefined ? undefined : below(flags.as);
-  if (via !== undefined) {
-    if (routeFile === undefined) return parseVia(via, as ?? own);
-    throw new HoplineError('USAGE_INVALID', `--via takes the place of the route file ${routeFile}`);
-  }
-  if (routeFile === undefined) throw new HoplineError('USAGE_INVALID', 'put needs a route file, NAME:FILE or --via');
-  const named = await findNamedRoute(routeFile);
-  if (named) return { routes: named.routes, file: as ?? below(named.file) };
-  const plan = parseRoute(await readRouteText(routeFile), { source: routeFile });
-  return as === undefined ? plan : { ...plan, file: as };
+  const { routes, file = own } = await readRoutes('put', via, routeFile);
+  return { routes, file: as ?? below(file) };
 }

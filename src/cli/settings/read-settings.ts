@@ -41,7 +41,10 @@ const settings = mapping(
       'the routes that have a name',
       named(routeName, route, { expected: 'a mapping', example: '{eu: [10.0.0.2:7001]}' }),
     ),
-    defaults: about('flags of commands', mapping({ get: flags, put: flags, fetch: flags }, '{get: {retry: 5}}')),
+    defaults: about(
+      'flags of commands',
+      mapping({ get: flags, put: flags, ls: flags, stat: flags, fetch: flags }, '{get: {retry: 5}}'),
+    ),
   },
   '{routes: {eu: [10.0.0.2:7001]}}',
 );

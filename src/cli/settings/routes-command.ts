@@ -15,7 +15,7 @@ export function addRoutesCommand(program: Command): void {
     .summary('list the routes that have a name')
     .description(
       'Lists the routes that have a name in the settings, ~/.config/hopline/config.yaml or the file of HOPLINE_CONFIG.\n' +
-        'get and put take NAME:FILE in place of a route file.',
+        'get, put, ls and stat take NAME:FILE in place of a route file.',
     )
     .option('--json', 'print a JSON object for each: name, and the routes as --via takes them')
     .addHelpText('after', '\nExample:\n  $ hopline routes\n  eu  10.0.0.2:7001 -> 10.0.1.5:7001 (2 hops)')

@@ -4,6 +4,7 @@
  * Invariant: whatever a text contains, it becomes one line and moves no cursor.
  */
 
+import { once } from 'node:events';
 import { escapeText, safeText } from '../../core/text.ts';
 
 /** A line of talk. */
@@ -24,4 +25,23 @@ export function formatRows(rows: readonly (readonly [label: string, text: string
 /** A value as a line of JSON. */
 export function jsonLine(value: object): string {
   return `${escapeText(JSON.stringify(value))}\n`;
+}
+
+/** Results of any length, no faster than their reader takes them. */
+export class LongResults {
+  readonly #stream: NodeJS.WritableStream;
+  #isRead = true;
+
+  constructor(stream: NodeJS.WritableStream) {
+    this.#stream = stream;
+    stream.once('error', () => {
+      this.#isRead = false;
+    });
+  }
+
+  /** Writes a text; false once nobody reads any more, as behind `| head`. */
+  async write(text: string): Promise<boolean> {
+    if (this.#isRead && !this.#stream.write(text)) await once(this.#stream, 'drain').catch(() => {});
+    return this.#isRead;
+  }
 }

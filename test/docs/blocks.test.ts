@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -18,6 +19,7 @@ import { startWebServer } from '../support/web-server.ts';
 
 const run = promisify(execFile);
 const skip = process.platform === 'win32' && 'Windows has no such shell';
+const withoutSystemd = !existsSync('/usr/bin/systemd-analyze') && 'there is no systemd';
 
 interface Block {
   readonly document: string;
@@ -99,8 +101,12 @@ test('the lines for a shell run, with the configuration of their document', { sk
   assert.ok(shells.length > 0);
   for (const { document, text } of shells) {
     const folder = (await makeTempRoot(t)).path;
-    const config = kinds.find(({ block }) => block.language === 'yaml' && block.document === document);
-    await writeFile(path.join(folder, 'hopline.yaml'), config?.block.text ?? assert.fail(document));
+    const files = blocks.filter((block) => block.language === 'yaml' && block.document === document);
+    assert.ok(files.length > 0, document);
+    for (const file of files) {
+      const [, name = 'hopline.yaml'] = /^# (\S+\.yaml)\n/.exec(file.text) ?? [];
+      await writeFile(path.join(folder, name), file.text);
+    }
     const command = `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@"\n`;
     await writeFile(path.join(folder, 'hopline'), command, { mode: 0o755 });
     const env = { ...process.env, PATH: `${folder}:${process.env.PATH}` };
@@ -110,14 +116,28 @@ test('the lines for a shell run, with the configuration of their document', { sk
   }
 });
 
+const units = kinds.filter(({ kind }) => kind === 'unit').map(({ block }) => block);
+test('the units of the documents are what systemd takes', { skip: withoutSystemd }, async (t) => {
+  assert.ok(units.length > 0);
+  const file = path.join((await makeTempRoot(t)).path, 'hopline.service');
+  for (const { text } of units) {
+    // systemd looks whether the program is there.
+    await writeFile(file, text.replace('/usr/local/bin/hopline', process.execPath));
+    const { stderr } = await run('systemd-analyze', ['verify', file]);
+    assert.equal(stderr, '');
+  }
+});
+
 function kindOf({ document, language, text }: Block): string | undefined {
   if (language === 'js') return 'script';
   if (language === 'ebnf') return 'grammar';
   if (language === 'yaml') return document === 'settings.md' ? 'settings' : 'configuration';
   if (language === 'sh') return 'shell';
+  if (language === 'ini') return 'unit';
   if (/^(hopline|kill) /.test(text)) return 'commands';
   if (/^[\w/.]+\n\S+[ :]\d+/.test(text) && document !== 'resume.md') return 'route';
   if (/^(read|write|all)\b.* hop1/.test(text)) return 'keys';
+  if (/^ +firewall/.test(text)) return 'drawing';
   // Texts that the program writes: a mistake, a line of a log, a journal, a listing.
   if (/^(hopline: |\d{4}-\d\d-\d\d |CRC |[-dl][-rwx]{9} )/.test(text)) return 'output';
   return undefined;

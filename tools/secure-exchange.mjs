@@ -48,7 +48,7 @@ export const pages = {
   'docs/protocol/encrypted-ik.md': pageOf(
     `# An encrypted circuit in bytes: IK
 
-What [Encrypted circuits](../security.md#handshake) describes, made from fixed keys, so that a second implementation can be tried
+What [Encryption](encryption.md) describes, made from fixed keys, so that a second implementation can be tried
 against it: each message, in plain and sealed. \`npm run exchange\` writes this page and [the one for NK](encrypted-nk.md), which has the
 same keys and the same OPEN.
 

@@ -3,7 +3,7 @@
  *
  * Invariant: before the client has shown that it is there, it gets little, and a circuit waits for that no longer than
  * `ms`; a client that may not come in is told so inside the answer's records alone.
- * Format: docs/security.md#handshake
+ * Format: docs/protocol/encryption.md#handshake
  */
 
 import type { Clock } from '../core/clock.ts';

@@ -3,7 +3,7 @@
  *
  * Invariant: nothing that is not sealed for the node's key is sent, whatever comes back; what comes before the answer is
  * judged by the caller, and vouched for by nobody.
- * Format: docs/security.md#handshake
+ * Format: docs/protocol/encryption.md#handshake
  */
 
 import type { Clock } from '../core/clock.ts';

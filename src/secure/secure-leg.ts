@@ -5,7 +5,7 @@
  * begun with the keys of a handshake, what is written waits. Does not know handshakes, or what the bytes mean.
  * Invariant: one record at a time is on its way out, and at most two that came wait to be read; a circuit whose
  * records do not hold is reset, and says SECURE_FAILED to whoever reads or writes.
- * Format: docs/security.md#records
+ * Format: docs/protocol/encryption.md#records
  */
 
 import { asHoplineError, type HoplineError } from '../core/errors.ts';

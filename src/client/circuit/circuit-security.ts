@@ -3,7 +3,7 @@
  *
  * Invariant: what is said in plain is from nobody in particular: it may say which member a pool took, and that a way is
  * none, and never what is or is not at the origin, nor that the last node is at fault.
- * Documentation: docs/security.md#handshake
+ * Documentation: docs/protocol/encryption.md#handshake
  */
 
 import { HoplineError } from '../../core/errors.ts';

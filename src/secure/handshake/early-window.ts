@@ -4,7 +4,7 @@
  * A first message can be sent again by whoever saw it. What it asks for is then sent to nobody who could read it, but it is
  * work; so it is answered before the client has shown that it is there only if it was made just now and did not come before.
  * Invariant: of all copies of a message at most one is early in one process, also when clocks are wrong or are set; memory is bounded.
- * Documentation: docs/security.md#replay
+ * Documentation: docs/protocol/encryption.md#replay
  */
 
 import type { Clock } from '../../core/clock.ts';

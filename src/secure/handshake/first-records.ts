@@ -2,7 +2,7 @@
  * The two records that hold messages of a handshake, and what both ends mix into it before anything else.
  *
  * Invariant: a length is judged before anything of it is waited for.
- * Format: docs/security.md#records
+ * Format: docs/protocol/encryption.md#records
  */
 
 import { bad, type Decoded, more, ok } from '../../wire/decoded.ts';

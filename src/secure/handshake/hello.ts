@@ -2,7 +2,7 @@
  * What the two messages of a handshake carry: hello with the first requests, and welcome.
  *
  * Invariant: what is asked for ahead of everything is little, and changes nothing at the node.
- * Format: docs/security.md#handshake
+ * Format: docs/protocol/encryption.md#handshake
  */
 
 import * as v from 'valibot';

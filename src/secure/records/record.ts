@@ -4,7 +4,7 @@
  * Owns the counter and the key of a direction, and the memory of its records. Does not know sockets or handshakes.
  * Invariant: no byte is given out before the tag over it was right; a length is judged before memory of it is taken; after
  * a failure nothing more is opened.
- * Format: docs/security.md#records
+ * Format: docs/protocol/encryption.md#records
  */
 
 import { HoplineError } from '../../core/errors.ts';

@@ -1,5 +1,5 @@
 /**
- * Noise IK and NK as docs/security.md#handshake has them, written from that document, revision 34 of Noise and RFC 7748 alone.
+ * Noise IK and NK as docs/protocol/encryption.md#handshake has them, written from that document, revision 34 of Noise and RFC 7748 alone.
  *
  * Knows nothing of src/: where both agree, the documents say enough. Any failure is thrown.
  */

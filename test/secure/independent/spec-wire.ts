@@ -40,14 +40,14 @@ export function specMessages(bytes: Buffer): SpecMessage[] {
   return messages;
 }
 
-/** Header of a record: docs/security.md#records. */
+/** Header of a record: docs/protocol/encryption.md#records. */
 export function specHeader(kind: 1 | 2 | 3, pattern: 'IK' | 'NK' | undefined, length: number): Buffer {
   const header = Buffer.of(0xfe, kind, pattern === 'IK' ? 1 : 0, 0, 0, 0, 0, 0);
   header.writeUInt32BE(length, 4);
   return header;
 }
 
-/** What the handshake is bound to: docs/security.md#handshake. */
+/** What the handshake is bound to: docs/protocol/encryption.md#handshake. */
 export function specPrologue(trace: string, header: Buffer): Buffer {
   return Buffer.concat([Buffer.from('hopline secure 1', 'ascii'), Buffer.from(trace, 'hex'), header]);
 }

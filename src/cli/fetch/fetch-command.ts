@@ -14,6 +14,8 @@ import { addTimeFlags, type TimeFlags } from '../route-flags.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
 import { startInterruption } from '../terminal/interruption.ts';
 import { jsonLine, print } from '../terminal/lines.ts';
+import { progressFlag } from '../terminal/progress-flag.ts';
+import type { ReportFlags } from '../terminal/report.ts';
 import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
 import { fieldFlag, methodFlag, readContent } from './fetch-content.ts';
 import { openFetchLog } from './fetch-log.ts';
@@ -22,7 +24,7 @@ import { createFetchReport } from './fetch-report.ts';
 /** The authorities of a whole system are a quarter of a megabyte. */
 const certificatesRules = { what: 'the certificates', code: 'USAGE_INVALID', maxBytes: 16 * 1024 ** 2 } as const;
 
-interface FetchFlags extends TimeFlags, SecurityFlags {
+interface FetchFlags extends TimeFlags, SecurityFlags, ReportFlags {
   readonly request?: string;
   readonly head?: boolean;
   readonly data?: string;
@@ -98,7 +100,7 @@ export function addFetchCommand(program: Command): void {
       ),
     );
   addSecurityFlags(fetch);
-  addTimeFlags(fetch);
+  addTimeFlags(fetch).addOption(progressFlag());
 }
 
 async function startFetch(url: string | undefined, flags: FetchFlags): Promise<void> {

@@ -6,26 +6,25 @@ import { escapeText } from '../../core/text.ts';
 import type { FetchEvent, FetchHead, FetchResult } from '../../fetch/fetch-options.ts';
 import { fieldPairs, fieldValue } from '../../http/fields.ts';
 import { formatRows } from '../terminal/lines.ts';
-import { createFileTalk, createReport, type Report } from '../terminal/report.ts';
+import { createFileTalk, createReport, type Report, type ReportFlags } from '../terminal/report.ts';
 import { describeReplacement, rowOfSize, rowOfSpeed } from '../terminal/show.ts';
 
-interface ReportFlags {
-  readonly json?: boolean;
-  readonly quiet?: boolean;
+interface FetchReportFlags extends ReportFlags {
   readonly include?: boolean;
   readonly output?: string;
 }
 
 /** Content goes to stdout, or into a file; then results go to stdout, else to stderr with `--json`. */
 export function createFetchReport(
-  { include, output, ...flags }: ReportFlags,
+  { include, output, ...flags }: FetchReportFlags,
   isHead: boolean,
 ): Report<FetchEvent, FetchResult> {
   let verdict: string | undefined;
   const words = {
     where: 'here',
     // A bar over the content itself would help nobody.
-    hasProgress: output !== undefined || (process.stderr.isTTY && !process.stdout.isTTY),
+    progress:
+      flags.progress ?? (output !== undefined || (process.stderr.isTTY && !process.stdout.isTTY) ? undefined : 'none'),
     formatResult: (result: FetchResult) => (result.path === null ? '' : formatSaved(result, result.path, verdict)),
   } as const;
   const report = createReport<FetchEvent, FetchResult>(flags, output === undefined ? process.stderr : process.stdout, {

@@ -9,17 +9,16 @@ import { exitCodeOf, hintFor } from '../terminal/exit-codes.ts';
 import { ExitWith } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
 import { startConnecting, startFileProgress } from '../terminal/progress.ts';
-import type { Report } from '../terminal/report.ts';
+import type { ProgressStyle } from '../terminal/progress-flag.ts';
+import type { Report, ReportFlags } from '../terminal/report.ts';
 import { sparseNotice, tellDamage, tellReroute } from '../terminal/show.ts';
 
-export interface GetFilesFlags {
+export interface GetFilesFlags extends ReportFlags {
   readonly output?: string;
   readonly force?: boolean;
   readonly classic?: boolean;
   readonly checksum?: object;
   readonly parallel?: number;
-  readonly quiet?: boolean;
-  readonly json?: boolean;
   readonly resume: boolean;
 }
 
@@ -31,6 +30,8 @@ interface FilesWords<Result> {
   readonly route?: RoutePlan['routes'][number] | undefined;
   /** Bytes, where it is known. */
   readonly size?: number;
+  /** How progress is told. */
+  readonly progress?: ProgressStyle | undefined;
   /** What is printed in the end. */
   readonly formatResult: (result: Result) => string;
 }
@@ -40,10 +41,11 @@ export function createFilesTalk<Result>({
   files,
   route = [],
   size,
+  progress: style,
   formatResult,
 }: FilesWords<Result>): Report<FilesEvent, Result> {
   const connecting = startConnecting(route);
-  const progress = startFileProgress(files, route.length, size);
+  const progress = startFileProgress(files, route.length, size, style);
   let bytes = 0;
   const settled = { arrived: 0, failed: 0 };
   let warned = false;

@@ -9,9 +9,11 @@ import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
 import { askRouteFile, readRouteText } from '../route-text.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
 import { findNamedRoute, type NamedRoute } from '../settings/named-route.ts';
+import { progressFlag } from '../terminal/progress-flag.ts';
+import type { ReportFlags } from '../terminal/report.ts';
 import { createGetReport } from './get-report.ts';
 
-interface GetFlags extends RouteFlags {
+interface GetFlags extends RouteFlags, ReportFlags {
   readonly output?: string;
   readonly force?: boolean;
   readonly checksum?: ReturnType<typeof checksumFlag>;
@@ -76,7 +78,7 @@ export function addGetCommand(program: Command): void {
     .action((argument: string | undefined, more: readonly string[], _flags, command: Command) =>
       runWithDefaults<GetFlags>(command, talkStream, (flags) => runGet(argument, more, flags)),
     );
-  addRouteFlags(get);
+  addRouteFlags(get).addOption(progressFlag());
 }
 
 /** Where results are told: stdout, unless the content goes there. */

@@ -5,7 +5,7 @@ import type { DownloadResult } from '../../client/download-result.ts';
 import type { DownloadEvent } from '../../client/transfer-events.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { formatRows } from '../terminal/lines.ts';
-import { createFileTalk, createReport, type Report } from '../terminal/report.ts';
+import { createFileTalk, createReport, type Report, type ReportFlags } from '../terminal/report.ts';
 import {
   describePieces,
   describeReplacement,
@@ -19,22 +19,21 @@ import {
   rowsOfDigest,
 } from '../terminal/show.ts';
 
-interface ReportFlags {
-  readonly json?: boolean;
-  readonly quiet?: boolean;
+interface GetReportFlags extends ReportFlags {
   readonly checksum?: object;
 }
 
 /** Results go to `results`. */
 export function createGetReport(
   { file, routes }: RoutePlan,
-  flags: ReportFlags,
+  flags: GetReportFlags,
   results: NodeJS.WritableStream,
 ): Report<DownloadEvent, DownloadResult> {
   const hasChecksum = flags.checksum !== undefined;
   const words = {
     route: routes[0],
     where: 'here',
+    progress: flags.progress,
     fallback: `nothing ${hasChecksum ? 'but --checksum ' : ''}can be verified`,
     // What failed when all of it was here, such as its checksum, fails again: no more is promised than this.
     keptAll: (size: string) => `kept all ${size}; another run fetches none of it again`,

@@ -7,6 +7,7 @@ import type { FilesEvent, TreeEvent } from '../../client/transfer-events.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { refuseIncomplete } from '../terminal/incomplete-listing.ts';
 import { formatRows, say } from '../terminal/lines.ts';
+import type { ProgressStyle } from '../terminal/progress-flag.ts';
 import { createReport, noReport, type Report } from '../terminal/report.ts';
 import { describeRoutes, type Row, tellReroute } from '../terminal/show.ts';
 import { countOf, formatBytes } from '../terminal/units.ts';
@@ -20,7 +21,7 @@ export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: 
   refuseFlagsOfOne(flags, `and "${directory}" is a directory`);
   const report = createReport<TreeEvent, TreeResult>(flags, process.stdout, {
     result: (result) => ['summary', countOutcomes(result)],
-    text: () => createTreeTalk(routes),
+    text: () => createTreeTalk(routes, flags.progress),
   });
   const options = { routes, directory, output, force, resume, ...transfer, onEvent: report.event };
   const result = await downloadTree(options).finally(report.stop);
@@ -37,7 +38,10 @@ function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
 }
 
 /** While the directory is not listed there is no progress to show yet, but another way may have to be taken. */
-function createTreeTalk(routes: RoutePlan['routes']): Report<TreeEvent, TreeResult> {
+function createTreeTalk(
+  routes: RoutePlan['routes'],
+  progress: ProgressStyle | undefined,
+): Report<TreeEvent, TreeResult> {
   const formatResult = (result: TreeResult) => formatSummary(routes, result);
   let talk: Report<FilesEvent, TreeResult> = {
     ...noReport,
@@ -47,7 +51,7 @@ function createTreeTalk(routes: RoutePlan['routes']): Report<TreeEvent, TreeResu
     event: (event) => {
       if (event.kind !== 'listed') return talk.event(event);
       const { files, unchanged, due } = event;
-      talk = createFilesTalk({ files: files - unchanged, route: routes[0], size: due.size, formatResult });
+      talk = createFilesTalk({ files: files - unchanged, route: routes[0], size: due.size, progress, formatResult });
     },
     done: (result) => talk.done(result),
     say,

@@ -8,9 +8,11 @@ import type { RoutePlan } from '../../wire/route.ts';
 import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
 import { readRoutes } from '../route-text.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
+import { progressFlag } from '../terminal/progress-flag.ts';
+import type { ReportFlags } from '../terminal/report.ts';
 import { createPutReport } from './put-report.ts';
 
-interface PutFlags extends RouteFlags {
+interface PutFlags extends RouteFlags, ReportFlags {
   readonly as?: string;
   readonly force?: boolean;
 }
@@ -46,7 +48,7 @@ export function addPutCommand(program: Command): void {
         (flags) => runPut(file, routeFile, flags),
       ),
     );
-  addRouteFlags(put, defaultLimits.idleMs);
+  addRouteFlags(put, defaultLimits.idleMs).addOption(progressFlag());
 }
 
 async function runPut(source: string, routeFile: string | undefined, flags: PutFlags): Promise<void> {

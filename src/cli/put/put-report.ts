@@ -4,7 +4,7 @@ import type { UploadEvent } from '../../client/transfer-events.ts';
 import type { UploadResult } from '../../client/upload/upload.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { formatRows } from '../terminal/lines.ts';
-import { createFileTalk, createReport, type Report } from '../terminal/report.ts';
+import { createFileTalk, createReport, type Report, type ReportFlags } from '../terminal/report.ts';
 import {
   describePieces,
   describeReplacement,
@@ -22,11 +22,12 @@ import {
 export function createPutReport(
   source: string,
   { file, routes }: RoutePlan,
-  flags: { readonly json?: boolean; readonly quiet?: boolean },
+  flags: ReportFlags,
 ): Report<UploadEvent, UploadResult> {
   const words = {
     route: routes[0],
     where: 'there',
+    progress: flags.progress,
     again: 'sending it again',
     keptAll: () => 'all of it is at the origin, and may have its name already; the same command tells',
     formatResult: (result: UploadResult) => formatUpload(source, routes, result),

@@ -1,5 +1,5 @@
 /**
- * Progress for people: a bar on a terminal, a plain line now and then elsewhere. Always on stderr.
+ * Progress for people: a bar, or a plain line now and then. Always on stderr; `json` is not told here.
  *
  * Invariant: a bar is no wider than the terminal has columns, also when these change.
  */
@@ -9,6 +9,7 @@ import { safeText } from '../../core/text.ts';
 import { describeHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { say } from './lines.ts';
+import type { ProgressStyle } from './progress-flag.ts';
 import { formatBytes, formatRate, formatTime } from './units.ts';
 
 const plainEveryMs = 5_000;
@@ -29,7 +30,16 @@ export interface Progress<Now = number> {
   stop(): void;
 }
 
-export const noProgress: Progress = { update: () => {}, say, stop: () => {} };
+const noProgress: Progress<unknown> = { update: () => {}, say, stop: () => {} };
+
+/** A bar needs a terminal, and is what there is on one unless the user wants something else. */
+function isBar(style: ProgressStyle | undefined): boolean {
+  return process.stderr.isTTY && (style === undefined || style === 'bar');
+}
+
+function isSilent(style: ProgressStyle | undefined): boolean {
+  return style === 'none' || style === 'json';
+}
 
 /** Says on a terminal, if nothing has stopped it within a second, which hop is being connected to. */
 export function startConnecting(route: RoutePlan['routes'][number] | undefined): Progress {
@@ -41,7 +51,8 @@ export function startConnecting(route: RoutePlan['routes'][number] | undefined):
 }
 
 /** Starts showing a download of `size` bytes over `hops` hops, 0 for a server itself, of which `leftBytes` are there already. */
-export function startProgress(size: number, hops: number, leftBytes = 0): Progress {
+export function startProgress(size: number, hops: number, leftBytes = 0, style?: ProgressStyle): Progress {
+  if (isSilent(style)) return noProgress;
   const started = performance.now();
   const whole = formatBytes(size);
   const way = hops === 0 ? [] : [hopCount(hops)];
@@ -59,13 +70,14 @@ export function startProgress(size: number, hops: number, leftBytes = 0): Progre
   const head = ':shown% [:bar]';
   const most = `${head} :done/${whole} :speed :left`;
   const layouts = [[most, ...way].join(' '), most, `${head} :speed`, head];
-  if (process.stderr.isTTY) return startBar(Math.max(size, 1), leftBytes, { layouts, widths }, Number, tokens);
+  if (isBar(style)) return startBar(Math.max(size, 1), leftBytes, { layouts, widths }, Number, tokens);
   const line = [`:shown% :done of ${whole}`, ':speed', ':left left', ...way].join(', ');
   return startLines((bytes) => fill(line, tokens(bytes)));
 }
 
 /** Starts showing how much of something has arrived whose size nobody knows. */
-export function startByteProgress(): Progress {
+export function startByteProgress(style?: ProgressStyle): Progress {
+  if (isSilent(style)) return noProgress;
   const started = performance.now();
   return startLines((bytes) => `${formatBytes(bytes)}, ${formatRate(bytes, performance.now() - started)}`);
 }
@@ -78,7 +90,13 @@ interface FilesNow {
 }
 
 /** Starts showing how many of `files` files are done, and how much of `size` bytes where that is known. */
-export function startFileProgress(files: number, hops: number, size?: number): Progress<FilesNow> {
+export function startFileProgress(
+  files: number,
+  hops: number,
+  size?: number,
+  style?: ProgressStyle,
+): Progress<FilesNow> {
+  if (isSilent(style)) return noProgress;
   const started = performance.now();
   const tokens = ({ arrived, failed, bytes }: FilesNow) => ({
     count: `${arrived} of ${files} files${failed > 0 ? `, ${failed} failed` : ''}`,
@@ -90,7 +108,7 @@ export function startFileProgress(files: number, hops: number, size?: number): P
   const texts = [`:count, :done, :speed, ${hopCount(hops)}`, ':count, :done, :speed', ':count, :speed', ':count'];
   const layouts = [...texts.map((text) => `[:bar] ${text}`), '[:bar]'];
   const settled = ({ arrived, failed }: FilesNow) => arrived + failed;
-  if (process.stderr.isTTY) return startBar(Math.max(files, 1), 0, { layouts, widths }, settled, tokens);
+  if (isBar(style)) return startBar(Math.max(files, 1), 0, { layouts, widths }, settled, tokens);
   return startLines((now) => fill(texts[0] ?? '', tokens(now)));
 }
 

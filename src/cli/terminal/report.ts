@@ -1,5 +1,6 @@
 /**
- * How the course of a transfer is told: with --json to scripts, with --quiet to nobody, else to people.
+ * How the course of a transfer is told: with --json to scripts, with --quiet to nobody, else to people. How far it is, is
+ * told as --progress says.
  *
  * Results go to the stream that is named, talk to stderr. Failures are not told here: a command throws them.
  */
@@ -11,11 +12,18 @@ import { describeHop, type Hop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { jsonOfError } from './failure.ts';
 import { jsonLine, say } from './lines.ts';
-import { noProgress, type Progress, startByteProgress, startConnecting, startProgress } from './progress.ts';
+import { type Progress, startByteProgress, startConnecting, startProgress } from './progress.ts';
+import type { ProgressStyle } from './progress-flag.ts';
 import { formatPart, jsonOfResult, sparseNotice, tellDamage, tellReroute } from './show.ts';
 import { formatBytes } from './units.ts';
 
 const progressEveryMs = 500;
+
+export interface ReportFlags {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+  readonly progress?: ProgressStyle;
+}
 
 export interface Report<Event, Result> {
   event(event: Event): void;
@@ -39,27 +47,48 @@ interface Told<Event, Result> {
 }
 
 export function createReport<Event extends FetchEvent | TransferEvent, Result>(
-  flags: { readonly json?: boolean; readonly quiet?: boolean },
+  flags: ReportFlags,
   results: NodeJS.WritableStream,
   told: Told<Event, Result>,
 ): Report<Event, Result> {
   if (flags.quiet && !flags.json) return noReport;
-  if (!flags.json) return told.text();
+  if (!flags.json) return flags.progress === 'json' ? withJsonProgress(told.text()) : told.text();
   const print = startJsonLines(results);
   if (told.route) print('route', told.route);
   return {
-    event: (event) => print(...jsonOf(event)),
+    event: (event) => {
+      if (event.kind !== 'progress' || flags.progress !== 'none') print(...jsonOf(event));
+    },
     done: (result) => told.result && print(...told.result(result)),
     say: (message) => print('notice', { message }),
     stop: () => {},
   };
 }
 
+/** Talk for people, and how far it is for scripts: on stderr, the last time when all has come. */
+function withJsonProgress<Event extends FetchEvent | TransferEvent, Result>(
+  talk: Report<Event, Result>,
+): Report<Event, Result> {
+  const print = startJsonLines(process.stderr);
+  let untold: Event | undefined;
+  return {
+    ...talk,
+    event: (event) => {
+      talk.event(event);
+      if (event.kind === 'progress') untold = print(...jsonOf(event)) ? undefined : event;
+    },
+    done: (result) => {
+      if (untold) process.stderr.write(jsonLine({ event: 'progress', ...jsonOf(untold)[1] }));
+      talk.done(result);
+    },
+  };
+}
+
 interface FileWords<Result> {
   /** The hops to connect to. */
   readonly route?: RoutePlan['routes'][number] | undefined;
-  /** Whether there is to be a bar. @default true */
-  readonly hasProgress?: boolean;
+  /** How progress is told. */
+  readonly progress?: ProgressStyle | undefined;
   /** Where a file goes. */
   readonly where: 'here' | 'there';
   /** What is done about a damaged piece. */
@@ -77,7 +106,7 @@ export function createFileTalk<Result>(
   words: FileWords<Result>,
   results: NodeJS.WritableStream,
 ): Report<FileEvent, Result> {
-  const { route, where, hasProgress = true, formatResult } = words;
+  const { route, where, formatResult } = words;
   let progress = startConnecting(route);
   const tell = (event: FileEvent) => {
     switch (event.kind) {
@@ -86,7 +115,7 @@ export function createFileTalk<Result>(
       case 'started':
         progress.stop();
         tellStart(event, where);
-        progress = hasProgress ? progressOf(event, route?.length ?? 0) : noProgress;
+        progress = progressOf(event, route?.length ?? 0, words.progress);
         break;
       case 'progress':
         progress.update(event.bytes);
@@ -128,8 +157,8 @@ function tellStart(event: Started, where: string): void {
   if (leftBytes > 0 && leftBytes !== size) say(`going on: ${formatPart(leftBytes, size)} are ${where}`);
 }
 
-function progressOf({ size, leftBytes }: Started, hops: number): Progress {
-  return size === undefined ? startByteProgress() : startProgress(size, hops, leftBytes);
+function progressOf({ size, leftBytes }: Started, hops: number, style: ProgressStyle | undefined): Progress {
+  return size === undefined ? startByteProgress(style) : startProgress(size, hops, leftBytes, style);
 }
 
 function tellKept<Result>(event: Extract<FileEvent, { kind: 'kept' }>, words: FileWords<Result>): string {
@@ -139,14 +168,15 @@ function tellKept<Result>(event: Extract<FileEvent, { kind: 'kept' }>, words: Fi
   return `kept ${formatPart(event.bytes, size)}${place}; the same command goes on from there`;
 }
 
-/** Prints events as JSON, an object a line; `progress` only now and then. */
-function startJsonLines(stream: NodeJS.WritableStream): (event: string, fields: object) => void {
+/** Prints events as JSON, an object a line; `progress` only now and then, and tells whether it did. */
+function startJsonLines(stream: NodeJS.WritableStream): (event: string, fields: object) => boolean {
   let due = 0;
   return (event, fields) => {
     const now = performance.now();
-    if (event === 'progress' && now < due) return;
+    if (event === 'progress' && now < due) return false;
     if (event === 'progress') due = now + progressEveryMs;
     stream.write(jsonLine({ event, ...fields }));
+    return true;
   };
 }
 

@@ -25,6 +25,10 @@ export type { OpenRemoteOptions } from './client/remote/remote-files.ts';
 export { RemoteFiles } from './client/remote/remote-files.ts';
 export type { RoutesOptions } from './client/remote/tunnels.ts';
 export { Tunnels } from './client/remote/tunnels.ts';
+export type { Finding, HopLook } from './client/trace/hop-look.ts';
+export { connectOf, firstFailure, legOf, roundTripsOf } from './client/trace/hop-look.ts';
+export type { TraceOptions } from './client/trace/trace-route.ts';
+export { traceRoutes } from './client/trace/trace-route.ts';
 export type { TransferOptions } from './client/transfer.ts';
 export type {
   DownloadEvent,

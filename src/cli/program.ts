@@ -21,6 +21,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   ls: async () => (await import('./ls/ls-command.ts')).addLsCommand,
   stat: async () => (await import('./ls/stat-command.ts')).addStatCommand,
   routes: async () => (await import('./settings/routes-command.ts')).addRoutesCommand,
+  trace: async () => (await import('./trace/trace-command.ts')).addTraceCommand,
   node: async () => (await import('./node/node-command.ts')).addNodeCommand,
   gateway: async () => (await import('./gateway-command.ts')).addGatewayCommand,
   send: async () => (await import('./send/send-command.ts')).addSendCommand,

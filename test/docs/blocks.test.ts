@@ -28,13 +28,14 @@ interface Block {
   readonly text: string;
 }
 
-/** Other tests read these: the exchanges in bytes, the tutorial, and what the commands say of themselves. */
+/** Other tests read these: the exchanges in bytes, the tutorial, what the commands say of themselves, and what a trace draws. */
 const readElsewhere = [
   'protocol/circuits.md',
   'tutorial.md',
   'protocol/exchange.md',
   'protocol/encrypted-ik.md',
   'protocol/encrypted-nk.md',
+  'trace.md',
 ];
 
 const blocks = await findBlocks();

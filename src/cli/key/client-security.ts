@@ -177,13 +177,14 @@ async function explain(
   }
 }
 
-async function readIdentity(flags: SecurityFlags): Promise<TransferOptions['identity']> {
+/** The key of this client, if it has one. Throws `KEY_INVALID`. */
+export async function readIdentity(flags: Pick<SecurityFlags, 'identity'>): Promise<TransferOptions['identity']> {
   const file = await identityFile(flags);
   return file === undefined ? undefined : readKeyFile(file);
 }
 
 /** As it was named; else the user's own, if he has one. */
-async function identityFile({ identity }: SecurityFlags): Promise<string | undefined> {
+async function identityFile({ identity }: Pick<SecurityFlags, 'identity'>): Promise<string | undefined> {
   const named = identity ?? (process.env.HOPLINE_KEY_FILE || undefined);
   if (named !== undefined) return named;
   const own = ownKeyFile();

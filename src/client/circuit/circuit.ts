@@ -29,6 +29,8 @@ export interface ClientContext extends LegIntakeOptions, FirstLegOptions {
 }
 
 export interface CircuitKind extends Pick<OpeningOptions, 'tunnel' | 'avoid'> {
+  /** Milliseconds that the nodes on the way have to reach the last one. @default those that its first answer is waited for */
+  readonly deadlineMs?: number | undefined;
   /** Encrypts all that passes between here and the last node. @default plain */
   readonly security?: CircuitSecurity | undefined;
 }
@@ -80,10 +82,9 @@ export class Circuit {
     hops: readonly Hop[],
     requests: readonly Message[],
     client: ClientContext,
-    { security, ...kind }: CircuitKind = {},
+    { security, deadlineMs = client.limits.openMs, ...kind }: CircuitKind = {},
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
-    const { openMs: deadlineMs } = client.limits;
     const { open, first } = openingOf(hops, requests, { ...kind, isSealed: security !== undefined, deadlineMs });
     const taken = [...hops];
     const secure = security && openSecurely(leg, { open, first, hops: taken, client, security });

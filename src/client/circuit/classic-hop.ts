@@ -10,9 +10,10 @@
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Hop } from '../../wire/address.ts';
+import { isJustBroken } from '../trace/ask-hop.ts';
 import type { ClientContext } from './circuit.ts';
 import { ClassicCircuit } from './classic-circuit.ts';
-import { findBroken, isJustBroken } from './diagnose.ts';
+import { findBroken } from './diagnose.ts';
 import { membersTaken } from './opening.ts';
 import { nameHop } from './refusal-text.ts';
 
@@ -85,10 +86,10 @@ async function findClassicHop(hops: readonly Hop[], client: ClientContext): Prom
 }
 
 /** Whether the last of `hops` answers a classic request, by whatever dialect the others pass it on. */
-async function speaksClassic(hops: readonly Hop[], client: ClientContext): Promise<boolean> {
+export async function speaksClassic(hops: readonly Hop[], client: ClientContext): Promise<boolean> {
   const { connectMs, quietMs } = client.limits;
   // Each node on the way waits twice for the end of what has no end.
-  const openMs = connectMs - 2 * stepMs(client) + 2 * hops.length * quietMs;
+  const openMs = connectMs - 2.25 * stepMs(client) + 2 * hops.length * quietMs;
   let circuit: ClassicCircuit | undefined;
   const patient = { ...client, limits: { ...client.limits, openMs } };
   const end = () => void circuit?.close();

@@ -9,11 +9,10 @@
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Hop } from '../../wire/address.ts';
 import type { AnswerOf } from '../../wire/native/messages.ts';
-import { Circuit, type CircuitKind, type ClientContext } from './circuit.ts';
+import { askHop, isJustBroken, nameLeg, tellSilence } from '../trace/ask-hop.ts';
+import type { CircuitKind, ClientContext } from './circuit.ts';
 import { membersTaken } from './opening.ts';
 import { nameHop } from './refusal-text.ts';
-
-const brokenCodes: ReadonlySet<string> = new Set(['PEER_LOST', 'TIMEOUT_IDLE', 'TIMEOUT_HEAD', 'PEER_PROTOCOL']);
 
 /**
  * The error to show for `failure` on a circuit over `hops`: with the leg that broke, if it can be found.
@@ -34,17 +33,12 @@ export async function locateFailure(
     return new HoplineError(failure.code, message, { cause: failure });
   }
   const { place, error } = blamed;
-  const leg = `leg ${place}, from ${nameHop(place - 1, hops)} to ${nameHop(place, hops)}`;
   const { code, reason } = failure;
   const details = { hop: place - 1, cause: failure, ...(reason === undefined ? {} : { reason }) };
   // The time that was waited is that of the failure: asking again has a shorter one.
   const waited = code.startsWith('TIMEOUT') ? `${failure.message}; asked again, ` : '';
-  return new HoplineError(code, `${what} at ${leg}: ${waited}${error.message}`, details);
-}
-
-/** Whether a circuit broke or was silent, without a word from any node. */
-export function isJustBroken({ code, hop }: HoplineError): boolean {
-  return brokenCodes.has(code) && hop === undefined;
+  const why = tellSilence(error, place, hops).message;
+  return new HoplineError(code, `${what} at ${nameLeg(place, hops)}: ${waited}${why}`, details);
 }
 
 /** What came says what is wrong; asking again only says who sent it, since a hop may well be silent by then. */
@@ -67,11 +61,10 @@ export async function findBroken(
   client: ClientContext,
   probeMs: number = client.limits.probeMs,
 ): Promise<{ readonly place: number; readonly error: HoplineError } | undefined> {
-  const limits = { ...client.limits, connectMs: probeMs, openMs: probeMs, idleMs: probeMs };
   const found = new AbortController();
-  const context = { ...client, limits, signal: AbortSignal.any([client.signal, found.signal]) };
+  const context = { ...client, signal: AbortSignal.any([client.signal, found.signal]) };
   const taken = membersTaken(hops);
-  const probes = hops.map((_hop, index) => probe(taken.slice(0, index + 1), context));
+  const probes = hops.map((_hop, index) => probe(taken.slice(0, index + 1), context, probeMs));
   try {
     for (const [index, probed] of probes.entries()) {
       const error = await probed;
@@ -84,8 +77,8 @@ export async function findBroken(
   }
 }
 
-function probe(hops: readonly Hop[], client: ClientContext): Promise<HoplineError | undefined> {
-  return ping(hops, client).then(() => undefined, asHoplineError);
+function probe(hops: readonly Hop[], client: ClientContext, ms: number): Promise<HoplineError | undefined> {
+  return askHop(hops, client, ms).then(({ circuit }) => circuit.close().then(() => undefined), asHoplineError);
 }
 
 /** The last hop's answer to a PING over a circuit of its own. Throws what the circuit does. */
@@ -94,6 +87,7 @@ export async function ping(
   client: ClientContext,
   kind?: Pick<CircuitKind, 'security'>,
 ): Promise<AnswerOf<'pong'>> {
-  const circuit = await Circuit.open(hops, [{ type: 'ping' }], client, kind);
-  return circuit.receive('pong').finally(() => circuit.close());
+  const { circuit, pong } = await askHop(hops, client, client.limits.connectMs, kind);
+  await circuit.close();
+  return pong;
 }

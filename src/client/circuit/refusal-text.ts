@@ -60,7 +60,10 @@ const sentences = {
   TIMEOUT_HEAD: ({ at }) => `${at} waited too long for a header`,
   TIMEOUT_IDLE: ({ at }) => `${at} saw no byte move for too long`,
   AUTH_REQUIRED: ({ at }) => `${at}, the origin, asks for a key, and this client showed none`,
-  AUTH_DENIED: ({ at, file }) => `${at}, the origin, does not let this client have "${file}"`,
+  AUTH_DENIED: ({ at, file }) =>
+    file === ''
+      ? `${at} lets this client ask for nothing`
+      : `${at}, the origin, does not let this client have "${file}"`,
   SECURE_FAILED: ({ at }) => `what came to ${at} was not sealed for it, or was changed on the way`,
   INTERNAL: ({ at }) => `${at} failed; its log says how`,
 } as const satisfies Record<WireCode, (place: Place) => string>;

@@ -63,6 +63,5 @@ export async function run(argv: readonly string[]): Promise<number> {
 
 /** The commands to load for a command line that begins with `first`. */
 function commandsFor(first = ''): readonly (() => Promise<(program: Command) => void>)[] {
-  if (first === '--version' || first === '-V') return [];
   return Object.hasOwn(commands, first) && commands[first] ? [commands[first]] : Object.values(commands);
 }

@@ -23,7 +23,13 @@ function loadedBy(...modules: readonly string[]): ReadonlySet<string> {
   return loaded;
 }
 
-const program = ['cli/main.ts', 'cli/program.ts'];
+const program = ['cli/main.ts', 'cli/process/load-program.ts', 'cli/program.ts'];
+
+test('before the rest is loaded, the listeners and the version alone are', () => {
+  const loaded = [...loadedBy('cli/main.ts')].sort();
+  const listeners = ['exceptions', 'leave', 'signals'].map((name) => `cli/process/${name}.ts`);
+  assert.deepEqual(loaded, ['cli/main.ts', ...listeners, 'core/software.ts', 'core/text.ts']);
+});
 
 test('the program alone loads its parser of flags and nothing that moves files', () => {
   const loaded = [...loadedBy(...program)];

@@ -6,7 +6,8 @@
 
 import type { OnReadOpts } from 'node:net';
 
-const firstBlockBytes = 16 * 1024;
+/** More than most heads; memory outside of V8's heap makes it collect often, and a short circuit has two legs. */
+const firstBlockBytes = 4 * 1024;
 /** A consumer that writes to disk gives several blocks back at once; allocating them anew costs more than keeping them. */
 const maxFreeBlocks = 16;
 

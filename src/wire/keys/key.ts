@@ -6,7 +6,14 @@
  * Documentation: docs/security.md#keys
  */
 
-import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject, randomBytes } from 'node:crypto';
+import {
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+  randomBytes,
+} from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
 import { decodeBech32, encodeBech32 } from './bech32.ts';
 
@@ -89,18 +96,25 @@ export function newKey(): { readonly key: KeyPair; readonly secretText: string }
   return { key: keyOfBytes(secret), secretText: encodeBech32(secretPrefix, secret).toUpperCase() };
 }
 
-/** A new key that is never written down. */
+/** A new key that is never written down. OpenSSL makes both halves at once, for half of what `keyOfBytes` takes (measured). */
 export function newEphemeral(): KeyPair {
-  return keyOfBytes(randomBytes(keyBytes));
+  const { privateKey: secret, publicKey } = generateKeyPairSync('x25519');
+  const key = PublicKey.ofBytes(Buffer.from(publicKey.export({ format: 'jwk' }).x ?? '', 'base64url'));
+  if (!key) throw noPublicKey();
+  return { secret, public: key };
 }
 
 /** The pair of a secret; any 32 bytes are one. */
 export function keyOfBytes(secretBytes: Buffer): KeyPair {
   const secret = secretHandle(secretBytes);
   const key = PublicKey.ofBytes(diffieHellman({ privateKey: secret, publicKey: basePoint }));
-  // No secret has such a public key: clamping sees to that.
-  if (!key) throw new HoplineError('INTERNAL', 'a secret key without a public one');
+  if (!key) throw noPublicKey();
   return { secret, public: key };
+}
+
+/** No secret has such a public key: clamping sees to that. */
+function noPublicKey(): HoplineError {
+  return new HoplineError('INTERNAL', 'a secret key without a public one');
 }
 
 /** For node:crypto; any 32 bytes, which may be no key. As JWK, since OpenSSL 3.0 takes five times as long for DER (measured). */

@@ -29,7 +29,7 @@ const idleClock: Clock = {
 export async function createLog(rules: LogRules): Promise<ProgramLog> {
   // Loaded here, since only a node logs and every other command would wait for it.
   const { pino } = await import('pino');
-  const open = ({ level, format }: LogRules): Logger => {
+  const open = ({ level, format }: LogRules) => {
     const options = {
       level,
       base: null,
@@ -39,11 +39,15 @@ export async function createLog(rules: LogRules): Promise<ProgramLog> {
     return pino(options, { write: format === 'json' ? writeJson : writeLine });
   };
   let current = { rules, logger: open(rules) };
+  const write = (level: keyof Logger, fields: Readonly<Record<string, unknown>>, message: string) => {
+    // Most lines of a busy node are of a level that nobody reads.
+    if (current.logger.isLevelEnabled(level)) current.logger[level](cut(fields), safeText(message));
+  };
   const lines: Logger = {
-    debug: (fields, message) => current.logger.debug(cut(fields), safeText(message)),
-    info: (fields, message) => current.logger.info(cut(fields), safeText(message)),
-    warn: (fields, message) => current.logger.warn(cut(fields), safeText(message)),
-    error: (fields, message) => current.logger.error(cut(fields), safeText(message)),
+    debug: (fields, message) => write('debug', fields, message),
+    info: (fields, message) => write('info', fields, message),
+    warn: (fields, message) => write('warn', fields, message),
+    error: (fields, message) => write('error', fields, message),
   };
   const log = foldWarnings(lines, idleClock);
   return {

@@ -5,6 +5,8 @@
  * was waited for. Invariant: a deadline leaves no timer behind once it has settled.
  */
 
+import { OwnSignal, type Signal } from './signal.ts';
+
 export interface Clock {
   /** Milliseconds on a monotonic scale. */
   readonly now: () => number;
@@ -27,23 +29,23 @@ export interface Deadline {
   /** Makes the error for work that is not done in time. */
   readonly late: () => Error;
   /** Ends the work earlier. */
-  readonly outer?: AbortSignal | undefined;
+  readonly outer?: Signal | undefined;
 }
 
 /** Does `work` under a signal that aborts when it is late, or as soon as `outer` does. Once it has, its reason is what is thrown. */
 export async function withDeadline<T>(
   { clock, ms, late, outer }: Deadline,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: Signal) => Promise<T>,
 ): Promise<T> {
-  const controller = new AbortController();
-  const cancel = clock.after(ms, () => controller.abort(late()));
-  const follow = () => controller.abort(outer?.reason);
+  const due = new OwnSignal();
+  const cancel = clock.after(ms, () => due.abort(late()));
+  const follow = () => due.abort(outer?.reason);
   if (outer?.aborted) follow();
   outer?.addEventListener('abort', follow, { once: true });
   try {
-    return await work(controller.signal);
+    return await work(due);
   } catch (error) {
-    controller.signal.throwIfAborted();
+    due.throwIfAborted();
     throw error;
   } finally {
     cancel();
@@ -52,7 +54,7 @@ export async function withDeadline<T>(
 }
 
 /** Settles after `ms` milliseconds, or as soon as the signal aborts; never rejects. */
-export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+export function pause(clock: Clock, ms: number, signal: Signal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) return resolve();
     const settle = () => {
@@ -66,7 +68,7 @@ export function pause(clock: Clock, ms: number, signal: AbortSignal): Promise<vo
 }
 
 /** Settles as `work` does, or rejects with the signal's reason if it aborts first; `work` itself goes on unheeded. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+export function untilAborted<T>(work: Promise<T>, signal: Signal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = () => reject(signal.reason);
     if (signal.aborted) abort();

@@ -7,6 +7,7 @@
 export interface Signal {
   readonly aborted: boolean;
   readonly reason: unknown;
+  throwIfAborted(): void;
   addEventListener(type: 'abort', action: () => void, options?: { readonly once?: boolean }): void;
   removeEventListener(type: 'abort', action: () => void): void;
 }
@@ -15,7 +16,7 @@ export interface Signal {
 export class OwnSignal implements Signal {
   #isAborted = false;
   #reason: unknown;
-  #actions: (() => void)[] = [];
+  readonly #actions = new Set<() => void>();
 
   get aborted(): boolean {
     return this.#isAborted;
@@ -25,21 +26,25 @@ export class OwnSignal implements Signal {
     return this.#reason;
   }
 
+  throwIfAborted(): void {
+    if (this.#isAborted) throw this.#reason;
+  }
+
   /** Actions are called in their order, once, and must not throw. */
   addEventListener(_type: 'abort', action: () => void): void {
-    this.#actions.push(action);
+    this.#actions.add(action);
   }
 
   removeEventListener(_type: 'abort', action: () => void): void {
-    const place = this.#actions.indexOf(action);
-    if (place >= 0) this.#actions.splice(place, 1);
+    this.#actions.delete(action);
   }
 
   abort(reason: unknown): void {
     if (this.#isAborted) return;
     this.#isAborted = true;
     this.#reason = reason;
-    for (const action of this.#actions.splice(0)) action();
+    // One that is removed by another before its turn is not called any more.
+    for (const action of [...this.#actions]) if (this.#actions.delete(action)) action();
   }
 }
 

@@ -10,6 +10,7 @@
 import { type Clock, pause, systemClock, withDeadline } from '../core/clock.ts';
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
+import { toAbortSignal } from '../core/signal.ts';
 import { readBody } from '../http/body.ts';
 import { dropBody, type HttpAnswer } from '../http/exchange.ts';
 import { fieldValue } from '../http/fields.ts';
@@ -50,7 +51,7 @@ export async function fetchUrl(url: string, options: FetchOptions): Promise<Fetc
   signal?.addEventListener('abort', interrupt, { once: true });
   const late = () => new HoplineError('TIMEOUT_DEADLINE', `the fetch took longer than ${deadlineMs / 1000} s`);
   return withDeadline({ clock, ms: deadlineMs, late, outer: interrupted.signal }, (due) =>
-    new Fetch(url, options, clock, due).run(),
+    new Fetch(url, options, clock, toAbortSignal(due)).run(),
   ).finally(() => signal?.removeEventListener('abort', interrupt));
 }
 

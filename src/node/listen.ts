@@ -18,8 +18,8 @@ import { isWithin } from '../io/disk/reading/below-root.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import type { Leg } from '../io/legs/leg.ts';
-import type { OpenReader } from '../io/legs/leg-options.ts';
-import { acceptLeg } from '../io/legs/open-leg.ts';
+import type { LegOptions, OpenReader } from '../io/legs/leg-options.ts';
+import { acceptLegs } from '../io/legs/open-leg.ts';
 import { Places } from '../io/listening/places.ts';
 import { boundAddress, isOwnAddress, listen } from '../io/listening/server-socket.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
@@ -67,7 +67,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   const digestCache = await openDigestCache(settings);
   const traffic = new Traffic(clock);
   const authority = await openAuthority(settings, { clock, wallClock, metrics });
-  const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  const server = net.createServer();
   await listen(server, options.listen);
   authority?.watch();
   const address = boundAddress(server);
@@ -100,9 +100,12 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   };
   const contexts = new Contexts(settings, lasting);
   const sessions = new Map<Leg, Promise<void>>();
-  server.on('connection', (socket) => {
+  const legOptions = (): LegOptions => {
+    const { idleMs, maxBlockBytes } = contexts.current.limits;
+    return { idleMs, maxBlockBytes, setUserTimeout, openReader };
+  };
+  acceptLegs(server, legOptions, (leg) => {
     const node = contexts.current;
-    const leg = acceptLeg(socket, { ...node.limits, setUserTimeout, openReader });
     metrics.accepted += 1;
     metrics.open += 1;
     const turnedAway = connections.add(leg, node.limits);

@@ -9,6 +9,7 @@
 import { type Clock, untilAborted, withDeadline } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { toAbortSignal } from '../core/signal.ts';
 import { Tasks } from '../core/work/tasks.ts';
 import type { Turns } from '../core/work/turns.ts';
 import type { Health, HealthRule } from './health.ts';
@@ -146,7 +147,7 @@ export class Checks {
       told = load;
     };
     const deadline = { clock, ms: rule.timeoutMs, late, outer: signal };
-    const passed = withDeadline(deadline, (due) => untilAborted(probe(checked.member, due, tell), due));
+    const passed = withDeadline(deadline, (due) => untilAborted(probe(checked.member, toAbortSignal(due), tell), due));
     const failure = await passed.then(() => undefined, asHoplineError);
     if (!this.#timers.has(checked)) return;
     checked.load = told;

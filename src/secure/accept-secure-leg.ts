@@ -8,6 +8,7 @@
 
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
+import { OwnSignal, type Signal } from '../core/signal.ts';
 import { software } from '../core/software.ts';
 import { ownerOf } from '../core/work/budget.ts';
 import type { LoopShare } from '../core/work/loop-share.ts';
@@ -44,7 +45,7 @@ export interface AcceptSecureOptions {
   readonly aead: Aead;
   /** When the work of a handshake is done, which anybody may ask for. */
   readonly share: LoopShare;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 export interface SecureClient {
@@ -76,14 +77,14 @@ async function inTurn<Result>(
   { clock, ms, share }: AcceptSecureOptions,
   work: () => Result,
 ): Promise<Result> {
-  const waiting = new AbortController();
+  const waiting = new OwnSignal();
   const cancel = clock.after(ms, () => {
     const message = `the node has had more handshakes to do than it could within ${ms / 1000} s`;
     waiting.abort(new HoplineError('TIMEOUT_HEAD', message));
   });
   void leg.closed.then(() => waiting.abort(leg.failure ?? lost(leg.peer)));
   try {
-    return await share.run(ownerOf(leg.address?.host ?? leg.peer), waiting.signal, work);
+    return await share.run(ownerOf(leg.address?.host ?? leg.peer), waiting, work);
   } finally {
     cancel();
   }

@@ -26,3 +26,20 @@ test('becomes a real signal for those who need one', () => {
   assert.deepEqual([followed.aborted, followed.reason], [true, 'why']);
   assert.equal(toAbortSignal(signal).reason, 'why');
 });
+
+test('an action that another removes before its turn is not called', () => {
+  const signal = new OwnSignal();
+  const called: string[] = [];
+  const second = () => void called.push('second');
+  signal.addEventListener('abort', () => {
+    called.push('first');
+    signal.removeEventListener('abort', second);
+  });
+  signal.addEventListener('abort', second);
+  signal.abort('why');
+  assert.deepEqual(called, ['first']);
+  assert.throws(
+    () => signal.throwIfAborted(),
+    (reason) => reason === 'why',
+  );
+});

@@ -10,7 +10,7 @@ import { type ErrorCode, HoplineError } from '../../src/core/errors.ts';
 import { LoopShare } from '../../src/core/work/loop-share.ts';
 import { readHead } from '../../src/io/legs/head.ts';
 import type { Leg } from '../../src/io/legs/leg.ts';
-import { acceptLeg, dialLeg } from '../../src/io/legs/open-leg.ts';
+import { acceptLegs, dialLeg } from '../../src/io/legs/open-leg.ts';
 import { acceptSecureLeg, type SecureClient } from '../../src/secure/accept-secure-leg.ts';
 import { EarlyWindow } from '../../src/secure/handshake/early-window.ts';
 import { type OpenSecureOptions, openSecureLeg } from '../../src/secure/open-secure-leg.ts';
@@ -426,12 +426,12 @@ test('a leg that stands on records can be read again after its reader was interr
 });
 
 test('a reader that stops, stops the peer', async (t) => {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }).listen(0, '127.0.0.1');
-  const arrived = once(server, 'connection') as Promise<[net.Socket]>;
+  const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const options = { idleMs: 10_000, maxBlockBytes: 64 * 1024 };
+  const arrived = new Promise<Leg>((resolve) => acceptLegs(server, () => options, resolve));
   const near = await dialLeg('127.0.0.1', (server.address() as net.AddressInfo).port, options);
-  const far = acceptLeg((await arrived)[0], options);
+  const far = await arrived;
   server.close();
   const [sealed, opened] = [new SecureLeg(far), new SecureLeg(near)];
   t.after(async () => {

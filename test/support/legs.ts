@@ -7,7 +7,7 @@ import type { Clock } from '../../src/core/clock.ts';
 import type { Leg } from '../../src/io/legs/leg.ts';
 import type { LegLike } from '../../src/io/legs/leg-like.ts';
 import type { LegOptions } from '../../src/io/legs/leg-options.ts';
-import { acceptLeg } from '../../src/io/legs/open-leg.ts';
+import { acceptLegs } from '../../src/io/legs/open-leg.ts';
 
 const options: LegOptions = { idleMs: 10_000, maxBlockBytes: 64 * 1024 };
 
@@ -20,13 +20,13 @@ export interface LegPair {
 
 /** Connects a plain socket to a leg; both are gone when the test ends. */
 export async function makeLeg(t: TestContext, changed: Partial<LegOptions> = {}): Promise<LegPair> {
-  const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true });
+  const server = net.createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const accepted = new Promise<net.Socket>((resolve) => server.once('connection', resolve));
+  const accepted = new Promise<Leg>((resolve) => acceptLegs(server, () => ({ ...options, ...changed }), resolve));
   const { port } = server.address() as net.AddressInfo;
   const peer = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
   peer.on('error', () => {});
-  const leg = acceptLeg(await accepted, { ...options, ...changed });
+  const leg = await accepted;
   server.close();
   t.after(async () => {
     peer.destroy();

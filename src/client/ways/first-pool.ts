@@ -9,6 +9,7 @@
 import { withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { silentLogger } from '../../core/log.ts';
+import { type Signal, toAbortSignal } from '../../core/signal.ts';
 import type { Member, MemberSource } from '../../pool/member.ts';
 import { systemNameServers } from '../../pool/sources/resolved.ts';
 import { memberSources, type PoolMembers } from '../../pool/sources/sources.ts';
@@ -51,7 +52,7 @@ async function membersOf(pool: PoolMembers, { clock, limits, signal }: ClientCon
   return reports.flat();
 }
 
-async function firstReport(source: MemberSource, outer: AbortSignal): Promise<readonly Member[]> {
+async function firstReport(source: MemberSource, outer: Signal): Promise<readonly Member[]> {
   const known = new AbortController();
   let first: readonly Member[] = [];
   await source.watch(
@@ -59,7 +60,7 @@ async function firstReport(source: MemberSource, outer: AbortSignal): Promise<re
       first = members;
       known.abort();
     },
-    AbortSignal.any([outer, known.signal]),
+    AbortSignal.any([toAbortSignal(outer), known.signal]),
   );
   return first;
 }

@@ -7,7 +7,7 @@
  * `perOwner`, and all together not more than `inAll`.
  */
 
-import { isIPv6 } from 'node:net';
+import { isIPv4, isIPv6 } from 'node:net';
 import { type ErrorCode, HoplineError } from '../errors.ts';
 
 export interface BudgetOptions {
@@ -100,6 +100,7 @@ export class Budget {
  * address its network of 64 bits, since one host has all the addresses in there.
  */
 export function ownerOf(address: string): string {
+  if (isIPv4(address)) return address;
   const bare = address.replace(/%.*$/, '').toLowerCase();
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(bare);
   if (mapped) return mapped[1] as string;

@@ -8,6 +8,8 @@
  * Invariant: between two lumps the event loop has had a turn; a lump whose signal was aborted is not done.
  */
 
+import type { Signal } from '../signal.ts';
+
 /** How much longer other work may take than a lump before the next one. */
 const othersShare = 8;
 /** Milliseconds of a turn in which nothing else was done. */
@@ -21,7 +23,7 @@ interface LoopShareOptions {
 }
 
 interface Lump {
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   readonly work: () => void;
 }
 
@@ -41,7 +43,7 @@ export class LoopShare {
   }
 
   /** Does `work` when it is its turn; `owner` is any text that stands for whoever asks. Throws what it throws, or the signal's reason. */
-  run<Result>(owner: string, signal: AbortSignal, work: () => Result): Promise<Result> {
+  run<Result>(owner: string, signal: Signal, work: () => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const lumps = this.#owners.get(owner) ?? new Set();

@@ -6,6 +6,8 @@
  * Invariant: at most `atOnce` turns are taken and not yet given back.
  */
 
+import type { Signal } from '../signal.ts';
+
 export type EndTurn = () => void;
 
 interface Claim {
@@ -13,7 +15,7 @@ interface Claim {
   readonly owner?: string | undefined;
   /** What this use has had until now. @default 0 */
   readonly had?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 interface Waiting {
@@ -55,7 +57,7 @@ export class Turns {
     this.#owners.set(name, owner);
   }
 
-  #wait(name: string, owner: Owner, had: number, signal: AbortSignal | undefined): Promise<void> {
+  #wait(name: string, owner: Owner, had: number, signal: Signal | undefined): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = () => {
         owner.waiting.splice(owner.waiting.indexOf(waiting), 1);

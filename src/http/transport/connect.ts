@@ -11,6 +11,7 @@ import http from 'node:http';
 import type { Duplex } from 'node:stream';
 import { type Clock, untilAborted, withDeadline } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
+import { toAbortSignal } from '../../core/signal.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 import type { HttpUrl } from '../http-url.ts';
 import type { Dial } from './dial.ts';
@@ -42,7 +43,8 @@ export async function connect(server: Server, options: ConnectOptions, signal: A
   const late = () =>
     new HoplineError('TIMEOUT_CONNECT', `no connection to ${formatHop(proxy ?? server)} within ${connectMs / 1000} s`);
   let opened: Duplex | undefined;
-  return withDeadline({ clock, ms: connectMs, late, outer: signal }, async (due) => {
+  return withDeadline({ clock, ms: connectMs, late, outer: signal }, async (end) => {
+    const due = toAbortSignal(end);
     opened = await dial(proxy ?? server, due);
     if (server.scheme === 'http') return opened;
     if (proxy) opened = await openTunnel(opened, server, proxy, due);

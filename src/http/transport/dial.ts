@@ -2,6 +2,7 @@
 
 import net from 'node:net';
 import type { Duplex } from 'node:stream';
+import type { Signal } from '../../core/signal.ts';
 import { readPastFailedWrites } from '../../io/legs/failed-writes.ts';
 import { unreachable } from '../../io/legs/loss.ts';
 import { reach, type WayOptions } from '../../io/names/resolve.ts';
@@ -18,10 +19,10 @@ export function dialDirect(to: Address, options: WayOptions): Promise<net.Socket
   return reach(to, (address, signal) => connect(address, to.port, signal), options);
 }
 
-function connect(host: string, port: number, signal: AbortSignal): Promise<net.Socket> {
+function connect(host: string, port: number, signal: Signal): Promise<net.Socket> {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ host, port, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000 });
-    const abort = () => socket.destroy(signal.reason);
+    const abort = () => socket.destroy(signal.reason as Error);
     const fail = (error: Error) => {
       signal.removeEventListener('abort', abort);
       reject(signal.aborted ? signal.reason : unreachable(formatHop({ host, port }), error));

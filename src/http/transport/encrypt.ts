@@ -11,6 +11,7 @@ import type { Duplex } from 'node:stream';
 import tls from 'node:tls';
 import { untilAborted } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import { systemCode } from '../../core/system-errors.ts';
 import { readPastFailedWrites } from '../../io/legs/failed-writes.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
@@ -29,7 +30,7 @@ export async function encrypt(
   socket: Duplex,
   address: Address,
   { ca, serverName = address.host, insecure }: TlsToBackend,
-  signal: AbortSignal,
+  signal: Signal,
 ): Promise<Duplex> {
   const secured = tls.connect({
     socket,

@@ -9,6 +9,7 @@
 
 import type { OnReadOpts } from 'node:net';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
 import { Blocks, type Chunk, splitChunk } from './blocks.ts';
 
@@ -92,7 +93,7 @@ export class Arrivals {
   }
 
   /** The next bytes, at most `maxBytes` of them, or null at the end. Throws the failure, or the signal's reason. */
-  async next(maxBytes: number, signal?: AbortSignal): Promise<Chunk | null> {
+  async next(maxBytes: number, signal?: Signal): Promise<Chunk | null> {
     for (;;) {
       const chunk = this.nextNow();
       if (chunk) return this.#cut(chunk, maxBytes);
@@ -103,7 +104,7 @@ export class Arrivals {
   }
 
   /** The same into `memory`: how many bytes, 0 at the end. */
-  async nextInto(memory: Buffer, signal?: AbortSignal): Promise<number> {
+  async nextInto(memory: Buffer, signal?: Signal): Promise<number> {
     for (;;) {
       const chunk = this.#shift();
       if (chunk) return this.#copy(chunk, memory);
@@ -200,7 +201,7 @@ export class Arrivals {
   }
 
   /** Settles when there is something new: more bytes, where `wanted` are waited for, the end or a failure. */
-  #change(wanted: number, signal?: AbortSignal): Promise<void> {
+  #change(wanted: number, signal?: Signal): Promise<void> {
     if (this.#failure) return Promise.resolve();
     const reader = this.#reader;
     if (!reader) this.#goOn();

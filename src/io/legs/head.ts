@@ -11,6 +11,7 @@
 
 import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import { type Decoded, more, ok } from '../../wire/decoded.ts';
 import type { Chunk } from './blocks.ts';
 import type { LegLike } from './leg-like.ts';
@@ -19,7 +20,7 @@ export interface HeadOptions {
   readonly clock: Clock;
   /** Milliseconds for the whole head, however its bytes arrive. */
   readonly ms: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
   /** Called before waiting, and not at all when the whole head has arrived already. */
   readonly beforeWait?: () => void;
 }

@@ -9,6 +9,7 @@
 
 import type { Socket } from 'node:net';
 import type { HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
@@ -92,7 +93,7 @@ export class Leg {
    * The next bytes, at most `maxBytes` of them, or null once the peer has ended. One reader at a time.
    * Throws `PEER_LOST`, `TIMEOUT_IDLE`, or the signal's reason; after that the leg can be read again.
    */
-  read(maxBytes = Number.POSITIVE_INFINITY, signal?: AbortSignal): Promise<Chunk | null> {
+  read(maxBytes = Number.POSITIVE_INFINITY, signal?: Signal): Promise<Chunk | null> {
     return this.#arrivals.next(maxBytes, signal);
   }
 
@@ -100,7 +101,7 @@ export class Leg {
    * The next bytes into `memory`, at least one of them: how many, 0 once the peer has ended. One reader at a time.
    * Those of something large come straight from the connection, where there is a way. Throws as `read`.
    */
-  readInto(memory: Buffer, signal?: AbortSignal): Promise<number> {
+  readInto(memory: Buffer, signal?: Signal): Promise<number> {
     if (this.#reader === undefined && memory.length >= minDirectBytes) this.#readDirectly();
     return this.#arrivals.nextInto(memory, signal);
   }

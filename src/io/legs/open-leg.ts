@@ -5,6 +5,7 @@
  */
 
 import net from 'node:net';
+import type { Signal } from '../../core/signal.ts';
 import { formatHop } from '../../wire/address.ts';
 import { Arrivals } from './arrivals.ts';
 import { Leg } from './leg.ts';
@@ -12,24 +13,35 @@ import type { LegOptions } from './leg-options.ts';
 import { unreachable } from './loss.ts';
 
 export interface DialOptions extends LegOptions {
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
+}
+
+/** What of a listening server is inside: it is told of each connection, or of why there is none. */
+interface Listening {
+  onconnection(error: number, connection?: unknown): void;
 }
 
 /**
- * Takes over a connection that a server accepted with `pauseOnConnect`.
+ * Makes a leg of each connection that a listening server accepts from now on.
  *
- * A server gives no way to ask for `onread`, so the handle is moved to a socket
- * that has it; the old socket is closed empty, which keeps the server's count right.
+ * A server makes a socket of it, and gives no way to ask for `onread`; to make a second socket of the first one's inside
+ * costs as much again. So the server's own inside is asked, and the server knows nothing of its connections.
  */
-export function acceptLeg(accepted: net.Socket, options: LegOptions): Leg {
+export function acceptLegs(server: net.Server, options: () => LegOptions, take: (leg: Leg) => void): void {
+  const { _handle: inside } = server as unknown as { readonly _handle: Listening };
+  const onconnection = inside.onconnection.bind(inside);
+  inside.onconnection = (error, connection) => {
+    if (connection === undefined) onconnection(error);
+    else take(legOf(connection, options()));
+  };
+}
+
+function legOf(handle: unknown, options: LegOptions): Leg {
   const arrivals = new Arrivals(options.maxBlockBytes);
-  const peer = formatHop({ host: accepted.remoteAddress ?? 'unknown', port: accepted.remotePort ?? 0 });
-  const inner = accepted as unknown as { _handle: unknown };
-  const handle = inner._handle;
-  inner._handle = null;
-  accepted.destroy();
   const init = { handle, allowHalfOpen: true, onread: arrivals.onread };
-  return new Leg(new net.Socket(init as net.SocketConstructorOpts), peer, arrivals, options);
+  const socket = new net.Socket(init as net.SocketConstructorOpts);
+  const peer = formatHop({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
+  return new Leg(socket, peer, arrivals, options);
 }
 
 /**
@@ -44,7 +56,7 @@ export function dialLeg(address: string, port: number, options: DialOptions): Pr
     signal?.throwIfAborted();
     const { onread } = arrivals;
     const socket = net.connect({ host: address, port, allowHalfOpen: true, autoSelectFamily: false, onread });
-    const abort = () => socket.destroy(signal?.reason);
+    const abort = () => socket.destroy(signal?.reason as Error);
     signal?.addEventListener('abort', abort, { once: true });
     const fail = (cause: Error) => reject(signal?.aborted ? signal.reason : unreachable(peer, cause));
     socket.once('error', fail);

@@ -45,6 +45,8 @@ export function blockList(subnets: readonly Subnet[]): BlockList {
 
 /** BlockList itself judges IPv4 written as IPv6 (`::ffff:10.0.0.1`) as the IPv4 address that it is. */
 export function isInList(list: BlockList, address: string): boolean {
-  const bare = address.replace(/%.*$/, '');
-  return isIP(bare) !== 0 && list.check(bare, isIPv6(bare) ? 'ipv6' : 'ipv4');
+  const bare = address.includes('%') ? address.replace(/%.*$/, '') : address;
+  // The pattern of IPv6 is long, and is tried on nothing that is IPv4.
+  const family = isIP(bare);
+  return family !== 0 && list.check(bare, family === 6 ? 'ipv6' : 'ipv4');
 }

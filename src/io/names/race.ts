@@ -8,6 +8,7 @@
 
 import { isIP } from 'node:net';
 import type { Clock } from '../../core/clock.ts';
+import { OwnSignal, type Signal } from '../../core/signal.ts';
 
 /** Before the next address is tried beside one that says nothing. */
 const patienceMs = 250;
@@ -21,11 +22,11 @@ interface Destroyable {
 export interface RaceOptions<Connection extends Destroyable> {
   readonly clock: Clock;
   /** Ends all attempts; what is thrown then is its reason. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Throws for an address that must not be dialled. */
   readonly check?: ((address: string) => void) | undefined;
   /** Opens a connection. The signal means nothing any more once it is open. */
-  readonly connect: (address: string, signal: AbortSignal) => Promise<Connection>;
+  readonly connect: (address: string, signal: Signal) => Promise<Connection>;
 }
 
 /** Throws the failure of the address that was tried first. There must be an address. */
@@ -33,9 +34,11 @@ export function connectFirst<Connection extends Destroyable>(
   addresses: readonly string[],
   { clock, signal, check, connect }: RaceOptions<Connection>,
 ): Promise<Connection> {
+  const [only, ...others] = addresses;
+  if (only !== undefined && others.length === 0) return connectOnly(only, { signal, check, connect });
   const order = alternate(addresses).slice(0, maxAddresses);
   const failures: unknown[] = [];
-  const running = new Set<AbortController>();
+  const running = new Set<OwnSignal>();
   let next = 0;
   let cancelTimer = () => {};
   return new Promise((resolve, reject) => {
@@ -67,10 +70,10 @@ export function connectFirst<Connection extends Destroyable>(
         failed(index, error);
         return;
       }
-      const attempt = new AbortController();
+      const attempt = new OwnSignal();
       running.add(attempt);
       cancelTimer = clock.after(patienceMs, goOn);
-      connect(address, attempt.signal).then(
+      connect(address, attempt).then(
         (connection) => {
           running.delete(attempt);
           if (isOver) connection.destroy();
@@ -86,6 +89,19 @@ export function connectFirst<Connection extends Destroyable>(
     signal.addEventListener('abort', abort, { once: true });
     goOn();
   });
+}
+
+/** Most hops are one address, and have nobody to race with. */
+async function connectOnly<Connection extends Destroyable>(
+  address: string,
+  { signal, check, connect }: Omit<RaceOptions<Connection>, 'clock'>,
+): Promise<Connection> {
+  signal.throwIfAborted();
+  check?.(address);
+  const connection = await connect(address, signal);
+  if (!signal.aborted) return connection;
+  connection.destroy();
+  throw signal.reason;
 }
 
 /** The first family first, then in turn; the order within each stays. */

@@ -9,6 +9,7 @@
 import { isIP, type LookupFunction } from 'node:net';
 import { type Clock, untilAborted, withDeadline } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import { inWords, systemCode } from '../../core/system-errors.ts';
 import type { Address } from '../../wire/address.ts';
 import { formatHop } from '../../wire/address.ts';
@@ -25,7 +26,7 @@ export interface Lookup {
   /** The address of the peer whose share it counts for; undefined for what the operator or the user wrote. */
   readonly peer?: string | undefined;
   /** Nobody waits any more. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
 }
 
 export interface WayOptions {
@@ -33,7 +34,7 @@ export interface WayOptions {
   readonly resolve: Resolver;
   /** Milliseconds for the lookup and all attempts together. */
   readonly connectMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Signal | undefined;
   /** The address of the peer on whose behalf it is. */
   readonly peer?: string | undefined;
   /** Throws for a hop whose name must not be looked up. */
@@ -50,7 +51,7 @@ export interface ReachOptions extends WayOptions, LegOptions {}
  */
 export function reachHop(hop: Address, options: ReachOptions): Promise<Leg> {
   const { idleMs, maxBlockBytes, setUserTimeout, openReader } = options;
-  const dial = (address: string, signal: AbortSignal) =>
+  const dial = (address: string, signal: Signal) =>
     dialLeg(address, hop.port, { idleMs, maxBlockBytes, setUserTimeout, openReader, signal });
   return reach(hop, dial, options);
 }
@@ -58,7 +59,7 @@ export function reachHop(hop: Address, options: ReachOptions): Promise<Leg> {
 /** The same with another kind of connection, which `dial` opens; its signal means nothing any more once that is open. */
 export async function reach<Connection extends { destroy(): unknown }>(
   hop: Address,
-  dial: (address: string, signal: AbortSignal) => Promise<Connection>,
+  dial: (address: string, signal: Signal) => Promise<Connection>,
   { clock, resolve, connectMs, peer, checkName, check, signal }: WayOptions,
 ): Promise<Connection> {
   const late = () =>
@@ -92,7 +93,7 @@ export function asLookup(resolve: Resolver): LookupFunction {
 async function resolveHop(
   { host }: Address,
   resolve: Resolver,
-  lookup: { readonly peer: string | undefined; readonly signal: AbortSignal },
+  lookup: { readonly peer: string | undefined; readonly signal: Signal },
 ): Promise<readonly string[]> {
   if (isIP(host) !== 0) return [host];
   try {

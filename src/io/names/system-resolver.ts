@@ -10,6 +10,7 @@
 
 import { lookup, Resolver as NameServers } from 'node:dns/promises';
 import { pause, systemClock } from '../../core/clock.ts';
+import { toAbortSignal } from '../../core/signal.ts';
 import { systemCode } from '../../core/system-errors.ts';
 import { Turns } from '../../core/work/turns.ts';
 import { type HostsFile, openHostsFile } from './hosts-file.ts';
@@ -37,7 +38,7 @@ export function createSystemResolver(options: SystemOptions = {}): Resolver {
     const name = host.toLowerCase();
     const listed = await hosts.find(name);
     if (listed.length > 0) return listed;
-    const found = isForSystem(name) ? [] : await askServers(name, options, signal);
+    const found = isForSystem(name) ? [] : await askServers(name, options, toAbortSignal(signal));
     if (found.length > 0) return found;
     const endTurn = await turns.take({ owner: peer, signal });
     return ask(host).finally(endTurn);

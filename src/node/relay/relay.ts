@@ -9,6 +9,7 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { OwnSignal, type Signal } from '../../core/signal.ts';
 import { type JoinResult, joinLegs } from '../../io/legs/join.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
@@ -98,8 +99,8 @@ async function relayToMember(next: PoolHop, relaying: Relaying): Promise<Hopline
 }
 
 /** A signal that aborts when the near side goes or the node stops, until it is released. */
-function watchNear(near: LegLike, next: Hop, node: NodeContext): { signal: AbortSignal; release: () => void } {
-  const gone = new AbortController();
+function watchNear(near: LegLike, next: Hop, node: NodeContext): { signal: Signal; release: () => void } {
+  const gone = new OwnSignal();
   const stop = () => gone.abort(node.stopping.reason);
   if (node.stopping.aborted) stop();
   node.stopping.addEventListener('abort', stop);
@@ -112,16 +113,10 @@ function watchNear(near: LegLike, next: Hop, node: NodeContext): { signal: Abort
     isWatched = false;
     node.stopping.removeEventListener('abort', stop);
   };
-  return { signal: gone.signal, release };
+  return { signal: gone, release };
 }
 
-function dialNext(
-  near: LegLike,
-  next: Address,
-  connectMs: number,
-  signal: AbortSignal,
-  node: NodeContext,
-): Promise<Leg> {
+function dialNext(near: LegLike, next: Address, connectMs: number, signal: Signal, node: NodeContext): Promise<Leg> {
   return reachHop(next, {
     clock: node.clock,
     resolve: node.resolve,

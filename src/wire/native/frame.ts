@@ -15,6 +15,7 @@ const version = 1;
 const lengthAt = 4;
 const checksumAt = 8;
 const prefixBytes = 12;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** The first byte of every frame, for telling dialects apart. */
 export const firstFrameByte = 0xff;
@@ -72,7 +73,7 @@ export function decodeFrame(bytes: Buffer, maxHeaderBytes: number): Decoded<obje
 function decodeJson(bytes: Buffer, used: number): Decoded<object> {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    value = JSON.parse(utf8.decode(bytes));
   } catch (cause) {
     return bad('PEER_PROTOCOL', 'the peer sent a header that is not JSON in UTF-8', cause);
   }

@@ -10,7 +10,7 @@ import { HoplineError } from '../../../src/core/errors.ts';
 import type { Chunk } from '../../../src/io/legs/blocks.ts';
 import { type JoinOptions, type JoinResult, joinLegs } from '../../../src/io/legs/join.ts';
 import type { Leg } from '../../../src/io/legs/leg.ts';
-import { acceptLeg, dialLeg } from '../../../src/io/legs/open-leg.ts';
+import { acceptLegs, dialLeg } from '../../../src/io/legs/open-leg.ts';
 import { RateLimit, type Rates } from '../../../src/io/rates/rate.ts';
 import { until } from '../../support/chain.ts';
 import { FakeClock } from '../../support/legs.ts';
@@ -354,10 +354,10 @@ async function connectJoined(
 async function connectLegs(t: TestContext, { kernel }: Pick<JoinOptions, 'kernel'>, settings: JoinSettings) {
   const { idleMs = 20_000, early, rates } = settings;
   const legOptions = { idleMs, maxBlockBytes: 256 * 1024 };
-  const here = await listenOnce({ pauseOnConnect: true });
+  const here = await listenOnce<Leg>((server, take) => acceptLegs(server, () => legOptions, take));
   const near = net.connect({ port: here.port, host: '127.0.0.1', allowHalfOpen: true });
-  const nearLeg = acceptLeg(await here.accepted, legOptions);
-  const there = await listenOnce({ pauseOnConnect: false });
+  const nearLeg = await here.accepted;
+  const there = await listenOnce<net.Socket>((server, take) => server.once('connection', take));
   const farLeg = await dialLeg('127.0.0.1', there.port, legOptions);
   const far = await there.accepted;
   for (const socket of [near, far]) {
@@ -387,14 +387,14 @@ async function connectLegs(t: TestContext, { kernel }: Pick<JoinOptions, 'kernel
   return { near, far, nearLeg, addresses: { near: nearLeg.peer, far: farLeg.peer }, start };
 }
 
-/** A server for one connection. */
-async function listenOnce(options: { readonly pauseOnConnect: boolean }) {
-  const server = net.createServer({ allowHalfOpen: true, ...options });
+/** A server for one connection, which `accept` hands on. */
+async function listenOnce<Connection>(accept: (server: net.Server, take: (connection: Connection) => void) => void) {
+  const server = net.createServer({ allowHalfOpen: true });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const accepted = new Promise<net.Socket>((resolve) => {
-    server.once('connection', (socket) => {
+  const accepted = new Promise<Connection>((resolve) => {
+    accept(server, (connection) => {
       server.close();
-      resolve(socket);
+      resolve(connection);
     });
   });
   return { port: (server.address() as net.AddressInfo).port, accepted };

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Signal } from '../../../src/core/signal.ts';
 import { shareLookups } from '../../../src/io/names/lookups.ts';
 import type { Lookup } from '../../../src/io/names/resolve.ts';
 import { FakeClock } from '../../support/legs.ts';
 
 interface Asked {
   readonly name: string;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Signal | undefined;
   readonly answer: (addresses: string[]) => void;
   readonly fail: (error: Error) => void;
 }

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Signal } from '../../../src/core/signal.ts';
 import { connectFirst } from '../../../src/io/names/race.ts';
 import { FakeClock } from '../../support/legs.ts';
 
 interface Attempt {
   readonly address: string;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   isDestroyed: boolean;
   connect(): Promise<void>;
   fail(error: Error): Promise<void>;
@@ -17,7 +18,7 @@ function startRace(addresses: readonly string[], check?: (address: string) => vo
   const clock = new FakeClock();
   const stop = new AbortController();
   const attempts: Attempt[] = [];
-  const connect = (address: string, signal: AbortSignal) =>
+  const connect = (address: string, signal: Signal) =>
     new Promise<{ address: string; destroy(): void }>((resolve, reject) => {
       const attempt: Attempt = {
         address,
@@ -124,4 +125,14 @@ test('of a thousand addresses sixteen are tried', async () => {
   for (let index = 0; index < attempts.length; index += 1) await attempts[index]?.fail(new Error('refused'));
   await assert.rejects(winner, /refused/);
   assert.equal(attempts.length, 16);
+});
+
+test('the only address is tried at once, without a timer, and one that connects too late is closed', async () => {
+  const { clock, stop, attempts, winner } = startRace(['10.0.0.1']);
+  assert.deepEqual([attempts.length, clock.waiting], [1, 0]);
+  // Both before anybody hears of either.
+  void attempts[0]?.connect();
+  stop.abort(new Error('too late'));
+  await assert.rejects(winner, /too late/);
+  assert.equal(attempts[0]?.isDestroyed, true);
 });

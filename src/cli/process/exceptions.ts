@@ -3,7 +3,7 @@
  *
  * Owns the listener. It stands before the rest of the program is loaded, so this module imports next to nothing.
  * A service says what an exception means for it; any other command ends, and so does a command that cannot be loaded.
- * Documentation: docs/exit-codes.md#what-nobody-expected
+ * Documentation: docs/exit-codes.md#defects
  */
 
 import { safeText } from '../../core/text.ts';

@@ -4,7 +4,7 @@
  *
  * A rejection ends its own task, whose `finally` has run; an error event of a socket or a file ends that socket or file.
  * An exception thrown anywhere else may have left shared state half changed.
- * Documentation: docs/exit-codes.md#what-nobody-expected
+ * Documentation: docs/exit-codes.md#defects
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';

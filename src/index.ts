@@ -23,7 +23,7 @@ export type { RemoteRange } from './client/remote/range-fetcher.ts';
 export type { RemoteFile } from './client/remote/remote-file.ts';
 export type { OpenRemoteOptions } from './client/remote/remote-files.ts';
 export { RemoteFiles } from './client/remote/remote-files.ts';
-export type { RoutesOptions } from './client/remote/tunnels.ts';
+export type { RoutesOptions, TunnelStream } from './client/remote/tunnels.ts';
 export { Tunnels } from './client/remote/tunnels.ts';
 export type { Finding, HopLook } from './client/trace/hop-look.ts';
 export { connectOf, firstFailure, legOf, roundTripsOf } from './client/trace/hop-look.ts';

@@ -89,7 +89,8 @@ export async function overRoutes(
   try {
     const { routes, identity, explain } = await secureRoutes(asked, flags, { signal, limits, pools });
     const kernel = mayUseKernel({ kernel: true });
-    const options = { signal, limits, pools, identity, kernel, retry, deadlineMs, limitRate, minRate };
+    const { TRACEPARENT: traceparent } = process.env;
+    const options = { signal, limits, pools, identity, kernel, retry, deadlineMs, limitRate, minRate, traceparent };
     await transfer(routes, options).catch(async (error) => {
       throw await explain(error);
     });

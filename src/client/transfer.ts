@@ -38,6 +38,11 @@ export interface TransferOptions {
   readonly pools?: readonly PoolMembers[] | undefined;
   /** The key of this client, for circuits that end at a node of a known key. @default none: the node does not learn who it is */
   readonly identity?: KeyPair | undefined;
+  /**
+   * `traceparent` of W3C Trace Context, by whose id the logs of all nodes know the transfer; each node can read it. What is none is not
+   * sent. @default none
+   */
+  readonly traceparent?: string | undefined;
   /** Large pieces come straight off the connection, where the system has a way. @default true */
   readonly kernel?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -75,6 +80,7 @@ export function startClient({
   limitRate,
   minRate,
   identity,
+  traceparent,
   kernel = true,
   openReader = kernel ? openReadersLater() : undefined,
 }: TransferOptions & Pick<ClientContext, 'openReader'>): { client: ClientContext; end: () => void } {
@@ -107,6 +113,7 @@ export function startClient({
       rate,
       minRate,
       identity,
+      traceparent,
     },
     end: () => {
       cancel();

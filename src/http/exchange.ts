@@ -49,6 +49,8 @@ export interface ExchangeNotes {
   /** Who answered in the end. */
   backend?: string | undefined;
   retries?: number;
+  /** The circuit that the answer came over, as the logs of its nodes call it. */
+  circuit?: string | undefined;
   /** What the cache did: `hit`, `stale`, `validated`, `miss`, `collapsed` or `bypass`. */
   cache?: string;
 }

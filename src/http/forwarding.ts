@@ -8,6 +8,7 @@
 import { randomFillSync } from 'node:crypto';
 import type { BlockList } from 'node:net';
 import { isInList } from '../io/names/networks.ts';
+import { formatTraceparent, parseTraceparent, type TraceParent } from '../wire/traceparent.ts';
 import type { RawFields } from './exchange.ts';
 import { endToEndFields, FieldNames, fieldValue, hopByHop, listMembers } from './fields.ts';
 
@@ -34,6 +35,7 @@ const claimNames = [
   'x-forwarded-port',
   'x-real-ip',
   'traceparent',
+  'tracestate',
   'via',
 ];
 /** What others than those that are trusted may not say of where a request comes from, and by which way: applications believe it. */
@@ -65,8 +67,8 @@ export interface ForwardedRequest {
   readonly fields: RawFields;
   /** The address of whoever asks, as far as it can be trusted. */
   readonly client: string;
-  /** Names the request everywhere it comes by: 32 hexadecimal digits. */
-  readonly trace: string;
+  /** Names the request everywhere it comes by. */
+  readonly traceparent: TraceParent;
 }
 
 export interface PassOptions {
@@ -96,8 +98,8 @@ export function passedFields(fields: RawFields, options: PassOptions): Forwarded
   const claimed = (name: string) => (isTrusted ? fieldValue(fields, name) : undefined);
   const node = peer.includes(':') ? `"[${peer}]"` : peer;
   const proto = claimed('x-forwarded-proto') ?? scheme;
-  const ids = randomHex(24);
-  const trace = takeTrace(claimed('traceparent')) ?? ids.slice(0, 32);
+  const { traceparent, goesOn } = traceOf(claimed('traceparent'));
+  const state = goesOn ? fieldValue(fields, 'tracestate') : undefined;
   passed.push(
     'Via',
     appended(fieldValue(fields, 'via'), `${version} ${name}`),
@@ -110,9 +112,28 @@ export function passedFields(fields: RawFields, options: PassOptions): Forwarded
     'X-Forwarded-Proto',
     proto,
     'traceparent',
-    `00-${trace}-${ids.slice(32)}-01`,
+    formatTraceparent(traceparent),
   );
-  return { fields: passed, client: clientOf(fields, options), trace };
+  // Of another trace it would mean nothing.
+  if (state) passed.push('tracestate', state);
+  return { fields: passed, client: clientOf(fields, options), traceparent };
+}
+
+/** The part that this gateway is of a trace that a client claims; without one, of a trace that begins here, and stands in its log. */
+function traceOf(claim = ''): { readonly traceparent: TraceParent; readonly goesOn: boolean } {
+  const known = parseTraceparent(claim);
+  const ids = randomHex(24);
+  const { traceId, isSampled } = known ?? { traceId: ids.slice(16), isSampled: true };
+  return { traceparent: { traceId, parentId: ids.slice(0, 16), isSampled }, goesOn: known !== undefined };
+}
+
+/** For a request that is not passed on, but answered by a connection. */
+export function traceOfTunnel(
+  fields: RawFields,
+  { peer, trusted }: Pick<PassOptions, 'peer' | 'trusted'>,
+): TraceParent {
+  const isTrusted = trusted !== undefined && isInList(trusted, peer);
+  return traceOf(isTrusted ? fieldValue(fields, 'traceparent') : undefined).traceparent;
 }
 
 /** Whether the request has been through the gateway of this name before. */
@@ -130,11 +151,6 @@ export function clientOf(fields: RawFields, { peer, trusted }: Pick<PassOptions,
     if (!isInList(trusted, address)) return address;
   }
   return peer;
-}
-
-function takeTrace(traceparent: string | undefined): string | undefined {
-  const [, trace] = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}/.exec(traceparent ?? '') ?? [];
-  return trace === undefined || /^0+$/.test(trace) ? undefined : trace;
 }
 
 function appended(list: string | undefined, member: string): string {

@@ -17,7 +17,7 @@ import { notFoundText } from '../wire/classic/classic-text.ts';
 import { type Decoded, more, ok } from '../wire/decoded.ts';
 import { type Dialect, detectDialect } from '../wire/dialect.ts';
 import { decodeRequest, encodeMessage, type RequestOf, refusal } from '../wire/native/messages.ts';
-import { decodeOpen, type Open } from '../wire/native/open-message.ts';
+import { type CircuitNames, decodeOpen, namesOf, type Open } from '../wire/native/open-message.ts';
 import { encodeRefusal as encodePacketRefusal } from '../wire/packet/write-packet.ts';
 import { unlimitedGrant } from './authority/grant.ts';
 import { serveClassic } from './classic/classic-session.ts';
@@ -56,7 +56,7 @@ export async function serveConnection(leg: Leg, node: NodeContext, turnedAway?: 
     if (open === null) return leg.destroy();
     await serveCircuit(leg, open, node);
   } catch (error) {
-    await refuse(leg, turnedAway ?? error, { node, dialect, hop: open?.hop ?? 1, trace: open?.trace });
+    await refuse(leg, turnedAway ?? error, { node, dialect, names: open ? namesOf(open) : { hop: 1 } });
   }
 }
 
@@ -82,15 +82,14 @@ const unnamed = 'a file of a secure circuit cannot be written';
 interface Refused {
   readonly node: NodeContext;
   readonly dialect: Dialect;
-  readonly hop: number;
-  readonly trace?: string | undefined;
+  readonly names: CircuitNames;
   /** What holds a place at the node, where the leg only stands on it. @default the leg */
   readonly place?: Leg;
 }
 
 /** Counts and logs a failure, tells the peer in its own dialect, and closes politely. */
 async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<void> {
-  const { node, dialect, hop, trace, place = leg } = refused;
+  const { node, dialect, names, place = leg } = refused;
   const error = asHoplineError(cause);
   node.metrics.countFailure(error.code);
   // One that asked for nothing and broke, such as a check of a port, was not refused.
@@ -98,9 +97,9 @@ async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<v
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
   const isSealed = leg !== place;
   const message = isSealed && error.code.startsWith('DISK_') ? unnamed : error.message;
-  log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, hop, trace }, message);
+  log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, ...names }, message);
   // A connection that broke is told by its end alone: no code stands for it on the wire, and INTERNAL would be another failure.
-  if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(isSealed ? error : inPlain(error), dialect, hop));
+  if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(isSealed ? error : inPlain(error), dialect, names.hop));
   node.connections.leave(place, node.limits);
   await leg.linger(node.limits.lingerMs);
   await leg.closed;
@@ -183,7 +182,7 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
     else void confirmed.then(() => secure.failure || grant.confirm());
     await served;
   } catch (error) {
-    await refuse(secure, error, { node, dialect: 'native', hop: open.hop, trace: open.trace, place: leg });
+    await refuse(secure, error, { node, dialect: 'native', names: namesOf(open), place: leg });
   }
 }
 

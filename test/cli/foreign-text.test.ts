@@ -60,7 +60,7 @@ const types = [
   'open stat read digest list ping put write commit status data end listing pong connected ready stored taken committed refused',
 ].flatMap((words) => words.split(' '));
 const fields =
-  'hops hop trace deadlineMs name digests offset length version size pieceBytes upload digest index mtimeNs entries last skipped software roles load missing address code reason kind path mode target';
+  'traceparent hops hop trace deadlineMs name digests offset length version size pieceBytes upload digest index mtimeNs entries last skipped software roles load missing address code reason kind path mode target';
 const anyValue = fc.oneof(
   anyText,
   fc.array(anyText, { maxLength: 2 }),

@@ -146,7 +146,8 @@ async function secureEntry(
   { pools, signal }: Pick<SenderOptions, 'pools' | 'signal'>,
 ): Promise<{ readonly options: SenderOptions; readonly explain: Secured['explain'] }> {
   const { to, connectTimeout } = flags;
-  const common = { pools, signal, limits: given({ connectMs: connectTimeout }) };
+  const { TRACEPARENT: traceparent } = process.env;
+  const common = { pools, signal, traceparent, limits: given({ connectMs: connectTimeout }) };
   const secured = await secureRoutes([asked.map((hop) => [hop])], flags, { ...common, mayAsk: to === undefined });
   const { identity, explain } = secured;
   const hops = secured.routes.flat(2);

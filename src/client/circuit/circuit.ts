@@ -26,6 +26,8 @@ import { nameHop, refusedError } from './refusal-text.ts';
 export interface ClientContext extends LegIntakeOptions, FirstLegOptions {
   /** The key of this client, which nodes see that have one. @default none */
   readonly identity?: KeyPair | undefined;
+  /** What all of it is for, for the logs of nodes. @default nothing that they know */
+  readonly traceparent?: string | undefined;
 }
 
 export interface CircuitKind extends Pick<OpeningOptions, 'tunnel' | 'avoid'> {
@@ -35,14 +37,16 @@ export interface CircuitKind extends Pick<OpeningOptions, 'tunnel' | 'avoid'> {
   readonly security?: CircuitSecurity | undefined;
 }
 
-/** Where a circuit leads; `taken` are the hops once more, in which members are noted. */
-type CircuitWay = Pick<Circuit, 'hops' | 'key'> & { readonly taken?: Hop[] };
+/** Where a circuit leads, and what nodes call it; `taken` are the hops once more, in which members are noted. */
+type CircuitWay = Pick<Circuit, 'hops' | 'key' | 'trace'> & { readonly taken?: Hop[] };
 
 export class Circuit {
   /** The hops as they were asked for. */
   readonly asked: readonly Hop[];
   /** What every answer of the last node is sealed by; undefined where all is in plain. */
   readonly key: PublicKey | undefined;
+  /** By this the logs of its nodes know it. */
+  readonly trace: string;
   /** What pieces are received into. */
   readonly blocks = new PieceBlocks();
   readonly #hops: Hop[];
@@ -59,10 +63,11 @@ export class Circuit {
   #due = 0;
   #closing: Promise<void> | undefined;
 
-  private constructor(leg: LegLike, { hops, key, taken = [...hops] }: CircuitWay, client: ClientContext) {
+  private constructor(leg: LegLike, { hops, key, trace, taken = [...hops] }: CircuitWay, client: ClientContext) {
     this.#leg = leg;
     this.asked = hops;
     this.key = key;
+    this.trace = trace;
     this.#hops = taken;
     this.#client = client;
     this.#intake = new LegIntake(leg, nameHop(1, hops), client);
@@ -85,17 +90,23 @@ export class Circuit {
     { security, deadlineMs = client.limits.openMs, ...kind }: CircuitKind = {},
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
-    const { open, first } = openingOf(hops, requests, { ...kind, isSealed: security !== undefined, deadlineMs });
+    const isSealed = security !== undefined;
+    const { open, first } = openingOf(hops, requests, {
+      ...kind,
+      traceparent: client.traceparent,
+      isSealed,
+      deadlineMs,
+    });
     const taken = [...hops];
     const secure = security && openSecurely(leg, { open, first, hops: taken, client, security });
-    const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, taken }, client);
+    const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, trace: open.trace, taken }, client);
     if (secure) circuit.#count(first);
     else circuit.send([open, ...first]);
     return circuit;
   }
 
   /** Goes on with the leg of a circuit that was released, and on which nothing is due. */
-  static resume(leg: LegLike, way: Pick<Circuit, 'hops' | 'key'>, client: ClientContext): Circuit {
+  static resume(leg: LegLike, way: Pick<Circuit, 'hops' | 'key' | 'trace'>, client: ClientContext): Circuit {
     const circuit = new Circuit(leg, way, client);
     circuit.#answered = true;
     return circuit;

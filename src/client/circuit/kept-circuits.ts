@@ -12,7 +12,7 @@ import { Circuit, type ClientContext } from './circuit.ts';
 
 interface Kept {
   readonly leg: LegLike;
-  readonly way: Pick<Circuit, 'hops' | 'key'>;
+  readonly way: Pick<Circuit, 'hops' | 'key' | 'trace'>;
   readonly cancel: () => void;
 }
 
@@ -54,8 +54,8 @@ export class KeptCircuits {
       this.#kept.splice(this.#kept.indexOf(kept), 1);
       this.#drop(leg);
     });
-    const { hops, key } = circuit;
-    const kept = { leg, way: { hops, key }, cancel };
+    const { hops, key, trace } = circuit;
+    const kept = { leg, way: { hops, key, trace }, cancel };
     this.#kept.push(kept);
   }
 

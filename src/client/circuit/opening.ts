@@ -11,6 +11,7 @@ import { HoplineError } from '../../core/errors.ts';
 import { formatHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import { maxAvoided } from '../../wire/native/open-message.ts';
+import { formatTraceparent, parseTraceparent } from '../../wire/traceparent.ts';
 import { nameHop } from './refusal-text.ts';
 
 export interface OpeningOptions {
@@ -22,6 +23,8 @@ export interface OpeningOptions {
   readonly isSealed?: boolean | undefined;
   /** Milliseconds for the circuit to reach its last node. */
   readonly deadlineMs: number;
+  /** For the logs of its nodes; what is none is not sent. @default none */
+  readonly traceparent?: string | undefined;
 }
 
 export interface Opening {
@@ -34,12 +37,14 @@ export interface Opening {
 export function openingOf(
   hops: readonly Hop[],
   requests: readonly Message[],
-  { tunnel = false, avoid, isSealed = false, deadlineMs }: OpeningOptions,
+  { tunnel = false, avoid, isSealed = false, deadlineMs, traceparent }: OpeningOptions,
 ): Opening {
   const trace = randomBytes(16).toString('hex');
   // Relays know nothing of the name by which to pick a member, where that is sealed.
   const forPools = hops.some(isPoolHop) ? poolFields(isSealed ? [] : requests, avoid) : {};
-  const open = { type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs, ...forPools } as const;
+  const known = parseTraceparent(traceparent ?? '');
+  const forLogs = known ? { traceparent: formatTraceparent(known) } : {};
+  const open = { type: 'open', hops: hops.map(formatHop), hop: 1, trace, deadlineMs, ...forPools, ...forLogs } as const;
   if (!tunnel) return { open, first: requests };
   if (!isSealed) return { open: { ...open, tunnel }, first: requests };
   const [address = ''] = open.hops.slice(-1);

@@ -45,6 +45,8 @@ export interface SenderOptions {
   readonly pools?: readonly PoolMembers[] | undefined;
   /** The key of this client, for a last hop of a known key. @default none: that node does not learn who it is */
   readonly identity?: KeyPair | undefined;
+  /** By its id the logs of the hops know the messages. @default none */
+  readonly traceparent?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly limits?: Partial<Limits> | undefined;
   readonly clock?: Clock | undefined;
@@ -83,6 +85,7 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
     clock: options.clock ?? systemClock,
     resolve: options.resolve ?? createSystemResolver(),
     signal: options.signal ?? new AbortController().signal,
+    traceparent: options.traceparent,
   };
   const entry = await reachEntry(asked, options.pools, client);
   const { hops } = entry;
@@ -114,7 +117,7 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
 /** Sends OPEN, behind which packets go as they are, or sealed where the last hop has a key. */
 function openCircuit({ leg, hops }: EntryLeg, identity: KeyPair | undefined, client: ClientContext): LegLike {
   const security = hops.at(-1)?.key && securityOf(hops, identity);
-  const opening = openingOf(hops, [], { deadlineMs: client.limits.openMs });
+  const opening = openingOf(hops, [], { deadlineMs: client.limits.openMs, traceparent: client.traceparent });
   if (security) return openSecurely(leg, { ...opening, hops, client, security });
   leg.post(encodeMessage(opening.open));
   return leg;

@@ -28,6 +28,8 @@ export interface RemoteFile extends Proof {
   readonly version: string;
   /** When the file was last modified, in milliseconds since 1970, if the origin says so. */
   readonly modified: number | undefined;
+  /** The circuit that it was opened over, as the logs of its nodes call it. */
+  readonly circuit: string;
   /**
    * The bytes of a range, which must lie within the file. Reads are served one after the other. Destroying one before its end
    * closes the file. The stream fails with what no other circuit could mend.
@@ -176,8 +178,8 @@ class RemoteReader {
   }
 
   /** Throws `FILE_CHANGED` if this is not the file that was opened; the second time at one origin, for good. */
-  #identify(status: AnswerOf<'status'>, { hops, key }: Circuit): void {
-    const identity = identify(status, key?.text);
+  #identify(status: AnswerOf<'status'>, { hops, key, trace }: Circuit): void {
+    const identity = { ...identify(status, key?.text), circuit: trace };
     if (!this.#identity) {
       this.#identity = identity;
       this.#onOpened(identity);
@@ -197,7 +199,7 @@ function closed(): HoplineError {
 }
 
 /** Copies of one file have versions of their own at each origin, but one time. */
-function identify({ size, version, mtimeNs }: AnswerOf<'status'>, key: string | undefined): Identity {
+function identify({ size, version, mtimeNs }: AnswerOf<'status'>, key: string | undefined): Omit<Identity, 'circuit'> {
   const proof = proofBy(key);
   if (mtimeNs === undefined) return { size, version: nameVersion(version, key), modified: undefined, ...proof };
   const time = BigInt(mtimeNs);

@@ -19,6 +19,8 @@ import type { RoutesOptions } from './tunnels.ts';
 export interface OpenRemoteOptions {
   /** What is likely to be read first: asked for along with the file itself, so that it costs no round trip more. */
   readonly ahead?: RemoteRange | undefined;
+  /** What it is opened for: for the logs of nodes, if a circuit is opened for it. @default nothing that they know */
+  readonly traceparent?: string | undefined;
   /** Closes the file. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,8 +43,8 @@ export class RemoteFiles {
    * Opens `name`, a path below the origin's root. The file must be closed.
    * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_IS_DIRECTORY`, and what the last way failed with, the hop named.
    */
-  async open(name: string, { ahead, signal }: OpenRemoteOptions = {}): Promise<RemoteFile> {
-    const { client: started, end } = startClient({ ...this.#options, signal });
+  async open(name: string, { ahead, signal, traceparent }: OpenRemoteOptions = {}): Promise<RemoteFile> {
+    const { client: started, end } = startClient({ ...this.#options, signal, traceparent });
     // As many as whoever the files are for has clients, and slow ones among them.
     const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
     try {

@@ -24,6 +24,12 @@ export interface RoutesOptions extends Omit<TransferOptions, 'signal' | 'limitRa
   readonly routes: Routes;
 }
 
+/** A connection to an address behind the last node of a route. */
+export interface TunnelStream extends Duplex {
+  /** The circuit that it is, as the logs of its nodes call it. */
+  readonly circuit: string;
+}
+
 export class Tunnels {
   readonly #options: RoutesOptions;
   readonly #recent: RecentWay;
@@ -39,24 +45,24 @@ export class Tunnels {
   }
 
   /**
-   * Opens a connection to `address`, which the last node of the route must be allowed to dial. `signal` ends the attempt;
-   * a tunnel that is open is ended by destroying it. Good as the socket of Node's HTTP and TLS clients.
+   * Opens a connection to `address`, which the last node of the route must be allowed to dial. `signal` ends the attempt,
+   * `traceparent` says to the logs of nodes what it is for; a tunnel that is open is ended by destroying it. Good as the socket of Node's HTTP and TLS clients.
    * Throws what the last way failed with, the hop named; with an aborted signal, `INTERRUPTED`.
    */
-  open(address: Hop, signal?: AbortSignal): Promise<Duplex> {
-    return withClient({ ...this.#options, signal }, async (started) => {
+  open(address: Hop, signal?: AbortSignal, traceparent?: string): Promise<TunnelStream> {
+    return withClient({ ...this.#options, signal, traceparent }, async (started) => {
       const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };
       const circuits = await Circuits.over(this.#recent.routes, client, { ...this.#options, behind: address });
-      let leg: LegLike | undefined;
+      let opened: { readonly leg: LegLike; readonly circuit: string } | undefined;
       await circuits.run(
         () => [],
         async (circuit) => {
           await circuit.receive('connected');
           this.#recent.carried(circuit.hops.slice(0, -1));
-          leg = circuit.release();
+          opened = { leg: circuit.release(), circuit: circuit.trace };
         },
       );
-      if (leg) return new LegStream(leg, this.#clock);
+      if (opened) return Object.assign(new LegStream(opened.leg, this.#clock), { circuit: opened.circuit });
       throw new HoplineError('INTERNAL', 'the tunnel ended before it was open');
     });
   }

@@ -37,6 +37,8 @@ export interface AccessRecord {
   readonly retries: number;
   /** 32 hexadecimal digits: the trace id of `traceparent`; undefined for a request that was refused. */
   readonly id?: string | undefined;
+  /** The circuit that the answer came over, as the logs of its nodes call it. */
+  readonly circuit?: string | undefined;
   readonly referer?: string | undefined;
   readonly userAgent?: string | undefined;
   /** The code of what went wrong. */

@@ -129,6 +129,7 @@ export function accessRecord(ended: Ended): AccessRecord {
     cache: notes.cache,
     retries: notes.retries ?? 0,
     id: trace,
+    circuit: notes.circuit,
     referer: fieldValue(request.rawHeaders, 'referer'),
     userAgent: fieldValue(request.rawHeaders, 'user-agent'),
     error: failure?.code,

@@ -30,6 +30,8 @@ export interface OpenedFile {
   readonly version: string;
   /** When it was last modified, in milliseconds since 1970, if that is known. */
   readonly modified?: number | undefined;
+  /** The circuit that it was opened over, if any, as the logs of its nodes call it. */
+  readonly circuit?: string | undefined;
   /** A range, which lies within the file. Called anew only when what it gave before has been read. */
   read(offset: number, length: number): Readable | Omit<FileBody, 'close'>;
   /** Ends whatever is being read. May be called again. */
@@ -38,12 +40,17 @@ export interface OpenedFile {
 
 export interface FileSource {
   /**
-   * Opens `name`, a path with `/` between its parts. `ahead` is what is likely to be read first, and may lie behind the end.
+   * Opens `name`, a path with `/` between its parts. `ahead` is what is likely to be read first, and may lie behind the end;
+   * `traceparent` is what it is opened for.
    * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_IS_DIRECTORY`, and whatever else can fail.
    */
   open(
     name: string,
-    options: { readonly ahead?: ByteRange | undefined; readonly signal: AbortSignal },
+    options: {
+      readonly ahead?: ByteRange | undefined;
+      readonly signal: AbortSignal;
+      readonly traceparent?: string | undefined;
+    },
   ): Promise<OpenedFile>;
 }
 
@@ -88,7 +95,10 @@ async function open(source: FileSource, { name }: TargetName, request: HttpReque
         ? wholeFile
         : firstBytes(range);
   try {
-    return await source.open(name, { signal: toAbortSignal(signal), ahead });
+    const traceparent = fieldValue(fields, 'traceparent');
+    const file = await source.open(name, { signal: toAbortSignal(signal), ahead, traceparent });
+    request.notes.circuit = file.circuit;
+    return file;
   } catch (error) {
     if (error instanceof HoplineError && error.code === 'FILE_IS_DIRECTORY') return undefined;
     throw error;

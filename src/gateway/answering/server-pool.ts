@@ -61,7 +61,7 @@ export interface ServersOptions {
 export interface Servers {
   readonly exchange: Exchange;
   /** Opens a connection to one of them: for CONNECT. */
-  connect(signal: AbortSignal): Promise<Duplex>;
+  connect(signal: AbortSignal, traceparent?: string): Promise<Duplex>;
   members(): readonly MemberStatus[];
   close(): Promise<void>;
   /** As `close`, but breaks off what is under way, and settles within `lingerMs` whatever hangs. */
@@ -73,8 +73,7 @@ const cookieName = 'hopline-server';
 export function createServers(options: ServersOptions): Servers {
   const { limits, clock, log, check, resolve = createSystemResolver() } = options;
   const dial =
-    options.dial ??
-    ((address: Address, signal) => dialDirect(address, { clock, resolve, signal, connectMs: limits.connectMs }));
+    options.dial ?? ((address, signal) => dialDirect(address, { clock, resolve, signal, connectMs: limits.connectMs }));
   const backend = new Backend({
     dial,
     tls: options.tls,
@@ -106,7 +105,7 @@ export function createServers(options: ServersOptions): Servers {
     });
   return {
     exchange,
-    connect: (signal) => pool.run(({ hop }) => dial(hop, signal), { signal }),
+    connect: (signal, traceparent) => pool.run(({ hop }) => dial(hop, signal, traceparent), { signal }),
     members: () => pool.members(),
     close: async () => {
       await Promise.all([pool.close(), underWay.over()]);

@@ -20,9 +20,10 @@ import {
   trailerFields,
   without,
 } from '../../http/fields.ts';
-import { clientOf, isLoop, passedFields, pseudonym } from '../../http/forwarding.ts';
+import { clientOf, isLoop, passedFields, pseudonym, traceOfTunnel } from '../../http/forwarding.ts';
 import { checkFraming } from '../../http/framing.ts';
 import { type RequestTarget, readTarget } from '../../http/request-target.ts';
+import { formatTraceparent } from '../../wire/traceparent.ts';
 import { failureAnswer, textAnswer } from './answer.ts';
 import { answerItself } from './max-forwards.ts';
 import { RequestContent } from './request-content.ts';
@@ -129,7 +130,8 @@ async function exchange(request: http.IncomingMessage, found: Found): Promise<Ha
     passOverrides: site.passOverrides,
     name: context.name,
   });
-  const { client, trace } = passed;
+  const { client } = passed;
+  const trace = passed.traceparent.traceId;
   const announced = fieldValue(rawHeaders, 'content-length');
   const length = announced === undefined ? undefined : Number(announced);
   const content = hasContent(rawHeaders) ? openContent(request, length, found) : undefined;
@@ -223,12 +225,13 @@ async function connect(
 ): Promise<Handled> {
   const client = clientOf(fields, { peer, trusted: context.trusted });
   const verdict = await site.auth?.judge({ method: 'CONNECT', fields, client });
-  const asked = { notes: {}, site: site.host, client };
+  const traceparent = traceOfTunnel(fields, { peer, trusted: context.trusted });
+  const asked = { notes: {}, site: site.host, client, trace: traceparent.traceId };
   if (verdict?.kind === 'refused') return { ...asked, answer: verdict.answer, failure: verdict.failure };
   if (!site.connect) return refused(403, `CONNECT to ${site.host} is not allowed`);
   const known = { ...asked, user: verdict?.user };
   try {
-    const upgraded = await site.connect(toAbortSignal(asking.signal));
+    const upgraded = await site.connect(toAbortSignal(asking.signal), formatTraceparent(traceparent));
     return { ...known, answer: { status: 200, reason: '', fields: [], body: undefined, upgraded } };
   } catch (cause) {
     return { ...known, answer: failureAnswer(cause), failure: asHoplineError(cause) };

@@ -25,7 +25,9 @@ export interface Site {
   /** Who may ask. @default everybody */
   readonly auth?: SiteAuth | undefined;
   /** Answers CONNECT; without it, CONNECT is refused. */
-  readonly connect?: ((signal: AbortSignal) => Promise<NonNullable<HttpAnswer['upgraded']>>) | undefined;
+  readonly connect?:
+    | ((signal: AbortSignal, traceparent?: string) => Promise<NonNullable<HttpAnswer['upgraded']>>)
+    | undefined;
 }
 
 export class Sites {

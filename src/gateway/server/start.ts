@@ -151,7 +151,7 @@ function openSites(options: readonly SiteOptions[], { places, ...shared }: Share
     return {
       ...site,
       exchange: wrap(servers.exchange),
-      connect: connect ? (signal) => servers.connect(signal) : undefined,
+      connect: connect ? servers.connect : undefined,
     };
   });
   const close = async () => {

@@ -6,12 +6,12 @@
  */
 
 import type http from 'node:http';
-import type { Duplex } from 'node:stream';
 import { type Clock, withDeadline } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 import type { HttpAnswer, HttpRequest } from '../exchange.ts';
-import type { Dial } from './dial.ts';
+import { fieldValue } from '../fields.ts';
+import type { Connection, Dial } from './dial.ts';
 import { encrypt, type TlsToBackend } from './encrypt.ts';
 import { KeptConnections, limitSilence } from './kept-connections.ts';
 import { type SentRequest, sendRequest } from './send-request.ts';
@@ -40,7 +40,7 @@ export class Backend {
 
   constructor(options: BackendOptions) {
     this.#options = options;
-    const open = (address: Address, signal: AbortSignal) => openConnection(address, options, signal);
+    const open: Dial = (address, signal, traceparent) => openConnection(address, options, signal, traceparent);
     this.#connections = new KeptConnections({ open, ...options });
   }
 
@@ -76,7 +76,8 @@ export class Backend {
     const { firstByteMs, idleMs, maxHeadBytes } = this.#options;
     const { host, port } = address;
     const peer = formatHop(address);
-    const over = { host, port, agent: this.#connections };
+    const traceparent = fieldValue(request.fields, 'traceparent');
+    const over = { host, port, traceparent, agent: this.#connections };
     const asked = sendRequest(request, { over, peer, isKept: true, maxHeadBytes, sending });
     const { sent } = asked;
     let answer: http.IncomingMessage | undefined;
@@ -89,6 +90,9 @@ export class Backend {
       const what = answer ? 'the rest of its answer' : 'an answer';
       const seconds = (answer ? idleMs : firstByteMs) / 1000;
       sent.destroy(new HoplineError('TIMEOUT_IDLE', `${peer} did not send ${what} within ${seconds} s`));
+    });
+    sent.once('socket', (connection: Connection) => {
+      request.notes.circuit = connection.circuit;
     });
     sent.on('response', (response) => {
       answer = response;
@@ -112,11 +116,18 @@ export function isRepeatable({ method, body }: HttpRequest): boolean {
   return body === undefined && /^(GET|HEAD|OPTIONS|TRACE|PUT|DELETE)$/.test(method);
 }
 
-async function openConnection(address: Address, options: BackendOptions, signal: AbortSignal): Promise<Duplex> {
+async function openConnection(
+  address: Address,
+  options: BackendOptions,
+  signal: AbortSignal,
+  traceparent?: string,
+): Promise<Connection> {
   const { dial, tls, clock, connectMs } = options;
-  const connection = await dial(address, signal);
+  const connection = await dial(address, signal, traceparent);
   if (!tls) return connection;
   const late = () =>
     new HoplineError('TIMEOUT_CONNECT', `no TLS with ${formatHop(address)} within ${connectMs / 1000} s`);
-  return withDeadline({ clock, ms: connectMs, late, outer: signal }, (due) => encrypt(connection, address, tls, due));
+  const due = { clock, ms: connectMs, late, outer: signal };
+  const encrypted = await withDeadline(due, (within) => encrypt(connection, address, tls, within));
+  return Object.assign(encrypted, { circuit: connection.circuit });
 }

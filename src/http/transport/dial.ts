@@ -8,8 +8,17 @@ import { unreachable } from '../../io/legs/loss.ts';
 import { reach, type WayOptions } from '../../io/names/resolve.ts';
 import { type Address, formatHop } from '../../wire/address.ts';
 
-/** Opens a connection to a host and port, and gives it up as soon as the signal aborts. Rejects with a HoplineError. */
-export type Dial = (to: Address, signal: AbortSignal) => Promise<Duplex>;
+/** A connection to a server. */
+export interface Connection extends Duplex {
+  /** The circuit that it goes over, if any, as the logs of its nodes call it. */
+  readonly circuit?: string | undefined;
+}
+
+/**
+ * Opens a connection to a host and port, and gives it up as soon as the signal aborts; `traceparent` is what it is for, for logs on
+ * the way. Rejects with a HoplineError.
+ */
+export type Dial = (to: Address, signal: AbortSignal, traceparent?: string) => Promise<Connection>;
 
 /**
  * Opens a connection to one of the addresses of a server.

@@ -19,7 +19,7 @@ const maxIdle = 256;
 
 export interface KeptConnectionsOptions {
   /** Opens a connection that is ready for requests. */
-  readonly open: (address: Address, signal: AbortSignal) => Promise<Duplex>;
+  readonly open: (address: Address, signal: AbortSignal, traceparent?: string) => Promise<Duplex>;
   /** Milliseconds that a connection is kept without a request. */
   readonly keepMs: number;
   /** With as many open, one that is kept is closed for each that is opened. */
@@ -27,6 +27,11 @@ export interface KeptConnectionsOptions {
   /** Milliseconds of silence after which a request hears `timeout`, until it sets another limit. */
   readonly firstByteMs: number;
   readonly clock: Clock;
+}
+
+/** Where a request goes to, and what it is for. */
+export interface ServerOf extends Address {
+  readonly traceparent?: string | undefined;
 }
 
 interface Kept {
@@ -55,8 +60,8 @@ export class KeptConnections extends http.Agent {
     this.#options = options;
   }
 
-  /** Called by Node: gives the request a connection. */
-  addRequest(request: http.ClientRequest, { host, port }: Address): void {
+  /** Called by Node, with what a request was made with: gives it a connection. */
+  addRequest(request: http.ClientRequest, { host, port, traceparent }: ServerOf): void {
     const server = nameServer({ host, port });
     const kept = this.#takeIdle(server);
     if (kept) {
@@ -72,7 +77,7 @@ export class KeptConnections extends http.Agent {
     this.#opening.add(opening);
     request.once('close', giveUp);
     this.#options
-      .open({ host, port }, opening.signal)
+      .open({ host, port }, opening.signal, traceparent)
       .finally(() => {
         this.#opening.delete(opening);
         request.off('close', giveUp);

@@ -14,11 +14,13 @@ import { lost } from '../../io/legs/loss.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../exchange.ts';
 import { endToEndFields, fieldValue, reasonOf, trailerFields } from '../fields.ts';
 import { answerFault, countInterim, interimFault } from '../framing.ts';
+import type { ServerOf } from './kept-connections.ts';
 import { sendContent } from './send-content.ts';
 
 export interface SendOptions {
-  /** Where the connection comes from: `agent`, `host` and `port`, or `createConnection`. */
-  readonly over: Pick<http.RequestOptions, 'agent' | 'host' | 'port' | 'createConnection'>;
+  /** Where the connection comes from: `agent`, `host`, `port` and what the agent is told besides, or `createConnection`. */
+  readonly over: Pick<http.RequestOptions, 'agent' | 'host' | 'port' | 'createConnection'> &
+    Pick<ServerOf, 'traceparent'>;
   /** How the server is called in messages. */
   readonly peer: string;
   /** Whether the connection is for other requests, too. */

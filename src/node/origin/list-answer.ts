@@ -8,7 +8,7 @@
 import { ownerOf } from '../../core/work/budget.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { encodeMessage, type RequestOf } from '../../wire/native/messages.ts';
-import type { Open } from '../../wire/native/open-message.ts';
+import { namesOf, type Open } from '../../wire/native/open-message.ts';
 import { holdReadable, viewOf } from '../authority/below-rights.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
@@ -29,7 +29,7 @@ export interface ListOptions {
 /** Sends the listing; resolves to how many entries it has. Throws what names, rights and the disk are refused with. */
 export async function answerList(
   { name, depth }: RequestOf<'list'>,
-  { leg, open: { hop, trace }, node, grant, outbox, isSealed }: ListOptions,
+  { leg, open, node, grant, outbox, isSealed }: ListOptions,
 ): Promise<number> {
   const { limits, log } = node;
   const owner = ownerOf(leg.address?.host ?? leg.peer);
@@ -50,7 +50,7 @@ export async function answerList(
     listing.close();
   }
   const named = isSealed ? { ...listing.summary, firstBadName: undefined } : { name, ...listing.summary };
-  const fields = { peer: leg.peer, hop, trace, ...named };
+  const fields = { peer: leg.peer, ...namesOf(open), ...named };
   if (fields.names + fields.unreadable > 0) log.warn(fields, 'entries are missing from a listing');
   return fields.entries;
 }

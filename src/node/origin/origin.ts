@@ -16,7 +16,7 @@ import type { LegLike } from '../../io/legs/leg-like.ts';
 import type { PlacedConnection } from '../../io/listening/places.ts';
 import { limitWrites } from '../../io/rates/limited-leg.ts';
 import { encodeMessage, type Message, type Request, refusal } from '../../wire/native/messages.ts';
-import type { Open } from '../../wire/native/open-message.ts';
+import { namesOf, type Open } from '../../wire/native/open-message.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { Receiver } from '../uploads/upload-answers.ts';
@@ -40,11 +40,11 @@ export interface OriginOptions {
 export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptions): Promise<void> {
   const { node, grant, place = leg } = options;
   const circuit = new OriginCircuit(leg, open, { node, grant, place });
-  const { hop, trace } = open;
+  const names = namesOf(open);
   const { clock, metrics, traffic } = node;
   metrics.served += 1;
   const started = clock.now();
-  const shown = traffic.begin({ role: 'origin', peer: leg.peer, hop, trace, secure: place !== leg });
+  const shown = traffic.begin({ role: 'origin', peer: leg.peer, ...names, secure: place !== leg });
   shown.goesOn(() => circuit.progress);
   let failure: HoplineError | undefined;
   const takeBreak = createBreaks();
@@ -61,7 +61,7 @@ export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptio
     await leg.closed;
     // Pings come every second or two.
     const tell = circuit.isUsed ? node.log.info : node.log.debug;
-    tell.call(node.log, { peer: leg.peer, key: grant.who, hop, trace, ...circuit.summary }, 'circuit served');
+    tell.call(node.log, { peer: leg.peer, key: grant.who, ...names, ...circuit.summary }, 'circuit served');
   } catch (error) {
     failure = asHoplineError(error);
     throw error;
@@ -226,8 +226,7 @@ class OriginCircuit {
     this.#node.metrics.countFailure(error.code);
     this.#node.traffic.refused(this.#leg.peer, error);
     const { peer } = this.#leg;
-    const { hop, trace } = this.#open;
-    this.#node.log.warn({ peer, hop, trace, code: error.code, reason: error.reason }, error.message);
+    this.#node.log.warn({ peer, ...namesOf(this.#open), code: error.code, reason: error.reason }, error.message);
   }
 }
 

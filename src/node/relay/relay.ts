@@ -17,7 +17,7 @@ import { reachHop } from '../../io/names/resolve.ts';
 import type { Attempt } from '../../pool/attempt.ts';
 import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../../wire/address.ts';
 import { encodeMessage } from '../../wire/native/messages.ts';
-import { type Open, passOpenOn } from '../../wire/native/open-message.ts';
+import { namesOf, type Open, passOpenOn } from '../../wire/native/open-message.ts';
 import type { NodeContext } from '../context.ts';
 import type { OpenCircuit } from '../traffic/traffic.ts';
 import { passNestedOpen } from './nested-open.ts';
@@ -25,8 +25,7 @@ import { passNestedOpen } from './nested-open.ts';
 /** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
 export async function relayCircuit(near: LegLike, open: Open, next: Hop, node: NodeContext): Promise<void> {
   const started = node.clock.now();
-  const { hop, trace } = open;
-  const circuit = node.traffic.begin({ role: 'relay', peer: near.peer, next: formatHop(next), hop, trace });
+  const circuit = node.traffic.begin({ role: 'relay', peer: near.peer, next: formatHop(next), ...namesOf(open) });
   const leftMs = () => Math.max(1, open.deadlineMs - Math.ceil(node.clock.now() - started));
   const relaying = { near, open, leftMs, started, circuit, node };
   try {
@@ -149,7 +148,7 @@ async function runTunnel(far: Leg, open: Open, { near, started, circuit, node }:
   moved.forward += bytesForward;
   moved.back += bytesBack;
   metrics.relaySeconds.observe((node.clock.now() - started) / 1000);
-  const fields = { peer: near.peer, next: far.peer, hop: open.hop, trace: open.trace, bytesForward, bytesBack };
+  const fields = { peer: near.peer, next: far.peer, ...namesOf(open), bytesForward, bytesBack };
   if (failure) {
     metrics.countFailure(failure.code);
     node.traffic.refused(near.peer, failure);

@@ -23,6 +23,8 @@ export interface CircuitFacts {
   /** The place of this node in the route. */
   readonly hop?: number | undefined;
   readonly trace?: string | undefined;
+  /** Of what it is for, as its client says. */
+  readonly traceId?: string | undefined;
   /** Whether it is encrypted up to this node; undefined where nobody here can know. */
   readonly secure?: boolean | undefined;
 }

@@ -16,7 +16,7 @@ import type { LegLike } from '../../io/legs/leg-like.ts';
 import { readWithin } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
 import type { Message, RequestOf } from '../../wire/native/messages.ts';
-import type { Open } from '../../wire/native/open-message.ts';
+import { namesOf, type Open } from '../../wire/native/open-message.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { Upload } from './received-upload.ts';
@@ -169,7 +169,7 @@ export class Receiver {
 
   #fields(): object {
     const { leg, open } = this.#options;
-    return { peer: leg.peer, hop: open.hop, trace: open.trace };
+    return { peer: leg.peer, ...namesOf(open) };
   }
 }
 

@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { parseHop } from '../address.ts';
 import { type Decoded, ok } from '../decoded.ts';
 import { findMembers, replaceMembers } from '../packet/json-object.ts';
+import { parseTraceparent } from '../traceparent.ts';
 import { beginsFrame, encodeFrame, headerOf } from './frame.ts';
 import { count, decodeAs, parsedBy, positive } from './message-fields.ts';
 
@@ -33,6 +34,13 @@ const open = v.object({
   avoid: v.optional(v.pipe(v.array(v.pipe(v.string(), v.maxLength(300))), v.maxLength(maxAvoided))),
   /** For consistent hashing: the same for whatever had better come from the same member. */
   key: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(64))),
+  /** What the circuit is for, as logs have it. What is none breaks no circuit. */
+  traceparent: v.optional(
+    v.pipe(
+      v.custom<string>(() => true),
+      v.transform((text) => (typeof text === 'string' ? parseTraceparent(text) : undefined)),
+    ),
+  ),
 });
 
 /** What is sent; hops travel as text. */
@@ -49,6 +57,17 @@ export function decodeOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open>
   // The block that the bytes are in is read into again.
   const header = Buffer.from(headerOf(bytes, decoded.used));
   return ok({ ...decoded.value, header }, decoded.used);
+}
+
+/** What a log says of a circuit: its place there, its own id, and the id of what it is for, if its client has said one. */
+export interface CircuitNames {
+  readonly hop: number;
+  readonly trace?: string | undefined;
+  readonly traceId?: string | undefined;
+}
+
+export function namesOf({ hop, trace, traceparent }: Pick<Open, 'hop' | 'trace' | 'traceparent'>): CircuitNames {
+  return { hop, trace, traceId: traceparent?.traceId };
 }
 
 /** What a relay changes in an OPEN that it passes on. */

@@ -5,7 +5,8 @@ import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { formatEntryLine, formatInstant, jsonOfEntry } from '../../../src/cli/ls/entry-text.ts';
 import { readPlace } from '../../../src/cli/ls/place.ts';
-import { addressOf, startChain, startPeer } from '../../support/chain.ts';
+import { type Logger, silentLogger } from '../../../src/index.ts';
+import { addressOf, startChain, startPeer, until } from '../../support/chain.ts';
 import { rawFrame } from '../../support/decoding.ts';
 import { anyText, assertLines } from '../../support/foreign-text.ts';
 import { inside, top } from '../../support/lister.ts';
@@ -22,11 +23,13 @@ async function start(t: TestContext) {
     await root.writeRandom(name, size);
     await utimes(path.join(root.path, name), 1, new Date(2026, 6, 18, 9, 5));
   }
-  const chain = await startChain(t, 2, root.path);
+  const traceIds: unknown[] = [];
+  const log: Logger = { ...silentLogger, info: ({ traceId, trace }) => trace !== undefined && traceIds.push(traceId) };
+  const chain = await startChain(t, 2, root.path, { log });
   const via = chain.nodes.map(addressOf);
   const routeFile = path.join((await makeTempRoot(t)).path, 'route.txt');
   await writeFile(routeFile, `photos/large\n${via.map((hop) => hop.replace(':', ' ')).join('\n')}\n`);
-  return { root, via: via.join(','), routeFile };
+  return { root, via: via.join(','), routeFile, traceIds };
 }
 
 test('an entry is a line with its kind, permissions, bytes, time and name', () => {
@@ -94,8 +97,12 @@ test('ls lists the root, or a directory, in the order that was asked for, and en
 });
 
 test('stat tells of the file that the route names, or of another name, and what is not there ends with 6', async (t) => {
-  const { routeFile } = await start(t);
-  const plain = await runProgram(t, ['stat', routeFile]);
+  const { routeFile, traceIds } = await start(t);
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
+  const env = { TRACEPARENT: `00-${traceId}-00f067aa0ba902b7-01` };
+  const plain = await runProgram(t, ['stat', routeFile], { env });
+  await until(() => traceIds.length === 2);
+  assert.deepEqual(traceIds, [traceId, traceId], 'its circuit has the id that stands in the environment');
   assert.deepEqual([plain.code, plain.stderr], [0, '']);
   assert.match(plain.stdout, /^file +photos\/large\nsize +2\.9 KiB \(3000 bytes\)\nmodified +2026-07-\d\dT/);
   assert.match(plain.stdout, /\nmode +-rw.* \(0\d{3}\)\nversion +[0-9a-f]{32}\npieces +1 of 1\.0 MiB, by /);

@@ -120,11 +120,22 @@ test('believes a trusted proxy about its client, and goes on with its trace', as
     onEnded: ({ client }) => clients.push(client),
   });
   const trace = '4bf92f3577b34da6a3ce929d0e0e4736';
-  const headers = { 'X-Forwarded-For': '6.6.6.6, 10.0.0.1', traceparent: `00-${trace}-00f067aa0ba902b7-01` };
-  const seen: Mirrored = JSON.parse((await ask(gateway.port, { headers })).body);
-  assert.equal(seen.headers['x-forwarded-for'], '6.6.6.6, 10.0.0.1, 127.0.0.1');
-  assert.ok(seen.headers.traceparent?.startsWith(`00-${trace}-`));
+  const see = async (traceparent: string) => {
+    const headers = { 'X-Forwarded-For': '6.6.6.6, 10.0.0.1', traceparent, tracestate: 'a=1,b=2' };
+    return (JSON.parse((await ask(gateway.port, { headers })).body) as Mirrored).headers;
+  };
+  const seen = await see(`00-${trace}-00f067aa0ba902b7-01`);
+  assert.equal(seen['x-forwarded-for'], '6.6.6.6, 10.0.0.1, 127.0.0.1');
+  assert.match(seen.traceparent ?? '', new RegExp(`^00-${trace}-(?!00f067aa0ba902b7)[0-9a-f]{16}-01$`));
+  assert.equal(seen.tracestate, 'a=1,b=2');
   assert.deepEqual(clients, ['10.0.0.1']);
+  const unrecorded = await see(`00-${trace}-00f067aa0ba902b7-02`);
+  assert.match(unrecorded.traceparent ?? '', new RegExp(`^00-${trace}-[0-9a-f]{16}-00$`));
+  for (const wrong of [`00-${trace}-${'0'.repeat(16)}-01`, `ff-${trace}-00f067aa0ba902b7-01`]) {
+    const { traceparent, tracestate } = await see(wrong);
+    assert.match(traceparent ?? '', new RegExp(`^00-(?!${trace})[0-9a-f]{32}-[0-9a-f]{16}-01$`));
+    assert.equal(tracestate, undefined, 'without its trace it means nothing');
+  }
 });
 
 for (const trusted of [[], ['10.0.0.0/8'], ['127.0.0.0/8']]) {

@@ -10,7 +10,7 @@ import {
   type Message,
   refusal,
 } from '../../../src/wire/native/messages.ts';
-import { decodeOpen, passOpenOn } from '../../../src/wire/native/open-message.ts';
+import { decodeOpen, namesOf, passOpenOn } from '../../../src/wire/native/open-message.ts';
 import { wireCodes } from '../../../src/wire/native/refusal.ts';
 import { assertBad, decodeEveryWay, fuzzDecoder, rawFrame } from '../../support/decoding.ts';
 
@@ -57,6 +57,7 @@ const requests: Message[] = [
   { type: 'read', offset: 0, length: 1048576, version: 'v1' },
   { type: 'read', offset: Number.MAX_SAFE_INTEGER, length: 1 },
   { type: 'list', name: 'фото' },
+  { type: 'list', name: 'фото', depth: 1 },
   { type: 'ping' },
   { type: 'probe', up: 0, down: Number.MAX_SAFE_INTEGER },
   put,
@@ -153,6 +154,19 @@ test('what an OPEN holds and nobody knows goes on byte for byte, and counts for 
     .replace(/\}$/, ',"behind":3}');
   assert.equal(headerOf(passed, passed.length).toString(), expected);
   assert.equal(asOpen(passed).kind, 'ok');
+});
+
+test('the traceparent of an OPEN is read, where it is one, and goes on as it came', () => {
+  const text = `00-${trace}-00f067aa0ba902b7-01`;
+  const value = decodeEveryWay(asOpen, encodeMessage({ ...open, traceparent: text }));
+  assert.deepEqual(value.traceparent, { traceId: trace, parentId: '00f067aa0ba902b7', isSampled: true });
+  assert.deepEqual(namesOf(value), { hop: 1, trace, traceId: trace });
+  const passed = passOpenOn(value, { hop: 2 });
+  assert.ok(headerOf(passed, passed.length).includes(`"traceparent":"${text}"`));
+  for (const wrong of [text.toUpperCase(), 'x'.repeat(50_000), 1, null, [text]]) {
+    const odd = asOpen(altered(open, { traceparent: wrong }));
+    assert.equal(odd.kind === 'ok' && odd.value.traceparent, undefined);
+  }
 });
 
 test('fields of a request that nobody knows are left out', () => {

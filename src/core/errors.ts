@@ -89,11 +89,21 @@ export const errorCodes = [
 
 export type ErrorCode = (typeof errorCodes)[number];
 
+/** A hop of a route on which something failed. */
+export interface RouteStep {
+  readonly address: string;
+  /** - `passes`: what was sent came as far as this, and further; - `fails`: the hop, or the `leg` to it, is at fault. */
+  readonly state: 'passes' | 'fails' | 'unreached';
+  readonly leg?: true;
+}
+
 export interface ErrorDetails {
   /** The place in the route of the node that failed or refused, from 1; 0 is the client itself. */
   readonly hop?: number;
   /** The operating system's own code for the failure, such as `ECONNREFUSED`. */
   readonly reason?: string;
+  /** The way that was taken, where it is at fault. */
+  readonly route?: readonly RouteStep[];
   /** Every problem that was found, where there may be several: a line each, the first one in the message. */
   readonly problems?: readonly string[];
   readonly cause?: unknown;
@@ -109,12 +119,14 @@ export class HoplineError extends Error {
   readonly hop?: number;
   readonly reason?: string;
   readonly problems?: readonly string[];
+  readonly route?: readonly RouteStep[];
 
   constructor(code: ErrorCode, message: string, details: ErrorDetails = {}) {
     super(safeText(message), details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     if (details.hop !== undefined) this.hop = details.hop;
     if (details.reason !== undefined) this.reason = safeText(details.reason);
+    if (details.route !== undefined) this.route = details.route;
     if (details.problems !== undefined) this.problems = details.problems.map((problem) => safeText(problem));
   }
 }

@@ -3,6 +3,7 @@
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { exitCodeOf, hintFor } from './exit-codes.ts';
 import { jsonLine, say } from './lines.ts';
+import { drawRoute } from './route-picture.ts';
 
 /** Thrown by a command whose exit code was decided by another process, which has said why. */
 export class ExitWith extends Error {
@@ -35,6 +36,7 @@ export function reportFailure(failure: unknown, json?: NodeJS.WritableStream): n
     json.write(jsonLine({ event: 'error', ...jsonOfError(error) }));
   } else {
     for (const line of error.problems ?? [error.message]) say(`hopline: ${line}`);
+    for (const line of drawRoute(error, process.stderr.columns || 80)) say(line);
     say(`  hint: ${hintFor(error.code)}`);
   }
   return exitCode;
@@ -42,6 +44,6 @@ export function reportFailure(failure: unknown, json?: NodeJS.WritableStream): n
 
 /** A failure for scripts. */
 export function jsonOfError(error: HoplineError): object {
-  const { code, message, hop, reason, problems } = error;
-  return { code, message, hop, reason, problems, hint: hintFor(code), exitCode: exitCodeOf(code) };
+  const { code, message, hop, reason, problems, route } = error;
+  return { code, message, hop, reason, problems, route, hint: hintFor(code), exitCode: exitCodeOf(code) };
 }

@@ -17,6 +17,13 @@ export function print(text: string): void {
   process.stdout.write(`${escapeText(text)}\n`);
 }
 
+/** Lines of results at a terminal, in place of the `over` lines that were printed last. */
+export function printOver(over: number, lines: readonly string[]): void {
+  // A cursor that goes up stops at the first line of the screen.
+  const up = over > 0 ? `\u001b[${over}A\r\u001b[J` : '';
+  process.stdout.write(`${up}${lines.map((line) => `${escapeText(line)}\n`).join('')}`);
+}
+
 /** Labels and texts as lines, the texts below each other. */
 export function formatRows(rows: readonly (readonly [label: string, text: string])[]): string {
   return rows.map(([label, text]) => `${label.padEnd(9)} ${safeText(text)}\n`).join('');

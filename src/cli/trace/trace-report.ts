@@ -7,7 +7,7 @@
 
 import type { HopLook } from '../../client/trace/hop-look.ts';
 import type { RoutePlan } from '../../wire/route.ts';
-import { jsonLine } from '../terminal/lines.ts';
+import { jsonLine, print, printOver } from '../terminal/lines.ts';
 import { jsonOfLook } from './trace-json.ts';
 import {
   addressWidthOf,
@@ -37,10 +37,9 @@ export function createTraceReport(routes: RoutePlan['routes'], { json, rate = fa
   const addressWidth = addressWidthOf(routes.flat(2));
   const options = (): TraceTextOptions => ({ columns: process.stdout.columns || pipeColumns, rate, addressWidth });
   if (process.stdout.isTTY) return reportLive(options);
-  const write = (line: string) => process.stdout.write(`${line}\n`);
-  write(formatTraceHead(options()));
+  print(formatTraceHead(options()));
   return reportInOrder((look, all) => {
-    for (const line of linesOf(look, all, options())) write(line);
+    for (const line of linesOf(look, all, options())) print(line);
   });
 }
 
@@ -76,9 +75,7 @@ function reportLive(options: () => TraceTextOptions): TraceReport {
   let drawn = 0;
   let dueMs = 0;
   const draw = (lines: readonly string[]) => {
-    // A cursor that goes up stops at the first line of the screen.
-    const up = drawn > 0 ? `\u001b[${drawn}A\r\u001b[J` : '';
-    process.stdout.write(`${up}${lines.map((line) => `${line}\n`).join('')}`);
+    printOver(drawn, lines);
     drawn = lines.length;
   };
   return {

@@ -6,10 +6,10 @@
  */
 
 import { connectOf, type Finding, type HopLook, legOf, roundTripsOf } from '../../client/trace/hop-look.ts';
-import type { ErrorCode } from '../../core/errors.ts';
 import { safeText } from '../../core/text.ts';
 import { describeHop } from '../../wire/address.ts';
 import { hintFor } from '../terminal/exit-codes.ts';
+import { verdictOfCode } from '../terminal/route-picture.ts';
 import { formatRate } from '../terminal/units.ts';
 
 interface Column {
@@ -25,28 +25,6 @@ interface Column {
 const gap = 2;
 const leastAddress = 15;
 const mostAddress = 40;
-
-/** In a word what became of a hop. */
-const verdicts: Partial<Record<ErrorCode, string>> = {
-  PEER_UNREACHABLE: 'closed',
-  PEER_UNRESOLVED: 'no name',
-  TIMEOUT_CONNECT: 'filtered',
-  TIMEOUT_HEAD: 'silent',
-  PEER_LOST: 'lost',
-  PEER_PROTOCOL: 'no node',
-  PEER_VERSION: 'version',
-  POLICY_DENIED: 'denied',
-  LIMIT_CONNECTIONS: 'full',
-  NODE_STOPPING: 'stopping',
-  KEY_CHANGED: 'key',
-  SECURE_FAILED: 'key',
-  AUTH_REQUIRED: 'auth',
-  AUTH_DENIED: 'auth',
-  TIMEOUT_IDLE: 'mtu',
-  POOL_EMPTY: 'empty',
-  POOL_UNKNOWN: 'no pool',
-  ROUTE_LOOP: 'loop',
-};
 
 export interface TraceTextOptions {
   /** Characters in a line. */
@@ -89,7 +67,11 @@ export function adviceOf(finding: Finding): string {
 /** In a word what became of a hop. */
 export function verdictOf({ state, findings }: HopLook): string {
   const failure = findings.find((finding) => finding.kind === 'failure');
-  if (failure?.kind === 'failure') return verdicts[failure.error.code] ?? 'fails';
+  if (failure?.kind === 'failure') {
+    if (failure.isSize) return 'mtu';
+    // Of a hop that has never answered, it says who is there.
+    return failure.error.code === 'PEER_PROTOCOL' && state === 'fails' ? 'no node' : verdictOfCode(failure.error.code);
+  }
   if (state === 'answers') return findings.length > 0 ? 'ok, but' : 'ok';
   return { asking: '...', unreached: '-', classic: 'classic', fails: 'fails' }[state];
 }

@@ -10,6 +10,7 @@ import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
 import type { RoutePlan } from '../../wire/route.ts';
+import { alongRoute } from '../trace/route-steps.ts';
 import type { TransferOptions } from '../transfer.ts';
 import type { Reroute, RerouteEvent } from '../transfer-events.ts';
 import { enterPools } from '../ways/first-pool.ts';
@@ -139,7 +140,8 @@ export class Circuits {
       const from = circuit?.hops ?? hops;
       const judged = judge(asHoplineError(error), isUnderstood);
       const classic = await watch?.verdict(judged);
-      const failure = classic ?? (await locateFailure(judged, nodesOf(from), client));
+      const located = classic ?? (await locateFailure(judged, nodesOf(from), client));
+      const failure = alongRoute(located, from);
       this.#client.signal.throwIfAborted();
       if (client.signal.aborted) return undefined;
       if (failure.code === 'PEER_CLASSIC') this.#classic ??= { failure, from: membersTaken(from) };

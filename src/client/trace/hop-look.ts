@@ -14,8 +14,8 @@ export type WayDirection = 'up' | 'down';
 
 /** Something that is wrong with a hop, or with the leg to it. */
 export type Finding =
-  /** What makes transfers fail. `advice` where it is another than the usual one for the error's code. */
-  | { readonly kind: 'failure'; readonly error: HoplineError; readonly advice?: string }
+  /** What makes transfers fail. `advice` where it is another than the usual one for the error's code; `isSize`: large segments alone are lost. */
+  | { readonly kind: 'failure'; readonly error: HoplineError; readonly advice?: string; readonly isSize?: true }
   /** What makes them slow, or less than they could be. */
   | { readonly kind: 'warning'; readonly message: string; readonly advice: string };
 

@@ -52,7 +52,8 @@ export function tellSwallowed(look: HopLook, direction: WayDirection): Finding {
   const way = direction === 'up' ? 'on the way there' : 'on the way back';
   const message = `large segments vanish on ${describeLeg(look)}, ${way}, and small ones pass: a link there has a smaller MTU than both ends think`;
   const advice = 'let ICMP "fragmentation needed" pass there, lower the MTU of both ends, or clamp the MSS on the way';
-  return failureFinding(new HoplineError('TIMEOUT_IDLE', message, { hop: look.place - 1 }), advice);
+  const error = new HoplineError('TIMEOUT_IDLE', message, { hop: look.place - 1 });
+  return { kind: 'failure', error, advice, isSize: true };
 }
 
 /** For what is too slow for its large segments to be told from lost ones. */
@@ -73,8 +74,8 @@ export function tellUnmeasured(what: string, { message }: HoplineError): Finding
   return { kind: 'warning', message: `not measured ${what}: ${message}`, advice: 'try again later' };
 }
 
-export function failureFinding(error: HoplineError, advice?: string): Finding {
-  return { kind: 'failure', error, ...(advice === undefined ? {} : { advice }) };
+export function failureFinding(error: HoplineError): Finding {
+  return { kind: 'failure', error };
 }
 
 function readKey(said: string | undefined): string | undefined {

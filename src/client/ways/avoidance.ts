@@ -131,16 +131,24 @@ interface Fault {
   readonly point?: Point | undefined;
 }
 
-function findFault(way: readonly Point[], { code, hop: place, cause }: HoplineError): Fault {
-  const origin = way.length - 2;
+function findFault(way: readonly Point[], error: HoplineError): Fault {
+  const { from, at } = placeFault(error, way.length - 2);
+  return { ...(from === undefined ? {} : { from }), point: at === undefined ? undefined : way[at] };
+}
+
+/** What is at fault on a way to the hop at place `origin`: a hop, the leg from place `from` to the next, both, or nobody knows. */
+export function placeFault(
+  { code, hop: place, cause }: HoplineError,
+  origin: number,
+): { readonly from?: number; readonly at?: number } {
   // An origin without the file may still be a good relay, so the fault lies between the two.
   if (/^(FILE|UPLOAD|DISK|AUTH)_/.test(code)) return { from: origin };
   if (place === undefined || place > origin || code === 'HASH_MISMATCH') return {};
   if (code === 'POLICY_DENIED' || code === 'POOL_UNKNOWN') return { from: place };
   // A node's refusal has no cause here: with one, diagnose.ts found the leg from `place` broken.
   if (place === 0 || onwardCodes.has(code) || cause instanceof HoplineError) {
-    return { from: place, point: place < origin ? way[place + 1] : undefined };
+    return { from: place, ...(place < origin ? { at: place + 1 } : {}) };
   }
   // The leg, since the same node may take another route. Behind the origin there is none.
-  return routeCodes.has(code) ? { from: Math.min(place, origin - 1), point: way[place] } : { point: way[place] };
+  return routeCodes.has(code) ? { from: Math.min(place, origin - 1), at: place } : { at: place };
 }

@@ -69,3 +69,27 @@ test('a route file and --via at once are a mistake', async (t) => {
   assert.equal(code, 2);
   assert.match(stderr, /--via takes the place of the route file input.txt/);
 });
+
+test('a get that fails ends with the way, and the leg that is at fault, in words and for scripts', async (t) => {
+  const [first, gone] = [await start(t), await startNode({ listen: { host: '127.0.0.1', port: 0 } })];
+  const second = `127.0.0.1:${gone.address.port}`;
+  await gone.close();
+  const args = ['get', '--via', `${first},${second},127.0.0.1:9`, 'any'];
+  const { code, stderr } = await runProgram(t, args);
+  assert.equal(code, 4);
+  const [sentence = '', ...more] = stderr.trimEnd().split('\n');
+  assert.match(sentence, /^hopline: hop 1 .* cannot reach hop 2 /);
+  assert.deepEqual(more.slice(0, 3), [
+    `  ok  hop 1  ${first}`,
+    `  x   hop 2  ${second}  <- leg 2: closed`,
+    '  -   hop 3  127.0.0.1:9',
+  ]);
+  assert.match(more[3] ?? '', /^ {2}hint: /);
+  const { stdout } = await runProgram(t, [...args, '--json']);
+  const failure = JSON.parse(stdout.trimEnd().split('\n').at(-1) ?? '');
+  assert.deepEqual(failure.route, [
+    { address: first, state: 'passes' },
+    { address: second, state: 'fails', leg: true },
+    { address: '127.0.0.1:9', state: 'unreached' },
+  ]);
+});

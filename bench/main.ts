@@ -6,6 +6,7 @@ import { readSettings, type ScenarioName } from './options.ts';
 import { Fleet } from './processes.ts';
 import { report } from './report.ts';
 import { runChain } from './scenarios/chain.ts';
+import { runCircuits } from './scenarios/circuits.ts';
 import { runConcurrency } from './scenarios/concurrency.ts';
 import { runGrowth } from './scenarios/growth.ts';
 import { runHandshakes } from './scenarios/handshakes.ts';
@@ -17,6 +18,7 @@ import { runSmall } from './scenarios/small.ts';
 const scenarios: Readonly<Record<ScenarioName, (bench: Bench, content: Content) => Promise<void>>> = {
   chain: runChain,
   small: runSmall,
+  circuits: runCircuits,
   concurrency: runConcurrency,
   latency: runLatency,
   growth: runGrowth,

@@ -3,7 +3,17 @@
 import { tmpdir } from 'node:os';
 import { Command, InvalidArgumentError } from 'commander';
 
-const scenarioNames = ['chain', 'small', 'concurrency', 'latency', 'growth', 'messages', 'http', 'handshakes'] as const;
+const scenarioNames = [
+  'chain',
+  'small',
+  'circuits',
+  'concurrency',
+  'latency',
+  'growth',
+  'messages',
+  'http',
+  'handshakes',
+] as const;
 export type ScenarioName = (typeof scenarioNames)[number];
 
 export interface Settings {
@@ -17,6 +27,7 @@ export interface Settings {
   readonly clients: readonly number[];
   readonly delays: readonly number[];
   readonly files: number;
+  readonly circuits: number;
   readonly handshakes: number;
   /** Contenders to run: the beginnings of their names; empty for all. */
   readonly only: readonly string[];
@@ -40,6 +51,7 @@ export function readSettings(argv: readonly string[]): Settings {
     .option('--clients <LIST>', 'clients of concurrency', list(parseCount), [1, 10, 100, 1000])
     .option('--delays <LIST>', 'milliseconds a leg, each way, of latency', list(parseWhole), [0, 20])
     .option('--files <N>', 'files of small', parseCount, 10_000)
+    .option('--circuits <N>', 'short circuits of each contender', parseCount, 5000)
     .option('--handshakes <N>', 'handshakes of each kind', parseCount, 10_000)
     .option('--only <LIST>', 'contenders, by the beginning of their names', list(String), [])
     .option('--scratch <DIR>', 'where files are served from and written to', tmpdir())

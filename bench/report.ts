@@ -13,6 +13,7 @@ import { type Spread, type Summary, spread, summarise } from './samples.ts';
 const axes: Readonly<Record<string, { readonly label: string; readonly format: (x: number) => string }>> = {
   chain: { label: 'relays', format: String },
   small: { label: 'files', format: String },
+  circuits: { label: 'circuits', format: String },
   concurrency: { label: 'clients', format: String },
   latency: { label: 'ms a leg', format: String },
   growth: { label: 'file size', format: formatSize },

@@ -1,13 +1,15 @@
-// Sends first flights to a node, each over a connection of its own. Usage: flights.mjs FILE COUNT AT_ONCE PORT FROM EXPECT
+// Sends first flights to a node, each over a connection of its own. Usage: flights.mjs FILE COUNT AT_ONCE PORT FROM EXPECT [BYTES]
 // FILE has flights, each behind its length (4 bytes, big-endian); they are used in turn, COUNT of them, 0 for no end.
 // FROM is the address to dial from. Prints `ready`, waits for a line, waits for the first bytes of each answer, and prints
 // {"ms":[...]} at the end. EXPECT is how an answer has to begin, in hex; nothing for whatever comes.
+// With BYTES, so many at least have to come; then the connection is ended and read to its end.
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 
-const [file, count, atOnce, port, localAddress, expected = ''] = process.argv.slice(2);
+const [file, count, atOnce, port, localAddress, expected = '', bytes = '0'] = process.argv.slice(2);
 const flights = split(readFileSync(file));
 const last = Number(count) || Number.POSITIVE_INFINITY;
+const wanted = Number(bytes);
 const times = [];
 let next = 0;
 
@@ -29,15 +31,19 @@ function send(flight) {
   return new Promise((resolve, reject) => {
     const socket = net.connect({ port: Number(port), host: '127.0.0.1', localAddress }, () => socket.write(flight));
     let hasAnswer = false;
+    let received = 0;
     socket.on('data', (bytes) => {
       if (!hasAnswer && !bytes.toString('hex').startsWith(expected)) {
         reject(new Error(`the node answered ${bytes.subarray(0, 8).toString('hex')}`));
       }
       hasAnswer = true;
-      socket.destroy();
+      received += bytes.length;
+      if (wanted === 0) socket.destroy();
+      else if (received >= wanted) socket.end();
     });
     socket.on('error', () => {});
-    socket.on('close', () => (hasAnswer || expected === '' ? resolve() : reject(new Error('the node did not answer'))));
+    const isDone = () => (hasAnswer || expected === '') && received >= wanted;
+    socket.on('close', () => (isDone() ? resolve() : reject(new Error('the node did not answer'))));
   });
 }
 

@@ -2,7 +2,7 @@
  * The library's public names, and nothing else.
  *
  * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
- * file, `listDirectory` and `statFile` tell what an origin has, `startNode` runs a relay and origin, `startGateway` an HTTP gateway, `startService` what a configuration file says,
+ * file and `uploadFiles` several, `listDirectory` and `statFile` tell what an origin has, `startNode` runs a relay and origin, `startGateway` an HTTP gateway, `startService` what a configuration file says,
  * `fetchUrl` is an HTTP client.
  */
 
@@ -39,9 +39,13 @@ export type {
   TreeEvent,
   TreeLink,
   UploadEvent,
+  UploadsEvent,
 } from './client/transfer-events.ts';
-export type { UploadOptions, UploadResult } from './client/upload/upload.ts';
+export type { UploadFilesOptions } from './client/upload/several-uploads.ts';
+export { uploadFiles } from './client/upload/several-uploads.ts';
+export type { UploadOptions } from './client/upload/upload.ts';
 export { upload } from './client/upload/upload.ts';
+export type { UploadResult } from './client/upload-result.ts';
 export type { Config, LogLevel, LogRules, NodeRules } from './config/config.ts';
 export { logLevels } from './config/config.ts';
 export { formatConfig, readConfig } from './config/config-files.ts';

@@ -8,7 +8,7 @@ import { parseRoute, parseVia, type RoutePlan } from '../wire/route.ts';
 import { findNamedRoute } from './settings/named-route.ts';
 
 /** The ways that a command line means, and what it says they are for. */
-interface AskedRoutes {
+export interface AskedRoutes {
   readonly routes: RoutePlan['routes'];
   /** What the route file names, or what stands behind the name of a route, maybe nothing; undefined behind `--via`. */
   readonly file?: string;

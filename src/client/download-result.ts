@@ -55,8 +55,8 @@ export interface DownloadResult extends Fetched {
 }
 
 /** What became of one file: a result or an error. Files that failed together share the error. */
-export type FileOutcome =
-  | { readonly file: string; readonly result: DownloadResult; readonly error?: never }
+export type FileOutcome<Result = DownloadResult> =
+  | { readonly file: string; readonly result: Result; readonly error?: never }
   | { readonly file: string; readonly error: HoplineError; readonly result?: never };
 
 /** The result for a file that is in its place: `whole` is its digest, where that was computed. */

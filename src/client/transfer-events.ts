@@ -10,6 +10,7 @@ import type { Reservation } from '../io/disk/writing/target.ts';
 import type { Hop } from '../wire/address.ts';
 import type { AnswerOf } from '../wire/native/messages.ts';
 import type { FileOutcome } from './download-result.ts';
+import type { UploadResult } from './upload-result.ts';
 
 /** The space is reserved; again, with `restarted`, when the file has changed. */
 export interface StartedEvent {
@@ -100,12 +101,14 @@ export interface TreeLink {
 /** Entries that the origin has and did not list. */
 export type SkippedEntries = NonNullable<AnswerOf<'listing'>['skipped']>;
 
+type UploadStartedEvent = Pick<StartedEvent, 'kind' | 'size' | 'leftBytes'>;
+
 type OnTheWay = PartEvent<'progress'> | PartEvent<'kept'> | RetryEvent | RerouteEvent;
 
 export type DownloadEvent = StartedEvent | FallbackEvent | OnTheWay;
 
 /** What is kept of an upload waits at the origin; if it is all, the file may be in its place. */
-export type UploadEvent = Pick<StartedEvent, 'kind' | 'size' | 'leftBytes'> | OnTheWay;
+export type UploadEvent = UploadStartedEvent | OnTheWay;
 
 export type FilesEvent =
   | (OfFile & (StartedEvent | RetryEvent))
@@ -115,4 +118,11 @@ export type FilesEvent =
 
 export type TreeEvent = ListedEvent | FilesEvent;
 
-export type TransferEvent = DownloadEvent | UploadEvent | TreeEvent;
+/** As several files that are downloaded. */
+export type UploadsEvent =
+  | (OfFile & (UploadStartedEvent | RetryEvent))
+  | FilesProgressEvent
+  | RerouteEvent
+  | ({ readonly kind: 'settled' } & FileOutcome<UploadResult>);
+
+export type TransferEvent = DownloadEvent | UploadEvent | TreeEvent | UploadsEvent;

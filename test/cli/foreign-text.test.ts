@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { createFetchReport } from '../../src/cli/fetch/fetch-report.ts';
-import { createFilesTalk, exitAsDue } from '../../src/cli/get/file-outcomes.ts';
+import { createFilesTalk, exitAsDue } from '../../src/cli/files/file-outcomes.ts';
 import { createGetReport } from '../../src/cli/get/get-report.ts';
 import { createLog } from '../../src/cli/logging.ts';
 import { createPutReport } from '../../src/cli/put/put-report.ts';
@@ -211,7 +211,7 @@ test('reports of downloads and uploads show foreign names in one line', () => {
         printed(() => scripts.event({ kind: 'settled', file: text, error: failure })),
         1,
       );
-      const fail = () => exitAsDue([{ file: text, error: failure }], { resume: true });
+      const fail = () => exitAsDue([{ file: text, error: failure }], {}, 'fetched');
       assertLines(
         printed(() => assert.throws(fail, ExitWith)),
         2,

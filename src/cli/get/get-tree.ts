@@ -5,14 +5,14 @@ import { downloadTree, type TreeResult } from '../../client/download/download-tr
 import type { TransferOptions } from '../../client/transfer.ts';
 import type { FilesEvent, TreeEvent } from '../../client/transfer-events.ts';
 import type { RoutePlan } from '../../wire/route.ts';
+import { createFilesTalk, describeMoved, describeReplaced, exitAsDue, rowsOfContent } from '../files/file-outcomes.ts';
 import { refuseIncomplete } from '../terminal/incomplete-listing.ts';
 import { formatRows, say } from '../terminal/lines.ts';
 import type { ProgressStyle } from '../terminal/progress-flag.ts';
 import { createReport, noReport, type Report } from '../terminal/report.ts';
 import { describeRoutes, type Row, tellReroute } from '../terminal/show.ts';
 import { countOf, formatBytes } from '../terminal/units.ts';
-import { createFilesTalk, exitAsDue, type GetFilesFlags, refuseFlagsOfOne } from './file-outcomes.ts';
-import { describeReplaced, describeSaved, rowsOfContent } from './get-files.ts';
+import { type GetFilesFlags, refuseFlagsOfOne } from './get-files.ts';
 
 /** Downloads the directory that is the file of `route`. Throws `USAGE_INVALID`, and `ExitWith` once failures have been told. */
 export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: TransferOptions): Promise<void> {
@@ -26,7 +26,7 @@ export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: 
   const options = { routes, directory, output, force, resume, ...transfer, onEvent: report.event };
   const result = await downloadTree(options).finally(report.stop);
   report.done(result);
-  exitAsDue(result.outcomes, flags);
+  exitAsDue(result.outcomes, flags, 'fetched');
   refuseIncomplete(directory, result.skipped);
 }
 
@@ -71,7 +71,7 @@ function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string 
       'saved',
       due === 0
         ? 'nothing, every file is here already'
-        : `${describeSaved(outcomes, due)}${describeReplaced(outcomes)}`,
+        : `${describeMoved(outcomes, due)}${describeReplaced(outcomes)}`,
     ],
     ...(unchanged > 0 && due > 0 ? [['here', `${countOf(unchanged, 'file', 'files')}, unchanged`] as const] : []),
     ...(due > 0 ? rowsOfContent(outcomes, elapsedMs) : []),

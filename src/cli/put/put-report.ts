@@ -1,7 +1,7 @@
 /** What is shown of an upload. */
 
 import type { UploadEvent } from '../../client/transfer-events.ts';
-import type { UploadResult } from '../../client/upload/upload.ts';
+import type { UploadResult } from '../../client/upload-result.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { formatRows } from '../terminal/lines.ts';
 import { createFileTalk, createReport, type Report, type ReportFlags } from '../terminal/report.ts';

@@ -2,7 +2,7 @@
 
 import type { DownloadResult } from '../../client/download-result.ts';
 import type { Reroute } from '../../client/transfer-events.ts';
-import type { UploadResult } from '../../client/upload/upload.ts';
+import type { UploadResult } from '../../client/upload-result.ts';
 import type { HoplineError } from '../../core/errors.ts';
 import { describeHop, type Hop, isPoolHop } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';

@@ -6,17 +6,21 @@
 
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { inWords, systemReason } from '../../core/system-errors.ts';
 import { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
+import { spool } from './spooled-source.ts';
 
 export class SourceFile {
   readonly path: string;
   readonly #file: VersionedFile;
+  readonly #remove: () => Promise<void>;
 
-  private constructor(path: string, file: VersionedFile) {
+  private constructor(path: string, file: VersionedFile, remove = async () => {}) {
     this.path = path;
     this.#file = file;
+    this.#remove = remove;
   }
 
   /** Opens a regular file. Throws `USAGE_INVALID` for anything else. */
@@ -34,6 +38,12 @@ export class SourceFile {
     const isDirectory = (await handle.stat()).isDirectory();
     await handle.close();
     throw unusable(path, isDirectory ? 'it is a directory' : 'it is not a regular file');
+  }
+
+  /** All that comes from a stream; `name` is what it is called in messages. Throws as `spool`. */
+  static async ofStream(stream: Readable, name: string, signal: AbortSignal): Promise<SourceFile> {
+    const { handle, remove } = await spool(stream, signal);
+    return new SourceFile(name, new VersionedFile(handle, await handle.stat({ bigint: true })), remove);
   }
 
   /** Bytes. */
@@ -67,8 +77,9 @@ export class SourceFile {
     }
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  async close(): Promise<void> {
+    await this.#file.close();
+    await this.#remove();
   }
 
   #ours(error: unknown): HoplineError {

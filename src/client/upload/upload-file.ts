@@ -14,23 +14,11 @@ import { availableDigests, type DigestAlgorithm, digestOfPieces, ownDigest } fro
 import type { Vouched } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
-import { type DownloadResult, type Proof, proofBy } from '../download-result.ts';
+import { type Proof, proofBy } from '../download-result.ts';
 import { PieceMap } from '../pieces/piece-map.ts';
 import { checkStatus, chosenDigest, requestStatus } from '../pieces/receive-piece.ts';
+import type { UploadedFile } from '../upload-result.ts';
 import { PieceSender, type SendFileOptions } from './upload-pieces.ts';
-
-export interface UploadedFile extends Proof, Pick<DownloadResult, 'hops' | 'replaced' | 'pieces'> {
-  /** Whether the origin had the file already, with this file's digests: nothing was written there. */
-  readonly alreadyThere: boolean;
-  /** Of the file, as other programs compute it; null where there are several pieces, which tell theirs. */
-  readonly digest: UploadedFile['piecesDigest'];
-  /** Over the digests of all pieces, or of the only one; null when the file changed before all were known. */
-  readonly piecesDigest: DownloadResult['piecesDigest'];
-  /** Bytes that an earlier run had left at the origin. */
-  readonly resumedBytes: number;
-  /** Bytes that were sent and worth nothing: damaged, lost with a circuit, or there already. */
-  readonly wastedBytes: number;
-}
 
 export class FileSend {
   readonly #options: SendFileOptions;
@@ -58,24 +46,33 @@ export class FileSend {
     this.#digests = new Array(this.#pieces);
   }
 
-  /** Sends the file until it is at its place, or is found to be there. Throws what ends the sending. */
-  async run(): Promise<UploadedFile> {
-    const { circuits } = this.#options;
-    const requests = () => [this.#isInDoubt ? this.#ask() : this.#put()];
-    await circuits
-      .run(requests, (circuit) => this.#sendOver(circuit), this.#over.signal)
-      .catch(async (error) => {
-        // Whatever fails now, what was refused is told.
-        if (asHoplineError(error).code === 'DISK_EXISTS') {
-          await circuits
-            .run(
-              () => [this.#ask()],
-              (circuit) => this.#lookAt(circuit),
-            )
-            .catch(() => {});
-        }
-        if (!this.#committed) throw error;
-      });
+  /** What a circuit that `sendOver` gets begins with. */
+  requests(): readonly Message[] {
+    return [this.#isInDoubt ? this.#ask() : this.#put()];
+  }
+
+  /** What one begins with that `lookOver` gets. */
+  lookRequests(): readonly Message[] {
+    return [this.#ask()];
+  }
+
+  /** Whether the file is at its place, or was found to be there. */
+  get isDone(): boolean {
+    return this.#committed !== undefined;
+  }
+
+  /** What ended the sending for good, on this machine: no other circuit can mend it. */
+  get failure(): HoplineError | undefined {
+    return this.#fatal;
+  }
+
+  /** Aborts with that. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** What it came to, once it is done. Throws what ended the sending. */
+  async result(): Promise<UploadedFile> {
     if (this.#fatal) throw this.#fatal;
     if (!this.#committed) throw new HoplineError('INTERNAL', 'the sending ended before the file was whole');
     const resumedBytes = this.#resumedBytes ?? 0;
@@ -102,7 +99,7 @@ export class FileSend {
   }
 
   /** Sends what is missing over a circuit that began with PUT, and COMMIT. Throws what the circuit fails with. */
-  async #sendOver(circuit: Circuit): Promise<void> {
+  async sendOver(circuit: Circuit): Promise<void> {
     const { file } = this.#options;
     if (this.#isInDoubt) {
       if (await this.#isThere(circuit)) {
@@ -150,7 +147,7 @@ export class FileSend {
   }
 
   /** A file has the name at the origin, over a circuit that began with STAT: it may be this one. */
-  async #lookAt(circuit: Circuit): Promise<void> {
+  async lookOver(circuit: Circuit): Promise<void> {
     if (!(await this.#isThere(circuit))) return;
     this.#resumedBytes = this.#options.source.size;
     this.#committed = { hops: circuit.hops, replaced: false, alreadyThere: true, ...proofBy(circuit.key?.text) };

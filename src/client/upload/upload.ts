@@ -6,33 +6,26 @@
  * left here, and the origin has either the whole file in its place or what a later run goes on from.
  */
 
+import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { checkName, type RoutePlan } from '../../wire/route.ts';
+import type { Circuit } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import { type TransferOptions, withClient } from '../transfer.ts';
 import type { UploadEvent } from '../transfer-events.ts';
+import type { UploadedFile, UploadResult } from '../upload-result.ts';
 import { SourceFile } from './source-file.ts';
-import { FileSend, type UploadedFile } from './upload-file.ts';
+import { FileSend } from './upload-file.ts';
 
 export interface UploadOptions extends TransferOptions {
-  /** The file that is sent: a regular file. */
-  readonly source: string;
+  /** What is sent: a regular file, or all that comes from a stream. */
+  readonly source: string | Readable;
   /** The name that the file gets at the origin, and the ways there. */
   readonly route: RoutePlan;
   /** Replaces a file at the origin, if its node is started to allow that. @default false */
   readonly force?: boolean | undefined;
   /** Must not throw. */
   readonly onEvent?: ((event: UploadEvent) => void) | undefined;
-}
-
-export interface UploadResult extends UploadedFile {
-  /** The name at the origin. */
-  readonly file: string;
-  /** Bytes. */
-  readonly size: number;
-  /** How often a circuit failed and another took its place. */
-  readonly reroutes: number;
-  readonly elapsedMs: number;
 }
 
 /**
@@ -48,16 +41,16 @@ export function upload(options: UploadOptions): Promise<UploadResult> {
     let sending: FileSend | undefined;
     try {
       checkName(file, client.limits.maxNameBytes, 'the name at the origin');
-      source = await SourceFile.open(options.source);
+      source = await openSource(options.source, client.signal);
       const circuits = await Circuits.over(routes, client, options);
       sending = new FileSend({ file, source, force, client, circuits, onEvent });
-      const sent = await sending.run();
+      const sent = await sendAlone(sending, circuits);
       const elapsedMs = client.clock.now() - started;
       return { file, size: source.size, ...sent, reroutes: circuits.reroutes, elapsedMs };
     } catch (error) {
       const { keptBytes: bytes = 0 } = sending ?? {};
-      // Pieces of another version are worth nothing to the next run.
-      const isWorthless = asHoplineError(error).code === 'FILE_CHANGED';
+      // Pieces of another version, or of a stream that will not come again, are worth nothing to the next run.
+      const isWorthless = asHoplineError(error).code === 'FILE_CHANGED' || typeof options.source !== 'string';
       if (bytes > 0 && !isWorthless) onEvent({ kind: 'kept', bytes, size: source?.size ?? 0 });
       throw withoutUploads(asHoplineError(error));
     } finally {
@@ -66,7 +59,26 @@ export function upload(options: UploadOptions): Promise<UploadResult> {
   });
 }
 
-function withoutUploads(error: HoplineError): HoplineError {
+function openSource(source: string | Readable, signal: AbortSignal): Promise<SourceFile> {
+  return typeof source === 'string' ? SourceFile.open(source) : SourceFile.ofStream(source, 'the input', signal);
+}
+
+/** Sends a file over circuits of its own until it is at its place, or is found to be there. Throws what ends the sending. */
+export async function sendAlone(sending: FileSend, circuits: Circuits): Promise<UploadedFile> {
+  const send = (circuit: Circuit) => sending.sendOver(circuit);
+  await circuits
+    .run(() => sending.requests(), send, sending.over)
+    .catch(async (error) => {
+      const isTaken = asHoplineError(error).code === 'DISK_EXISTS';
+      const look = (circuit: Circuit) => sending.lookOver(circuit);
+      // Whatever fails now, what was refused is told.
+      if (isTaken) await circuits.run(() => sending.lookRequests(), look).catch(() => {});
+      if (!sending.isDone) throw error;
+    });
+  return sending.result();
+}
+
+export function withoutUploads(error: HoplineError): HoplineError {
   const { code, message, hop = 0 } = error;
   return code === 'PEER_CLASSIC' ? new HoplineError(code, `${message}, which knows no uploads`, { hop }) : error;
 }

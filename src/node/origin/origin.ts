@@ -233,5 +233,7 @@ class OriginCircuit {
 /** Whether a refusal leaves the requests behind it as they are; after a WRITE or a PROBE that nobody read, its bytes would be next. */
 function isAboutOne({ code }: HoplineError, { type }: Request): boolean {
   if (code === 'AUTH_DENIED') return type !== 'write' && type !== 'probe';
+  // Another name may be free, and the client may ask whether the file of this one is its own.
+  if (code === 'DISK_EXISTS') return type === 'put';
   return code.startsWith('FILE_') || code === 'HASH_MISMATCH';
 }

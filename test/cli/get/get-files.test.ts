@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
-import { rowsOfContent } from '../../../src/cli/get/get-files.ts';
+import { rowsOfContent } from '../../../src/cli/files/file-outcomes.ts';
 import { formatRoute } from '../../../src/index.ts';
 import { addressOf, startChain } from '../../support/chain.ts';
 import { runProgram } from '../../support/program.ts';

@@ -133,9 +133,10 @@ test('each way to fail has its exit code, one line and a hint', async (t) => {
   const rows: readonly (readonly [args: readonly string[], code: number, words: RegExp])[] = [
     [['data.bin'], 2, /put needs a route file, NAME:FILE or --via/],
     [[], 2, /missing required argument 'FILE'/],
-    [['data.bin', 'route.txt', '--via', via], 2, /--via takes the place of the route file route\.txt/],
+    [['-', '--via', via], 2, /what comes from stdin needs a name: --as NAME, or NAME:FILE/],
+    [['data.bin', '-', '--via', via], 2, /stdin goes alone/],
+    [['data.bin', 'sub/data.bin', '--via', via], 2, /data\.bin and sub\/data\.bin would both get the name "data\.bin"/],
     [['none.bin', '--via', via], 2, /cannot send none\.bin: there is no such file/],
-    [['.', '--via', via, '--as', 'x'], 2, /cannot send \.: it is a directory/],
     [['data.bin', '--via', via, '--as', '../x'], 3, /climbs out of the root/],
     [['data.bin', 'none.txt'], 3, /cannot read the route file none\.txt/],
     [['data.bin', '--via', '127.0.0.1:1'], 4, /this machine cannot reach hop 1/],

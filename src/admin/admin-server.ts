@@ -1,7 +1,7 @@
 /**
  * The admin listener of a service: metrics, health, and a page for people, apart from everything that is served to others.
  *
- * Owns its socket. Shows, and changes nothing; what it shows, whoever starts it passes in.
+ * Owns its socket. Shows, and changes nothing by itself; what it shows, and what commands there are, whoever starts it passes in.
  * Invariant: nobody who looks holds the service up: connections, listeners, time and bytes are all capped.
  * Documentation: docs/monitoring.md
  */
@@ -31,6 +31,8 @@ export interface AdminOptions {
   /** The configuration in effect, without secrets. @default none is shown */
   readonly configuration?: (() => unknown) | undefined;
   readonly page: Page;
+  /** What POST to `/do/NAME` does, where something can be done. @default nothing, and nothing but GET and HEAD is answered */
+  readonly commands?: ReadonlyMap<string, () => void> | undefined;
   readonly limits?: Partial<Limits> | undefined;
 }
 
@@ -56,7 +58,7 @@ const guardFields = {
 /** Starts to listen. Throws `LISTEN_FAILED`. */
 export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const limits = { ...defaultLimits, ...options.limits };
-  const { token } = options;
+  const { token, commands } = options;
   const server = http.createServer({
     maxHeaderSize: 16 * 1024,
     headersTimeout: limits.adminMs,
@@ -71,7 +73,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const show = { ...options, observer, events };
   server.on('request', (request, response) => {
     for (const [name, value] of Object.entries(guardFields)) response.setHeader(name, value);
-    const denial = judgeRequest(request, token);
+    const denial = judgeRequest(request, token, commands !== undefined);
     const late = setTimeout(() => response.destroy(), limits.adminMs);
     response.on('close', () => clearTimeout(late));
     if (denial) {
@@ -80,6 +82,7 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
       return send(response, { status: denial.status, type: textType, content: `hopline: ${denial.why}\n` });
     }
     const path = (request.url ?? '/').replace(/\?.*$/s, '');
+    if (request.method === 'POST') return send(response, obey(path, commands));
     if (path === '/api/events' && request.method === 'GET') {
       clearTimeout(late);
       return follow(events, response);
@@ -137,6 +140,14 @@ async function answer(path: string, request: http.IncomingMessage, show: Show): 
       return { status: 404, type: textType, content: `hopline: there is nothing here; ${places}\n` };
     }
   }
+}
+
+function obey(path: string, commands: AdminOptions['commands']): Answer {
+  const [, name = ''] = /^\/do\/(.+)$/.exec(path) ?? [];
+  const command = commands?.get(name);
+  if (!command) return { status: 404, type: textType, content: 'hopline: there is no such command\n' };
+  command();
+  return ok(textType, 'done\n');
 }
 
 function ok(type: string, content: string | Buffer): Answer {

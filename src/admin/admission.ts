@@ -6,7 +6,7 @@
  */
 
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 
 export interface Denial {
@@ -15,10 +15,15 @@ export interface Denial {
   readonly fields?: Readonly<Record<string, string>>;
 }
 
-/** Why a request is refused; undefined for one that is not. */
-export function judgeRequest(request: IncomingMessage, token: string | undefined): Denial | undefined {
+/** Why a request is refused; undefined for one that is not. `takesCommands`: whether there is anything that POST could ask for. */
+export function judgeRequest(
+  request: IncomingMessage,
+  token: string | undefined,
+  takesCommands = false,
+): Denial | undefined {
   const { method, headers } = request;
-  if (method !== 'GET' && method !== 'HEAD') {
+  const isCommand = takesCommands && method === 'POST';
+  if (method !== 'GET' && method !== 'HEAD' && !isCommand) {
     const why = 'nothing can be changed here: GET and HEAD alone';
     return { status: 405, why, fields: { Allow: 'GET, HEAD' } };
   }
@@ -26,13 +31,10 @@ export function judgeRequest(request: IncomingMessage, token: string | undefined
     // A name may be made to point here by whoever owns it, in the middle of a visit to their page.
     return { status: 421, why: 'Host names a machine; expected an IP address or localhost' };
   }
-  if (headers.origin !== undefined && headers.origin !== `http://${headers.host}`) {
-    return { status: 403, why: 'the page of another site asks' };
-  }
-  if (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate') {
-    return { status: 403, why: 'the page of another site asks' };
-  }
-  if (request.headers['content-length'] !== undefined || request.headers['transfer-encoding'] !== undefined) {
+  const foreign = whyForeign(headers, isCommand);
+  if (foreign !== undefined) return { status: 403, why: foreign };
+  const length = headers['content-length'];
+  if ((length !== undefined && !(isCommand && length === '0')) || headers['transfer-encoding'] !== undefined) {
     return { status: 400, why: 'no content is expected' };
   }
   if (token !== undefined && !showsToken(headers.authorization, token)) {
@@ -40,6 +42,17 @@ export function judgeRequest(request: IncomingMessage, token: string | undefined
     return { status: 401, why, fields: { 'WWW-Authenticate': 'Bearer realm="hopline admin"' } };
   }
   return undefined;
+}
+
+/** Why it is not, or might not be, a page of this listener that asks. */
+function whyForeign(headers: IncomingHttpHeaders, isCommand: boolean): string | undefined {
+  const { host, origin } = headers;
+  const isOther = origin !== undefined && origin !== `http://${host}`;
+  if (isOther || (headers['sec-fetch-site'] === 'cross-site' && headers['sec-fetch-mode'] !== 'navigate')) {
+    return 'the page of another site asks';
+  }
+  // A browser says with every POST whose page asks.
+  return isCommand && origin === undefined ? 'that is for the page of this listener alone' : undefined;
 }
 
 function isPlainHost(host: string | undefined): boolean {

@@ -43,6 +43,8 @@ export interface View {
   /** In the order of the circuits, and of the neighbours, of the snapshot. */
   readonly circuitSpeeds: readonly Speed[];
   readonly neighbourSpeeds: readonly Speed[];
+  /** Of the legs of a chain, if that is what is looked at. */
+  readonly legSpeeds: readonly Speed[];
 }
 
 interface ObserverOptions {
@@ -110,7 +112,7 @@ export class Observer {
     const seconds = before ? (snapshot.time - before.time) / 1000 : 0;
     const rate = (now: number, then: number | undefined) =>
       then === undefined || seconds <= 0 ? 0 : Math.max(0, now - then) / seconds;
-    const { node, http } = snapshot;
+    const { node, http, chain } = snapshot;
     const speedsOf = <T extends Moved>(now: readonly T[], then: readonly T[] = [], keyOf: (item: T) => string) => {
       const known = new Map(then.map((item) => [keyOf(item), item]));
       return now.map((item) => {
@@ -138,6 +140,7 @@ export class Observer {
       },
       circuitSpeeds: speedsOf(node?.circuits ?? [], before?.node?.circuits, ({ id, peer }) => `${id} ${peer}`),
       neighbourSpeeds: speedsOf(node?.neighbours ?? [], before?.node?.neighbours, ({ from, to }) => `${from} ${to}`),
+      legSpeeds: speedsOf(chain?.legs ?? [], before?.chain?.legs, ({ from, to }) => `${from} ${to}`),
     };
   }
 }

@@ -11,7 +11,7 @@ import { type AdminRules, checkAdmin, formatAdminAddress } from './admin-address
 import { type AdminOptions, type RunningAdmin, startAdmin } from './admin-server.ts';
 import { loadPage } from './page.ts';
 
-export interface OpenAdminOptions extends Pick<AdminOptions, 'source' | 'configuration' | 'limits'> {
+export interface OpenAdminOptions extends Pick<AdminOptions, 'source' | 'configuration' | 'commands' | 'limits'> {
   readonly log: Logger;
 }
 

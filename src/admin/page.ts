@@ -31,19 +31,25 @@ interface PageScript {
 /** Where it is in the package, seen from the module that was compiled as from the bundled program. */
 const ownDirectory = fileURLToPath(new URL('../../src/admin/page/', import.meta.url));
 
+/** The first imports the others. */
+const scriptNames = ['page.js', 'markup.js', 'picture.js', 'chain.js'];
+
 /** Reads the page out of its directory. */
 export async function loadPage(directory: string = ownDirectory): Promise<Page> {
   const read = (name: string) => readFile(path.join(directory, name));
-  const [html, script, style, icon] = await Promise.all([
+  const [html, style, icon, ...scripts] = await Promise.all([
     read('page.html'),
-    read('page.js'),
     read('page.css'),
     read('icon.svg'),
+    ...scriptNames.map(read),
   ]);
   const { renderSections } = (await import(pathToFileURL(path.join(directory, 'page.js')).href)) as PageScript;
   const template = String(html);
+  const scriptParts = scripts.map((content, index): [string, PagePart] => {
+    return [`/${scriptNames[index]}`, { type: 'text/javascript; charset=utf-8', content }];
+  });
   const parts: Readonly<Record<string, PagePart>> = {
-    '/page.js': { type: 'text/javascript; charset=utf-8', content: script },
+    ...Object.fromEntries(scriptParts),
     '/icon.svg': { type: 'image/svg+xml', content: icon },
     '/page.css': { type: 'text/css; charset=utf-8', content: style },
   };

@@ -8,6 +8,7 @@ import { softwareVersion } from '../core/software.ts';
 import type { NodeSight } from '../node/traffic/node-sight.ts';
 import type { PoolReport } from '../pool/member-report.ts';
 import type { HttpSight } from '../sites/http-service.ts';
+import type { ChainSight } from './chain-sight.ts';
 import type { Vitals } from './vitals.ts';
 
 export interface Snapshot {
@@ -26,6 +27,8 @@ export interface Snapshot {
   readonly vitals: Vitals;
   readonly node?: NodeSight | undefined;
   readonly http?: HttpSight | undefined;
+  /** Of several nodes at once: what passes through them one after the other. */
+  readonly chain?: ChainSight | undefined;
 }
 
 /** What a snapshot is taken of, once it has started. */

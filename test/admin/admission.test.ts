@@ -60,6 +60,44 @@ test('nothing but GET and HEAD is answered, and no content is taken', async (t) 
   assert.equal((await ask({ port }, '/../package.json')).status, 404);
 });
 
+test('a command is taken from the own page alone, by POST, and where there are commands', async (t) => {
+  let done = 0;
+  const count = () => {
+    done += 1;
+  };
+  const commands = new Map([['kill/0', count]]);
+  const { port } = await openAdminOf(t, nothing, { commands });
+  const host = `127.0.0.1:${port}`;
+  const own = { Host: host, Origin: `http://${host}` };
+  const tell = async (path: string, headers: Record<string, string>, method = 'POST') =>
+    (await ask({ port }, path, { method, headers })).status;
+  assert.equal(await tell('/do/kill/0', own), 200);
+  assert.equal(await tell('/do/kill/0', { ...own, 'Sec-Fetch-Site': 'same-origin' }), 200);
+  assert.equal(done, 2);
+  const foreign: Record<string, string>[] = [
+    { Host: host },
+    { Host: host, Origin: 'null' },
+    { Host: host, Origin: 'http://evil.example' },
+    { Host: host, Origin: `http://127.0.0.1:${port + 1}` },
+    { Host: host, Origin: `http://localhost:${port}` },
+    { Host: host, Origin: `https://${host}` },
+    { ...own, 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'cors' },
+  ];
+  for (const headers of foreign) assert.equal(await tell('/do/kill/0', headers), 403, JSON.stringify(headers));
+  // A name that was made to point here: the page of its owner is of the same origin.
+  const rebound = { Host: `evil.example:${port}`, Origin: `http://evil.example:${port}` };
+  assert.equal(await tell('/do/kill/0', rebound), 421);
+  assert.equal(await tell('/do/kill/0', { ...own, 'Content-Length': '1' }), 400);
+  assert.equal(await tell('/do/kill/0', own, 'PUT'), 405);
+  assert.equal(await tell('/do/kill/0', own, 'GET'), 404);
+  for (const path of ['/do/kill/1', '/do/', '/', '/do/constructor']) assert.equal(await tell(path, own), 404, path);
+  assert.equal(done, 2);
+  const closed = await openAdminOf(t, nothing, { commands, token: 'correct-horse-battery-staple-and-more' });
+  const there = `127.0.0.1:${closed.port}`;
+  const headers = { Host: there, Origin: `http://${there}` };
+  assert.equal((await ask({ port: closed.port }, '/do/kill/0', { method: 'POST', headers })).status, 401);
+});
+
 test('every answer, refusals too, says what a browser may do with it', async (t) => {
   const { port } = await openAdminOf(t, nothing);
   const answers = [

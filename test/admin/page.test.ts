@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type BrowserContext, chromium, type Page } from 'playwright-core';
+import type { AdminOptions } from '../../src/admin/admin-server.ts';
+import type { ChainSight } from '../../src/admin/chain-sight.ts';
 import { download, type NodeOptions, type Port, parseVia } from '../../src/index.ts';
-import { ask, openAdminOf } from '../support/admin.ts';
+import { ask, openAdminOf, sourceOf } from '../support/admin.ts';
 import { addressOf, startChain, until } from '../support/chain.ts';
 import { readOpenMetrics } from '../support/open-metrics.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -69,6 +71,23 @@ async function openLive(context: BrowserContext, port: number, width: number): P
   return page;
 }
 
+/** By how many pixels the page is wider than the screen. */
+const overflow = 'document.documentElement.scrollWidth - document.documentElement.clientWidth';
+
+/** What axe finds on the page that keeps somebody from using it. */
+async function findSerious(page: Page): Promise<string[]> {
+  // As the page's own policy lets no other script in, what looks at it comes through the debugger.
+  const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+  await page.evaluate(axe);
+  const found = (await page.evaluate('axe.run().then(({ violations }) => violations)')) as {
+    id: string;
+    impact: string;
+    nodes: { html: string }[];
+  }[];
+  const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
+  return serious.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`);
+}
+
 test('the page shows what goes on, loads nothing from elsewhere, and counts as /metrics does', { skip }, async (t) => {
   const { relay, port, end } = await startBusyRelay(t);
   const { context, loaded, complaints } = await openBrowser(t);
@@ -127,21 +146,8 @@ for (const [width, colorScheme] of [
     await page.emulateMedia({ colorScheme });
     await page.locator('#circuits tbody tr').first().waitFor();
     await page.locator('summary').click();
-    const overflow = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
-    assert.equal(overflow, 0);
-    // As the page's own policy lets no other script in, what looks at it comes through the debugger.
-    const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-    await page.evaluate(axe);
-    const found = (await page.evaluate('axe.run().then(({ violations }) => violations)')) as {
-      id: string;
-      impact: string;
-      nodes: { html: string }[];
-    }[];
-    const serious = found.filter(({ impact }) => impact === 'serious' || impact === 'critical');
-    assert.deepEqual(
-      serious.map(({ id, nodes }) => `${id}: ${nodes[0]?.html}`),
-      [],
-    );
+    assert.equal(await page.evaluate(overflow), 0);
+    assert.deepEqual(await findSerious(page), []);
   });
 }
 
@@ -165,6 +171,83 @@ test('by keyboard all of it is reached, and Pause holds it still', { skip }, asy
   assert.equal(await page.evaluate(focused), 'pause');
   await page.keyboard.press('Enter');
   await page.locator('#circuits', { hasText: 'No circuit is open' }).waitFor();
+});
+
+/** What goes on in a chain of two places, of which one node is down; `names` are addresses and the name of the file. */
+function chainSight(state: 'up' | 'down', names = ['127.0.0.1:7001', '127.0.0.1:7002', 'report.pdf']): ChainSight {
+  const [first = '', second = '', name = ''] = names;
+  const node = { address: first, state } as const;
+  const counts = { open: 1, failed: 0, bytesForward: 100, bytesBack: 1000 };
+  return {
+    file: { name, size: 4000, bytes: 1000, state: 'under way' },
+    places: [[node], [{ address: second, state: 'up' }]],
+    legs: [
+      { from: undefined, to: first, ...counts },
+      { from: first, to: second, ...counts },
+    ],
+    news: [{ time: 0, text: name }],
+  };
+}
+
+async function openChain(t: TestContext, sight: () => ChainSight, options: Partial<AdminOptions> = {}) {
+  const source = sourceOf(t, { addresses: ['127.0.0.1:7001'] });
+  return openAdminOf(
+    t,
+    { addresses: [] },
+    { source: async () => ({ ...(await source()), chain: sight() }), ...options },
+  );
+}
+
+test('a chain is shown as a picture, a table and what happened, and what its names say is text', async (t) => {
+  const odd = ['<img src=x>:1', '"><script>:2', "<b>'&"];
+  const { port } = await openChain(t, () => chainSight('down', odd));
+  const { text } = await ask({ port }, '/');
+  assert.doesNotMatch(text, /<img|<script>|<b>/);
+  for (const part of [
+    '✕ killed',
+    'origin, 1 open',
+    '25 %',
+    '&lt;img src=x&gt;:1',
+    '&lt;b&gt;&#39;&amp;',
+    '<svg class="narrow"',
+  ]) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.match(text, /<div id="controls" class="controls" hidden><button/, 'without scripts there is nothing to press');
+});
+
+test('a button of a chain does what it says, the picture follows, and the focus stays', { skip }, async (t) => {
+  let state: 'up' | 'down' = 'up';
+  let bytes = 1000;
+  const turn = (to: 'up' | 'down') => () => {
+    state = to;
+  };
+  const commands = new Map([
+    ['kill/0', turn('down')],
+    ['start/0', turn('up')],
+  ]);
+  const sight = () => {
+    const { file, ...chain } = chainSight(state);
+    bytes += 10;
+    return { ...chain, file: { ...file, bytes } };
+  };
+  const { port } = await openChain(t, sight, { commands });
+  const { context, complaints } = await openBrowser(t);
+  const page = await openLive(context, port, 800);
+  const kill = page.getByRole('button', { name: 'Kill 127.0.0.1:7001' });
+  await kill.focus();
+  const before = await page.locator('#picture progress').getAttribute('value');
+  await until(async () => (await page.locator('#picture progress').getAttribute('value')) !== before);
+  assert.equal(await page.evaluate('document.activeElement.textContent'), 'Kill 127.0.0.1:7001');
+  await page.keyboard.press('Enter');
+  await page.locator('#picture svg.wide text', { hasText: '✕ killed' }).waitFor();
+  await page.locator('summary').click();
+  assert.deepEqual(await findSerious(page), []);
+  await page.setViewportSize({ width: 360, height: 800 });
+  assert.equal(await page.evaluate(overflow), 0);
+  await page.getByRole('button', { name: 'Start 127.0.0.1:7001' }).click();
+  await kill.waitFor();
+  assert.deepEqual(complaints, []);
 });
 
 test('without scripts the page shows the same once', async (t) => {

@@ -30,7 +30,7 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   check: async () => (await import('./check-command.ts')).addCheckCommand,
   key: async () => (await import('./key/key-command.ts')).addKeyCommand,
   password: async () => (await import('./password-command.ts')).addPasswordCommand,
-  demo: async () => (await import('./demo-command.ts')).addDemoCommand,
+  demo: async () => (await import('./demo/demo-command.ts')).addDemoCommand,
 };
 
 /** Runs the command that `argv` names; resolves to the exit code. */

@@ -3,7 +3,9 @@ import { truncate, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
+import type { ChainSight } from '../../src/admin/chain-sight.ts';
 import { formatRoute, parseVia } from '../../src/index.ts';
+import { ask } from '../support/admin.ts';
 import { startChain, startPeer, until } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
@@ -58,6 +60,36 @@ test('demo names the port that is in use, and stops the nodes that it had starte
   assert.match(stderr, new RegExp(`cannot listen on ${taken.address}: the port is in use`));
   const reuse = await runProgram(t, ['demo', file, '--root', root.path], { cwd: root.path });
   assert.match(reuse.stderr, new RegExp(`node 1 listens on 127\\.0\\.0\\.1:${first?.address.port}\n`));
+});
+
+test('demo --show lets one watch a file, kill a node on its way and start it again, until Ctrl-C', async (t) => {
+  const root = await makeTempRoot(t);
+  await root.writeRandom('data.bin', 3_000_000);
+  const { file } = await writeRoute(t, root, 2);
+  const demo = startProgram(t, ['demo', file, '--root', root.path, '--show', '--limit-rate', '1M']);
+  const text = await demo.saw(/are on their way/);
+  const [, host = ''] = /watch it at http:\/\/(127\.0\.0\.1:\d+)\//.exec(text) ?? [];
+  const ports = [...text.matchAll(/127\.0\.0\.1:(\d+)/g)].map(([, port]) => Number(port)).slice(0, 4);
+  const place = { port: Number(host.split(':')[1]) };
+  const tell = async (command: string) => {
+    const headers = { Host: host, Origin: `http://${host}` };
+    return (await ask(place, `/do/${command}`, { method: 'POST', headers })).status;
+  };
+  const chain = async () => JSON.parse((await ask(place, '/api/status')).text).chain as ChainSight;
+  await until(async () => (await chain()).legs.length === 2);
+  assert.equal(await tell('kill/0'), 200);
+  await demo.saw(/going on over /);
+  await until(async () => (await chain()).places[0]?.[0]?.state === 'down');
+  assert.equal(await tell('start/0'), 200);
+  await until(async () => (await chain()).places[0]?.[0]?.state === 'up');
+  await demo.saw(/data\.bin arrived undamaged, all 3 pieces/);
+  assert.equal((await chain()).file.state, 'arrived');
+  assert.equal(await tell('fetch'), 200);
+  await until(async () => (await chain()).file.state === 'under way');
+  demo.child.kill('SIGINT');
+  assert.equal((await demo.finished).code, 0);
+  for (const port of ports) await until(() => isRefused(port));
+  assert.deepEqual(await root.list(), ['data.bin', 'input.txt'], 'nothing is written without -o');
 });
 
 for (const signal of ['SIGINT', 'SIGKILL'] as const) {

@@ -1,27 +1,24 @@
-/**
- * `hopline demo`: the whole of hopline on one machine. Starts a node for every hop of a route, downloads, stops them.
- *
- * Invariant: however it ends, no node is left behind; each is tied to this process by a channel and stops when that closes.
- */
+/** `hopline demo`: the whole of hopline on one machine. Starts a node for every hop of a route, downloads, stops them. */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import type { Command } from 'commander';
-import { HoplineError } from '../core/errors.ts';
-import { formatHop, type Hop } from '../wire/address.ts';
-import { parseRoute, preferredRoute } from '../wire/route.ts';
-import { takeDemands } from './process/signals.ts';
-import { readRouteText } from './route-text.ts';
-import { ExitWith } from './terminal/failure.ts';
-import { say } from './terminal/lines.ts';
-
-const program = fileURLToPath(new URL('./main.js', import.meta.url));
+import { HoplineError } from '../../core/errors.ts';
+import { formatHop } from '../../wire/address.ts';
+import { parseRoute, preferredRoute } from '../../wire/route.ts';
+import { rateFlag } from '../flags.ts';
+import { takeDemands } from '../process/signals.ts';
+import { readRouteText } from '../route-text.ts';
+import { ExitWith } from '../terminal/failure.ts';
+import { say } from '../terminal/lines.ts';
+import { addressOnly, DemoNode, program } from './demo-node.ts';
 
 interface DemoFlags {
   readonly root: string;
   readonly output?: string;
   readonly force?: boolean;
+  readonly show?: boolean;
+  readonly limitRate?: number;
 }
 
 export function addDemoCommand(parent: Command): void {
@@ -29,68 +26,54 @@ export function addDemoCommand(parent: Command): void {
     .command('demo')
     .summary('start a node for every hop of a route here, download through them, stop them')
     .description(
-      'Starts one node per hop of the route file on this machine, downloads its file through them, and stops them.',
+      'Starts one node per hop of the route file on this machine, downloads its file through them, and stops them.\n' +
+        'With --show it goes slowly and can be watched in a browser, where nodes can be killed, until Ctrl-C.',
     )
     .argument('[ROUTE_FILE]', 'the route file; its hops must be addresses of this machine', 'input.txt')
     .option('--root <DIR>', 'the directory that the nodes serve', '.')
-    .option('-o, --output <PATH>', 'where to write: a file or a directory')
+    .option('-o, --output <PATH>', 'where to write: a file or a directory (default with --show: nowhere)')
     .option('-f, --force', 'replace an existing file')
-    .addHelpText('after', '\nExample:\n  $ hopline demo input.txt --root ./files')
+    .option('--show', 'show all nodes on a page, and start a second node where the route names no alternate')
+    .option(
+      '--limit-rate <RATE>',
+      'with --show: bytes a second, such as 40K (default: as many as bring the file in a minute)',
+      rateFlag,
+    )
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hopline demo input.txt --root ./files\n  $ hopline demo input.txt --root ./files --show',
+    )
     .action(runDemo);
 }
 
 async function runDemo(file: string, flags: DemoFlags): Promise<void> {
+  const plan = parseRoute(await readRouteText(file), { source: file });
+  if (flags.show) {
+    await (await import('./show-demo.ts')).showDemo(plan, flags);
+    return;
+  }
+  if (flags.limitRate !== undefined) throw new HoplineError('USAGE_INVALID', '--limit-rate goes with --show');
   // The other ways of the route file are left alone: nobody would go them.
-  const route = preferredRoute(parseRoute(await readRouteText(file), { source: file }));
-  const children: ChildProcess[] = [];
-  let interrupted = false;
-  const stop = () => {
-    interrupted = true;
-    for (const child of children) child.kill('SIGTERM');
-  };
-  const release = takeDemands(stop);
+  const hops = preferredRoute(plan).hops.map(addressOnly);
+  const nodes = hops.map((at, index) => new DemoNode({ at, next: hops.slice(index + 1, index + 2), root: flags.root }));
+  const stopping = new AbortController();
+  let client: ChildProcess | undefined;
+  const release = takeDemands(() => {
+    stopping.abort();
+    for (const node of nodes) node.stop();
+    client?.kill('SIGTERM');
+  });
   try {
-    for (const [index, hop] of route.hops.entries()) {
-      if (interrupted) throw new HoplineError('INTERRUPTED', 'the demo was interrupted');
-      children.push(await startChildNode(hop, route.hops[index + 1], flags.root, children));
-      say(`node ${children.length} listens on ${formatHop(hop)}`);
+    for (const [index, node] of nodes.entries()) {
+      await node.start(stopping.signal);
+      say(`node ${index + 1} listens on ${formatHop(node.address)}`);
     }
     const more = [...(flags.output === undefined ? [] : ['-o', flags.output]), ...(flags.force ? ['--force'] : [])];
-    const client = spawn(process.execPath, [program, 'get', file, ...more], { stdio: 'inherit' });
-    children.push(client);
+    client = spawn(process.execPath, [program, 'get', file, ...more], { stdio: 'inherit' });
     const [code] = (await once(client, 'exit')) as [number | null];
     throw new ExitWith(code ?? 130);
   } finally {
-    await Promise.all(children.map(endChild));
+    await Promise.all(nodes.map((node) => node.end()));
     release();
   }
-}
-
-/** Starts a node process and waits for its "listening" line. Throws what it said if it ends before. */
-async function startChildNode(
-  hop: Hop,
-  next: Hop | undefined,
-  root: string,
-  children: ChildProcess[],
-): Promise<ChildProcess> {
-  const onward = next ? ['--next', formatHop(next)] : [];
-  const args = [program, 'node', '--listen', formatHop(hop), '--root', root, '--log-level', 'error', ...onward];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
-  let said = '';
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-    said += text;
-  });
-  const listening = once(child.stdout as NodeJS.ReadableStream, 'data').then(() => undefined);
-  const ended = once(child, 'close').then(([code]) => ({ code: code as number | null }));
-  const failed = await Promise.race([listening, ended]);
-  if (!failed) return child;
-  if (children.some((other) => other.killed)) throw new HoplineError('INTERRUPTED', 'the demo was interrupted');
-  process.stderr.write(said);
-  throw new ExitWith(failed.code ?? 1);
-}
-
-async function endChild(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
 }

@@ -20,6 +20,7 @@ import {
   secondsFlag,
 } from '../flags.ts';
 import { createLog } from '../logging.ts';
+import { answerLooks } from '../process/process-looks.ts';
 import { isWorker } from '../process/signals.ts';
 import { runUntilStopped } from '../process/until-stopped.ts';
 import { say } from '../terminal/lines.ts';
@@ -29,7 +30,6 @@ import { type NodeFlags, readNodeConfig } from './node-config.ts';
 import { chooseIdentity } from './node-identity.ts';
 import { showWorkers } from './show-workers.ts';
 import { startLines } from './start-lines.ts';
-import { answerLooks } from './worker-looks.ts';
 import { reportListening, startWorkers } from './workers.ts';
 
 export function addNodeCommand(program: Command): void {
@@ -157,8 +157,8 @@ async function runNode(flags: NodeFlags): Promise<void> {
     return runUntilStopped(await showWorkers(workers, () => config, printStart)).finally(release);
   }
   const { log, set: setLog, end: endLog } = await createLog(config.log);
-  // A worker is asked by the process that started it.
-  if (isWorker) answerLooks(async () => (await starting).snapshot());
+  // Whoever starts a node with a channel may look: the first of several workers, or a demo.
+  if (process.channel) answerLooks(async () => (await starting).snapshot());
   const starting = startService(config, { log, isWorker });
   const reload = async () => {
     try {

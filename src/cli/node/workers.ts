@@ -14,11 +14,11 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Snapshot } from '../../admin/snapshot.ts';
 import type { NodeRules } from '../../config/config.ts';
 import { formatHop } from '../../wire/address.ts';
+import { ProcessLooks } from '../process/process-looks.ts';
 import { reloadMessage, stopMessage } from '../process/signals.ts';
 import type { Running } from '../process/until-stopped.ts';
 import { ExitWith } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
-import { WorkerLooks } from './worker-looks.ts';
 
 /** Before another worker is started where one ended before it listened: at first, and at most. */
 const restartMs = { first: 250, most: 2000 } as const;
@@ -54,7 +54,7 @@ export function startWorkers({ count, listen, more, announce, graceMs, isValid }
   // They accept by themselves: a connection that is handed to a worker while that begins to listen can be lost.
   cluster.schedulingPolicy = cluster.SCHED_NONE;
   const alive = new Set<Worker>();
-  const looks = new WorkerLooks();
+  const looks = new ProcessLooks();
   const stopping = new AbortController();
   const { signal } = stopping;
   const tellAll = (message: string) => {
@@ -75,7 +75,7 @@ export function startWorkers({ count, listen, more, announce, graceMs, isValid }
     while (places.length < count) places.push(keepWorker({ alive, looks }, signal, listened, false));
   };
   return {
-    look: () => looks.take(alive),
+    look: () => looks.take([...alive].map((worker) => worker.process)),
     started: start(),
     reload: isValid && (() => void isValid().then((valid) => valid && tellAll(reloadMessage))),
     graceMs,
@@ -152,7 +152,7 @@ async function keepWorker(
 
 interface Kept {
   readonly alive: Set<Worker>;
-  readonly looks: WorkerLooks;
+  readonly looks: ProcessLooks;
 }
 
 interface Ended {
@@ -177,7 +177,7 @@ function runWorker({ alive, looks }: Kept, listening: (worker: Worker, lines: st
     const settle = (ended: Ended) => {
       clearTimeout(late);
       alive.delete(worker);
-      looks.ended(worker);
+      looks.ended(worker.process);
       resolve(ended);
     };
     worker.on('message', (message: { readonly listening?: string }) => {

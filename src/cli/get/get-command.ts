@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { type DownloadOptions, download } from '../../client/download/download.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { parseFileName, parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
+import { addFilterFlags, type FilterFlags, isForTrees } from '../files/file-filter.ts';
 import { checksumFlag, countFlag, rateFlag } from '../flags.ts';
 import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
 import { askRouteFile, readRouteText } from '../route-text.ts';
@@ -13,7 +14,7 @@ import { progressFlag } from '../terminal/progress-flag.ts';
 import type { ReportFlags } from '../terminal/report.ts';
 import { createGetReport } from './get-report.ts';
 
-interface GetFlags extends RouteFlags, ReportFlags {
+interface GetFlags extends RouteFlags, ReportFlags, FilterFlags {
   readonly output?: string;
   readonly force?: boolean;
   readonly checksum?: ReturnType<typeof checksumFlag>;
@@ -78,7 +79,7 @@ export function addGetCommand(program: Command): void {
     .action((argument: string | undefined, more: readonly string[], _flags, command: Command) =>
       runWithDefaults<GetFlags>(command, talkStream, (flags) => runGet(argument, more, flags)),
     );
-  addRouteFlags(get).addOption(progressFlag());
+  addFilterFlags(addRouteFlags(get).addOption(progressFlag()));
 }
 
 /** Where results are told: stdout, unless the content goes there. */
@@ -95,6 +96,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     const [file = '', ...others] = files;
     if (others.length > 0) return (await import('./get-files.ts')).getFiles(routes, files, flags, options);
     const route = { file, routes };
+    if (isForTrees(flags)) return (await import('./get-tree.ts')).getTree(route, flags, options);
     const report = createGetReport(route, flags, talkStream(flags));
     const output = flags.output === '-' ? process.stdout : flags.output;
     const choices = { force, classic, parallel, resume, onChange, checksum };

@@ -7,6 +7,7 @@ import type { TransferOptions } from '../../client/transfer.ts';
 import type { FilesEvent } from '../../client/transfer-events.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { RoutePlan } from '../../wire/route.ts';
+import { type FilterFlags, isForTrees } from '../files/file-filter.ts';
 import { createFilesTalk, describeMoved, describeReplaced, exitAsDue, rowsOfContent } from '../files/file-outcomes.ts';
 import { formatRows } from '../terminal/lines.ts';
 import { createReport, type ReportFlags } from '../terminal/report.ts';
@@ -27,10 +28,14 @@ type Routes = RoutePlan['routes'];
 export async function getFiles(
   routes: Routes,
   files: readonly string[],
-  flags: GetFilesFlags,
+  flags: GetFilesFlags & FilterFlags,
   transfer: TransferOptions,
 ): Promise<void> {
   refuseFlagsOfOne(flags, 'not several');
+  if (isForTrees(flags)) {
+    const flag = flags.dryRun ? '--dry-run' : '--files-from';
+    throw new HoplineError('USAGE_INVALID', `${flag} takes one directory, not several files`);
+  }
   const { output = '.', force, resume } = flags;
   const started = performance.now();
   const formatResult = (outcomes: readonly FileOutcome[]) =>

@@ -5,6 +5,7 @@ import { downloadTree, type TreeResult } from '../../client/download/download-tr
 import type { TransferOptions } from '../../client/transfer.ts';
 import type { FilesEvent, TreeEvent } from '../../client/transfer-events.ts';
 import type { RoutePlan } from '../../wire/route.ts';
+import { type FilterFlags, readFileFilter } from '../files/file-filter.ts';
 import { createFilesTalk, describeMoved, describeReplaced, exitAsDue, rowsOfContent } from '../files/file-outcomes.ts';
 import { refuseIncomplete } from '../terminal/incomplete-listing.ts';
 import { formatRows, say } from '../terminal/lines.ts';
@@ -15,7 +16,11 @@ import { countOf, formatBytes } from '../terminal/units.ts';
 import { type GetFilesFlags, refuseFlagsOfOne } from './get-files.ts';
 
 /** Downloads the directory that is the file of `route`. Throws `USAGE_INVALID`, and `ExitWith` once failures have been told. */
-export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: TransferOptions): Promise<void> {
+export async function getTree(
+  route: RoutePlan,
+  flags: GetFilesFlags & FilterFlags,
+  transfer: TransferOptions,
+): Promise<void> {
   const { file: directory, routes } = route;
   const { output, force, resume } = flags;
   refuseFlagsOfOne(flags, `and "${directory}" is a directory`);
@@ -23,11 +28,14 @@ export async function getTree(route: RoutePlan, flags: GetFilesFlags, transfer: 
     result: (result) => ['summary', countOutcomes(result)],
     text: () => createTreeTalk(routes, flags.progress),
   });
-  const options = { routes, directory, output, force, resume, ...transfer, onEvent: report.event };
+  const filter = await readFileFilter(flags);
+  const choices = { output, force, resume, select: filter?.selects, dryRun: flags.dryRun };
+  const options = { routes, directory, ...choices, ...transfer, onEvent: report.event };
   const result = await downloadTree(options).finally(report.stop);
   report.done(result);
   exitAsDue(result.outcomes, flags, 'fetched');
   refuseIncomplete(directory, result.skipped);
+  filter?.checkList();
 }
 
 function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
@@ -67,14 +75,17 @@ function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string 
   return formatRows([
     ['route', describeRoutes(routes)],
     ['tree', `${where}: ${counts.join(' in ')}, ${formatBytes(size)}`],
+    ...(result.planned ?? []).map((planned) => ['would get', planned] as const),
     [
       'saved',
-      due === 0
-        ? 'nothing, every file is here already'
-        : `${describeMoved(outcomes, due)}${describeReplaced(outcomes)}`,
+      result.planned
+        ? `nothing (--dry-run); due are ${countOf(result.due.files, 'file', 'files')}, ${formatBytes(result.due.size)}`
+        : due === 0
+          ? 'nothing, every file is here already'
+          : `${describeMoved(outcomes, due)}${describeReplaced(outcomes)}`,
     ],
     ...(unchanged > 0 && due > 0 ? [['here', `${countOf(unchanged, 'file', 'files')}, unchanged`] as const] : []),
-    ...(due > 0 ? rowsOfContent(outcomes, elapsedMs) : []),
+    ...(due > 0 && !result.planned ? rowsOfContent(outcomes, elapsedMs) : []),
     ...leftOut(result),
   ]);
 }

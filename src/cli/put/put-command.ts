@@ -6,6 +6,7 @@ import type { Command } from 'commander';
 import { upload } from '../../client/upload/upload.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
+import { addFilterFlags } from '../files/file-filter.ts';
 import { addRouteFlags, overRoutes } from '../route-flags.ts';
 import { type AskedRoutes, readRoutes } from '../route-text.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
@@ -50,18 +51,19 @@ export function addPutCommand(program: Command): void {
         (flags) => runPut([file, ...more], flags),
       ),
     );
-  addRouteFlags(put, defaultLimits.idleMs).addOption(progressFlag());
+  addFilterFlags(addRouteFlags(put, defaultLimits.idleMs).addOption(progressFlag()));
 }
 
 async function runPut([first = '', ...more]: readonly string[], flags: PutFlags): Promise<void> {
   const sources = flags.via === undefined ? [first, ...more.slice(0, -1)] : [first, ...more];
   const asked = await readRoutes('put', flags.via, flags.via === undefined ? more.at(-1) : undefined);
+  if (flags.dryRun) return (await import('./put-files.ts')).showPlan(sources, asked, flags);
   const isTree = await stat(first).then(
     (found) => found.isDirectory(),
     () => false,
   );
   await overRoutes(asked.routes, flags, async (routes, options) => {
-    if (isTree || sources.length > 1) {
+    if (isTree || sources.length > 1 || flags.filesFrom !== undefined) {
       const { putFiles } = await import('./put-files.ts');
       return putFiles(sources, { ...asked, routes }, flags, options);
     }

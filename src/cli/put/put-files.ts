@@ -14,15 +14,16 @@ import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
 import { type LocalTree, readLocalTree } from '../../io/disk/reading/local-tree.ts';
 import type { RoutePlan } from '../../wire/route.ts';
+import { type FileFilter, type FilterFlags, readFileFilter } from '../files/file-filter.ts';
 import { createFilesTalk, describeMoved, describeReplaced, exitAsDue, rowsOfContent } from '../files/file-outcomes.ts';
 import type { RouteFlags } from '../route-flags.ts';
 import type { AskedRoutes } from '../route-text.ts';
-import { formatRows } from '../terminal/lines.ts';
+import { formatRows, jsonLine } from '../terminal/lines.ts';
 import { createReport, type ReportFlags } from '../terminal/report.ts';
 import { describeRoutes, jsonOfRoutes, type Row } from '../terminal/show.ts';
 import { countOf } from '../terminal/units.ts';
 
-export interface PutFlags extends RouteFlags, ReportFlags {
+export interface PutFlags extends RouteFlags, ReportFlags, FilterFlags {
   readonly as?: string;
   readonly force?: boolean;
 }
@@ -41,7 +42,8 @@ export async function putFiles(
   transfer: TransferOptions,
 ): Promise<void> {
   const { routes } = asked;
-  const { files, leftOut } = await gather(sources, asked, flags);
+  const filter = await readFileFilter(flags);
+  const { files, leftOut } = await gather(sources, asked, flags, filter);
   const started = performance.now();
   const formatResult = (outcomes: readonly FileOutcome<UploadResult>[]) => {
     return formatSummary(routes, { files, leftOut }, outcomes, performance.now() - started);
@@ -55,10 +57,30 @@ export async function putFiles(
   const outcomes = await uploadFiles(options).finally(report.stop);
   report.done(outcomes);
   exitAsDue(outcomes, flags, 'sent');
+  filter?.checkList();
+}
+
+/** Shows what `putFiles` would send, whatever the origin has of it. Throws as that. */
+export async function showPlan(sources: readonly string[], asked: AskedRoutes, flags: PutFlags): Promise<void> {
+  const filter = await readFileFilter(flags);
+  const { files, leftOut } = await gather(sources, asked, flags, filter);
+  if (flags.json) {
+    process.stdout.write(jsonLine({ event: 'summary', planned: files, leftOut }));
+  } else {
+    const rows = files.map(({ source, file }) => ['would put', `${source} as ${file}`] as const);
+    const sent = ['sent', `nothing (--dry-run); chosen are ${countOf(files.length, 'file', 'files')}`] as const;
+    process.stdout.write(formatRows([...rows, sent, ...rowsOfLeftOut(leftOut)]));
+  }
+  filter?.checkList();
 }
 
 /** Throws `USAGE_INVALID` for stdin among others, and for what is not there. */
-async function gather(sources: readonly string[], asked: AskedRoutes, flags: PutFlags): Promise<Outgoing> {
+async function gather(
+  sources: readonly string[],
+  asked: AskedRoutes,
+  flags: PutFlags,
+  filter: FileFilter | undefined,
+): Promise<Outgoing> {
   const outgoing: Outgoing = { files: [], leftOut: { empty: 0, links: 0, others: 0, unfinished: 0 } };
   const place = placeFor(sources, asked, flags);
   for (const source of sources) {
@@ -69,7 +91,7 @@ async function gather(sources: readonly string[], asked: AskedRoutes, flags: Put
       () => false,
     );
     if (!isTree) outgoing.files.push({ source, file: name });
-    else addTree(outgoing, source, name, await readLocalTree(source, defaultLimits));
+    else addTree(outgoing, { source, name }, await readLocalTree(source, defaultLimits), filter);
   }
   return outgoing;
 }
@@ -83,9 +105,15 @@ function placeFor(sources: readonly string[], asked: AskedRoutes, { as }: PutFla
   return (own) => `${directory}${own}`;
 }
 
-function addTree({ files, leftOut }: Outgoing, source: string, name: string, tree: LocalTree): void {
+function addTree(
+  { files, leftOut }: Outgoing,
+  { source, name }: { readonly source: string; readonly name: string },
+  tree: LocalTree,
+  filter: FileFilter | undefined,
+): void {
   const below = name === '.' ? '' : `${name}/`;
-  for (const own of tree.files) files.push({ source: path.join(source, ...own.split('/')), file: `${below}${own}` });
+  const chosen = filter ? tree.files.filter(filter.selects) : tree.files;
+  for (const own of chosen) files.push({ source: path.join(source, ...own.split('/')), file: `${below}${own}` });
   leftOut.empty += tree.empty;
   leftOut.links += tree.links;
   leftOut.others += tree.others;

@@ -20,6 +20,10 @@ export interface DownloadTreeOptions extends Omit<SeveralFilesOptions, 'onEvent'
   readonly directory: string;
   /** The directory to put it into, under the last part of its name; made if it is not there. @default the working directory */
   readonly output?: string | undefined;
+  /** Whether a file is fetched, by its path below the directory; with it, only directories that lead to such files are made. @default all */
+  readonly select?: ((path: string) => boolean) | undefined;
+  /** Only finds out what would be fetched: nothing is made or changed. @default false */
+  readonly dryRun?: boolean | undefined;
   /** Must not throw. */
   readonly onEvent?: ((event: TreeEvent) => void) | undefined;
 }
@@ -29,6 +33,8 @@ export interface TreeResult extends TreeCounts {
   readonly path: string;
   /** Of all files but the unchanged ones. One that is here and differs is `DISK_EXISTS`, unless `force` is set. */
   readonly outcomes: readonly FileOutcome[];
+  /** In a dry run, the paths below the directory that would be fetched. */
+  readonly planned?: readonly string[];
   readonly elapsedMs: number;
 }
 
@@ -38,27 +44,45 @@ export interface TreeResult extends TreeCounts {
  * directories cannot be made. Rules: docs/protocol/requests.md#directories
  */
 export async function downloadTree(options: DownloadTreeOptions): Promise<TreeResult> {
-  const { directory, output = '.', force = false, resume, limits } = options;
+  const { directory, output = '.', force = false, resume, limits, select, dryRun = false } = options;
   checkName(directory, limits?.maxNameBytes);
   return withClient(options, async (client) => {
     const { clock, signal } = client;
     const startedMs = clock.now();
     const place = path.join(output, path.basename(directory));
-    const tree = new TreeTarget(place, { force, signal, ...(resume === undefined ? {} : { resume }) });
+    const tree = new TreeTarget(place, {
+      force,
+      signal,
+      isLookedAt: dryRun,
+      ...(resume === undefined ? {} : { resume }),
+    });
     const run = await SeveralFiles.over(options, client);
-    const manifest = await fetchManifest(directory, run.circuits, client);
+    const manifest = selected(await fetchManifest(directory, run.circuits, client), select);
     await tree.begin(manifest.directories, manifest.files);
-    const counts = await fill(tree, manifest, run, options).finally(() => tree.finish());
+    const filled = fill(tree, manifest, run, options);
+    const counts = await (dryRun ? filled : filled.finally(() => tree.finish()));
     return { path: tree.path, ...counts, outcomes: run.outcomes, elapsedMs: clock.now() - startedMs };
   });
+}
+
+/** The same without what is not selected. */
+function selected(manifest: Manifest, select: DownloadTreeOptions['select']): Manifest {
+  if (!select) return manifest;
+  const files = manifest.files.filter((file) => select(file.path));
+  const needed = new Set(['']);
+  for (const { path: file } of files) {
+    for (let end = file.lastIndexOf('/'); end > 0; end = file.lastIndexOf('/', end - 1)) needed.add(file.slice(0, end));
+  }
+  const directories = manifest.directories.filter((directory) => needed.has(directory.path));
+  return { ...manifest, files, directories, links: manifest.links.filter((link) => select(link.path)) };
 }
 
 async function fill(
   tree: TreeTarget,
   { files, directories, links, others, skipped }: Manifest,
   run: SeveralFiles,
-  { directory, onEvent }: DownloadTreeOptions,
-): Promise<TreeCounts> {
+  { directory, onEvent, dryRun }: DownloadTreeOptions,
+): Promise<TreeCounts & Pick<TreeResult, 'planned'>> {
   const verdicts = await tree.compare(files);
   const left = files.map((file, index) => ({ file, verdict: verdicts[index] ?? 'missing' }));
   const changed = left.filter(({ verdict }) => verdict !== 'same');
@@ -74,6 +98,7 @@ async function fill(
     skipped,
   };
   onEvent?.({ kind: 'listed', ...counts });
+  if (dryRun) return { ...counts, planned: due.map((file) => file.path) };
   for (const { file, verdict } of changed) run.add(`${directory}/${file.path}`, () => tree.target(file, verdict));
   await run.fetch();
   return counts;

@@ -8,9 +8,9 @@
 import path from 'node:path';
 import { type Held, type Hold, hold } from '../../io/disk/held.ts';
 import { isWithin } from '../../io/disk/reading/below-root.ts';
+import type { Globs } from '../../wire/globs.ts';
+import { plainName } from '../../wire/globs.ts';
 import type { ListingView } from '../listings/shown-entries.ts';
-import type { Globs } from './globs.ts';
-import { plainName } from './globs.ts';
 import { type Grant, nameDenied } from './grant.ts';
 
 /** Holds what `asked` is the name of, if it may be read, or is a directory that leads to what may. Throws `AUTH_DENIED`. */

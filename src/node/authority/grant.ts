@@ -7,7 +7,7 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import type { Rates } from '../../io/rates/rate.ts';
-import { plainName } from './globs.ts';
+import { plainName } from '../../wire/globs.ts';
 import { allRights, noRights, type Rights } from './rights.ts';
 
 export interface Grant {

@@ -6,8 +6,8 @@
  * Grammar: docs/security.md#authorisation
  */
 
+import { Globs, globProblem } from '../../wire/globs.ts';
 import { parseRate, parseSize } from '../../wire/quantity.ts';
-import { Globs, globProblem } from './globs.ts';
 import { allRights, type Rights } from './rights.ts';
 
 const maxGlobs = 64;

@@ -4,7 +4,7 @@
  * Knows no clients, and nothing about how rights are written.
  */
 
-import { Globs } from './globs.ts';
+import { Globs } from '../../wire/globs.ts';
 
 export interface Rights {
   /** Names that may be asked for: STAT, READ, DIGEST and LIST. */

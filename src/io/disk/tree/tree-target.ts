@@ -47,6 +47,8 @@ export type TreeVerdict = 'same' | 'missing' | 'resembles' | 'differs' | 'direct
 
 export interface TreeTargetOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'calls'> {
   readonly signal: AbortSignal;
+  /** Whether nothing is made, and nothing changed. @default false */
+  readonly isLookedAt?: boolean;
 }
 
 /** Files or directories that are looked at, or finished, at once. */
@@ -77,10 +79,13 @@ export class TreeTarget {
    */
   async begin(directories: readonly TreeDirectory[], files: readonly TreeFile[]): Promise<void> {
     try {
-      await makeDirectory(path.dirname(this.path));
       this.#umask = readUmask();
-      await checkTreeNames(pathsOf(directories, files), () => this.#ask());
+      if (!this.#options.isLookedAt) {
+        await makeDirectory(path.dirname(this.path));
+        await checkTreeNames(pathsOf(directories, files), () => this.#ask());
+      }
       for (const directory of directories) await this.#look(directory);
+      if (this.#options.isLookedAt) return;
       this.#directories = directories.map((directory) => this.#masked(directory));
       for (const { path: relative, mode } of directories) {
         this.#options.signal.throwIfAborted();
@@ -144,7 +149,7 @@ export class TreeTarget {
     else if (!existing.isDirectory()) {
       const what = existing.isSymbolicLink() ? 'a link' : 'a file';
       throw new HoplineError('DISK_EXISTS', `${directory} is ${what}, where a directory is to be`);
-    } else if ((Number(existing.mode) & fillMode) !== fillMode) {
+    } else if (!this.#options.isLookedAt && (Number(existing.mode) & fillMode) !== fillMode) {
       await chmod(directory, (Number(existing.mode) & 0o777) | fillMode);
     }
   }
@@ -160,7 +165,7 @@ export class TreeTarget {
     const stepNs = async () => (await this.#ask()).timeStepNs;
     if (!(await isSameTime(existing.mtimeNs, file.mtimeNs, stepNs))) return 'resembles';
     const { mode } = this.#masked(file);
-    if (!isSameMode(Number(existing.mode), mode)) await chmod(place, mode);
+    if (!this.#options.isLookedAt && !isSameMode(Number(existing.mode), mode)) await chmod(place, mode);
     return 'same';
   }
 

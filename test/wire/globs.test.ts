@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Globs, globProblem, plainName } from '../../../src/node/authority/globs.ts';
+import { Globs, globProblem, plainName } from '../../src/wire/globs.ts';
 
 const match = (glob: string, name: string) => new Globs([glob]).match(name);
 const lead = (glob: string, name: string) => new Globs([glob]).leadThrough(name);

@@ -35,7 +35,7 @@ const defaults = {
   /** Of these, those of one peer. */
   maxPeerProbes: 16,
   /** Milliseconds that one may take, or its circuit ends. */
-  maxProbeMs: 10_000,
+  probeHoldMs: 10_000,
   /** Entries in one listing of a directory, and names that an origin looks at for it. */
   maxListEntries: 1_000_000,
   /** Bytes of the paths in a listing that a client takes. */

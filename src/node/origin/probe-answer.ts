@@ -3,7 +3,7 @@
  *
  * They pass under the same rates as content. Does not know what is concluded from the time that they take.
  * Invariant: one probe takes bytes, memory and time that are bounded, one peer has a share of all probes alone, and after
- * `maxProbeMs` its circuit ends.
+ * `probeHoldMs` its circuit ends.
  * Specification: docs/protocol/requests.md#requests
  */
 
@@ -41,14 +41,14 @@ export function createProbeBudget(limits: () => Limits): Budget {
 export async function answerProbe({ up, down }: RequestOf<'probe'>, options: ProbeOptions): Promise<void> {
   const { leg, node, outbox, content } = options;
   const { limits, clock, probes } = node;
-  const { maxProbeBytes, maxProbeMs } = limits;
+  const { maxProbeBytes, probeHoldMs } = limits;
   if (up > maxProbeBytes || down > maxProbeBytes) {
     throw new HoplineError('PEER_PROTOCOL', `a PROBE is of more than ${maxProbeBytes} bytes`);
   }
   const giveBack = probes.take(ownerOf(leg.address?.host ?? leg.peer));
-  const late = new HoplineError('LIMIT_PROBES', `a probe took longer than ${maxProbeMs / 1000} s (maxProbeMs)`);
+  const late = new HoplineError('LIMIT_PROBES', `a probe took longer than ${probeHoldMs / 1000} s (probeHoldMs)`);
   const over = new AbortController();
-  const cancel = clock.after(maxProbeMs, () => {
+  const cancel = clock.after(probeHoldMs, () => {
     over.abort(late);
     leg.destroy(late);
   });

@@ -48,6 +48,7 @@ test('a worker that dies while it starts is replaced, as often as it takes', lin
   const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', '--workers', '2']);
   const pid = node.child.pid as number;
   await node.saw(/(node started[\s\S]*){2}/);
+  await node.saw(/listening on/);
   // Each is killed as soon as it is there: the two that listen, and then four that have not come so far.
   const killed = new Set<number>();
   while (killed.size < 6) {
@@ -67,9 +68,11 @@ test('a worker that dies while it starts is replaced, as often as it takes', lin
   const [, address] = /listening on (\S+)/.exec(stdout) ?? [];
   const addresses = [...stderr.matchAll(/node started address=(\S+)/g)].map(([, at]) => at);
   assert.deepEqual(addresses, Array(4).fill(address));
-  assert.equal(stderr.match(/worker \d+ ended \(SIGKILL\); starting another\n/g)?.length, 2);
+  // The second may have been killed before it had told that it listens.
+  const running = stderr.match(/worker \d+ ended \(SIGKILL\); starting another\n/g)?.length ?? 0;
+  assert.ok(running === 1 || running === 2, stderr);
   const starting = /worker \d+ ended while it started \(SIGKILL\); starting another in \d+ ms\n/g;
-  assert.equal(stderr.match(starting)?.length, killed.size - 2);
+  assert.equal(stderr.match(starting)?.length, killed.size - running);
 });
 
 test('workers that cannot start any more are tried again until they can', linuxOnly, async (t) => {

@@ -86,7 +86,7 @@ for (const limit of ['maxProbes', 'maxPeerProbes'] as const) {
 
 test('a probe that takes too long ends its circuit', async (t) => {
   const clock = new FakeClock();
-  const node = await start(t, { clock, limits: { maxProbeMs: 3_000 } });
+  const node = await start(t, { clock, limits: { probeHoldMs: 3_000 } });
   const socket = await connectRaw(t, node);
   socket.write(Buffer.concat([openTo(node), encodeMessage(probe(2_000, 0)), Buffer.alloc(1_000)]));
   const closed = new Promise((resolve) => socket.once('close', resolve));

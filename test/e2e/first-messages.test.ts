@@ -172,13 +172,14 @@ test('a first message that is sent again to a node with workers is answered earl
   const root = await makeTempRoot(t);
   await root.writeRandom('files/here.bin', 2 * mib);
   const key = await createKeyFile(path.join(root.path, 'node.key'), new Date());
-  const config = ['listen: 127.0.0.1:0', 'root: files', 'security: {identity: node.key}', 'limits: {head: 4s}'];
+  const config = ['listen: 127.0.0.1:0', 'root: files', 'security: {identity: node.key}', 'limits: {head: 1s}'];
   await writeFile(path.join(root.path, 'hopline.yaml'), `${config.join('\n')}\n`);
   const program = startProgram(t, ['node', '--config', 'hopline.yaml', '--workers', `${workers}`], { cwd: root.path });
   const port = Number(/listening on .*:(\d+)\n/.exec(await program.saw(/serves .*\n/))?.[1]);
   const hops = [`127.0.0.1:${port}`];
   const same = { time: Date.now(), trace: randomBytes(16).toString('hex'), ephemeral: newKey().key };
-  const sendAgain = async () => {
+  const early: boolean[] = [];
+  while (early.length < 8) {
     const { bytes, handshake } = firstMessage({ hops, node: key.public, own, requests: [stat, read], ...same });
     const socket = net.connect({ host: '127.0.0.1', port, allowHalfOpen: true });
     socket.on('error', () => {});
@@ -187,14 +188,14 @@ test('a first message that is sent again to a node with workers is answered earl
     socket.write(bytes);
     const all = await received;
     socket.destroy();
+    // The circuit before has the same trace, and may not have ended at the node yet.
+    if (all.includes('"code":"ROUTE_LOOP"')) continue;
     const end = 8 + all.readUInt32BE(4);
     const welcome = decodeWelcome(handshake.read(all.subarray(8, end)), 65_536);
+    early.push(welcome.early);
     // Within what one is told that nobody is waited for any more, at most.
     assert.ok(all.length - end < (welcome.early ? mib + 4096 : 256), `${all.length - end} bytes`);
-    return welcome.early;
-  };
-  // At once, since each is waited for until the node has given up waiting for the next record.
-  const early = await Promise.all(Array.from({ length: 8 }, sendAgain));
+  }
   const served = early.filter((is) => is).length;
   assert.ok(served >= 1 && served <= workers, early.join());
 });

@@ -13,6 +13,8 @@ export { downloadTree } from './client/download/download-tree.ts';
 export type { DownloadFilesOptions } from './client/download/several-files.ts';
 export { downloadFiles } from './client/download/several-files.ts';
 export type { DownloadResult, FileOutcome } from './client/download-result.ts';
+export type { CompareFileOptions, CompareResult } from './client/listings/compare-file.ts';
+export { compareFile } from './client/listings/compare-file.ts';
 export type { ListDirectoryOptions, ListResult, RemoteEntry } from './client/listings/list-directory.ts';
 export { listDirectory } from './client/listings/list-directory.ts';
 export type { StatFileOptions, StatResult } from './client/listings/stat-file.ts';

@@ -3,8 +3,8 @@
 import net from 'node:net';
 import type { TestContext } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { decodeRequest, encodeMessage } from '../../src/wire/native/messages.ts';
-import { decodeOpen } from '../../src/wire/native/open-message.ts';
+import { decodeRequest, encodeMessage, type Request } from '../../src/wire/native/messages.ts';
+import { decodeOpen, type Open } from '../../src/wire/native/open-message.ts';
 import { startPeer } from './chain.ts';
 import { type Change, startTamperer } from './tamper.ts';
 
@@ -82,16 +82,37 @@ export async function startOldNode(
 ): Promise<{ address: string; asked: string[] }> {
   const asked: string[] = [];
   const pong = encodeMessage({ type: 'pong', software, roles: ['relay'], load: { open: 1, max: 9 } });
+  const address = await startOddNode(t, (socket, { type }) => {
+    asked.push(type);
+    socket.write(pong);
+  });
+  return { address, asked };
+}
+
+/** A node that answers each request as a test wants it. Of what is behind requests nothing is taken. */
+export async function startOddNode(
+  t: TestContext,
+  answer: (socket: net.Socket, request: Request) => void,
+  opened: (socket: net.Socket, open: Open) => void = () => {},
+): Promise<string> {
   const peer = await startPeer(t, (socket) => {
     let held: Buffer = Buffer.alloc(0);
     let isOpen = false;
+    const takeOpen = () => {
+      const open = decodeOpen(held, 65_536);
+      if (open.kind === 'ok') opened(socket, open.value);
+      return open;
+    };
+    const takeRequest = () => {
+      const request = decodeRequest(held, 65_536);
+      if (request.kind === 'ok') answer(socket, request.value);
+      return request;
+    };
     const take = () => {
-      const decoded = isOpen ? decodeRequest(held, 65_536) : decodeOpen(held, 65_536);
-      if (decoded.kind !== 'ok') return false;
-      held = held.subarray(decoded.used);
-      if (isOpen) asked.push(decoded.value.type);
-      if (isOpen) socket.write(pong);
+      const taken = isOpen ? takeRequest() : takeOpen();
+      if (taken.kind !== 'ok') return false;
       isOpen = true;
+      held = held.subarray(taken.used);
       return true;
     };
     socket.on('data', (bytes: Buffer) => {
@@ -100,5 +121,5 @@ export async function startOldNode(
     });
     socket.on('end', () => socket.end());
   });
-  return { address: peer.address, asked };
+  return peer.address;
 }

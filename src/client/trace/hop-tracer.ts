@@ -196,7 +196,7 @@ export class HopTracer {
 
   /** Resolves to the circuit to go on with: one that swallowed something is stuck. Throws what that does. */
   async #tryLarge(look: HopLook, circuit: Circuit, direction: WayDirection): Promise<Circuit> {
-    if (await passesLarge(circuit, direction)) return circuit;
+    if (await passesLarge(circuit, direction, this.#client)) return circuit;
     this.#circuits.delete(look);
     await circuit.close();
     const [hop = look.hop] = membersTaken([look.hop]);
@@ -211,7 +211,8 @@ export class HopTracer {
 
   /** Of somebody who may ask for nothing at a relay, circuits pass all the same. */
   #noteUnmeasured(look: HopLook, error: HoplineError, isLast: boolean): void {
-    if (error.code === 'LIMIT_PROBES') note(look, tellUnmeasured('whether large segments pass', error));
+    if (error.code === 'LIMIT_PROBES' || error.code === 'TIMEOUT_SLOW')
+      note(look, tellUnmeasured('whether large segments pass', error));
     else if (isLast || !error.code.startsWith('AUTH_')) note(look, tellBrokenOff(look, error));
   }
 

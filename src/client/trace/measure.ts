@@ -2,7 +2,8 @@
  * What is measured over a circuit to a hop: round trips, whether large segments pass, and how much passes in a second.
  *
  * Knows PING and PROBE. Does not know routes, nor what is concluded from a figure.
- * Invariant: whatever is asked for is taken before anything else is; a measurement that breaks off ends the circuit.
+ * Invariant: whatever is asked for is taken before anything else is; a measurement that breaks off ends the circuit, and so does
+ * a probe that takes longer than a node gives it.
  */
 
 import { pause } from '../../core/clock.ts';
@@ -48,9 +49,9 @@ export async function measureTrips(
 }
 
 /** Whether more than a small segment passes. Throws what the circuit does but `TIMEOUT_IDLE`: then nothing came for `stallMs`. */
-export async function passesLarge(circuit: Circuit, direction: WayDirection): Promise<boolean> {
+export async function passesLarge(circuit: Circuit, direction: WayDirection, client: ClientContext): Promise<boolean> {
   try {
-    await probe(circuit, direction, largeBytes);
+    await probe(circuit, direction, largeBytes, client);
     return true;
   } catch (error) {
     if (asHoplineError(error).code !== 'TIMEOUT_IDLE') throw error;
@@ -66,10 +67,11 @@ export async function passesSmall(
   circuit: Circuit,
   direction: WayDirection,
   tripMs: number,
-  { clock, limits }: ClientContext,
+  client: ClientContext,
 ): Promise<boolean> {
+  const { clock, limits } = client;
   const began = clock.now();
-  for (let sent = 0; sent < smallProbes; sent += 1) await probe(circuit, direction, smallBytes);
+  for (let sent = 0; sent < smallProbes; sent += 1) await probe(circuit, direction, smallBytes, client);
   const tookMs = clock.now() - began - smallProbes * tripMs;
   return (tookMs * largeBytes) / (smallProbes * smallBytes) < limits.stallMs;
 }
@@ -79,8 +81,9 @@ export async function measureRate(
   circuit: Circuit,
   direction: WayDirection,
   { forMs, tripMs }: { readonly forMs: number; readonly tripMs: number },
-  { clock, limits }: ClientContext,
+  client: ClientContext,
 ): Promise<number> {
+  const { clock, limits } = client;
   const began = clock.now();
   const due: number[] = [];
   let bytes = firstBytes;
@@ -92,7 +95,7 @@ export async function measureRate(
   while (due.length < probesAhead) ask();
   for (let length = due.shift(); length !== undefined; length = due.shift()) {
     const askedMs = clock.now();
-    await receiveProbed(circuit, direction, length);
+    await receiveProbed(circuit, direction, length, client);
     total += length;
     const now = clock.now();
     if (now - began >= forMs) continue;
@@ -103,9 +106,9 @@ export async function measureRate(
   return Math.round((total * 1000) / Math.max(1, clock.now() - began - tripMs));
 }
 
-function probe(circuit: Circuit, direction: WayDirection, bytes: number): Promise<void> {
+function probe(circuit: Circuit, direction: WayDirection, bytes: number, client: ClientContext): Promise<void> {
   sendProbe(circuit, direction, bytes);
-  return receiveProbed(circuit, direction, bytes);
+  return receiveProbed(circuit, direction, bytes, client);
 }
 
 function sendProbe(circuit: Circuit, direction: WayDirection, bytes: number): void {
@@ -114,14 +117,27 @@ function sendProbe(circuit: Circuit, direction: WayDirection, bytes: number): vo
   else circuit.sendPiece({ type: 'probe', up: bytes, down: 0 }, Buffer.alloc(bytes)).catch(() => {});
 }
 
-async function receiveProbed(circuit: Circuit, direction: WayDirection, bytes: number): Promise<void> {
-  const { down } = await circuit.receive('probed');
-  const asked = direction === 'down' ? bytes : 0;
-  if (down !== asked) throw new HoplineError('PEER_PROTOCOL', 'the answer to a probe is not as long as it was to be');
-  const memory = Buffer.allocUnsafe(Math.min(down, 256 * 1024));
-  for (let left = down; left > 0; ) {
-    const part = memory.subarray(0, Math.min(left, memory.length));
-    await circuit.receiveInto(part, () => {});
-    left -= part.length;
+/** A hop that brings a byte now and then is never silent, so that nothing else would end the wait for all of them. */
+async function receiveProbed(
+  circuit: Circuit,
+  direction: WayDirection,
+  bytes: number,
+  { clock, limits }: ClientContext,
+): Promise<void> {
+  const { probeHoldMs } = limits;
+  const late = new HoplineError('TIMEOUT_SLOW', `a probe took longer than ${probeHoldMs / 1000} s (probeHoldMs)`);
+  const cancel = clock.after(probeHoldMs, () => circuit.fail(late));
+  try {
+    const { down } = await circuit.receive('probed');
+    const asked = direction === 'down' ? bytes : 0;
+    if (down !== asked) throw new HoplineError('PEER_PROTOCOL', 'the answer to a probe is not as long as it was to be');
+    const memory = Buffer.allocUnsafe(Math.min(down, 256 * 1024));
+    for (let left = down; left > 0; ) {
+      const part = memory.subarray(0, Math.min(left, memory.length));
+      await circuit.receiveInto(part, () => {});
+      left -= part.length;
+    }
+  } finally {
+    cancel();
   }
 }

@@ -9,6 +9,7 @@
 
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { PublicKey } from '../../wire/keys/key.ts';
+import { maxAvoided } from '../../wire/native/open-message.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
 import { type TransferOptions, withClient } from '../transfer.ts';
@@ -124,10 +125,14 @@ class RouteTraces {
     return look;
   }
 
-  /** The other members of a pool: its relay takes those that are to be avoided only where there is no other. */
+  /**
+   * The other members of a pool: its relay takes those that are to be avoided only where there is no other. Of more than OPEN has
+   * room for it may take one again, and a relay that makes members up would have new ones for ever.
+   */
   async #traceMembers(look: HopLook, isLast: boolean, taken: readonly Hop[]): Promise<void> {
     if (!isPoolHop(look.hop) || !look.hop.member || look.state !== 'answers') return;
     const members = [...taken, look.hop.member];
+    if (members.length > maxAvoided) return;
     const { member: _, ...pool } = look.hop;
     const next = createLook(look.route, look.place, pool, look.before);
     const { done, answered } = this.#tracer.look(next, isLast, members);

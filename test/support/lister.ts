@@ -23,10 +23,10 @@ interface Lister {
   readonly asked: () => number;
 }
 
-/** Answers each LIST with entries, and breaks off behind them where `breaksOff` says so of the how-manieth it is, from 1. */
+/** Answers each LIST, the how-manieth from 1, with its entries, and breaks off behind them where `breaksOff` says so. */
 export async function startLister(
   t: TestContext,
-  entries: readonly object[],
+  entries: readonly object[] | ((time: number) => readonly object[]),
   breaksOff: (time: number) => boolean = () => false,
 ): Promise<Lister> {
   let asked = 0;
@@ -35,7 +35,7 @@ export async function startLister(
     if (type !== 'list') return;
     asked += 1;
     // In two frames, as a long one would come.
-    const [first, ...rest] = entries;
+    const [first, ...rest] = typeof entries === 'function' ? entries(asked) : entries;
     if (first) socket.write(rawFrame(JSON.stringify({ type: 'listing', entries: [first], last: false })));
     const last = !breaksOff(asked);
     socket.write(rawFrame(JSON.stringify({ type: 'listing', entries: rest, last })));

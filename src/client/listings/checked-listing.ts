@@ -39,13 +39,39 @@ export function comparePaths(one: string, other: string): number {
   return compareParts(partsOf(one), partsOf(other));
 }
 
+/** How much was listed, over one circuit or several. */
+export class ListedAmount {
+  readonly #name: string;
+  readonly #limits: Limits;
+  #entries = 0;
+  #bytes = 0;
+
+  constructor(name: string, limits: Limits) {
+    this.#name = name;
+    this.#limits = limits;
+  }
+
+  /** `hop`: the origin's place in the route. Throws `LIMIT_LISTING`. */
+  add(entry: Pick<Listed, 'path'> & { readonly target?: string | undefined }, hop: number): void {
+    const { maxListEntries, maxListBytes } = this.#limits;
+    this.#bytes += Buffer.byteLength(entry.path) + (entry.target ?? '').length;
+    // The directory itself does not count.
+    if (entry.path !== '') this.#entries += 1;
+    const tooMuch =
+      this.#entries > maxListEntries
+        ? `${maxListEntries} entries`
+        : this.#bytes > maxListBytes && `${maxListBytes} bytes of paths`;
+    if (!tooMuch) return;
+    throw new HoplineError('LIMIT_LISTING', `the origin lists more than ${tooMuch} in "${this.#name}"`, { hop });
+  }
+}
+
 class ListingCheck {
   readonly #name: string;
   /** The origin's place in the route. */
   readonly #hop: number;
   readonly #limits: Limits;
-  #entries = 0;
-  #bytes = 0;
+  readonly #amount: ListedAmount;
   /** The entry that came last: with its directories it is all that the next one is held against. */
   #last: Pick<Listed, 'kind' | 'path'> | undefined;
 
@@ -53,6 +79,7 @@ class ListingCheck {
     this.#name = name;
     this.#hop = hop;
     this.#limits = limits;
+    this.#amount = new ListedAmount(name, limits);
   }
 
   /** Throws `PEER_PROTOCOL`, `LIMIT_LISTING`. */
@@ -62,25 +89,10 @@ class ListingCheck {
     for (const entry of entries) {
       const problem = this.#findProblem(entry);
       if (problem !== undefined) throw this.#refusal(entry.path, problem);
-      this.#count(entry);
+      this.#amount.add(entry, this.#hop);
       this.#last = entry;
     }
     if (!this.#last) throw this.#refusal('', noTop);
-  }
-
-  /** Throws `LIMIT_LISTING`. */
-  #count(entry: Listed): void {
-    const { maxListEntries, maxListBytes } = this.#limits;
-    this.#bytes += Buffer.byteLength(entry.path) + (entry.kind === 'link' ? (entry.target ?? '').length : 0);
-    // The directory itself does not count.
-    if (entry.path !== '') this.#entries += 1;
-    const tooMuch =
-      this.#entries > maxListEntries
-        ? `${maxListEntries} entries`
-        : this.#bytes > maxListBytes && `${maxListBytes} bytes of paths`;
-    if (!tooMuch) return;
-    const message = `the origin lists more than ${tooMuch} in "${this.#name}"`;
-    throw new HoplineError('LIMIT_LISTING', message, { hop: this.#hop });
   }
 
   #findProblem({ kind, path }: Listed): string | undefined {

@@ -2,7 +2,7 @@
  * What is in a directory of the origin, told in its order as it arrives, so that a listing of any size takes no more memory than one frame.
  *
  * Owns where a listing goes on when its circuit breaks. Does not know what is made of the entries.
- * Invariant: no entry is told twice, over however many circuits they come.
+ * Invariant: no entry is told twice, and no more than the limits in all, over however many circuits they come.
  * Documentation: docs/listing.md
  */
 
@@ -14,7 +14,7 @@ import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
 import { checkStatus, requestStatus } from '../pieces/receive-piece.ts';
 import type { SkippedEntries } from '../transfer-events.ts';
-import { comparePaths, receiveListing } from './checked-listing.ts';
+import { comparePaths, ListedAmount, receiveListing } from './checked-listing.ts';
 import { type LookOptions, type LookResult, look } from './look.ts';
 
 /** An entry of a directory, as far as its origin tells. */
@@ -78,6 +78,8 @@ class ToldEntries {
   /** The path of the entry that was told last. */
   #last: string | undefined;
   #hasBegun = false;
+  /** Of all circuits: an origin that breaks off behind each new entry would else list for ever. */
+  #amount: ListedAmount | undefined;
 
   constructor(options: ListDirectoryOptions) {
     this.#options = options;
@@ -86,6 +88,7 @@ class ToldEntries {
   /** Goes on over `circuit`, which has been sent LIST. */
   async over(circuit: Circuit, circuits: Circuits, client: ClientContext): Promise<void> {
     const { directory } = this.#options;
+    this.#amount ??= new ListedAmount(directory, client.limits);
     try {
       for await (const { entries, skipped } of receiveListing(circuit, directory, client.limits)) {
         const news = entries.filter((entry) => this.#isNew(entry));
@@ -122,7 +125,10 @@ class ToldEntries {
     const last = entries.at(-1);
     if (!last) return true;
     this.entries += entries.length;
-    for (const entry of entries) this.size += entry.size ?? 0;
+    for (const entry of entries) {
+      this.#amount?.add(entry, circuit.hops.length);
+      this.size += entry.size ?? 0;
+    }
     this.#last = last.path;
     const isEnough = (await circuit.during(async () => this.#options.onEntries(entries))) === false;
     return !isEnough;

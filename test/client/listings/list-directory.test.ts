@@ -117,6 +117,17 @@ test('a listing that breaks off at the same place each time is given up', async 
   assert.ok(lister.asked() >= 6 && lister.asked() <= 20, `asked ${lister.asked()} times`);
 });
 
+test('a listing that breaks off behind ever new entries ends at the limits', async (t) => {
+  const next = (time: number) => [top, inside(`${time}`.padStart(4, '0'))];
+  const lister = await startLister(t, next, () => true);
+  const { routes } = parseVia(lister.address, 'tree');
+  const told: string[] = [];
+  const onEntries = (entries: readonly RemoteEntry[]) => void told.push(...entries.map(({ path }) => path));
+  const run = list(routes, { onEntries, limits: { ...limits, maxListEntries: 3 } });
+  await assert.rejects(run, { code: 'LIMIT_LISTING', message: /more than 3 entries/ });
+  assert.deepEqual([told, lister.asked()], [['0001', '0002', '0003'], 4]);
+});
+
 test('a listing that breaks the rules fails behind what was told, and more than the limits is refused', async (t) => {
   const { address } = await startLister(t, [top, inside('a'), inside('../evil')]);
   const { routes } = parseVia(address, 'tree');

@@ -32,10 +32,30 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
   key: async () => (await import('./key/key-command.ts')).addKeyCommand,
   password: async () => (await import('./password-command.ts')).addPasswordCommand,
   demo: async () => (await import('./demo/demo-command.ts')).addDemoCommand,
+  completion: async () => (await import('./completion/completion-command.ts')).addCompletionCommand,
 };
 
 /** Runs the command that `argv` names; resolves to the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
+  const [first, asked] = argv.slice(2);
+  // What completes the line of a command needs that command; a shell says `complete -- WORDS`.
+  const isComplete = first === 'complete';
+  const program = await createProgram(isComplete ? argv[4] : first);
+  try {
+    if (first === 'help' && asked !== undefined && !Object.hasOwn(commands, asked)) {
+      program.error(`error: unknown command '${safeText(asked)}'`);
+    }
+    if (isComplete) (await import('./completion/completion-command.ts')).addCompleteCommand(program);
+    await program.parseAsync(argv);
+    return exitCodes.ok.code;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
+    return reportFailure(error);
+  }
+}
+
+/** The program with the command `first`, or with all of them where that is none. */
+export async function createProgram(first?: string): Promise<Command> {
   const program = new Command('hopline')
     .description('Moves files through a chain of machines that cannot all see each other.')
     .version(softwareVersion)
@@ -43,23 +63,13 @@ export async function run(argv: readonly string[]): Promise<number> {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, 'hopline: ')) })
     .showHelpAfterError('  hint: see --help')
     .exitOverride();
-  for (const load of commandsFor(argv[2])) (await loading(load))(program);
+  for (const load of commandsFor(first)) (await loading(load))(program);
   program.addHelpText('after', `\nExample:\n  $ hopline get input.txt\n${exitHelp()}`);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
     if (command !== program) command.addHelpText('after', '\nExit codes: see hopline --help');
     command.exitOverride().showHelpAfterError('  hint: see --help');
   }
-  try {
-    const [first, asked] = argv.slice(2);
-    if (first === 'help' && asked !== undefined && !Object.hasOwn(commands, asked)) {
-      program.error(`error: unknown command '${safeText(asked)}'`);
-    }
-    await program.parseAsync(argv);
-    return exitCodes.ok.code;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
-    return reportFailure(error);
-  }
+  return program;
 }
 
 /** The commands to load for a command line that begins with `first`. */

@@ -26,8 +26,8 @@ export async function runWithDefaults<Flags extends { readonly json?: boolean }>
   await tell(() => run(command.opts<Flags>()));
 }
 
-/** Throws `USAGE_INVALID` for a mistake in the environment, `CONFIG_INVALID` for one in the settings. */
-async function applyDefaults(command: Command): Promise<void> {
+/** Gives a command the flags that it was not given. Throws `USAGE_INVALID` for a mistake in the environment, `CONFIG_INVALID` for one in the settings. */
+export async function applyDefaults(command: Command): Promise<void> {
   apply(command, flagsOfEnvironment(command, process.env), 'env');
   const settings = await loadSettings();
   if (settings) apply(command, settings.flagsOf(command), 'config');

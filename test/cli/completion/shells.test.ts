@@ -1,0 +1,83 @@
+/** The scripts for shells, in those shells, at a terminal that tmux makes: what stands on the line after TAB. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdir, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as pause } from 'node:timers/promises';
+import { scripts } from '../../../src/cli/completion/shell-scripts.ts';
+import { addressOf, startChain } from '../../support/chain.ts';
+import { mainFile } from '../../support/program.ts';
+import { makeTempRoot } from '../../support/temp-root.ts';
+
+const exists = (program: string, flag = '--version') => spawnSync(program, [flag]).error === undefined;
+const hasTmux = process.platform !== 'win32' && exists('tmux', '-V');
+
+/** How each starts without what its user has set, and reads the script. */
+const starts = {
+  bash: { command: 'bash --norc --noprofile', setUp: "PS1='> '; source ./script" },
+  zsh: { command: 'zsh -f', setUp: "PS1='> '; autoload -U compinit; compinit -u -D; source ./script" },
+  fish: { command: 'fish --no-config', setUp: "function fish_prompt; echo '> '; end; source ./script" },
+} as const;
+
+/** A terminal with a shell in it: types, and waits for what the line then says. */
+async function openTerminal(t: TestContext, shell: keyof typeof starts, cwd: string) {
+  const socket = path.join(cwd, 'tmux');
+  const tmux = (...args: string[]) => {
+    const env = { ...process.env, TERM: 'xterm', HOPLINE_CONFIG: path.join(cwd, 'config.yaml'), HOME: cwd };
+    const PATH = `${cwd}:${process.env.PATH}`;
+    return spawnSync('tmux', ['-S', socket, '-f', '/dev/null', ...args], { cwd, env: { ...env, PATH } });
+  };
+  t.after(() => tmux('kill-server'));
+  tmux('new-session', '-d', '-x', '100', '-y', '40', starts[shell].command);
+  const shows = async (text: string) => {
+    for (let screen = ''; ; ) {
+      if (t.signal.aborted) assert.fail(`${shell} does not show ${text}:\n${screen}`);
+      screen = tmux('capture-pane', '-p').stdout.toString();
+      // The line that is typed at is where the cursor is, wherever a shell draws its list.
+      if (screen.split('\n').some((line) => line.trimEnd() === text || line.trimEnd().endsWith(`> ${text}`))) return;
+      await pause(30);
+    }
+  };
+  const type = (...keys: string[]) => tmux('send-keys', ...keys);
+  type(`${starts[shell].setUp}; clear; echo rea""dy`, 'Enter');
+  await shows('ready');
+  return {
+    /** Types a text and TAB; once the line is `line`, takes it back. */
+    completes: async (text: string, line: string) => {
+      type('-l', text);
+      type('Tab');
+      await shows(line);
+      type('C-c');
+      type('clear; echo a""gain', 'Enter');
+      await shows('again');
+    },
+  };
+}
+
+for (const shell of ['bash', 'zsh', 'fish'] as const) {
+  const skip = !hasTmux ? 'there is no tmux' : !exists(shell) && `there is no ${shell}`;
+  test(`${shell} completes commands, values, names of routes and remote names`, {
+    skip,
+    timeout: 60_000,
+  }, async (t) => {
+    const [served, home] = [(await makeTempRoot(t)).path, (await makeTempRoot(t)).path];
+    await mkdir(path.join(served, 'reports'));
+    await writeFile(path.join(served, 'reports', "may $(touch ran) 'x'.pdf"), 'content');
+    const [origin] = (await startChain(t, 1, served)).nodes.map(addressOf);
+    await writeFile(path.join(home, 'config.yaml'), `routes: { eu: [${origin}] }\n`);
+    await writeFile(path.join(home, 'script'), scripts[shell]);
+    await writeFile(path.join(home, 'local route.txt'), '');
+    const program = `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@"\n`;
+    await writeFile(path.join(home, 'hopline'), program, { mode: 0o755 });
+    const terminal = await openTerminal(t, shell, home);
+    await terminal.completes('hopline gatew', 'hopline gateway');
+    await terminal.completes('hopline get --progress=pl', 'hopline get --progress=plain');
+    await terminal.completes('hopline get eu', 'hopline get eu:');
+    await terminal.completes('hopline get eu:rep', 'hopline get eu:reports/');
+    const escaped = "may\\ \\$\\(touch\\ ran\\)\\ \\'x\\'.pdf";
+    await terminal.completes('hopline get eu:reports/m', `hopline get eu:reports/${escaped}`);
+    await terminal.completes('hopline get loc', 'hopline get local\\ route.txt');
+  });
+}

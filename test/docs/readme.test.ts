@@ -1,7 +1,7 @@
 /** The README and the documents, as their readers use them: commands run, flags exist, links lead somewhere. */
 
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -108,6 +108,26 @@ test('the pages of docs/cli/ are what the commands say of themselves', async (t)
     const text = await readFile(path.join(made, path.basename(page)), 'utf8');
     assert.equal(text, await read(page), 'run `npm run reference`');
   }
+});
+
+test('the pages of man/ are what the commands say of themselves, and roff that nobody complains of', async (t) => {
+  const made = (await makeTempRoot(t)).path;
+  await run(process.execPath, [fileURLToPath(new URL('tools/man-pages.mjs', repository)), made]);
+  const pages = await readdir(made);
+  assert.deepEqual(pages, await readdir(new URL('man/', repository)));
+  const { man } = JSON.parse(await read('package.json')) as { man: string[] };
+  assert.deepEqual(
+    man.map((page) => path.basename(page)),
+    pages,
+    'package.json names other pages',
+  );
+  for (const page of pages)
+    assert.equal(await readFile(path.join(made, page), 'utf8'), await read(`man/${page}`), 'run `npm run reference`');
+  const linted = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', ...pages], { cwd: made, encoding: 'utf8' });
+  if (linted.error) return t.diagnostic('there is no mandoc to look at the pages');
+  // A date would change without them.
+  const complaints = linted.stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date'));
+  assert.deepEqual(complaints, []);
 });
 
 async function commandPages(): Promise<string[]> {

@@ -65,7 +65,7 @@ export function testReadInto(way: string, skip: string | false, makeOptions: (t:
   });
 
   check('a peer that has ended, and to which nothing is said, is idle in the end', async (_t, make) => {
-    const { leg, peer } = await engaged(make, { idleMs: 50 });
+    const { leg, peer } = await engaged(make, { idleMs: 1000 });
     peer.on('error', () => {});
     peer.resume();
     peer.end();

@@ -2,7 +2,8 @@
  * The admin listener of a service: metrics, health, and a page for people, apart from everything that is served to others.
  *
  * Owns its socket. Shows, and changes nothing by itself; what it shows, and what commands there are, whoever starts it passes in.
- * Invariant: nobody who looks holds the service up: connections, listeners, time and bytes are all capped.
+ * Invariant: nobody who looks holds the service up: connections, listeners, time and bytes are all capped, and answers are made
+ * one in a turn of the event loop, in no more than their share of it.
  * Documentation: docs/monitoring.md
  */
 
@@ -12,10 +13,13 @@ import http from 'node:http';
 import net from 'node:net';
 import { systemClock } from '../core/clock.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
+import { OwnSignal } from '../core/signal.ts';
 import { systemError } from '../core/system-errors.ts';
+import { LoopShare } from '../core/work/loop-share.ts';
 import { boundAddress, listen } from '../io/listening/server-socket.ts';
 import { type AdminAddress, formatAdminAddress } from './admin-address.ts';
-import { judgeRequest } from './admission.ts';
+import { AdminConnections } from './admin-connections.ts';
+import { type Denial, judgeRequest } from './admission.ts';
 import { EventStream } from './event-stream.ts';
 import { chooseForm, writeMetrics } from './metrics/exposition.ts';
 import { Observer } from './observer.ts';
@@ -66,28 +70,32 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
     keepAliveTimeout: limits.adminMs,
     connectionsCheckingInterval: 1000,
   });
-  server.maxConnections = limits.maxAdminConnections;
+  const connections = new AdminConnections(limits);
+  server.on('connection', (socket) => connections.accept(socket));
   const address = await listenAt(server, options.listen);
   const observer = new Observer({ source: options.source, clock: systemClock });
   const events = new EventStream(observer, limits);
-  const show = { ...options, observer, events };
+  const show = { ...options, observer };
+  const share = new LoopShare();
   server.on('request', (request, response) => {
+    if (!connections.begin(response)) return;
     for (const [name, value] of Object.entries(guardFields)) response.setHeader(name, value);
     const denial = judgeRequest(request, token, commands !== undefined);
     const late = setTimeout(() => response.destroy(), limits.adminMs);
     response.on('close', () => clearTimeout(late));
-    if (denial) {
-      for (const [name, value] of Object.entries(denial.fields ?? {})) response.setHeader(name, value);
-      response.setHeader('Connection', 'close');
-      return send(response, { status: denial.status, type: textType, content: `hopline: ${denial.why}\n` });
-    }
+    if (denial) return deny(response, denial);
+    connections.admit(response);
     const path = (request.url ?? '/').replace(/\?.*$/s, '');
     if (request.method === 'POST') return send(response, obey(path, commands));
+    const gone = new OwnSignal();
+    response.on('close', () => gone.abort(new Error('nobody waits for the answer')));
+    const inTurn: InTurn = (make) => share.run(path, gone, make);
     if (path === '/api/events' && request.method === 'GET') {
       clearTimeout(late);
-      return follow(events, response);
+      void inTurn(() => follow(events, response)).catch(() => {});
+      return;
     }
-    answer(path, request, show).then(
+    answer(path, request, { ...show, inTurn }).then(
       (made) => send(response, made),
       () => send(response, { status: 503, type: textType, content: 'hopline: there is nothing to see yet\n' }),
     );
@@ -111,28 +119,38 @@ interface Answer {
   readonly content: string | Buffer;
 }
 
+/** Makes what takes a while once it is its turn; never, if nobody waits for it any more. */
+type InTurn = <Made>(make: () => Made) => Promise<Made>;
+
 interface Show extends Pick<AdminOptions, 'configuration' | 'page'> {
   readonly observer: Observer;
-  readonly events: EventStream;
+  readonly inTurn: InTurn;
 }
 
 async function answer(path: string, request: http.IncomingMessage, show: Show): Promise<Answer> {
-  const { observer, page, configuration } = show;
+  const { observer, page, configuration, inTurn } = show;
   switch (path) {
-    case '/':
-      return ok(page.type, page.render(await observer.view(), observer.points));
+    case '/': {
+      const view = await observer.view();
+      return inTurn(() => ok(page.type, page.render(view, observer.points)));
+    }
     case '/metrics': {
       const form = chooseForm(request.headers.accept);
-      return ok(form, writeMetrics(await observer.now(), form));
+      const snapshot = await observer.now();
+      return inTurn(() => ok(form, writeMetrics(snapshot, form)));
     }
     case '/healthz':
       return health(await observer.now());
     case '/readyz':
       return readiness(await observer.now());
-    case '/api/status':
-      return ok(jsonType, toJson({ ...withoutCircuits(await observer.now()), configuration: configuration?.() }));
-    case '/api/circuits':
-      return ok(jsonType, toJson(circuitsOf(await observer.now())));
+    case '/api/status': {
+      const snapshot = await observer.now();
+      return inTurn(() => ok(jsonType, toJson({ ...withoutCircuits(snapshot), configuration: configuration?.() })));
+    }
+    case '/api/circuits': {
+      const snapshot = await observer.now();
+      return inTurn(() => ok(jsonType, toJson(circuitsOf(snapshot))));
+    }
     default: {
       const part = page.part(path);
       if (part) return ok(part.type, part.content);
@@ -178,6 +196,12 @@ function circuitsOf({ time, node }: Snapshot): object {
 
 function toJson(value: unknown): string {
   return `${JSON.stringify(value, null, 2)}\n`;
+}
+
+function deny(response: http.ServerResponse, { status, why, fields = {} }: Denial): void {
+  for (const [name, value] of Object.entries(fields)) response.setHeader(name, value);
+  response.setHeader('Connection', 'close');
+  send(response, { status, type: textType, content: `hopline: ${why}\n` });
 }
 
 function send(response: http.ServerResponse, { status, type, content }: Answer): void {

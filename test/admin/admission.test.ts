@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type net from 'node:net';
 import { test } from 'node:test';
 import { checkAdmin, parseAdminAddress } from '../../src/admin/admin-address.ts';
 import { HoplineError } from '../../src/index.ts';
@@ -151,26 +150,6 @@ test('an address that others reach needs a token that cannot be guessed', () => 
   for (const text of ['', 'unix:', '7900', '127.0.0.1', `unix:${'x'.repeat(101)}`]) {
     assert.equal(parseAdminAddress(text), undefined, text);
   }
-});
-
-test('connections are counted, and one too many is closed', async (t) => {
-  const { port } = await openAdminOf(t, nothing, { limits: { maxAdminConnections: 4 } });
-  const held: net.Socket[] = [];
-  for (let index = 0; index < 4; index += 1) held.push(await connectSilent(t, port));
-  const more = await connectSilent(t, port);
-  more.resume();
-  await once(more, 'close');
-  held[0]?.destroy();
-  await until(async () => (await ask({ port }, '/healthz').catch(() => undefined))?.status === 200);
-});
-
-test('a client that says nothing, or half a head, is closed in time', async (t) => {
-  const { port } = await openAdminOf(t, nothing, { limits: { adminMs: 300 } });
-  const silent = await connectSilent(t, port);
-  const half = await connectSilent(t, port);
-  half.write('GET / HTTP/1.1\r\nHost: local');
-  const closed = [silent, half].map((socket) => once(socket.resume(), 'close'));
-  await Promise.all(closed);
 });
 
 test('more than may follow are told so', async (t) => {

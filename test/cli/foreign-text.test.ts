@@ -305,6 +305,7 @@ test('nothing in the program prints but by way of lines, logs and questions', as
     names,
     [
       'check-command.ts',
+      'completion-command.ts',
       'demo-node.ts',
       'exceptions.ts',
       'key-files.ts',

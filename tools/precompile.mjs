@@ -1,5 +1,5 @@
-// Writes dist/bin/program.cache: what V8 made of the program while it did what most runs do. V8 compiles a function when it is called
-// for the first time, so that those which ran here are in there and the others are not.
+// Writes dist/bin/*.cache: what V8 made of each script of the program while it did what most runs do. V8 compiles a function when it
+// is called for the first time, so that those which ran here are in there and the others are not.
 //
 // The commands run in this process, over loopback, and what they print is kept from the terminal.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -8,9 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadProgram } from '../dist/cli/process/load-program.js';
 
-const folder = fileURLToPath(new URL('../dist/bin/', import.meta.url));
-const { exports: program, makeCache } = loadProgram(path.join(folder, 'program.js'), []);
-
+const scripts = { program: load('program'), client: load('client') };
 const scratch = mkdtempSync(path.join(tmpdir(), 'hopline-build-'));
 const inScratch = (name) => path.join(scratch, name);
 let printed = '';
@@ -21,20 +19,28 @@ let heard = () => {};
 try {
   process.env.XDG_CONFIG_HOME = scratch;
   writeFileSync(inScratch('file'), 'content\n');
-  const stopped = run('node', '--listen', '127.0.0.1:0', '--root', scratch, '--writable');
+  const stopped = run('program', 'node', '--listen', '127.0.0.1:0', '--root', scratch, '--writable');
   const [, address] = await Promise.race([printing(/^listening on (\S+)/m), stopped]);
-  await run('get', '--via', address, 'file', '-o', inScratch('copy'));
-  await run('put', '--via', address, inScratch('copy'));
+  await run('client', 'get', '--via', address, 'file', '-o', inScratch('copy'));
+  await run('client', 'put', '--via', address, inScratch('copy'));
 } finally {
   for (const [index, stream] of streams.entries()) stream.write = writes[index];
   rmSync(scratch, { recursive: true });
 }
-writeFileSync(path.join(folder, 'program.cache'), makeCache());
+for (const [name, { makeCache }] of Object.entries(scripts)) writeFileSync(inBin(`${name}.cache`), makeCache());
 // The node would run on.
 process.exit();
 
-async function run(...args) {
-  const code = await program.run(['node', 'hopline', ...args]);
+function load(name) {
+  return loadProgram(inBin(`${name}.js`), []);
+}
+
+function inBin(name) {
+  return fileURLToPath(new URL(`../dist/bin/${name}`, import.meta.url));
+}
+
+async function run(script, ...args) {
+  const code = await scripts[script].exports.run(['node', 'hopline', ...args]);
   if (code !== 0) throw new Error(`hopline ${args[0]} ended with ${code}:\n${printed}`);
 }
 

@@ -2,14 +2,18 @@
 /**
  * The start of the program: signals and exceptions have listeners before the rest is loaded, which takes a while.
  *
- * It runs as tools/bundle.mjs has bundled it: beside it stand the rest in one file, and what V8 made of that at build time.
- * Invariant: no import declaration but those of the listeners and of the version.
+ * It runs as tools/bundle.mjs has bundled it. Beside it stands the rest in two scripts, that of a client's commands and that of
+ * all, each with what V8 made of it at build time.
+ * Invariant: no import declaration but those of the listeners, the version and a list of names.
  */
 
 import { fileURLToPath } from 'node:url';
 import { softwareVersion } from '../core/software.ts';
+import { clientCommands } from './client-commands.ts';
 import { listenForExceptions, loading } from './process/exceptions.ts';
 import { listenForSignals } from './process/signals.ts';
+
+type Program = typeof import('./program.ts');
 
 listenForSignals();
 listenForExceptions();
@@ -25,9 +29,16 @@ async function runProgram(): Promise<void> {
   process.channel?.unref();
 }
 
-async function loadRest(): Promise<typeof import('./program.ts')> {
-  const { loadProgram } = await import('./process/load-program.ts');
-  return loadProgram<typeof import('./program.ts')>(beside('program.js'), [beside('program.cache')]).exports;
+async function loadRest(): Promise<Program> {
+  const { loadProgram, readIfThere } = await import('./process/load-program.ts');
+  const { ownCodeCache } = await import('./process/own-code-cache.ts');
+  const script = clientCommands.includes(process.argv[2] ?? '') ? 'client' : 'program';
+  const own = ownCodeCache(script);
+  // The own one first: it is there only where that of the build did not fit.
+  const caches = [() => own?.read(), () => readIfThere(beside(`${script}.cache`))];
+  const { exports, isCached, makeCache } = loadProgram<Program>(beside(`${script}.js`), caches);
+  if (own && !isCached) process.once('exit', () => own.write(makeCache));
+  return exports;
 }
 
 function beside(name: string): string {

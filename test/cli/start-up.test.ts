@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { clientCommands } from '../../src/cli/client-commands.ts';
 import { repository } from '../support/repository.ts';
 
 const source = fileURLToPath(new URL('src', repository));
@@ -28,7 +29,7 @@ const program = ['cli/main.ts', 'cli/process/load-program.ts', 'cli/program.ts']
 test('before the rest is loaded, the listeners and the version alone are', () => {
   const loaded = [...loadedBy('cli/main.ts')].sort();
   const listeners = ['exceptions', 'leave', 'signals'].map((name) => `cli/process/${name}.ts`);
-  assert.deepEqual(loaded, ['cli/main.ts', ...listeners, 'core/software.ts', 'core/text.ts']);
+  assert.deepEqual(loaded, ['cli/client-commands.ts', 'cli/main.ts', ...listeners, 'core/software.ts', 'core/text.ts']);
 });
 
 test('the program alone loads its parser of flags and nothing that moves files', () => {
@@ -40,10 +41,20 @@ test('the program alone loads its parser of flags and nothing that moves files',
   );
 });
 
-for (const command of ['get', 'put', 'send']) {
+/** Where the program has its commands, by their names. */
+const modules = new Map(
+  Array.from(
+    readFileSync(path.join(source, 'cli/program.ts'), 'utf8').matchAll(/^ {2}(\w+): .* import\('\.\/([^']+)'/gm),
+    ([, name = '', module = '']) => [name, `cli/${module}`],
+  ),
+);
+
+for (const command of clientCommands) {
   test(`${command} loads neither node, gateway nor configuration, and of packages the three it needs`, () => {
-    const loaded = [...loadedBy(...program, `cli/${command}/${command}-command.ts`)];
-    assert.ok(loaded.some((name) => name.startsWith('client/')));
+    const module = modules.get(command);
+    assert.ok(module, `${command} is no command`);
+    const loaded = [...loadedBy(...program, module)];
+    assert.ok(loaded.includes('core/errors.ts'));
     const strange = loaded.filter((name) => /^(node|gateway|config|sites|fetch|http)\/|^[a-z-]+\.ts$/.test(name));
     assert.deepEqual(strange, []);
     const packages = loaded.filter((name) => !name.endsWith('.ts'));

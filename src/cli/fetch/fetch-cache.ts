@@ -5,7 +5,6 @@
  */
 
 import { existsSync } from 'node:fs';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import { asHoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
@@ -13,6 +12,7 @@ import { silentLogger } from '../../core/log.ts';
 import { flushHttpCache } from '../../gateway/cache/admin/inspect.ts';
 import { createHttpCache, type HttpCache } from '../../gateway/cache/cache.ts';
 import { parseHttpUrl } from '../../http/http-url.ts';
+import { userCaches } from '../cache-place.ts';
 
 /** Opens the cache; undefined if another fetch has it open, or, with a word to the user, if that fails. */
 export async function openFetchCache(
@@ -39,11 +39,9 @@ export async function flushFetchCache(url: string | undefined): Promise<number> 
 }
 
 function cacheDirectory(): string {
-  const { HOPLINE_CACHE, XDG_CACHE_HOME, LOCALAPPDATA } = process.env;
+  const { HOPLINE_CACHE } = process.env;
   if (HOPLINE_CACHE) return path.resolve(HOPLINE_CACHE);
-  // As its specification has it, a path that is not absolute does not count.
-  if (XDG_CACHE_HOME && path.isAbsolute(XDG_CACHE_HOME)) return path.join(XDG_CACHE_HOME, 'hopline');
-  if (process.platform === 'win32' && LOCALAPPDATA) return path.join(LOCALAPPDATA, 'hopline', 'cache');
-  if (process.platform === 'darwin') return path.join(homedir(), 'Library', 'Caches', 'hopline');
-  return path.join(homedir(), '.cache', 'hopline');
+  // There a directory of that name has all that a program keeps.
+  const parts = process.platform === 'win32' ? ['hopline', 'cache'] : ['hopline'];
+  return path.join(userCaches(), ...parts);
 }

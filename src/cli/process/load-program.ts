@@ -28,9 +28,12 @@ const headBytes = 16;
 
 /**
  * Runs `file`, which is one function expression of the parameters that Node gives a CommonJS module, with the first of
- * `caches` that fits. Throws what reading and running it throws.
+ * `caches` that is there and fits. Throws what reading and running it throws.
  */
-export function loadProgram<Exports>(file: string, caches: readonly string[]): LoadedProgram<Exports> {
+export function loadProgram<Exports>(
+  file: string,
+  caches: readonly (() => Buffer | undefined)[],
+): LoadedProgram<Exports> {
   const source = readFileSync(file);
   const tag = cachedDataVersionTag();
   const checksum = crc32(source);
@@ -51,21 +54,22 @@ export function loadProgram<Exports>(file: string, caches: readonly string[]): L
   };
 }
 
-function findCode(caches: readonly string[], tag: number, checksum: number): Buffer | undefined {
-  for (const cache of caches) {
-    const bytes = readIfThere(cache);
+/** The content of a file; undefined where it cannot be read. */
+export function readIfThere(file: string): Buffer | undefined {
+  try {
+    return readFileSync(file);
+  } catch {
+    return undefined;
+  }
+}
+
+function findCode(caches: readonly (() => Buffer | undefined)[], tag: number, checksum: number): Buffer | undefined {
+  for (const read of caches) {
+    const bytes = read();
     if (!bytes || bytes.length < headBytes) continue;
     const code = bytes.subarray(headBytes);
     const expected = [tag, checksum, crc32(code)];
     if (expected.every((value, index) => bytes.readUInt32LE(index * 4) === value)) return code;
   }
   return undefined;
-}
-
-function readIfThere(file: string): Buffer | undefined {
-  try {
-    return readFileSync(file);
-  } catch {
-    return undefined;
-  }
 }

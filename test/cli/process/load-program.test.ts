@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadProgram } from '../../../src/cli/process/load-program.ts';
+import { loadProgram, readIfThere } from '../../../src/cli/process/load-program.ts';
 import { repository } from '../../support/repository.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
@@ -21,13 +21,16 @@ async function start(t: TestContext) {
   const root = await makeTempRoot(t);
   const [file, cache] = [path.join(root.path, 'hello.js'), path.join(root.path, 'hello.cache')];
   await writeFile(file, sourceOf('hello '));
-  const first = loadProgram<Greeting>(file, [cache]);
+  const first = loadProgram<Greeting>(file, [() => readIfThere(cache)]);
   assert.equal(first.isCached, false);
   assert.equal(first.exports.greet(), 'hello hello.js');
   const content = first.makeCache();
   await writeFile(cache, content);
   const load = (caches = [cache]) => {
-    const { isCached, exports } = loadProgram<Greeting>(file, caches);
+    const { isCached, exports } = loadProgram<Greeting>(
+      file,
+      caches.map((each) => () => readIfThere(each)),
+    );
     return { isCached, says: exports.greet() };
   };
   return { root, file, cache, content, load };
@@ -63,7 +66,9 @@ test('a cache that is cut off or has another byte anywhere, as for another Node,
   }
 });
 
-test('the built program has a cache that this Node takes', () => {
-  const beside = (name: string) => fileURLToPath(new URL(`dist/bin/${name}`, repository));
-  assert.equal(loadProgram(beside('program.js'), [beside('program.cache')]).isCached, true);
-});
+for (const script of ['program', 'client']) {
+  test(`the built ${script} has a cache that this Node takes`, () => {
+    const beside = (name: string) => fileURLToPath(new URL(`dist/bin/${name}`, repository));
+    assert.equal(loadProgram(beside(`${script}.js`), [() => readIfThere(beside(`${script}.cache`))]).isCached, true);
+  });
+}

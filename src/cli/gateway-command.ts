@@ -124,7 +124,7 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
     await service?.close(how);
   };
   const graceMs = () => flags.grace ?? defaultLimits.graceMs;
-  await runUntilStopped({ started, reload: () => void reload(), graceMs, close, log }).finally(endLog);
+  await runUntilStopped({ started, reload, graceMs, close, log }).finally(endLog);
 }
 
 function rulesOf(flags: GatewayFlags): GatewayRules {

@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -19,7 +18,6 @@ import { startWebServer } from '../support/web-server.ts';
 
 const run = promisify(execFile);
 const skip = process.platform === 'win32' && 'Windows has no such shell';
-const withoutSystemd = !existsSync('/usr/bin/systemd-analyze') && 'there is no systemd';
 
 interface Block {
   readonly document: string;
@@ -117,24 +115,11 @@ test('the lines for a shell run, with the configuration of their document', { sk
   }
 });
 
-const units = kinds.filter(({ kind }) => kind === 'unit').map(({ block }) => block);
-test('the units of the documents are what systemd takes', { skip: withoutSystemd }, async (t) => {
-  assert.ok(units.length > 0);
-  const file = path.join((await makeTempRoot(t)).path, 'hopline.service');
-  for (const { text } of units) {
-    // systemd looks whether the program is there.
-    await writeFile(file, text.replace('/usr/local/bin/hopline', process.execPath));
-    const { stderr } = await run('systemd-analyze', ['verify', file]);
-    assert.equal(stderr, '');
-  }
-});
-
 function kindOf({ document, language, text }: Block): string | undefined {
   if (language === 'js') return 'script';
   if (language === 'ebnf') return 'grammar';
   if (language === 'yaml') return document === 'settings.md' ? 'settings' : 'configuration';
   if (language === 'sh') return 'shell';
-  if (language === 'ini') return 'unit';
   if (/^(hopline|kill) /.test(text)) return 'commands';
   if (/^[\w/.]+\n\S+[ :]\d+/.test(text) && document !== 'resume.md') return 'route';
   if (/^(read|write|all)\b.* hop1/.test(text)) return 'keys';

@@ -181,7 +181,7 @@ async function runNode(flags: NodeFlags): Promise<void> {
     await service?.close(how);
   };
   // A worker is told to reload only if there is something to read again.
-  const onHangup = rereads(flags) ? () => void reload() : undefined;
+  const onHangup = rereads(flags) ? reload : undefined;
   await runUntilStopped({ started, reload: onHangup, graceMs, close, log }).finally(endLog);
 }
 

@@ -77,7 +77,7 @@ export function startWorkers({ count, listen, more, announce, graceMs, isValid }
   return {
     look: () => looks.take([...alive].map((worker) => worker.process)),
     started: start(),
-    reload: isValid && (() => void isValid().then((valid) => valid && tellAll(reloadMessage))),
+    reload: isValid && (() => isValid().then((valid) => valid && tellAll(reloadMessage))),
     graceMs,
     close: async ({ graceMs: ms } = { graceMs: graceMs() }) => {
       stopping.abort();

@@ -11,6 +11,7 @@ import { exitCodes } from '../terminal/exit-codes.ts';
 import { ExitWith } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
 import { leaveHanging } from './leave.ts';
+import { openServiceManager } from './service-manager.ts';
 import { takeDemands } from './signals.ts';
 import { judgeExceptions } from './unexpected.ts';
 
@@ -18,7 +19,7 @@ export interface Running {
   /** Settles when it listens; its failure ends the command. */
   readonly started: Promise<unknown>;
   /** What SIGHUP asks for. Without it, a hangup stops. */
-  readonly reload?: (() => void) | undefined;
+  readonly reload?: (() => Promise<unknown>) | undefined;
   /** What requests under way are given to end. */
   graceMs(): number;
   /** Also before it has started; again, with `graceMs: 0`, to hurry. */
@@ -43,22 +44,31 @@ export async function runUntilStopped(running: Running): Promise<void> {
     process.exitCode = exitCodes.internal.code;
     stop.abort();
   });
+  const manager = openServiceManager();
+  const reload = async () => {
+    manager.tell('RELOADING=1');
+    await running.reload?.();
+    manager.tell('READY=1');
+  };
   const release = takeDemands((demand) => {
     const isReload = demand === 'hangup' && running.reload !== undefined;
     if (!isReload) (stop.signal.aborted ? hurry : stop).abort();
     else if (!isStarted) isHungUp = true;
-    else if (!stop.signal.aborted) running.reload?.();
+    else if (!stop.signal.aborted) void reload();
   });
   // Nobody waits for it any more once it is told to stop.
   running.started.catch(() => {});
   try {
     await Promise.race([running.started, aborted(stop.signal)]);
     isStarted = true;
-    if (isHungUp && !stop.signal.aborted) running.reload?.();
+    if (!stop.signal.aborted) manager.tell('READY=1');
+    if (isHungUp && !stop.signal.aborted) void reload();
     await aborted(stop.signal);
+    manager.tell('STOPPING=1');
     await end(running, hurry.signal);
     if (isInDoubt) throw new ExitWith(exitCodes.internal.code);
   } finally {
+    await manager.end();
     release();
     endJudging();
   }

@@ -18,6 +18,7 @@ for (const stream of [process.stdout, process.stderr]) stream.on('error', () => 
 const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   get: async () => (await import('./get/get-command.ts')).addGetCommand,
   put: async () => (await import('./put/put-command.ts')).addPutCommand,
+  sync: async () => (await import('./get/sync-command.ts')).addSyncCommand,
   verify: async () => (await import('./verify/verify-command.ts')).addVerifyCommand,
   ls: async () => (await import('./ls/ls-command.ts')).addLsCommand,
   stat: async () => (await import('./ls/stat-command.ts')).addStatCommand,

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { downloadTree, type TreeResult } from '../../client/download/download-tree.ts';
 import type { TransferOptions } from '../../client/transfer.ts';
 import type { FilesEvent, TreeEvent } from '../../client/transfer-events.ts';
+import { removeExtraFiles } from '../../io/disk/tree/extra-files.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { type FilterFlags, readFileFilter } from '../files/file-filter.ts';
 import { createFilesTalk, describeMoved, describeReplaced, exitAsDue, rowsOfContent } from '../files/file-outcomes.ts';
@@ -20,22 +21,33 @@ export async function getTree(
   route: RoutePlan,
   flags: GetFilesFlags & FilterFlags,
   transfer: TransferOptions,
+  sync?: Sync,
 ): Promise<void> {
   const { file: directory, routes } = route;
   const { output, force, resume } = flags;
   refuseFlagsOfOne(flags, `and "${directory}" is a directory`);
   const report = createReport<TreeEvent, TreeResult>(flags, process.stdout, {
     result: (result) => ['summary', countOutcomes(result)],
-    text: () => createTreeTalk(routes, flags.progress),
+    text: () => createTreeTalk(routes, flags.progress, sync),
   });
   const filter = await readFileFilter(flags);
-  const choices = { output, force, resume, select: filter?.selects, dryRun: flags.dryRun };
-  const options = { routes, directory, ...choices, ...transfer, onEvent: report.event };
+  const choices = { output, force, resume, select: filter?.selects, dryRun: flags.dryRun, into: sync?.into };
+  const options = { routes, directory, ...choices, findsExtra: sync !== undefined, ...transfer, onEvent: report.event };
   const result = await downloadTree(options).finally(report.stop);
   report.done(result);
   exitAsDue(result.outcomes, flags, 'fetched');
   refuseIncomplete(directory, result.skipped);
   filter?.checkList();
+  // Only now: all that was to come is here, and the listing is known to be whole.
+  if (sync?.deletes && !flags.dryRun && result.extra) await removeExtraFiles(result.path, result.extra);
+}
+
+/** What makes a copy of a directory. */
+export interface Sync {
+  /** The directory that is the copy. */
+  readonly into: string;
+  /** Whether files that the origin does not have are removed, once they are listed. */
+  readonly deletes: boolean;
 }
 
 function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
@@ -49,8 +61,9 @@ function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
 function createTreeTalk(
   routes: RoutePlan['routes'],
   progress: ProgressStyle | undefined,
+  sync: Sync | undefined,
 ): Report<TreeEvent, TreeResult> {
-  const formatResult = (result: TreeResult) => formatSummary(routes, result);
+  const formatResult = (result: TreeResult) => formatSummary(routes, result, sync);
   let talk: Report<FilesEvent, TreeResult> = {
     ...noReport,
     event: (event) => event.kind === 'reroute' && say(tellReroute(event)),
@@ -67,7 +80,7 @@ function createTreeTalk(
   };
 }
 
-function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string {
+function formatSummary(routes: RoutePlan['routes'], result: TreeResult, sync: Sync | undefined): string {
   const { outcomes, unchanged, directories, files, size, elapsedMs } = result;
   const due = files - unchanged;
   const where = path.relative('', result.path) || '.';
@@ -87,7 +100,17 @@ function formatSummary(routes: RoutePlan['routes'], result: TreeResult): string 
     ...(unchanged > 0 && due > 0 ? [['here', `${countOf(unchanged, 'file', 'files')}, unchanged`] as const] : []),
     ...(due > 0 && !result.planned ? rowsOfContent(outcomes, elapsedMs) : []),
     ...leftOut(result),
+    ...rowsOfExtra(result, sync),
   ]);
+}
+
+/** What is here and not at the origin: each file that is removed, or how many there are. */
+function rowsOfExtra({ extra, outcomes, planned }: TreeResult, sync: Sync | undefined): Row[] {
+  if (!extra || extra.files.length === 0) return [];
+  const files = countOf(extra.files.length, 'file', 'files');
+  if (!sync?.deletes) return [['extra', `${files} here that the origin does not have; --delete removes them`]];
+  if (outcomes.some(({ error }) => error)) return [['extra', `${files} here stay, since not all came`]];
+  return extra.files.map((file) => [planned ? 'would delete' : 'delete', file]);
 }
 
 /** What is at the origin and is not made here, by its kind. */

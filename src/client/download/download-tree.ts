@@ -6,9 +6,12 @@
  * when `downloadTree` has settled there is no socket or timer left, and each file is either whole or as it was.
  */
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { type ExtraFiles, findExtraFiles } from '../../io/disk/tree/extra-files.ts';
 import { type TreeFile, TreeTarget } from '../../io/disk/tree/tree-target.ts';
 import { checkName } from '../../wire/route.ts';
+import type { ClientContext } from '../circuit/circuit.ts';
 import type { FileOutcome } from '../download-result.ts';
 import { withClient } from '../transfer.ts';
 import type { TreeCounts, TreeEvent } from '../transfer-events.ts';
@@ -22,6 +25,10 @@ export interface DownloadTreeOptions extends Omit<SeveralFilesOptions, 'onEvent'
   readonly output?: string | undefined;
   /** Whether a file is fetched, by its path below the directory; with it, only directories that lead to such files are made. @default all */
   readonly select?: ((path: string) => boolean) | undefined;
+  /** The directory that is to be the copy itself, in place of `output`. */
+  readonly into?: string | undefined;
+  /** Finds the files here that the origin does not list. @default false */
+  readonly findsExtra?: boolean | undefined;
   /** Only finds out what would be fetched: nothing is made or changed. @default false */
   readonly dryRun?: boolean | undefined;
   /** Must not throw. */
@@ -33,6 +40,8 @@ export interface TreeResult extends TreeCounts {
   readonly path: string;
   /** Of all files but the unchanged ones. One that is here and differs is `DISK_EXISTS`, unless `force` is set. */
   readonly outcomes: readonly FileOutcome[];
+  /** With `findsExtra`, what is here, selected and not listed. */
+  readonly extra?: ExtraFiles;
   /** In a dry run, the paths below the directory that would be fetched. */
   readonly planned?: readonly string[];
   readonly elapsedMs: number;
@@ -49,7 +58,7 @@ export async function downloadTree(options: DownloadTreeOptions): Promise<TreeRe
   return withClient(options, async (client) => {
     const { clock, signal } = client;
     const startedMs = clock.now();
-    const place = path.join(output, path.basename(directory));
+    const place = options.into ?? path.join(output, path.basename(directory));
     const tree = new TreeTarget(place, {
       force,
       signal,
@@ -57,12 +66,26 @@ export async function downloadTree(options: DownloadTreeOptions): Promise<TreeRe
       ...(resume === undefined ? {} : { resume }),
     });
     const run = await SeveralFiles.over(options, client);
-    const manifest = selected(await fetchManifest(directory, run.circuits, client), select);
+    const listed = await fetchManifest(directory, run.circuits, client);
+    const manifest = selected(listed, select);
     await tree.begin(manifest.directories, manifest.files);
     const filled = fill(tree, manifest, run, options);
     const counts = await (dryRun ? filled : filled.finally(() => tree.finish()));
-    return { path: tree.path, ...counts, outcomes: run.outcomes, elapsedMs: clock.now() - startedMs };
+    const extra = options.findsExtra ? { extra: await findExtra(tree.path, listed, options, client) } : {};
+    return { path: tree.path, ...counts, ...extra, outcomes: run.outcomes, elapsedMs: clock.now() - startedMs };
   });
+}
+
+/** What is here and not listed, of any kind. */
+async function findExtra(
+  place: string,
+  { files, links, directories }: Manifest,
+  { select = () => true }: DownloadTreeOptions,
+  { limits }: ClientContext,
+): Promise<ExtraFiles> {
+  if (!existsSync(place)) return { files: [], directories: [] };
+  const kept = [...files, ...links, ...directories].map((entry) => entry.path);
+  return findExtraFiles(place, { kept, select }, limits);
 }
 
 /** The same without what is not selected. */

@@ -23,7 +23,7 @@ export interface LocalTree {
   readonly unfinished: number;
 }
 
-interface LocalTreeRules {
+export interface LocalTreeRules {
   readonly maxListEntries: number;
   readonly maxListDepth: number;
 }

@@ -1,0 +1,62 @@
+/** `hopline sync`: makes a directory here a copy of one at an origin. Documentation: docs/trees.md#sync */
+
+import type { Command } from 'commander';
+import { HoplineError } from '../../core/errors.ts';
+import { addFilterFlags, type FilterFlags } from '../files/file-filter.ts';
+import { rateFlag } from '../flags.ts';
+import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
+import { readRoutes } from '../route-text.ts';
+import { runWithDefaults } from '../settings/flag-defaults.ts';
+import { progressFlag } from '../terminal/progress-flag.ts';
+import type { ReportFlags } from '../terminal/report.ts';
+
+interface SyncFlags extends RouteFlags, ReportFlags, FilterFlags {
+  readonly delete?: boolean;
+}
+
+export function addSyncCommand(program: Command): void {
+  const sync = program
+    .command('sync')
+    .summary('make a directory here a copy of one at an origin')
+    .description(
+      'Fetches what of a directory at the origin is not here, and replaces what differs in size or time. What is the same\n' +
+        'is left; what is here alone stays, unless --delete is given. With --via, the arguments are FROM, a directory at the\n' +
+        'origin, and DIR.',
+    )
+    .argument('<ROUTE_FILE>', 'the route file of the directory; or NAME:DIR, over a route of `hopline routes`')
+    .argument('<DIR>', 'the directory here that is to be the copy')
+    .option('--delete', 'remove files in DIR that the origin does not have, once all has come; they are listed first')
+    .option(
+      '--json',
+      'print one JSON object a line: listing, started, progress, retry, reroute, done or error, summary',
+    )
+    .option('--min-rate <RATE>', 'give up a circuit that brings less', rateFlag)
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ hopline sync eu:photos photos\n  $ hopline sync eu:photos photos --delete --dry-run\n' +
+        '  $ hopline sync --via 10.0.0.1:7001,10.0.0.2:7001 photos photos --exclude "*.tmp"',
+    )
+    .action((from: string, into: string, _flags, command: Command) =>
+      runWithDefaults<SyncFlags>(
+        command,
+        () => process.stdout,
+        (flags) => runSync(from, into, flags),
+      ),
+    );
+  addFilterFlags(addRouteFlags(sync).addOption(progressFlag()));
+}
+
+async function runSync(from: string, into: string, flags: SyncFlags): Promise<void> {
+  const isVia = flags.via !== undefined;
+  const { routes: asked, file = from } = await readRoutes('sync', flags.via, isVia ? undefined : from);
+  if (file === '')
+    throw new HoplineError(
+      'USAGE_INVALID',
+      `${from} needs a directory behind it; ${from}. is all that its origin serves`,
+    );
+  await overRoutes(asked, flags, async (routes, options) => {
+    const { getTree } = await import('./get-tree.ts');
+    const choices = { ...flags, force: true, resume: true };
+    await getTree({ file, routes }, choices, options, { into, deletes: flags.delete ?? false });
+  });
+}

@@ -22,6 +22,7 @@ import { encodeRefusal as encodePacketRefusal } from '../wire/packet/write-packe
 import { unlimitedGrant } from './authority/grant.ts';
 import { serveClassic } from './classic/classic-session.ts';
 import type { NodeContext } from './context.ts';
+import { messageForLog } from './logged-failure.ts';
 import type { HttpServing } from './options.ts';
 import { serveOrigin } from './origin/origin.ts';
 import { servePackets } from './packets/packet-session.ts';
@@ -76,9 +77,6 @@ async function handOver(leg: Leg, http: HttpServing, { clock, metrics, connectio
   await leg.closed;
 }
 
-/** In place of what names a file: what is asked for over a secure circuit stands in no log. */
-const unnamed = 'a file of a secure circuit cannot be written';
-
 interface Refused {
   readonly node: NodeContext;
   readonly dialect: Dialect;
@@ -96,7 +94,7 @@ async function refuse(leg: LegLike, cause: unknown, refused: Refused): Promise<v
   if (dialect !== 'unknown' || error.code !== 'PEER_LOST') node.traffic.refused(leg.peer, error);
   const log = error.code === 'INTERNAL' ? node.log.error : node.log.warn;
   const isSealed = leg !== place;
-  const message = isSealed && error.code.startsWith('DISK_') ? unnamed : error.message;
+  const message = messageForLog(error, isSealed);
   log.call(node.log, { peer: leg.peer, dialect, code: error.code, reason: error.reason, ...names }, message);
   // A connection that broke is told by its end alone: no code stands for it on the wire, and INTERNAL would be another failure.
   if (error.code !== 'PEER_LOST') leg.post(encodeRefusal(isSealed ? error : inPlain(error), dialect, names.hop));

@@ -19,6 +19,7 @@ import { encodeMessage, type Message, type Request, refusal } from '../../wire/n
 import { namesOf, type Open } from '../../wire/native/open-message.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
+import { messageForLog } from '../logged-failure.ts';
 import { Receiver } from '../uploads/upload-answers.ts';
 import { ContentWriter } from './content-writer.ts';
 import { type DueRequest, DueRequests } from './due-requests.ts';
@@ -226,7 +227,8 @@ class OriginCircuit {
     this.#node.metrics.countFailure(error.code);
     this.#node.traffic.refused(this.#leg.peer, error);
     const { peer } = this.#leg;
-    this.#node.log.warn({ peer, ...namesOf(this.#open), code: error.code, reason: error.reason }, error.message);
+    const message = messageForLog(error, this.#list.isSealed);
+    this.#node.log.warn({ peer, ...namesOf(this.#open), code: error.code, reason: error.reason }, message);
   }
 }
 

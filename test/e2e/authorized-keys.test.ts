@@ -102,8 +102,8 @@ async function outcome(circuit: Circuit, request: Message): Promise<string> {
   }
 }
 
-async function list(circuit: Circuit, name: string): Promise<readonly Listed[]> {
-  circuit.send([{ type: 'list', name }]);
+async function list(circuit: Circuit, name: string, depth?: number): Promise<readonly Listed[]> {
+  circuit.send([{ type: 'list', name, depth }]);
   const entries: Listed[] = [];
   for (let last = false; !last; ) {
     const frame = await circuit.receive('listing');
@@ -159,6 +159,15 @@ test('a listing shows what matches, and the directories that lead there', posix,
     (await list(circuit, 'docs/deep')).map((entry) => entry.path),
     ['', 'b.txt'],
   );
+  // As if it was not there, since nothing in it may be read.
+  for (const name of ['docs/empty', 'docs/none']) {
+    assert.equal(await outcome(circuit, stat(name)), 'AUTH_DENIED');
+    for (const depth of [undefined, 0, 1]) {
+      const asked = await ask(alice);
+      await assert.rejects(list(asked, name, depth), failsWith('AUTH_DENIED'));
+    }
+  }
+  assert.deepEqual((await list(circuit, 'docs/deep', 0)).length, 1);
   assert.equal((await list(await ask(bob), '.')).length, 11);
 });
 

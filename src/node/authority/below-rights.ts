@@ -2,7 +2,7 @@
  * Rights at the disk: a name must be allowed as it was asked for, and again by its real path below the root.
  *
  * Invariant: a link is judged by the place it leads to; a client does not learn whether a name that it may not have
- * exists.
+ * exists, nor of a directory that leads to nothing that it may.
  */
 
 import path from 'node:path';
@@ -45,10 +45,13 @@ export function viewOf(grant: Grant, root: string, asked: string): ((real: strin
   if (read.isEverything) return undefined;
   return (real) => {
     const tops = [plainName(asked), nameBelow(root, real)];
-    const below = (top: string, relative: string) => (top === '' ? relative : `${top}/${relative}`);
+    const below = (top: string, relative: string) => [top, relative].filter((part) => part !== '').join('/');
+    // That there is a root is no secret.
+    const isShown = (name: string) => name === '' || read.match(name);
     return {
-      shows: (relative) => tops.every((top) => read.match(below(top, relative))),
+      shows: (relative) => tops.every((top) => isShown(below(top, relative))),
       leads: (relative) => tops.every((top) => read.leadThrough(below(top, relative))),
+      hidden: () => nameDenied(grant.who, 'read'),
     };
   };
 }

@@ -105,16 +105,20 @@ export class Listing implements NameHolder {
     return { entries: this.#entries, ...this.#looks.skipped, firstBadName: this.#looks.firstBad };
   }
 
-  /** The next LISTING. Throws `LIMIT_LISTING`; on the first call, `FILE_DENIED` and `FILE_UNREADABLE`. */
+  /** The next LISTING. Throws `LIMIT_LISTING`; on the first call, `FILE_DENIED`, `FILE_UNREADABLE` and what hides the directory. */
   async nextFrame(): Promise<Frame> {
     const entries: Listed[] = [];
     let bytes = 0;
     while (bytes < frameBytes) {
       const entry = await this.#next();
-      if (!entry) return { type: 'listing', entries, last: true, skipped: this.#looks.skipped };
+      if (!entry) {
+        const { refusal } = this.#shown;
+        if (refusal) throw refusal;
+        return { type: 'listing', entries, last: true, skipped: this.#looks.skipped };
+      }
       const shown = this.#shown.take(entry);
       // Whoever sees a directory alone need not know more than that there is something to see in it.
-      if (shown.length > 0) this.#leave(Math.max(1, this.#depth));
+      if (shown.length > 0) this.#leave(this.#depth);
       this.#entries += shown.length;
       for (const each of shown) bytes += Buffer.byteLength(JSON.stringify(each));
       entries.push(...shown);
@@ -172,10 +176,13 @@ export class Listing implements NameHolder {
 
   async #begin(): Promise<Listed> {
     this.#isBegun = true;
+    const onlyLeads = this.#shown.onlyLeads('');
     try {
       const stats = await this.#disk.look(this.#top, 1, async ({ stats }) => stats);
-      if (this.#depth > 0) await this.#enter(this.#top, '');
-      return entryOf(stats, '');
+      const top = entryOf(stats, '');
+      if (onlyLeads) await this.#tryToEnter('');
+      else if (this.#depth > 0) await this.#enter(this.#top, '');
+      return top;
     } catch (error) {
       throw openError(error);
     }
@@ -184,7 +191,7 @@ export class Listing implements NameHolder {
   /** A directory that cannot be read is told without what is in it. */
   async #tryToEnter(relative: string): Promise<void> {
     try {
-      await this.#enter(path.join(this.#top, relative), `${relative}/`);
+      await this.#enter(path.join(this.#top, relative), relative === '' ? '' : `${relative}/`);
     } catch (error) {
       if (endsListing(error)) throw error;
       this.#looks.skipped.unreadable += 1;

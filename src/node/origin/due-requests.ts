@@ -4,6 +4,7 @@
  * Invariant: a file that was opened for a request whose turn never came is closed by `close`.
  */
 
+import { asHoplineError } from '../../core/errors.ts';
 import type { Tasks } from '../../core/work/tasks.ts';
 import { openServed } from '../../io/disk/reading/served-file.ts';
 import type { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
@@ -14,6 +15,7 @@ import { holdReadable } from '../authority/below-rights.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
+import { checkSeen } from './list-answer.ts';
 
 /** Requests that are looked at before their turn. */
 const requestsAhead = 8;
@@ -71,7 +73,14 @@ export class DueRequests {
   async #open({ name }: RequestOf<'stat'>): Promise<VersionedFile> {
     this.#grant.checkRead(name);
     const root = servedRoot(this.#node);
-    return openServed(root, name, this.#node.limits.maxNameBytes, holdReadable(this.#grant, root, name));
+    const { limits } = this.#node;
+    try {
+      return await openServed(root, name, limits.maxNameBytes, holdReadable(this.#grant, root, name));
+    } catch (error) {
+      const isDirectory = asHoplineError(error).code === 'FILE_IS_DIRECTORY';
+      if (isDirectory) await checkSeen(name, { leg: this.#leg, node: this.#node, grant: this.#grant });
+      throw error;
+    }
   }
 }
 

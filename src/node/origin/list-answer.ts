@@ -16,11 +16,14 @@ import { Listing } from '../listings/listing.ts';
 import { servedRoot } from '../root.ts';
 import type { Outbox } from './outbox.ts';
 
-export interface ListOptions {
+interface ListedFor {
   readonly leg: LegLike;
-  readonly open: Open;
   readonly node: NodeContext;
   readonly grant: Grant;
+}
+
+export interface ListOptions extends ListedFor {
+  readonly open: Open;
   readonly outbox: Outbox;
   /** Whether no name may stand in a log. */
   readonly isSealed: boolean;
@@ -29,16 +32,11 @@ export interface ListOptions {
 /** Sends the listing; resolves to how many entries it has. Throws what names, rights and the disk are refused with. */
 export async function answerList(
   { name, depth }: RequestOf<'list'>,
-  { leg, open, node, grant, outbox, isSealed }: ListOptions,
+  { open, outbox, isSealed, ...listedFor }: ListOptions,
 ): Promise<number> {
-  const { limits, log } = node;
-  const owner = ownerOf(leg.address?.host ?? leg.peer);
-  const root = servedRoot(node);
+  const { leg, node, grant } = listedFor;
   grant.checkRead(name);
-  const by = holdReadable(grant, root, name);
-  const view = viewOf(grant, root, name);
-  const listing = await Listing.open(root, name, limits, node.names, { owner, by, view, depth });
-  void leg.closed.then(() => listing.abandon());
+  const listing = await openListing(name, depth, listedFor);
   try {
     for (let last = false; !last; ) {
       const frame = await listing.nextFrame();
@@ -51,6 +49,27 @@ export async function answerList(
   }
   const named = isSealed ? { ...listing.summary, firstBadName: undefined } : { name, ...listing.summary };
   const fields = { peer: leg.peer, ...namesOf(open), ...named };
-  if (fields.names + fields.unreadable > 0) log.warn(fields, 'entries are missing from a listing');
+  if (fields.names + fields.unreadable > 0) node.log.warn(fields, 'entries are missing from a listing');
   return fields.entries;
+}
+
+/** Throws `AUTH_DENIED` for a directory that may not be seen since nothing in it may. */
+export async function checkSeen(name: string, listedFor: ListedFor): Promise<void> {
+  if (listedFor.grant.rights.read.isEverything) return;
+  const listing = await openListing(name, 0, listedFor);
+  try {
+    await listing.nextFrame();
+  } finally {
+    listing.close();
+  }
+}
+
+async function openListing(name: string, depth: number | undefined, { leg, node, grant }: ListedFor): Promise<Listing> {
+  const owner = ownerOf(leg.address?.host ?? leg.peer);
+  const root = servedRoot(node);
+  const by = holdReadable(grant, root, name);
+  const view = viewOf(grant, root, name);
+  const listing = await Listing.open(root, name, node.limits, node.names, { owner, by, view, depth });
+  void leg.closed.then(() => listing.abandon());
+  return listing;
 }

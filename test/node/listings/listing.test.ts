@@ -6,7 +6,7 @@ import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
-import { defaultLimits, type Limits } from '../../../src/index.ts';
+import { defaultLimits, HoplineError, type Limits } from '../../../src/index.ts';
 import { type Hold, hold, holdByPath } from '../../../src/io/disk/held.ts';
 import { Listing, type ListingOptions } from '../../../src/node/listings/listing.ts';
 import { NameRoom } from '../../../src/node/listings/name-room.ts';
@@ -73,7 +73,11 @@ test('a listing begins with the directory, goes depth first and in the order of 
 /** The paths in a listing of `tree`, of so many levels; with globs, for one who may read these alone. */
 async function listPaths(root: TempRoot, depth?: number, globs?: readonly string[]): Promise<string[]> {
   const read = new Globs(globs ?? ['**']);
-  const shown = { shows: (name: string) => read.match(name), leads: (name: string) => read.leadThrough(name) };
+  const shown = {
+    shows: (name: string) => read.match(name),
+    leads: (name: string) => read.leadThrough(name),
+    hidden: () => new HoplineError('AUTH_DENIED', 'nothing to see'),
+  };
   const view = globs && (() => shown);
   const { entries } = await listAll(root, 'tree', {}, new NameRoom(), { depth, view });
   return entries.map((entry) => entry.path);
@@ -100,6 +104,8 @@ test('of few levels, a directory that only leads on is told if there is somethin
   assert.deepEqual(await listPaths(root, 2, globs), ['', 'a', 'a/b', 'a/c', 'h', 'h/pub']);
   assert.deepEqual(await listPaths(root, 1, ['a/**', 'j']), ['', 'a', 'j']);
   assert.deepEqual(await listPaths(root, 0, globs), ['']);
+  for (const depth of [undefined, 0, 1, 2])
+    await assert.rejects(listPaths(root, depth, ['**/nothing']), { code: 'AUTH_DENIED' });
 });
 
 test('links are told and not followed, so that a loop is no loop', { skip: isWindows }, async (t) => {

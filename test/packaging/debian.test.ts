@@ -1,4 +1,4 @@
-/** The unit for systemd: that systemd takes it, and how well it is shut in. */
+/** What the Debian package is made of: a unit that systemd takes and that is shut in well, a configuration, scripts. */
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { readConfig } from '../../src/config/config-files.ts';
 import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -24,4 +25,14 @@ test('systemd takes the unit, and rates its exposure below 2', { skip }, async (
   const { stdout } = await run('systemd-analyze', ['security', '--offline=true', '--no-pager', unit]);
   const [, exposure = '10'] = /Overall exposure level for hopline.service: ([\d.]+)/.exec(stdout) ?? [];
   assert.ok(Number(exposure) < 2, stdout);
+});
+
+test('the configuration that a package brings serves this machine alone, and its own documents', async () => {
+  const { node } = await readConfig(fileURLToPath(new URL('packaging/hopline.yaml', repository)));
+  assert.deepEqual([node.listen, node.root], [{ host: '127.0.0.1', port: 7001 }, '/usr/lib/hopline/docs']);
+});
+
+test('the scripts of the package are what a shell reads', { skip: process.platform === 'win32' }, async () => {
+  for (const name of ['build-deb.sh', 'postinst', 'prerm', 'postrm'])
+    await run('sh', ['-n', fileURLToPath(new URL(`packaging/${name}`, repository))]);
 });

@@ -13,9 +13,9 @@ import { type ConfigText, configError, offsetProblem, type Problem } from './pro
 /** More references to one part of a file than anyone writes; without a cap, a short file could stand for a huge one. */
 const maxAliases = 100;
 
-/** `what` the file is, in messages. Throws `CONFIG_INVALID`, with all `problems`. */
-export async function readYaml(file: string, what: string): Promise<ConfigText> {
-  return parseSource(file, await readTextFile(file, { what, code: 'CONFIG_INVALID' }));
+/** `what` the file is, in messages; `isUnasked`: as of a text file. Throws `CONFIG_INVALID`, with all `problems`. */
+export async function readYaml(file: string, what: string, isUnasked = false): Promise<ConfigText> {
+  return parseSource(file, await readTextFile(file, { what, code: 'CONFIG_INVALID', isUnasked }));
 }
 
 /** What the file says; an empty one an empty mapping. Throws `CONFIG_INVALID`. */

@@ -51,7 +51,8 @@ const settings = mapping(
 
 /** Throws `CONFIG_INVALID`, with all `problems`. */
 export async function readUserSettings(file: string): Promise<UserSettings> {
-  const source = await readYaml(file, 'the settings');
+  // They say where every command goes and what it encrypts.
+  const source = await readYaml(file, 'the settings', true);
   const result = v.safeParse(settings, toValue(source));
   if (!result.success) throw configError(issueProblems(result.issues, source));
   const { routes = {}, defaults = {} } = result.output;

@@ -27,9 +27,14 @@ test('systemd takes the unit, and rates its exposure below 2', { skip }, async (
   assert.ok(Number(exposure) < 2, stdout);
 });
 
-test('the configuration that a package brings serves this machine alone, and its own documents', async () => {
-  const { node } = await readConfig(fileURLToPath(new URL('packaging/hopline.yaml', repository)));
-  assert.deepEqual([node.listen, node.root], [{ host: '127.0.0.1', port: 7001 }, '/usr/lib/hopline/docs']);
+test('the configuration that a package brings serves this machine alone, and documents alone', async (t) => {
+  const file = path.join((await makeTempRoot(t)).path, 'hopline.yaml');
+  const docs = fileURLToPath(new URL('docs', repository));
+  // Where the package puts them there is nothing here.
+  const text = await readFile(new URL('packaging/hopline.yaml', repository), 'utf8');
+  await writeFile(file, text.replace('/usr/lib/hopline/docs', docs));
+  const { node } = await readConfig(file);
+  assert.deepEqual([node.listen, node.root], [{ host: '127.0.0.1', port: 7001 }, docs]);
 });
 
 test('the scripts of the package are what a shell reads', { skip: process.platform === 'win32' }, async () => {

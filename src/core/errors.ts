@@ -1,93 +1,18 @@
 /**
- * The one error class of hopline and its closed list of codes.
+ * The one error class of hopline. Its codes, and the hint for each, stand in failure/.
  *
- * Owns the vocabulary of failure: every way in which hopline can say no has a
- * code here, grouped by who must act. Knows nothing about how a code is shown:
- * three tables elsewhere translate it (wire/native/refusal.ts to the wire, the
- * gateway to an HTTP status, cli/terminal/exit-codes.ts to an exit code and a hint), each
- * typed so that a new code does not compile until it is mapped.
+ * Knows nothing about how a code is shown: three tables elsewhere translate it (wire/native/refusal.ts to the wire, the gateway to
+ * an HTTP status, cli/terminal/exit-codes.ts to an exit code), each typed so that a new code does not compile until it is mapped.
  *
  * Invariant: what an error says is safe to show, in a terminal too; a native error becomes a HoplineError once, where it happened,
  * with `cause` kept; nobody matches message text.
  */
 
+import type { ErrorCode } from './failure/codes.ts';
+import { hintFor } from './failure/hints.ts';
 import { safeText } from './text.ts';
 
-/** Every code, grouped by who must act. Listed for users in docs/exit-codes.md. */
-export const errorCodes = [
-  // The user: what was asked for is not well formed.
-  'USAGE_INVALID',
-  'CONFIG_INVALID',
-  'ROUTE_UNREADABLE',
-  'ROUTE_SYNTAX',
-  'ROUTE_TOO_LONG',
-  'ROUTE_LOOP',
-  // The network between two neighbours.
-  'PEER_UNRESOLVED',
-  'PEER_UNREACHABLE',
-  'PEER_LOST',
-  'PEER_PROTOCOL',
-  'PEER_VERSION',
-  'PEER_CLASSIC',
-  // The operator of a node: it is told not to.
-  'POLICY_DENIED',
-  'REGISTER_DENIED',
-  'LIMIT_CONNECTIONS',
-  'LIMIT_HEAD',
-  'LIMIT_HOPS',
-  'LIMIT_LISTING',
-  'LIMIT_PAYLOAD',
-  'LIMIT_LOOKUPS',
-  'LIMIT_MEMBERS',
-  'LIMIT_UPLOADS',
-  'LIMIT_PROBES',
-  'LIMIT_REQUESTS',
-  'LIMIT_BODY',
-  'NODE_STOPPING',
-  'LISTEN_FAILED',
-  // The members of a pool, and the servers of a policy.
-  'POLICY_UNKNOWN',
-  'POOL_UNKNOWN',
-  'POOL_EMPTY',
-  // Who is there, and whether the bytes are theirs.
-  'AUTH_REQUIRED',
-  'AUTH_DENIED',
-  'KEY_INVALID',
-  'KEY_UNKNOWN',
-  'KEY_CHANGED',
-  'SECURE_FAILED',
-  // What a web server says, or what is between here and it.
-  'TLS_FAILED',
-  'HTTP_PROXY_REFUSED',
-  'HTTP_REDIRECT',
-  'HTTP_CLIENT_ERROR',
-  'HTTP_SERVER_ERROR',
-  // The file at the origin.
-  'FILE_NOT_FOUND',
-  'FILE_DENIED',
-  'FILE_IS_DIRECTORY',
-  'FILE_CHANGED',
-  'FILE_UNREADABLE',
-  'UPLOAD_DENIED',
-  // The content that arrived.
-  'HASH_MISMATCH',
-  // The disk that is written to: the client's for a download, the origin's for an upload.
-  'DISK_EXISTS',
-  'DISK_BUSY',
-  'DISK_FULL',
-  'DISK_FAILED',
-  // Time and the user's patience.
-  'TIMEOUT_CONNECT',
-  'TIMEOUT_HEAD',
-  'TIMEOUT_IDLE',
-  'TIMEOUT_SLOW',
-  'TIMEOUT_DEADLINE',
-  'INTERRUPTED',
-  // A defect of hopline itself.
-  'INTERNAL',
-] as const;
-
-export type ErrorCode = (typeof errorCodes)[number];
+export { type ErrorCode, errorCodes } from './failure/codes.ts';
 
 /** A hop of a route on which something failed. */
 export interface RouteStep {
@@ -128,6 +53,17 @@ export class HoplineError extends Error {
     if (details.reason !== undefined) this.reason = safeText(details.reason);
     if (details.route !== undefined) this.route = details.route;
     if (details.problems !== undefined) this.problems = details.problems.map((problem) => safeText(problem));
+  }
+
+  /** What to try next, in words of the command line. */
+  get hint(): string {
+    return hintFor(this.code);
+  }
+
+  /** What `JSON.stringify` writes: all that the error says; neither its cause nor a stack. */
+  toJSON(): object {
+    const { code, message, hop, reason, problems, route, hint } = this;
+    return { code, message, hop, reason, problems, route, hint };
   }
 }
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { exitCodeOf, exitCodes, exitHelp, hintFor } from '../../src/cli/terminal/exit-codes.ts';
+import { exitCodeOf, exitCodes, exitHelp } from '../../src/cli/terminal/exit-codes.ts';
 import { asHoplineError, errorCodes, HoplineError } from '../../src/core/errors.ts';
+import { hintFor } from '../../src/core/failure/hints.ts';
 import { wireCodes } from '../../src/wire/native/refusal.ts';
 
 test('a code is listed once', () => {
@@ -38,4 +39,13 @@ test('a HoplineError stays as it is, and anything else becomes INTERNAL with its
   const wrapped = asHoplineError(cause);
   assert.deepEqual([wrapped.code, wrapped.message, wrapped.cause], ['INTERNAL', cause.message, cause]);
   assert.equal(asHoplineError('text').message, 'text');
+});
+
+test('JSON of an error has all that it says, and neither cause nor stack', () => {
+  const cause = new Error('secret');
+  const error = new HoplineError('POLICY_DENIED', 'hop 1 refused', { hop: 1, reason: 'EACCES', cause });
+  const hint = hintFor('POLICY_DENIED');
+  const said = { code: 'POLICY_DENIED', message: 'hop 1 refused', hop: 1, reason: 'EACCES', hint };
+  assert.deepEqual(JSON.parse(JSON.stringify(error)), said);
+  assert.equal(error.hint, hint);
 });

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { hintFor } from '../../src/cli/terminal/exit-codes.ts';
+import { hintFor } from '../../src/core/failure/hints.ts';
 import { createKeyFile, errorCodes } from '../../src/index.ts';
 import { mainFile, startProgram } from '../support/program.ts';
 import { findPages, repository } from '../support/repository.ts';

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { hintFor } from '../../src/cli/terminal/exit-codes.ts';
 import { type Finding, firstFailure, type HopLook } from '../../src/client/trace/hop-look.ts';
 import { type TraceOptions, traceRoutes } from '../../src/client/trace/trace-route.ts';
+import { hintFor } from '../../src/core/failure/hints.ts';
 import { type NodeOptions, parseVia, type Resolver, type RunningNode, startNode } from '../../src/index.ts';
 import { newKey } from '../../src/wire/keys/key.ts';
 import { startBlackHole, startFilteredPort, startOldNode, startSlowLine, type Way } from '../support/broken-legs.ts';

@@ -4,9 +4,10 @@ import type { DownloadResult, FileOutcome } from '../../client/download-result.t
 import type { FilesEvent, UploadsEvent } from '../../client/transfer-events.ts';
 import type { UploadResult } from '../../client/upload-result.ts';
 import type { HoplineError } from '../../core/errors.ts';
+import { hintFor } from '../../core/failure/hints.ts';
 import type { Reservation } from '../../io/disk/writing/target.ts';
 import type { RoutePlan } from '../../wire/route.ts';
-import { exitCodeOf, hintFor } from '../terminal/exit-codes.ts';
+import { exitCodeOf } from '../terminal/exit-codes.ts';
 import { ExitWith } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
 import { startConnecting, startFileProgress } from '../terminal/progress.ts';

@@ -1,7 +1,7 @@
 /** How a command ends: an error as one line and a hint, then the exit code that the table gives. */
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
-import { exitCodeOf, hintFor } from './exit-codes.ts';
+import { exitCodeOf } from './exit-codes.ts';
 import { jsonLine, say } from './lines.ts';
 import { drawRoute } from './route-picture.ts';
 
@@ -37,13 +37,12 @@ export function reportFailure(failure: unknown, json?: NodeJS.WritableStream): n
   } else {
     for (const line of error.problems ?? [error.message]) say(`hopline: ${line}`);
     for (const line of drawRoute(error, process.stderr.columns || 80)) say(line);
-    say(`  hint: ${hintFor(error.code)}`);
+    say(`  hint: ${error.hint}`);
   }
   return exitCode;
 }
 
 /** A failure for scripts. */
 export function jsonOfError(error: HoplineError): object {
-  const { code, message, hop, reason, problems, route } = error;
-  return { code, message, hop, reason, problems, route, hint: hintFor(code), exitCode: exitCodeOf(code) };
+  return { ...error.toJSON(), exitCode: exitCodeOf(error.code) };
 }

@@ -6,9 +6,9 @@
  */
 
 import { connectOf, type Finding, type HopLook, legOf, roundTripsOf } from '../../client/trace/hop-look.ts';
+import { hintFor } from '../../core/failure/hints.ts';
 import { safeText } from '../../core/text.ts';
 import { describeHop } from '../../wire/address.ts';
-import { hintFor } from '../terminal/exit-codes.ts';
 import { verdictOfCode } from '../terminal/route-picture.ts';
 import { formatRate } from '../terminal/units.ts';
 

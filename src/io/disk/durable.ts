@@ -3,6 +3,7 @@
 import { type FileHandle, link, rename } from 'node:fs/promises';
 import type { DiskCalls } from '../kernel/libc.ts';
 import { syncDirectory } from './directories.ts';
+import { newFileMode } from './umask.ts';
 
 export interface DurableCalls {
   /** Makes the content last, and what is needed to find it. */
@@ -13,6 +14,8 @@ export interface DurableCalls {
   readonly syncDirectory: (directory: string) => Promise<void>;
   readonly link: (existing: string, name: string) => Promise<void>;
   readonly rename: (from: string, to: string) => Promise<void>;
+  /** The permissions of a new file, whatever is known of them already. */
+  readonly newFileMode: () => number;
 }
 
 /** What a target needs of the system. */
@@ -24,4 +27,5 @@ export const nodeCalls: DurableCalls = {
   syncDirectory,
   link,
   rename,
+  newFileMode,
 };

@@ -10,7 +10,7 @@ const blockBytes = 1024 * 1024;
 export class RangeReader {
   readonly #handle: FileHandle;
   readonly #signal: AbortSignal | undefined;
-  readonly #block = Buffer.allocUnsafeSlow(blockBytes);
+  #block: Buffer | undefined;
 
   constructor(handle: FileHandle, signal?: AbortSignal) {
     this.#handle = handle;
@@ -22,6 +22,8 @@ export class RangeReader {
     const range = { offset: start, length: end - start };
     const next = () => {
       this.#signal?.throwIfAborted();
+      // Most readers of small files are never asked for anything, and so much for each keeps the collector of memory busy.
+      this.#block ??= Buffer.allocUnsafeSlow(blockBytes);
       return this.#block;
     };
     let read = 0;

@@ -9,7 +9,6 @@ import { type FileHandle, lstat, open, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DiskCalls } from '../../kernel/libc.ts';
 import { withoutOthers } from '../own-file.ts';
-import { newFileMode } from '../umask.ts';
 
 /** What a file needs so that whoever made it can go on writing it. */
 export const ownerMode = 0o600;
@@ -71,14 +70,14 @@ export async function isSameTime(onDisk: bigint, wanted: bigint, stepNs: () => P
 export async function finishAttributes(
   handle: FileHandle,
   attributes: Attributes | undefined,
-  calls: DiskCalls,
+  calls: DiskCalls & { readonly newFileMode: () => number },
 ): Promise<number> {
   if (attributes) {
     // A part file that its owner could not open would be in the way of a later run.
     await setAttributes(handle, { ...attributes, mode: attributes.mode | ownerMode }, calls);
     return attributes.mode;
   }
-  const mode = newFileMode();
+  const mode = calls.newFileMode();
   if (mode !== withoutOthers(mode)) await handle.chmod(mode);
   return ownerMode;
 }

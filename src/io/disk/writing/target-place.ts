@@ -13,6 +13,7 @@ import { loadDiskCalls } from '../../kernel/libc.ts';
 import { makeDirectory, syncDirectory } from '../directories.ts';
 import { checkCanMake, isSpecial, lookAtPlace, notReplaced, type Occupant } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
+import { newFileMode } from '../umask.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { exists } from './part-names.ts';
 import { SpecialTarget } from './special-target.ts';
@@ -80,7 +81,9 @@ export class TargetDirectory {
 
   private constructor(directory: string, options: PlaceOptions, existing: ReadonlyMap<string, Occupant>) {
     this.path = directory;
-    this.#options = { calls: loadDiskCalls(), ...options };
+    // Of new files it is asked once: for each it would take as long as to write it.
+    const mode = newFileMode();
+    this.#options = { calls: { ...loadDiskCalls(), newFileMode: () => mode }, ...options };
     this.#existing = existing;
   }
 

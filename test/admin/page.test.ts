@@ -41,6 +41,13 @@ async function openBrowser(
 
 /** A relay with an origin behind it, a download that is under way, one refused, and a member that is down. */
 async function startBusyRelay(t: TestContext) {
+  const stop = new AbortController();
+  let running: Promise<unknown> = Promise.resolve();
+  // Before the directory that it writes to is removed.
+  t.after(async () => {
+    stop.abort();
+    await running.catch(() => {});
+  });
   const root = await makeTempRoot(t);
   await root.writeRandom('data.bin', 40_000_000);
   await root.writeRandom('small.bin', 300_000);
@@ -49,8 +56,9 @@ async function startBusyRelay(t: TestContext) {
   const relay = nodes[0] ?? assert.fail();
   await download({ route: route('small.bin'), output: `${root.path}/small` });
   await assert.rejects(download({ route: parseVia(`${addressOf(relay)},@nothing`, 'x'), output: `${root.path}/x` }));
-  const stop = new AbortController();
-  const running = download({ route: route('data.bin'), output: `${root.path}/out`, signal: stop.signal });
+  // The circuits of these are not the one that is waited for below.
+  await until(() => relay.stats().open === 0);
+  running = download({ route: route('data.bin'), output: `${root.path}/out`, signal: stop.signal });
   running.catch(() => {});
   await until(() => relay.sight().circuits.some(({ bytesBack }) => bytesBack > 100_000));
   const end = async () => {
@@ -58,7 +66,6 @@ async function startBusyRelay(t: TestContext) {
     await assert.rejects(running);
     await until(() => relay.stats().open === 0);
   };
-  t.after(() => stop.abort());
   const { port } = await openAdminOf(t, { addresses: [addressOf(relay)], node: relay });
   return { relay, port, end };
 }

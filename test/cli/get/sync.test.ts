@@ -1,7 +1,7 @@
 /** `hopline sync`: a directory here becomes a copy, whatever ended an earlier run, and nothing goes that was not named. */
 
 import assert from 'node:assert/strict';
-import { lstat, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { downloadTree } from '../../../src/index.ts';
@@ -92,4 +92,8 @@ test('a directory that has become a link is not followed', async (t) => {
   await symlink(outside.path, path.join(root.path, 'd'));
   await assert.rejects(removeExtraFiles(root.path, extra), { code: 'DISK_FAILED' });
   assert.deepEqual(await outside.list(), ['extra']);
+  await mkdir(path.join(outside.path, 'empty'));
+  const directories = { files: [], directories: ['d/empty'] };
+  await assert.rejects(removeExtraFiles(root.path, directories), { code: 'DISK_FAILED' });
+  assert.deepEqual(await outside.list(), ['empty', 'extra']);
 });

@@ -41,25 +41,21 @@ export async function removeExtraFiles(directory: string, { files, directories }
   const root = await realpath(directory);
   /** Of the directories that stay: a file that goes would make them look changed. */
   const times = new Map<string, Attributes>();
-  for (const file of files) {
-    const place = path.join(root, ...file.split('/'));
+  const removeAt = async (name: string, remove: (place: string) => Promise<void>) => {
+    const place = path.join(root, ...name.split('/'));
     const parent = path.dirname(place);
     try {
       // A directory that has become a link leads elsewhere.
-      if ((await realpath(parent)) === parent) {
-        times.set(parent, times.get(parent) ?? (await attributesOf(parent)));
-        await unlink(place);
-      } else throw new HoplineError('DISK_FAILED', `${parent} is not where it was`);
+      if ((await realpath(parent)) !== parent) throw new HoplineError('DISK_FAILED', `${parent} is not where it was`);
+      times.set(parent, times.get(parent) ?? (await attributesOf(parent)));
+      await remove(place);
     } catch (error) {
       if (systemCode(error) !== 'ENOENT') throw writeError(place, error);
     }
-  }
-  for (const name of directories) {
-    const place = path.join(root, ...name.split('/'));
-    const parent = path.dirname(place);
-    times.set(parent, times.get(parent) ?? (await attributesOf(parent)));
-    await rmdir(place).catch(() => {});
-  }
+  };
+  for (const file of files) await removeAt(file, unlink);
+  // One in which something is left stays.
+  for (const name of directories) await removeAt(name, (place) => rmdir(place).catch(() => {}));
   for (const [place, attributes] of times) await restore(place, attributes);
 }
 

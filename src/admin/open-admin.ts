@@ -4,9 +4,8 @@
  * Documentation: docs/monitoring.md
  */
 
-import { readFile } from 'node:fs/promises';
 import type { Logger } from '../core/log.ts';
-import { systemError } from '../core/system-errors.ts';
+import { readTextFile } from '../io/disk/reading/text-file.ts';
 import { type AdminRules, checkAdmin, formatAdminAddress } from './admin-address.ts';
 import { type AdminOptions, type RunningAdmin, startAdmin } from './admin-server.ts';
 import { loadPage } from './page.ts';
@@ -26,9 +25,5 @@ export async function openAdmin(rules: AdminRules, { log, ...options }: OpenAdmi
 }
 
 async function readToken(file: string): Promise<string> {
-  try {
-    return (await readFile(file, 'utf8')).trim();
-  } catch (cause) {
-    throw systemError('USAGE_INVALID', `--admin-token-file: cannot read ${file}`, cause);
-  }
+  return (await readTextFile(file, { what: 'the admin token', code: 'USAGE_INVALID', maxBytes: 4096 })).trim();
 }

@@ -115,6 +115,8 @@ test('off loopback a node does not start without a token', async (t) => {
   assert.equal(refused.code, 2);
   assert.match(refused.stderr, /other machines reach 0\.0\.0\.0:0.*--admin-token-file/);
   const token = path.join(folder, 'token');
+  await writeFile(token, 'x'.repeat(5000));
+  assert.match((await runProgram(t, [...args, '--admin-token-file', token])).stderr, /larger than 4096 bytes/);
   await writeFile(token, 'short\n');
   assert.match((await runProgram(t, [...args, '--admin-token-file', token])).stderr, /a token of 5 characters/);
   assert.match((await runProgram(t, [...args, '--admin-token-file', `${token}x`])).stderr, /there is no such file/);

@@ -17,6 +17,8 @@ const writes = streams.map((stream) => stream.write);
 for (const stream of streams) stream.write = (text) => keep(String(text));
 let heard = () => {};
 try {
+  // Whoever builds may have settings of their own.
+  for (const name of Object.keys(process.env)) if (name.startsWith('HOPLINE_')) delete process.env[name];
   process.env.XDG_CONFIG_HOME = scratch;
   writeFileSync(inScratch('file'), 'content\n');
   const stopped = run('program', 'node', '--listen', '127.0.0.1:0', '--root', scratch, '--writable');

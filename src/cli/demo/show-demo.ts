@@ -8,6 +8,7 @@
 
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { formatAdminAddress } from '../../admin/admin-address.ts';
 import type { ChainLeg, ChainSight } from '../../admin/chain-sight.ts';
 import { openAdmin } from '../../admin/open-admin.ts';
 import { type Snapshot, takeSnapshot } from '../../admin/snapshot.ts';
@@ -114,7 +115,7 @@ async function show(places: Places, { looks, transfer, rate, signal }: Shown): P
   const listen = { kind: 'tcp', host: '127.0.0.1', port: 0 } as const;
   const admin = await openAdmin({ listen }, { source, commands, log: silentLogger });
   try {
-    if (admin.address.kind === 'tcp') say(`watch it at http://${formatListen(admin.address)}/ until Ctrl-C`);
+    say(`watch it at http://${formatAdminAddress(admin.address)}/ until Ctrl-C`);
     say(`at ${formatBytes(rate)} a second, so that there is something to see`);
     transfer.begin();
     await new Promise<void>((resolve) => {
@@ -125,10 +126,6 @@ async function show(places: Places, { looks, transfer, rate, signal }: Shown): P
     await admin.close();
     vitals.close();
   }
-}
-
-function formatListen({ host, port }: { readonly host: string; readonly port: number }): string {
-  return `${host}:${port}`;
 }
 
 function commandsOf(places: Places, transfer: DemoTransfer, signal: AbortSignal): ReadonlyMap<string, () => void> {

@@ -1,13 +1,13 @@
 /** Short circuits, each over connections of its own: what one of 4 KiB costs a relay, from its first byte to its close. */
 
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { encodeMessage } from '../../src/wire/native/messages.ts';
 import type { Chain, Contender } from '../contenders/contender.ts';
 import { hopline, hoplinePortable } from '../contenders/hopline.ts';
 import { haproxySplice, nginxStream, nodePipe } from '../contenders/http.ts';
 import type { Content } from '../content.ts';
+import { writeFlights } from '../flights.ts';
 import { type Bench, interleave, type Measured, measureClient, present, withChains } from '../measure.ts';
 
 const relays = 1;
@@ -27,7 +27,9 @@ export async function runCircuits(bench: Bench, content: Content): Promise<void>
       bench,
       { scenario: 'circuits', x: bench.settings.circuits, relays },
       chains.map(({ contender, chain }) => {
-        const file = writeFlights(bench, contender, chain, name);
+        const file = path.join(bench.fleet.directory, `circuits-${contender.name}`);
+        const make = contender.speaks === 'native' ? nativeFlight : httpFlight;
+        writeFlights(file, prepared, () => make(chain, name));
         return { name: contender.name, run: () => fetchEach(bench, chain, file) };
       }),
     ),
@@ -44,20 +46,6 @@ async function fetchEach({ fleet, settings }: Bench, chain: Chain, file: string)
   });
   const { relay, origin } = measured.cpu;
   return { ...measured, values: { relayUs: (relay * 1e6) / circuits, originUs: (origin * 1e6) / circuits } };
-}
-
-function writeFlights({ fleet }: Bench, { name: contender, speaks }: Contender, chain: Chain, name: string): string {
-  const file = path.join(fleet.directory, `circuits-${contender}`);
-  const flights = Array.from({ length: prepared }, () =>
-    (speaks === 'native' ? nativeFlight : httpFlight)(chain, name),
-  );
-  const framed = flights.flatMap((flight) => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(flight.length);
-    return [length, flight];
-  });
-  writeFileSync(file, Buffer.concat(framed));
-  return file;
 }
 
 function nativeFlight({ address }: Chain, name: string): Buffer {

@@ -5,7 +5,6 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { firstOverhead, patternNumber, prologueOf } from '../../src/secure/handshake/first-records.ts';
 import { encodeHello } from '../../src/secure/handshake/hello.ts';
@@ -16,6 +15,7 @@ import { encodeMessage } from '../../src/wire/native/messages.ts';
 import type { Chain } from '../contenders/contender.ts';
 import { hoplineEncrypted } from '../contenders/hopline.ts';
 import type { Content } from '../content.ts';
+import { writeFlights } from '../flights.ts';
 import { type Bench, interleave, type Measured, measureClient } from '../measure.ts';
 import { residentBytes } from '../processes.ts';
 import { percentile, spread } from '../samples.ts';
@@ -51,7 +51,12 @@ export async function runHandshakes(bench: Bench, content: Content): Promise<voi
   const file = content.file(settings.size);
   try {
     const node = await startNode(bench, content.root);
-    const files = new Map(kinds.map((kind) => [kind.name, writeFlights(bench, kind, node)]));
+    const files = new Map(
+      kinds.map(({ name, make }) => [
+        name,
+        writeFlights(path.join(fleet.directory, `flights-${name}`), prepared, () => make(node)),
+      ]),
+    );
     const fileOf = ({ name }: Kind) => files.get(name) as string;
     console.error(`handshakes, ${settings.handshakes} of each kind, ${atOnce} at once`);
     await interleave(
@@ -88,18 +93,6 @@ async function startNode({ fleet }: Bench, root: string): Promise<Node> {
   const chain = await hoplineEncrypted.start({ fleet, relays: 0, root });
   const [, port = '', key = ''] = /:(\d+)#(hop1\w+)$/.exec(chain.address) ?? [];
   return { ...chain, port: Number(port), key: parsePublicKey(key, 'the address') };
-}
-
-function writeFlights({ fleet }: Bench, { name, make }: Kind, node: Node): string {
-  const file = path.join(fleet.directory, `flights-${name}`);
-  const flights = Array.from({ length: prepared }, () => make(node));
-  const framed = flights.flatMap((flight) => {
-    const length = Buffer.alloc(4);
-    length.writeUInt32BE(flight.length);
-    return [length, flight];
-  });
-  writeFileSync(file, Buffer.concat(framed));
-  return file;
 }
 
 function newTrace(): string {

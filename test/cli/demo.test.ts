@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { truncate, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import type { ChainSight } from '../../src/admin/chain-sight.ts';
 import { formatRoute, parseVia } from '../../src/index.ts';
 import { ask } from '../support/admin.ts';
-import { startChain, startPeer, until } from '../support/chain.ts';
+import { isRefused, startChain, startPeer, until } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
@@ -17,16 +16,6 @@ async function writeRoute(t: Parameters<typeof startChain>[0], root: TempRoot, h
   const file = path.join(root.path, 'input.txt');
   await writeFile(file, formatRoute(chain.route('data.bin')));
   return { file, ports: chain.nodes.map((node) => node.address.port) };
-}
-
-function isRefused(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.once('error', () => resolve(true));
-  });
 }
 
 test('demo runs a node for every hop, downloads, stops them, and exits as the client did', async (t) => {

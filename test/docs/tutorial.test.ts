@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
-import net from 'node:net';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { isRefused } from '../support/chain.ts';
 import { eventually } from '../support/processes.ts';
 import { mainFile, type Started, startProgram } from '../support/program.ts';
 import { repository } from '../support/repository.ts';
@@ -151,14 +151,4 @@ class Lab {
       text,
     );
   }
-}
-
-function isRefused(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1', () => {
-      socket.destroy();
-      resolve(false);
-    });
-    socket.once('error', () => resolve(true));
-  });
 }

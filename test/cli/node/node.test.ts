@@ -4,7 +4,7 @@ import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { download, parseVia } from '../../../src/index.ts';
-import { startPeer, until } from '../../support/chain.ts';
+import { isRefused, startPeer, until } from '../../support/chain.ts';
 import { runProgram, startProgram } from '../../support/program.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
@@ -90,24 +90,11 @@ test('a second signal ends a node at once', {
   }).catch((error: unknown) => error);
   await origin.connected;
   node.child.kill('SIGTERM');
-  await until(() => isRefused(address));
+  await until(() => isRefused(Number(address.split(':')[1])));
   node.child.kill('SIGTERM');
   assert.equal((await node.finished).code, 0);
   await stalled;
 });
-
-/** Whether nobody listens on `address` any more. */
-function isRefused(address: string): Promise<boolean> {
-  const socket = net.connect({ host: '127.0.0.1', port: Number(address.split(':')[1]) });
-  return new Promise((resolve) => {
-    socket
-      .once('error', () => resolve(true))
-      .once('connect', () => {
-        socket.destroy();
-        resolve(false);
-      });
-  });
-}
 
 for (const [args, env] of [
   [['--no-kernel'], {}],

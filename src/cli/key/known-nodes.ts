@@ -2,18 +2,13 @@
  * `known_nodes`: the keys of nodes that this machine reaches itself, a line each, `host:port hop1... # comment`.
  *
  * The keys are for first hops alone: behind a relay, the same address may be another machine.
- * Invariant: a node has one line, and only the user changes its key; after a crash the file is the old one or the new
- * one, never half of one.
+ * Invariant: a node has one line, and only the user changes its key; what several programs add at once is all there.
  * Documentation: docs/security.md#first-use
  */
 
-import { randomBytes } from 'node:crypto';
-import { open, rename, unlink } from 'node:fs/promises';
-import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
-import { writeError } from '../../core/system-errors.ts';
-import { makeDirectory, privateMode } from '../../io/disk/directories.ts';
 import { readTextFile } from '../../io/disk/reading/text-file.ts';
+import { editText } from '../../io/disk/whole-text.ts';
 import { type Address, formatHop, hopKey, parseAddress } from '../../wire/address.ts';
 import { type PublicKey, parsePublicKey } from '../../wire/keys/key.ts';
 
@@ -29,26 +24,32 @@ export async function readKnownNodes(file: string): Promise<ReadonlyMap<string, 
 }
 
 /** Adds a node. Throws `KEY_CHANGED` where it is there with another key. */
-export async function trustNode(file: string, address: Address, key: PublicKey): Promise<void> {
-  const text = await readText(file);
-  const known = parseKnownNodes(text, file).get(hopKey(address));
-  if (known?.key.equals(key)) return;
-  if (known) {
-    const message = `${known.at} has another key for ${formatHop(address)}, ${known.key.text}`;
-    throw new HoplineError('KEY_CHANGED', message);
-  }
-  const before = text === '' || text.endsWith('\n') ? text : `${text}\n`;
-  await replaceText(file, `${before}${formatHop(address)} ${key.text}\n`);
+export function trustNode(file: string, address: Address, key: PublicKey): Promise<void> {
+  return edit(file, (text) => {
+    const known = parseKnownNodes(text, file).get(hopKey(address));
+    if (known?.key.equals(key)) return text;
+    if (known) {
+      const message = `${known.at} has another key for ${formatHop(address)}, ${known.key.text}`;
+      throw new HoplineError('KEY_CHANGED', message);
+    }
+    const before = text === '' || text.endsWith('\n') ? text : `${text}\n`;
+    return `${before}${formatHop(address)} ${key.text}\n`;
+  });
 }
 
 /** Takes a node out. Throws `USAGE_INVALID` where it is not there. */
-export async function forgetNode(file: string, address: Address): Promise<void> {
-  const text = await readText(file);
-  const known = parseKnownNodes(text, file).get(hopKey(address));
-  if (!known) throw new HoplineError('USAGE_INVALID', `${formatHop(address)} is not in ${file}`);
-  const number = Number(known.at.slice(file.length + 1));
-  const lines = text.split('\n');
-  await replaceText(file, lines.filter((_line, index) => index !== number - 1).join('\n'));
+export function forgetNode(file: string, address: Address): Promise<void> {
+  return edit(file, (text) => {
+    const known = parseKnownNodes(text, file).get(hopKey(address));
+    if (!known) throw new HoplineError('USAGE_INVALID', `${formatHop(address)} is not in ${file}`);
+    const number = Number(known.at.slice(file.length + 1));
+    const lines = text.split('\n');
+    return lines.filter((_line, index) => index !== number - 1).join('\n');
+  });
+}
+
+function edit(file: string, change: (text: string) => string): Promise<void> {
+  return editText(file, { read: () => readText(file), edit: change });
 }
 
 function parseKnownNodes(text: string, file: string): ReadonlyMap<string, KnownKey> {
@@ -78,22 +79,4 @@ async function readText(file: string): Promise<string> {
     if (error.reason === 'ENOENT') return '';
     throw error;
   });
-}
-
-async function replaceText(file: string, text: string): Promise<void> {
-  const part = `${file}.${randomBytes(4).toString('hex')}.part`;
-  try {
-    await makeDirectory(path.dirname(file), privateMode);
-    const handle = await open(part, 'wx', 0o644);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(part, file);
-  } catch (cause) {
-    await unlink(part).catch(() => {});
-    throw writeError(file, cause);
-  }
 }

@@ -5,13 +5,11 @@
  * Documentation: docs/security.md#keys
  */
 
-import { randomBytes } from 'node:crypto';
 import type { Stats } from 'node:fs';
-import { type FileHandle, link, open, unlink } from 'node:fs/promises';
-import path from 'node:path';
+import { type FileHandle, open } from 'node:fs/promises';
 import { HoplineError } from '../../core/errors.ts';
-import { systemCode, systemError, writeError } from '../../core/system-errors.ts';
-import { makeDirectory, privateMode, syncDirectory } from '../../io/disk/directories.ts';
+import { systemError } from '../../core/system-errors.ts';
+import { makeText } from '../../io/disk/whole-text.ts';
 import { type KeyPair, newKey, parseSecretKey } from '../../wire/keys/key.ts';
 
 /** Far more than a key with its comments. */
@@ -51,40 +49,20 @@ export function parseKeyFile(text: string, source: string): KeyPair {
   return parseSecretKey(secret.text, `${source}:${secret.number}`);
 }
 
-/** Makes a key, and a file of it where none is yet. Throws `KEY_INVALID` where one is, `DISK_FAILED`. */
+/** Makes a key, and a file of it where none is yet. Throws `KEY_INVALID` where one is, `DISK_BUSY`, `DISK_FULL`, `DISK_FAILED`. */
 export async function createKeyFile(file: string, now: Date): Promise<KeyPair> {
   const { key, secretText } = newKey();
   const text = `# created: ${now.toISOString()}\n# public key: ${key.public.text}\n${secretText}\n`;
-  const directory = path.dirname(file);
-  const part = path.join(directory, `.${path.basename(file)}.${randomBytes(4).toString('hex')}.part`);
-  await makeDirectory(directory, privateMode).catch((cause) => {
-    throw writeError(file, cause);
-  });
+  const bytes = Buffer.from(text);
   try {
-    await writeNew(part, Buffer.from(text));
-    // A link fails where something has the name, and a rename would not.
-    await link(part, file);
-    await syncDirectory(directory);
-  } catch (cause) {
-    if (systemCode(cause) === 'EEXIST') {
-      throw new HoplineError('KEY_INVALID', `${file} is there already, and no key is replaced: use another name`);
-    }
-    throw writeError(file, cause);
-  } finally {
-    await unlink(part).catch(() => {});
-  }
-  return key;
-}
-
-async function writeNew(file: string, bytes: Buffer): Promise<void> {
-  const handle = await open(file, 'wx', 0o600);
-  try {
-    await handle.writeFile(bytes);
-    await handle.sync();
+    await makeText(file, bytes, 0o600);
+  } catch (error) {
+    if (!(error instanceof HoplineError) || error.code !== 'DISK_EXISTS') throw error;
+    throw new HoplineError('KEY_INVALID', `${file} is there already, and no key is replaced: use another name`);
   } finally {
     bytes.fill(0);
-    await handle.close();
   }
+  return key;
 }
 
 /** Root may keep a key for another user, as service managers do; what is no regular file has no mode to go by. */

@@ -14,6 +14,7 @@ import { VitalSigns } from './admin/vitals.ts';
 import type { Config, NodeRules } from './config/config.ts';
 import { effectiveConfig } from './config/effective.ts';
 import { HoplineError } from './core/errors.ts';
+import { type OptionNames, refuseUnknown } from './core/failure/known-names.ts';
 import type { Logger } from './core/log.ts';
 import { createSystemResolver } from './io/names/system-resolver.ts';
 import { type RunningNode, startNode } from './node/listen.ts';
@@ -48,11 +49,15 @@ export interface ServiceOptions {
   readonly isWorker?: boolean | undefined;
 }
 
+const names = { log: true, isWorker: true } as const satisfies OptionNames<ServiceOptions>;
+
 /**
  * Starts what `config` describes. Throws as `startNode` and `startHttpService`, `CONFIG_INVALID` if it does not say where to
  * listen, and `KEY_INVALID` for a key file that is none, or another node's.
  */
-export async function startService(config: Config, { log, isWorker }: ServiceOptions): Promise<Service> {
+export async function startService(config: Config, options: ServiceOptions): Promise<Service> {
+  refuseUnknown(options, { by: 'startService', names });
+  const { log, isWorker } = options;
   checkListens(config);
   const held = await openIdentity(config.node, isWorker);
   const release = () => held?.release();

@@ -8,6 +8,7 @@
 import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
+import type { OptionNames } from '../core/failure/known-names.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { openReadersLater } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
@@ -50,6 +51,22 @@ export interface TransferOptions {
   readonly clock?: Clock | undefined;
   readonly resolve?: Resolver | undefined;
 }
+
+/** By name, for the options of each kind of transfer. */
+export const transferNames = {
+  deadlineMs: true,
+  retry: true,
+  limitRate: true,
+  minRate: true,
+  pools: true,
+  identity: true,
+  traceparent: true,
+  kernel: true,
+  signal: true,
+  limits: true,
+  clock: true,
+  resolve: true,
+} as const satisfies OptionNames<TransferOptions>;
 
 /** Does `work` as one call of the library. Throws a HoplineError, with an aborted signal its reason. */
 export async function withClient<Result>(

@@ -8,6 +8,7 @@
 import type * as v from 'valibot';
 import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type LineCounter } from 'yaml';
 import { HoplineError } from '../core/errors.ts';
+import { nearestName } from '../core/failure/known-names.ts';
 
 /** From the top of the file to a value: keys of mappings and places in lists. */
 export type Path = readonly (string | number)[];
@@ -81,7 +82,7 @@ function issueProblem(issue: v.BaseIssue<unknown>, path: Path, source: ConfigTex
   const [item] = issue.path?.slice(-1) ?? [];
   if (issue.type === 'never') {
     const known = issue.message.split(' ');
-    const near = nearest(String(last), known);
+    const near = nearestName(String(last), known);
     const fix = near ? `a known one; did you mean ${near}?` : `one of ${known.join(', ')}; remove it`;
     return place(path, 'key', `read the unknown key "${last}", expected ${fix}`, source);
   }
@@ -130,27 +131,4 @@ function show(value: unknown): string {
   // A URL may hold a password.
   const text = (JSON.stringify(value) ?? String(value)).replace(/\/\/[^/@\s]*@/g, '//***@');
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
-}
-
-/** The word that differs in the fewest letters, if it is few. */
-function nearest(word: string, known: readonly string[]): string | undefined {
-  const ranked = known.map((name) => ({ name, steps: distance(word.toLowerCase(), name) }));
-  const [best] = ranked.sort((a, b) => a.steps - b.steps);
-  return best && best.steps <= Math.max(2, word.length / 3) ? best.name : undefined;
-}
-
-/** Letters to add, drop or replace to make one word of the other. */
-function distance(from: string, to: string): number {
-  // A word this long is near to nothing, and takes long to compare.
-  if (from.length > 64) return Number.POSITIVE_INFINITY;
-  let row = Array.from({ length: to.length + 1 }, (_, index) => index);
-  for (const [index, letter] of [...from].entries()) {
-    const next = [index + 1];
-    for (const [column, other] of [...to].entries()) {
-      const replaced = (row[column] ?? 0) + (letter === other ? 0 : 1);
-      next.push(Math.min(replaced, (row[column + 1] ?? 0) + 1, (next[column] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row.at(-1) ?? 0;
 }

@@ -3,6 +3,7 @@
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import type { HoplineError } from '../core/errors.ts';
+import type { OptionNames } from '../core/failure/known-names.ts';
 import type { Limits } from '../core/limits.ts';
 import type { HttpCache } from '../gateway/cache/cache.ts';
 import type { RawFields } from '../http/exchange.ts';
@@ -46,6 +47,29 @@ export interface FetchOptions {
   readonly dial?: Dial | undefined;
   readonly onEvent?: ((event: FetchEvent) => void) | undefined;
 }
+
+/** By name. */
+export const fetchNames = {
+  method: true,
+  fields: true,
+  body: true,
+  path: true,
+  stream: true,
+  checksum: true,
+  force: true,
+  follow: true,
+  proxy: true,
+  ca: true,
+  insecure: true,
+  retry: true,
+  deadlineMs: true,
+  signal: true,
+  limits: true,
+  clock: true,
+  cache: true,
+  dial: true,
+  onEvent: true,
+} as const satisfies OptionNames<FetchOptions>;
 
 export type FetchEvent =
   /** An answer's head. Throwing refuses its content. `isFinal` unless the request is made again, for a redirect or a try. */

@@ -9,6 +9,7 @@
 
 import { type Clock, pause, systemClock, withDeadline } from '../core/clock.ts';
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
+import { refuseUnknown } from '../core/failure/known-names.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { toAbortSignal } from '../core/signal.ts';
 import { readBody } from '../http/body.ts';
@@ -21,7 +22,7 @@ import { WholeDigest } from '../io/digests/whole-digest.ts';
 import type { Target } from '../io/disk/writing/target.ts';
 import { createFileTarget } from '../io/disk/writing/target-place.ts';
 import { formatHop } from '../wire/address.ts';
-import type { FetchEvent, FetchOptions, FetchResult } from './fetch-options.ts';
+import { type FetchEvent, type FetchOptions, type FetchResult, fetchNames } from './fetch-options.ts';
 import { openExchange } from './open-exchange.ts';
 import { type Answered, Asker, passingStatuses, statusError } from './redirects.ts';
 import { continues, findLeft, type Left, rangeAfter, saveBody, writeAll } from './save.ts';
@@ -44,6 +45,7 @@ const passing: readonly ErrorCode[] = [
  * to the stream; `HTTP_REDIRECT`, `USAGE_INVALID`, and what connections and disks do.
  */
 export async function fetchUrl(url: string, options: FetchOptions): Promise<FetchResult> {
+  refuseUnknown(options, { by: 'fetchUrl', names: fetchNames });
   const { signal, deadlineMs = maxTimerMs, clock = systemClock } = options;
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort(new HoplineError('INTERRUPTED', 'interrupted'));

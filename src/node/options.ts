@@ -7,6 +7,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../core/failure/known-names.ts';
 import { checkUnchanged } from '../core/fixed-settings.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
@@ -84,6 +85,33 @@ export interface NodeOptions extends RateOptions {
   readonly resolve?: Resolver;
 }
 
+const names = {
+  listen: true,
+  root: true,
+  next: true,
+  uploads: true,
+  pools: true,
+  balance: true,
+  registerFrom: true,
+  registerToken: true,
+  registry: true,
+  server: true,
+  http: true,
+  digestCache: true,
+  identity: true,
+  identityFile: true,
+  authorizedKeys: true,
+  requireKey: true,
+  limitRate: true,
+  limitRateTotal: true,
+  limits: true,
+  kernel: true,
+  log: true,
+  clock: true,
+  wallClock: true,
+  resolve: true,
+} as const satisfies OptionNames<NodeOptions>;
+
 /** Options that were understood. */
 export interface Settings {
   readonly options: NodeOptions;
@@ -97,10 +125,11 @@ export interface Settings {
 }
 
 /**
- * Throws `USAGE_INVALID` for a rule, rate, root, token or registry that is not one, for two pools of one name, and for
+ * Throws `USAGE_INVALID` for an option that there is not, a rule, rate, root, token or registry that is not one, for two pools of one name, and for
  * uploads without a root, for authorized keys, or a front of a known key, at a node without a key, and for either of their files below the root.
  */
 export async function readSettings(options: NodeOptions): Promise<Settings> {
+  refuseUnknown(options, { by: 'startNode', names });
   const { next = [], pools = [] } = options;
   const root = chooseRoot(options);
   if (options.uploads && root === undefined) {

@@ -9,6 +9,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { systemClock } from '../core/clock.ts';
 import { HoplineError } from '../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../core/failure/known-names.ts';
 import { checkUnchanged } from '../core/fixed-settings.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
 import type { Logger } from '../core/log.ts';
@@ -16,7 +17,7 @@ import { Tasks } from '../core/work/tasks.ts';
 import type { AccessFormat, MaskQuery } from '../gateway/access-log/access-format.ts';
 import { type AccessLog, accessRecord, openAccessLog } from '../gateway/access-log/access-log.ts';
 import { AuthFiles } from '../gateway/auth/auth-files.ts';
-import { type CacheStats, createHttpCache } from '../gateway/cache/cache.ts';
+import { type CacheStats, createHttpCache, type HttpCache } from '../gateway/cache/cache.ts';
 import { judgeTime, readCertificate, watchTime } from '../gateway/clients/certificate.ts';
 import { type GatewaySight, type RunningGateway, startGateway } from '../gateway/server/start.ts';
 import { shareLookups } from '../io/names/lookups.ts';
@@ -54,6 +55,26 @@ export interface HttpServiceOptions extends Pick<NodeOptions, 'pools' | 'resolve
   readonly log: Logger;
 }
 
+const ruleNames = {
+  listen: true,
+  sites: true,
+  trusted: true,
+  tls: true,
+  cache: true,
+  accessLog: true,
+} as const satisfies OptionNames<GatewayRules>;
+
+const names = {
+  pools: true,
+  resolve: true,
+  identity: true,
+  identityFile: true,
+  limits: true,
+  kernel: true,
+  root: true,
+  log: true,
+} as const satisfies OptionNames<HttpServiceOptions>;
+
 export interface HttpService {
   /** Where it listens, with the real port. */
   readonly address: RunningGateway['address'];
@@ -79,6 +100,8 @@ export interface HttpSight extends GatewaySight {
 
 /** Starts a gateway. Throws `LISTEN_FAILED`, `DISK_BUSY` for a cache in use, and `USAGE_INVALID` for a rule that is none. */
 export async function startHttpService(rules: GatewayRules, options: HttpServiceOptions): Promise<HttpService> {
+  refuseUnknown(rules, { by: 'startHttpService', names: ruleNames });
+  refuseUnknown(options, { by: 'startHttpService', names });
   const limits = { ...defaultLimits, ...options.limits };
   const { log } = options;
   // One for all sites: the threads that the system looks names up in are the process's.
@@ -94,7 +117,7 @@ export async function startHttpService(rules: GatewayRules, options: HttpService
     let endTime = certificate && watchTime(certificate, time);
     open.push({ close: async () => endTime?.() });
     const accessLog = rules.accessLog && keep(open, await openLog(rules.accessLog, limits, log));
-    const cache = rules.cache && keep(open, await createHttpCache({ ...rules.cache, limits, log }));
+    const cache = rules.cache && keep(open, await openCache(rules.cache, limits, log));
     const authFiles = keep(open, new AuthFiles({ limits, log }));
     let sites = await openSites(rules.sites, { ...options, cache, cacheTtlS: rules.cache?.ttlS, authFiles, resolve });
     open.push({ close: () => sites.close() });
@@ -205,6 +228,14 @@ function openLog(
   log: Logger,
 ): Promise<AccessLog> {
   return openAccessLog({ file, format, maskQuery, maxBytes: limits.maxAccessLogBytes, log });
+}
+
+function openCache(
+  { directory, maxBytes }: NonNullable<GatewayRules['cache']>,
+  limits: Limits,
+  log: Logger,
+): Promise<HttpCache> {
+  return createHttpCache({ directory, maxBytes, limits, log });
 }
 
 async function readTls(files: GatewayRules['tls']): Promise<{ cert: Buffer; key: Buffer } | undefined> {

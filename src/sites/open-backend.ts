@@ -7,12 +7,21 @@
 
 import { RemoteFiles } from '../client/remote/remote-files.ts';
 import { type RoutesOptions, Tunnels } from '../client/remote/tunnels.ts';
+import { type OptionNames, refuseUnknown } from '../core/failure/known-names.ts';
 import { serveFiles } from '../gateway/answering/files.ts';
 import { openRootSource } from '../gateway/answering/root-source.ts';
 import type { HttpServers, SiteOptions } from '../gateway/server/start.ts';
 import type { BackendText } from './site-text.ts';
 
 export type OpenBackendOptions = Pick<RoutesOptions, 'clock' | 'limits' | 'resolve' | 'pools' | 'identity'>;
+
+const names = {
+  clock: true,
+  limits: true,
+  resolve: true,
+  pools: true,
+  identity: true,
+} as const satisfies OptionNames<OpenBackendOptions>;
 
 export interface OpenBackend {
   readonly backend: SiteOptions['backend'];
@@ -25,6 +34,7 @@ export async function openBackend(
   options: OpenBackendOptions = {},
   servers: Omit<HttpServers, 'members' | 'dial'> = {},
 ): Promise<OpenBackend> {
+  refuseUnknown(options, { by: 'openBackend', names });
   switch (text.kind) {
     case 'root': {
       const source = await openRootSource(text.directory, options.limits?.maxNameBytes);

@@ -9,6 +9,7 @@
 
 import { isIP } from 'node:net';
 import { HoplineError } from '../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../core/failure/known-names.ts';
 import { defaultLimits } from '../core/limits.ts';
 import { formatHop, type Hop, hopKey, isPoolHop, parseHop } from './address.ts';
 import { formatLineHop, parseKeyedHop, withoutKeys } from './keyed-hop.ts';
@@ -47,6 +48,14 @@ export interface RouteOptions {
   readonly maxNameBytes?: number;
 }
 
+const names = {
+  source: true,
+  maxHops: true,
+  maxAlternates: true,
+  maxRoutes: true,
+  maxNameBytes: true,
+} as const satisfies OptionNames<RouteOptions>;
+
 /** A place as it is written, and where. */
 export interface Line {
   readonly at: string;
@@ -60,6 +69,7 @@ const hopExpected = 'a hop, HOST PORT, such as 127.0.0.1 7001';
  * Throws `ROUTE_SYNTAX`, `ROUTE_TOO_LONG`, `ROUTE_LOOP` or `KEY_INVALID`, with source, line, what was read and what was expected.
  */
 export function parseRoute(text: string, options: RouteOptions = {}): RoutePlan {
+  refuseUnknown(options, { by: 'parseRoute', names });
   const source = options.source ?? 'route';
   const [first, ...rest] = significantLines(text);
   if (!first) {
@@ -80,6 +90,7 @@ export function parseRoute(text: string, options: RouteOptions = {}): RoutePlan 
  * Throws as `parseRoute` does.
  */
 export function parseVia(vias: string | readonly string[], file: string, options: RouteOptions = {}): RoutePlan {
+  refuseUnknown(options, { by: 'parseVia', names });
   const list = typeof vias === 'string' ? [vias] : vias;
   if (list.length === 0) throw new HoplineError('ROUTE_SYNTAX', `--via: read nothing, expected ${hopExpected}`);
   const routes = list.map((via, route) => {

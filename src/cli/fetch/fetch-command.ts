@@ -140,7 +140,7 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   let secured: Secured | undefined;
   try {
     secured = await secureVia(flags, { signal, limits });
-    const dial = secured && dialThrough({ ...secured, limits });
+    const dial = secured && dialThrough({ routes: secured.routes, identity: secured.identity, limits });
     const result = await fetchUrl(url, {
       dial,
       method,

@@ -8,6 +8,7 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { type ExtraFiles, findExtraFiles } from '../../io/disk/tree/extra-files.ts';
 import { type TreeFile, TreeTarget } from '../../io/disk/tree/tree-target.ts';
 import { checkName } from '../../wire/route.ts';
@@ -15,7 +16,7 @@ import type { ClientContext } from '../circuit/circuit.ts';
 import type { FileOutcome } from '../download-result.ts';
 import { withClient } from '../transfer.ts';
 import type { TreeCounts, TreeEvent } from '../transfer-events.ts';
-import { SeveralFiles, type SeveralFilesOptions } from './several-files.ts';
+import { SeveralFiles, type SeveralFilesOptions, severalNames } from './several-files.ts';
 import { fetchManifest, type Manifest } from './tree-listing.ts';
 
 export interface DownloadTreeOptions extends Omit<SeveralFilesOptions, 'onEvent'> {
@@ -35,6 +36,16 @@ export interface DownloadTreeOptions extends Omit<SeveralFilesOptions, 'onEvent'
   readonly onEvent?: ((event: TreeEvent) => void) | undefined;
 }
 
+const names = {
+  ...severalNames,
+  directory: true,
+  output: true,
+  select: true,
+  into: true,
+  findsExtra: true,
+  dryRun: true,
+} as const satisfies OptionNames<DownloadTreeOptions>;
+
 export interface TreeResult extends TreeCounts {
   /** Where the tree is now. */
   readonly path: string;
@@ -53,6 +64,7 @@ export interface TreeResult extends TreeCounts {
  * directories cannot be made. Rules: docs/protocol/requests.md#directories
  */
 export async function downloadTree(options: DownloadTreeOptions): Promise<TreeResult> {
+  refuseUnknown(options, { by: 'downloadTree', names });
   const { directory, output = '.', force = false, resume, limits, select, dryRun = false } = options;
   checkName(directory, limits?.maxNameBytes);
   return withClient(options, async (client) => {

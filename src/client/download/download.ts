@@ -8,6 +8,7 @@
 
 import path from 'node:path';
 import type { Writable } from 'node:stream';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { type FileDigest, WholeDigest } from '../../io/digests/whole-digest.ts';
 import { StreamTarget } from '../../io/disk/writing/stream-target.ts';
 import type { Target } from '../../io/disk/writing/target.ts';
@@ -17,7 +18,7 @@ import type { ClientContext } from '../circuit/circuit.ts';
 import { Circuits, type Failed } from '../circuit/circuits.ts';
 import { ClassicCircuit } from '../circuit/classic-circuit.ts';
 import { type DownloadResult, type Fetched, resultOf } from '../download-result.ts';
-import { type TransferOptions, withClient } from '../transfer.ts';
+import { type TransferOptions, transferNames, withClient } from '../transfer.ts';
 import type { DownloadEvent } from '../transfer-events.ts';
 import { enterPools } from '../ways/first-pool.ts';
 import { refuseKeys } from '../ways/keyed-ways.ts';
@@ -46,13 +47,27 @@ export interface DownloadOptions extends TransferOptions {
   readonly onEvent?: ((event: DownloadEvent) => void) | undefined;
 }
 
+const names = {
+  ...transferNames,
+  route: true,
+  output: true,
+  force: true,
+  classic: true,
+  checksum: true,
+  parallel: true,
+  resume: true,
+  onChange: true,
+  onEvent: true,
+} as const satisfies OptionNames<DownloadOptions>;
+
 type Content = Fetched & Pick<DownloadResult, 'wastedBytes' | 'hops' | 'reroutes'>;
 
 /**
  * Downloads the file of a route through its hops.
  * Throws a HoplineError; with an aborted signal, `INTERRUPTED`. Codes: docs/exit-codes.md
  */
-export function download(options: DownloadOptions): Promise<DownloadResult> {
+export async function download(options: DownloadOptions): Promise<DownloadResult> {
+  refuseUnknown(options, { by: 'download', names });
   return withClient(options, async (client) => {
     const started = client.clock.now();
     const progress = new Progress(options);

@@ -8,6 +8,7 @@
 
 import path from 'node:path';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import type { Target } from '../../io/disk/writing/target.ts';
 import { TargetDirectory } from '../../io/disk/writing/target-place.ts';
@@ -15,7 +16,7 @@ import { checkName, type RoutePlan } from '../../wire/route.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import { type DownloadResult, type Fetched, type FileOutcome, resultOf } from '../download-result.ts';
-import { type TransferOptions, withClient } from '../transfer.ts';
+import { type TransferOptions, transferNames, withClient } from '../transfer.ts';
 import type { FilesEvent } from '../transfer-events.ts';
 import type { DownloadOptions } from './download.ts';
 import { type FileJob, FilesRun } from './fetch-files.ts';
@@ -34,12 +35,24 @@ export interface DownloadFilesOptions extends SeveralFilesOptions {
   readonly output?: string;
 }
 
+/** Of what several files share, by name. */
+export const severalNames = {
+  ...transferNames,
+  force: true,
+  resume: true,
+  routes: true,
+  onEvent: true,
+} as const satisfies OptionNames<SeveralFilesOptions>;
+
+const names = { ...severalNames, files: true, output: true } as const satisfies OptionNames<DownloadFilesOptions>;
+
 /**
  * Downloads files over one route; the outcomes come in the order of `files`.
  * A file that fails does not stop the others; a route that fails, or an aborted signal (`INTERRUPTED`), is the error of
  * every file that was not finished. Throws for a mistake in the options and for an output that is not a directory.
  */
 export async function downloadFiles(options: DownloadFilesOptions): Promise<readonly FileOutcome[]> {
+  refuseUnknown(options, { by: 'downloadFiles', names });
   const { files, output = '.', force = false, resume = true } = options;
   checkNames(files, options.limits?.maxNameBytes);
   return withClient(options, async (client) => {

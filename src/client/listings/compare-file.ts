@@ -5,6 +5,7 @@
  */
 
 import { HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { AnswerOf } from '../../wire/native/messages.ts';
 import { checkName } from '../../wire/route.ts';
@@ -13,7 +14,7 @@ import type { Circuits } from '../circuit/circuits.ts';
 import { checkStatus, requestStatus } from '../pieces/receive-piece.ts';
 import type { UploadEvent } from '../transfer-events.ts';
 import { SourceFile } from '../upload/source-file.ts';
-import { type LookOptions, type LookResult, look } from './look.ts';
+import { type LookOptions, type LookResult, look, lookNames } from './look.ts';
 
 export interface CompareFileOptions extends Omit<LookOptions, 'onEvent'> {
   /** Path below the origin's root. */
@@ -23,6 +24,8 @@ export interface CompareFileOptions extends Omit<LookOptions, 'onEvent'> {
   /** `started`, `progress` as pieces are compared, and `reroute`. Must not throw. */
   readonly onEvent?: ((event: UploadEvent) => void) | undefined;
 }
+
+const names = { ...lookNames, file: true, path: true } as const satisfies OptionNames<CompareFileOptions>;
 
 export interface CompareResult extends LookResult {
   readonly isSame: boolean;
@@ -38,6 +41,7 @@ export interface CompareResult extends LookResult {
 
 /** Compares a file here with the one at the origin. Throws `USAGE_INVALID` for what cannot be read here, and what the circuits do. */
 export async function compareFile(options: CompareFileOptions): Promise<CompareResult> {
+  refuseUnknown(options, { by: 'compareFile', names });
   const { file, path } = options;
   checkName(file, options.limits?.maxNameBytes);
   const source = await SourceFile.open(path);

@@ -7,6 +7,7 @@
  */
 
 import { asHoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { availableDigests } from '../../io/digests/digest.ts';
 import type { Listed } from '../../wire/native/messages.ts';
 import { checkName } from '../../wire/route.ts';
@@ -15,7 +16,7 @@ import type { Circuits } from '../circuit/circuits.ts';
 import { checkStatus, requestStatus } from '../pieces/receive-piece.ts';
 import type { SkippedEntries } from '../transfer-events.ts';
 import { comparePaths, ListedAmount, receiveListing } from './checked-listing.ts';
-import { type LookOptions, type LookResult, look } from './look.ts';
+import { type LookOptions, type LookResult, look, lookNames } from './look.ts';
 
 /** An entry of a directory, as far as its origin tells. */
 export interface RemoteEntry {
@@ -44,6 +45,13 @@ export interface ListDirectoryOptions extends LookOptions {
   readonly onEntries: (entries: readonly RemoteEntry[]) => Promise<boolean | undefined> | boolean | undefined;
 }
 
+const names = {
+  ...lookNames,
+  directory: true,
+  recursive: true,
+  onEntries: true,
+} as const satisfies OptionNames<ListDirectoryOptions>;
+
 export interface ListResult extends LookResult {
   /** How many were told. */
   readonly entries: number;
@@ -58,6 +66,7 @@ export interface ListResult extends LookResult {
  * a listing that is refused; what was told before is not taken back.
  */
 export async function listDirectory(options: ListDirectoryOptions): Promise<ListResult> {
+  refuseUnknown(options, { by: 'listDirectory', names });
   const { directory, limits } = options;
   checkName(directory, limits?.maxNameBytes);
   const told = new ToldEntries(options);

@@ -4,13 +4,14 @@
  * Does not know what is asked. Invariant: when a question is answered, no socket or timer of it is left.
  */
 
+import type { OptionNames } from '../../core/failure/known-names.ts';
 import type { Hop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import { type Proof, proofBy } from '../download-result.ts';
-import { type TransferOptions, withClient } from '../transfer.ts';
+import { type TransferOptions, transferNames, withClient } from '../transfer.ts';
 import type { RerouteEvent } from '../transfer-events.ts';
 
 export interface LookOptions extends TransferOptions {
@@ -19,6 +20,9 @@ export interface LookOptions extends TransferOptions {
   /** Must not throw. */
   readonly onEvent?: ((event: RerouteEvent) => void) | undefined;
 }
+
+/** By name, for the options of each question. */
+export const lookNames = { ...transferNames, routes: true, onEvent: true } as const satisfies OptionNames<LookOptions>;
 
 /** How a question was answered. */
 export interface LookResult extends Proof {

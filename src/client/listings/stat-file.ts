@@ -1,18 +1,21 @@
 /** What an origin says of one file or directory, without its content. Documentation: docs/listing.md */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { availableDigests } from '../../io/digests/digest.ts';
 import { checkName } from '../../wire/route.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import { checkStatus, requestStatus } from '../pieces/receive-piece.ts';
 import { receiveListing } from './checked-listing.ts';
 import type { RemoteEntry } from './list-directory.ts';
-import { type LookOptions, type LookResult, look } from './look.ts';
+import { type LookOptions, type LookResult, look, lookNames } from './look.ts';
 
 export interface StatFileOptions extends LookOptions {
   /** Path below the origin's root. */
   readonly file: string;
 }
+
+const names = { ...lookNames, file: true } as const satisfies OptionNames<StatFileOptions>;
 
 interface FileStatus extends Pick<RemoteEntry, 'mode' | 'mtimeNs'> {
   readonly kind: 'file';
@@ -34,6 +37,7 @@ export type StatResult = LookResult & (FileStatus | DirectoryStatus);
 
 /** Asks what `file` is. Throws what the circuits do, such as `FILE_NOT_FOUND` and `FILE_DENIED`. */
 export async function statFile(options: StatFileOptions): Promise<StatResult> {
+  refuseUnknown(options, { by: 'statFile', names });
   const { file, limits } = options;
   checkName(file, limits?.maxNameBytes);
   let found: FileStatus | DirectoryStatus | undefined;

@@ -9,6 +9,7 @@
 import { createHash } from 'node:crypto';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import { readHead } from '../../io/legs/head.ts';
 import type { Leg } from '../../io/legs/leg.ts';
@@ -53,6 +54,18 @@ export interface SenderOptions {
   readonly resolve?: Resolver | undefined;
 }
 
+const names = {
+  to: true,
+  via: true,
+  pools: true,
+  identity: true,
+  traceparent: true,
+  signal: true,
+  limits: true,
+  clock: true,
+  resolve: true,
+} as const satisfies OptionNames<SenderOptions>;
+
 export interface Delivered {
   /** The id of the server that answered, as it says. */
   readonly server: string | undefined;
@@ -73,6 +86,7 @@ export interface Sender {
 
 /** Opens the connection. Throws as the first leg of a download does, and `USAGE_INVALID` for a key in `to`. */
 export async function openSender(options: SenderOptions): Promise<Sender> {
+  refuseUnknown(options, { by: 'openSender', names });
   const asked = options.via ?? (options.to ? [options.to] : []);
   if (options.to?.key) {
     throw new HoplineError(

@@ -6,6 +6,7 @@
  */
 
 import { HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { nameProblem } from '../../wire/name.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import { KeptCircuits } from '../circuit/kept-circuits.ts';
@@ -14,7 +15,7 @@ import { checkEnds } from '../ways/keyed-ways.ts';
 import { RecentWay } from '../ways/recent-way.ts';
 import type { RemoteRange } from './range-fetcher.ts';
 import { openRemoteFile, type RemoteFile } from './remote-file.ts';
-import type { RoutesOptions } from './tunnels.ts';
+import { type RoutesOptions, routesNames } from './tunnels.ts';
 
 export interface OpenRemoteOptions {
   /** What is likely to be read first: asked for along with the file itself, so that it costs no round trip more. */
@@ -25,12 +26,15 @@ export interface OpenRemoteOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+const openNames = { ahead: true, traceparent: true, signal: true } as const satisfies OptionNames<OpenRemoteOptions>;
+
 export class RemoteFiles {
   readonly #options: Omit<RoutesOptions, 'deadlineMs'>;
   readonly #recent: RecentWay;
   readonly #kept: KeptCircuits;
 
   constructor(options: Omit<RoutesOptions, 'deadlineMs'>) {
+    refuseUnknown(options, { by: 'RemoteFiles', names: routesNames });
     const { client, end } = startClient(options);
     end();
     checkEnds(options.routes);
@@ -43,7 +47,9 @@ export class RemoteFiles {
    * Opens `name`, a path below the origin's root. The file must be closed.
    * Throws `FILE_NOT_FOUND`, `FILE_DENIED`, `FILE_IS_DIRECTORY`, and what the last way failed with, the hop named.
    */
-  async open(name: string, { ahead, signal, traceparent }: OpenRemoteOptions = {}): Promise<RemoteFile> {
+  async open(name: string, options: OpenRemoteOptions = {}): Promise<RemoteFile> {
+    refuseUnknown(options, { by: 'RemoteFiles.open', names: openNames });
+    const { ahead, signal, traceparent } = options;
     const { client: started, end } = startClient({ ...this.#options, signal, traceparent });
     // As many as whoever the files are for has clients, and slow ones among them.
     const client = { ...started, maxBlockBytes: started.limits.maxBlockBytes };

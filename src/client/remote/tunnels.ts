@@ -10,6 +10,7 @@
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { LegStream } from '../../io/legs/leg-stream.ts';
 import type { Hop } from '../../wire/address.ts';
@@ -24,6 +25,20 @@ export interface RoutesOptions extends Omit<TransferOptions, 'signal' | 'limitRa
   readonly routes: Routes;
 }
 
+/** By name; each of them takes those of the other along. */
+export const routesNames = {
+  routes: true,
+  deadlineMs: true,
+  retry: true,
+  pools: true,
+  identity: true,
+  traceparent: true,
+  kernel: true,
+  limits: true,
+  clock: true,
+  resolve: true,
+} as const satisfies OptionNames<RoutesOptions>;
+
 /** A connection to an address behind the last node of a route. */
 export interface TunnelStream extends Duplex {
   /** The circuit that it is, as the logs of its nodes call it. */
@@ -36,6 +51,7 @@ export class Tunnels {
   readonly #clock: Clock;
 
   constructor(options: RoutesOptions) {
+    refuseUnknown(options, { by: 'Tunnels', names: routesNames });
     const { client, end } = startClient(options);
     end();
     checkEnds(options.routes);

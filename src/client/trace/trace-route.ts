@@ -7,6 +7,7 @@
  * Documentation: docs/trace.md
  */
 
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { PublicKey } from '../../wire/keys/key.ts';
 import { maxAvoided } from '../../wire/native/open-message.ts';
@@ -41,8 +42,29 @@ export interface TraceOptions
   readonly onLook?: ((looks: readonly HopLook[]) => void) | undefined;
 }
 
+const names = {
+  route: true,
+  count: true,
+  intervalMs: true,
+  rate: true,
+  rateMs: true,
+  patienceMs: true,
+  knownKeys: true,
+  formatRate: true,
+  wallClock: true,
+  onLook: true,
+  pools: true,
+  identity: true,
+  signal: true,
+  deadlineMs: true,
+  limits: true,
+  clock: true,
+  resolve: true,
+} as const satisfies OptionNames<TraceOptions>;
+
 /** Resolves to a look at each hop, in the order of routes, places and alternates. Throws `USAGE_INVALID`, and as a transfer. */
-export function traceRoutes(options: TraceOptions): Promise<readonly HopLook[]> {
+export async function traceRoutes(options: TraceOptions): Promise<readonly HopLook[]> {
+  refuseUnknown(options, { by: 'traceRoutes', names });
   return withClient(options, async (client) => {
     const routes = await enterPools(options.route.routes, options.pools, client);
     const trace = new RouteTraces(routes, client, options);

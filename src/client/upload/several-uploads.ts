@@ -6,11 +6,12 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { checkName, type RoutePlan } from '../../wire/route.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
 import type { FileOutcome } from '../download-result.ts';
-import { type TransferOptions, withClient } from '../transfer.ts';
+import { type TransferOptions, transferNames, withClient } from '../transfer.ts';
 import type { UploadEvent, UploadsEvent } from '../transfer-events.ts';
 import type { UploadResult } from '../upload-result.ts';
 import { SourceFile } from './source-file.ts';
@@ -34,6 +35,14 @@ export interface UploadFilesOptions extends TransferOptions {
   readonly onEvent?: ((event: UploadsEvent) => void) | undefined;
 }
 
+const names = {
+  ...transferNames,
+  routes: true,
+  files: true,
+  force: true,
+  onEvent: true,
+} as const satisfies OptionNames<UploadFilesOptions>;
+
 /** Each file waits for the origin's disk, which others can use meanwhile. */
 const atOnce = 4;
 
@@ -43,6 +52,7 @@ const atOnce = 4;
  * every file that was not sent. Throws for a mistake in the options.
  */
 export async function uploadFiles(options: UploadFilesOptions): Promise<readonly FileOutcome<UploadResult>[]> {
+  refuseUnknown(options, { by: 'uploadFiles', names });
   const { routes, files } = options;
   checkNames(files, options.limits?.maxNameBytes);
   return withClient(options, async (client) => {

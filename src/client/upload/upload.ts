@@ -8,10 +8,11 @@
 
 import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { checkName, type RoutePlan } from '../../wire/route.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
-import { type TransferOptions, withClient } from '../transfer.ts';
+import { type TransferOptions, transferNames, withClient } from '../transfer.ts';
 import type { UploadEvent } from '../transfer-events.ts';
 import type { UploadedFile, UploadResult } from '../upload-result.ts';
 import { SourceFile } from './source-file.ts';
@@ -28,11 +29,20 @@ export interface UploadOptions extends TransferOptions {
   readonly onEvent?: ((event: UploadEvent) => void) | undefined;
 }
 
+const names = {
+  ...transferNames,
+  source: true,
+  route: true,
+  force: true,
+  onEvent: true,
+} as const satisfies OptionNames<UploadOptions>;
+
 /**
  * Sends a file through the hops of a route to its origin, which verifies every piece.
  * Throws a HoplineError; with an aborted signal, `INTERRUPTED`. Codes: docs/exit-codes.md
  */
-export function upload(options: UploadOptions): Promise<UploadResult> {
+export async function upload(options: UploadOptions): Promise<UploadResult> {
+  refuseUnknown(options, { by: 'upload', names });
   const { route, force = false, onEvent = () => {} } = options;
   const { file, routes } = route;
   return withClient(options, async (client) => {

@@ -10,6 +10,7 @@
 import { once } from 'node:events';
 // A CommonJS module whose types say otherwise: its one export has the class as a property.
 import sonicBoom from 'sonic-boom';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import type { Logger } from '../../core/log.ts';
 import { systemCode, writeError } from '../../core/system-errors.ts';
 import { fieldValue } from '../../http/fields.ts';
@@ -28,6 +29,14 @@ export interface AccessLogOptions {
   readonly log: Logger;
 }
 
+const names = {
+  file: true,
+  format: true,
+  maskQuery: true,
+  maxBytes: true,
+  log: true,
+} as const satisfies OptionNames<AccessLogOptions>;
+
 export interface AccessLog {
   write(record: AccessRecord): void;
   /** Goes on in a new file of the same name, after a rotation has moved the old one away. */
@@ -45,6 +54,7 @@ const complainMs = 60_000;
 
 /** Opens the log. Throws `DISK_FAILED`. */
 export async function openAccessLog(options: AccessLogOptions): Promise<AccessLog> {
+  refuseUnknown(options, { by: 'openAccessLog', names });
   const { file, format = 'combined', maskQuery, maxBytes, log } = options;
   const formatted = createAccessFormat(format, maskQuery);
   const complaint = file === '-' ? undefined : await prepare(file);

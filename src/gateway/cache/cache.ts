@@ -7,6 +7,7 @@
  */
 
 import { type Clock, systemClock } from '../../core/clock.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import { isMeant } from '../../http/caching/keys.ts';
@@ -31,6 +32,16 @@ export interface HttpCacheOptions {
   /** For looking after requests to flush, and at how quick the disk is. @default systemClock */
   readonly clock?: Clock;
 }
+
+const names = {
+  directory: true,
+  maxBytes: true,
+  shared: true,
+  limits: true,
+  log: true,
+  now: true,
+  clock: true,
+} as const satisfies OptionNames<HttpCacheOptions>;
 
 /** How one site's answers are treated. */
 export interface SiteCacheOptions {
@@ -61,6 +72,7 @@ export interface HttpCache {
 
 /** Opens the cache in a directory, which is made if it is not there. Throws `USAGE_INVALID`, or `DISK_BUSY` if another process has it. */
 export async function createHttpCache(options: HttpCacheOptions): Promise<HttpCache> {
+  refuseUnknown(options, { by: 'createHttpCache', names });
   const { directory, log, maxBytes = options.limits.maxCacheBytes, now = Date.now, clock = systemClock } = options;
   const limits = { ...options.limits, maxCacheEntryBytes: Math.min(options.limits.maxCacheEntryBytes, maxBytes) };
   const store = await CacheStore.open({ directory, maxBytes, limits, log, clock });

@@ -8,6 +8,7 @@
 
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
+import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
 import { type Logger, silentLogger } from '../../core/log.ts';
 import type { Exchange } from '../../http/exchange.ts';
@@ -62,6 +63,20 @@ export interface GatewayOptions {
   readonly resolve?: Resolver | undefined;
 }
 
+const names = {
+  listen: true,
+  sites: true,
+  trusted: true,
+  name: true,
+  tls: true,
+  kernel: true,
+  onEnded: true,
+  limits: true,
+  log: true,
+  clock: true,
+  resolve: true,
+} as const satisfies OptionNames<GatewayOptions>;
+
 export interface RunningGateway extends Omit<RunningServer, 'setSites' | 'underWay'> {
   /** Takes other sites, for the requests that come from now on; those of the old ones end as they would have. */
   setSites(sites: readonly SiteOptions[]): void;
@@ -79,6 +94,7 @@ export interface GatewaySight {
 
 /** Starts a gateway. Throws `LISTEN_FAILED`, or `USAGE_INVALID` for a site or a network that is none. */
 export async function startGateway(options: GatewayOptions): Promise<RunningGateway> {
+  refuseUnknown(options, { by: 'startGateway', names });
   const limits = { ...defaultLimits, ...options.limits };
   const log = options.log ?? silentLogger;
   const { clock = systemClock } = options;

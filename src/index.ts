@@ -2,7 +2,7 @@
  * The library's public names, and nothing else.
  *
  * `parseRoute` reads a route file, `download` fetches its file, `downloadTree` what is in a directory, `upload` sends a
- * file and `uploadFiles` several, `listDirectory` and `statFile` tell what an origin has, `startNode` runs a relay and origin, `startGateway` an HTTP gateway, `startService` what a configuration file says,
+ * file, `uploadFiles` several and `uploadTree` a directory, `listDirectory` and `statFile` tell what an origin has, `startNode` runs a relay and origin, `startGateway` an HTTP gateway, `startService` what a configuration file says,
  * `fetchUrl` is an HTTP client.
  */
 
@@ -42,11 +42,14 @@ export type {
   TreeLink,
   UploadEvent,
   UploadsEvent,
+  UploadTreeEvent,
 } from './client/transfer-events.ts';
 export type { UploadFilesOptions } from './client/upload/several-uploads.ts';
 export { uploadFiles } from './client/upload/several-uploads.ts';
 export type { UploadOptions } from './client/upload/upload.ts';
 export { upload } from './client/upload/upload.ts';
+export type { UploadTreeOptions, UploadTreeResult } from './client/upload/upload-tree.ts';
+export { uploadTree } from './client/upload/upload-tree.ts';
 export type { UploadResult } from './client/upload-result.ts';
 export type { Config, LogLevel, LogRules, NodeRules } from './config/config.ts';
 export { logLevels } from './config/config.ts';

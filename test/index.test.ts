@@ -27,6 +27,7 @@ const calls: Readonly<Record<string, Call>> = {
   traceRoutes: (options) => library.traceRoutes(options as never),
   upload: (options) => library.upload(options as never),
   uploadFiles: (options) => library.uploadFiles(options as never),
+  uploadTree: (options) => library.uploadTree(options as never),
   startNode: (options) => library.startNode(options as never),
   startGateway: (options) => library.startGateway(options as never),
   startHttpService: (options) => library.startHttpService(options as never, { log: silentLogger }),

@@ -92,6 +92,19 @@ export interface TreeCounts {
   readonly skipped: SkippedEntries;
 }
 
+/** What is in a directory here, and what of it an origin has. */
+export interface UploadTreeCounts {
+  readonly files: number;
+  /** Bytes, of all files. */
+  readonly size: number;
+  /** Files that the origin has, with the same content. */
+  readonly unchanged: number;
+  /** Files and bytes to send. */
+  readonly due: { readonly files: number; readonly size: number };
+  /** What is here and is never sent: empty directories, links, sockets and devices, files of unfinished transfers. */
+  readonly leftOut: Readonly<Record<'empty' | 'links' | 'others' | 'unfinished', number>>;
+}
+
 export interface TreeLink {
   readonly path: string;
   /** Where it points, in the origin's words: for people to read. */
@@ -125,4 +138,7 @@ export type UploadsEvent =
   | RerouteEvent
   | ({ readonly kind: 'settled' } & FileOutcome<UploadResult>);
 
-export type TransferEvent = DownloadEvent | UploadEvent | TreeEvent | UploadsEvent;
+/** `listed` comes once, before the first file. */
+export type UploadTreeEvent = ({ readonly kind: 'listed' } & UploadTreeCounts) | UploadsEvent;
+
+export type TransferEvent = DownloadEvent | UploadEvent | TreeEvent | UploadsEvent | UploadTreeEvent;

@@ -88,19 +88,21 @@ async function completeOperand(command: Command, words: readonly string[], typed
   const at = Math.min(operands.length, all.length - 1);
   const argument = all[at];
   if (!argument || (operands.length > at && !argument.variadic)) return nothing;
-  const route = command.options.some(({ long }) => long === '--via')
+  const named = command.options.some(({ long }) => long === '--via')
     ? all.findIndex((one) => one.name() === 'ROUTE_FILE')
     : -1;
+  // The other way, the directory here stands before the route.
+  const route = command.getOptionValue('up') ? 1 : named;
   const isOverVia = command.getOptionValue('via') !== undefined;
   if (route < 0 || at < route) return completeArgument(argument);
   if (isOverVia || at > route) {
     if (!nameThere.includes(command.name())) return { files: 'files', candidates: [] };
     return completeRemote(command, operands[route], typed);
   }
-  const named = /^([^:]+):/.exec(typed)?.[1];
+  const name = /^([^:]+):/.exec(typed)?.[1];
   const routes = [...((await loadSettings())?.routes ?? [])];
-  if (named !== undefined && routes.some(([name]) => name === named)) return completeRemote(command, typed, typed);
-  const candidates = routes.map(([name, ways]) => ({ word: `${name}:`, about: describeRoutes(ways) }));
+  if (name !== undefined && routes.some(([known]) => known === name)) return completeRemote(command, typed, typed);
+  const candidates = routes.map(([known, ways]) => ({ word: `${known}:`, about: describeRoutes(ways) }));
   return { files: 'files', candidates };
 }
 

@@ -1,5 +1,6 @@
-/** `hopline sync`: makes a directory here a copy of one at an origin. Documentation: docs/trees.md#sync */
+/** `hopline sync`: makes a directory here a copy of one at an origin, or the other way round. Documentation: docs/trees.md#sync */
 
+import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { HoplineError } from '../../core/errors.ts';
 import { addFilterFlags, type FilterFlags } from '../files/file-filter.ts';
@@ -12,19 +13,24 @@ import type { ReportFlags } from '../terminal/report.ts';
 
 interface SyncFlags extends RouteFlags, ReportFlags, FilterFlags {
   readonly delete?: boolean;
+  readonly up?: boolean;
 }
 
 export function addSyncCommand(program: Command): void {
   const sync = program
     .command('sync')
-    .summary('make a directory here a copy of one at an origin')
+    .summary('make a directory here a copy of one at an origin, or the other way round')
     .description(
       'Fetches what of a directory at the origin is not here, and replaces what differs in size or time. What is the same\n' +
         'is left; what is here alone stays, unless --delete is given. With --via, the arguments are FROM, a directory at the\n' +
-        'origin, and DIR.',
+        'origin, and DIR.\n' +
+        'With --up, the arguments are DIR and ROUTE_FILE (with --via, the name at the origin): sends what the origin does not have,\n' +
+        'and replaces what differs in its content. What is there alone stays. The node there needs --writable, and --force to\n' +
+        'replace.',
     )
     .argument('<ROUTE_FILE>', 'the route file of the directory; or NAME:DIR, over a route of `hopline routes`')
     .argument('<DIR>', 'the directory here that is to be the copy')
+    .option('--up', 'the other way: DIR, then the route of the directory at the origin that is to be the copy')
     .option('--delete', 'remove files in DIR that the origin does not have, once all has come; they are listed first')
     .option(
       '--json',
@@ -34,6 +40,7 @@ export function addSyncCommand(program: Command): void {
     .addHelpText(
       'after',
       '\nExamples:\n  $ hopline sync eu:photos photos\n  $ hopline sync eu:photos photos --delete --dry-run\n' +
+        '  $ hopline sync --up photos eu:photos\n' +
         '  $ hopline sync --via 10.0.0.1:7001,10.0.0.2:7001 photos photos --exclude "*.tmp"',
     )
     .action((from: string, into: string, _flags, command: Command) =>
@@ -47,16 +54,35 @@ export function addSyncCommand(program: Command): void {
 }
 
 async function runSync(from: string, into: string, flags: SyncFlags): Promise<void> {
+  const [place, here] = flags.up ? [into, from] : [from, into];
+  if (flags.up && flags.delete) {
+    throw new HoplineError('USAGE_INVALID', '--delete goes without --up: sync removes nothing at an origin');
+  }
   const isVia = flags.via !== undefined;
-  const { routes: asked, file = from } = await readRoutes('sync', flags.via, isVia ? undefined : from);
+  const { routes: asked, file = place } = await readRoutes('sync', flags.via, isVia ? undefined : place).catch(
+    async (error) => {
+      throw flags.up ? error : ((await otherWay(from, into)) ?? error);
+    },
+  );
   if (file === '')
     throw new HoplineError(
       'USAGE_INVALID',
-      `${from} needs a directory behind it; ${from}. is all that its origin serves`,
+      `${place} needs a directory behind it; ${place}. is all that its origin serves`,
     );
   await overRoutes(asked, flags, async (routes, options) => {
+    if (flags.up) return (await import('../put/put-tree.ts')).putTree({ file, routes }, here, flags, options);
     const { getTree } = await import('./get-tree.ts');
     const choices = { ...flags, force: true, resume: true };
     await getTree({ file, routes }, choices, options, { into, deletes: flags.delete ?? false });
   });
+}
+
+/** What is said where the first argument is no route, but a directory here. */
+async function otherWay(from: string, into: string): Promise<HoplineError | undefined> {
+  const isHere = await stat(from).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+  if (!isHere) return undefined;
+  return new HoplineError('USAGE_INVALID', `${from} is a directory here; did you mean sync --up ${from} ${into}?`);
 }

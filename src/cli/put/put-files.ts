@@ -145,7 +145,8 @@ function formatSummary(
   ]);
 }
 
-function rowsOfLeftOut({ empty, links, others, unfinished }: Outgoing['leftOut']): Row[] {
+/** What was not sent, by its kind. */
+export function rowsOfLeftOut({ empty, links, others, unfinished }: Outgoing['leftOut']): Row[] {
   const texts = [
     ...(links > 0 ? [`${countOf(links, 'link', 'links')} not followed`] : []),
     ...(empty > 0 ? [countOf(empty, 'empty directory', 'empty directories')] : []),

@@ -4,7 +4,21 @@ import { InvalidArgumentError, type Option } from 'commander';
 
 /** What they say is true of one run alone, or is said where the settings are. */
 const ofOneRun: ReadonlySet<string> = new Set([
-  ...['via', 'config', 'as', 'checksum', 'request', 'head', 'data', 'flush', 'files-from', 'dry-run', 'delete', 'help'],
+  ...[
+    'via',
+    'config',
+    'as',
+    'checksum',
+    'request',
+    'head',
+    'data',
+    'flush',
+    'files-from',
+    'dry-run',
+    'delete',
+    'up',
+    'help',
+  ],
 ]);
 
 export function mayHaveDefault(option: Option): boolean {

@@ -5,6 +5,7 @@
  * Invariant: a manifest is that of one listing, from its beginning to its end.
  */
 
+import { asHoplineError } from '../../core/errors.ts';
 import type { TreeDirectory, TreeFile } from '../../io/disk/tree/tree-target.ts';
 import type { AnswerOf, Listed } from '../../wire/native/messages.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
@@ -22,19 +23,31 @@ export interface Manifest {
   readonly skipped: SkippedEntries;
 }
 
-/** Fetches the listing of `directory`. Throws what the circuits do, `PEER_PROTOCOL` and `LIMIT_LISTING` for one that is refused. */
-export async function fetchManifest(directory: string, circuits: Circuits, client: ClientContext): Promise<Manifest> {
+/**
+ * Fetches the listing of `directory`; with `mayBeMissing`, an empty one where there is no such directory. Throws what the circuits do,
+ * `PEER_PROTOCOL` and `LIMIT_LISTING` for one that is refused.
+ */
+export async function fetchManifest(
+  directory: string,
+  circuits: Circuits,
+  client: ClientContext,
+  mayBeMissing = false,
+): Promise<Manifest> {
   let manifest = new ListedManifest();
   let hasBegun = false;
   await circuits.run(
     () => [{ type: 'list', name: directory }],
     async (circuit) => {
       manifest = new ListedManifest();
-      for await (const listing of receiveListing(circuit, directory, client.limits)) {
-        manifest.add(listing);
-        // Once: a listing that breaks off begins anew, so what comes of it is no progress, and must not be tried for ever.
-        if (!hasBegun) circuits.progressed(circuit);
-        hasBegun = true;
+      try {
+        for await (const listing of receiveListing(circuit, directory, client.limits)) {
+          manifest.add(listing);
+          // Once: a listing that breaks off begins anew, so what comes of it is no progress, and must not be tried for ever.
+          if (!hasBegun) circuits.progressed(circuit);
+          hasBegun = true;
+        }
+      } catch (error) {
+        if (!mayBeMissing || asHoplineError(error).code !== 'FILE_NOT_FOUND') throw error;
       }
     },
   );

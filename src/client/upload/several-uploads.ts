@@ -63,7 +63,8 @@ export async function uploadFiles(options: UploadFilesOptions): Promise<readonly
   });
 }
 
-function checkNames(files: readonly FileToSend[], maxNameBytes: number | undefined): void {
+/** Throws `USAGE_INVALID` for two files of one name, and as `checkName`. */
+export function checkNames(files: readonly FileToSend[], maxNameBytes: number | undefined): void {
   const byName = new Map<string, string>();
   for (const { source, file } of files) {
     checkName(file, maxNameBytes, 'the name at the origin');
@@ -83,10 +84,11 @@ interface Sending {
   readonly send: FileSend;
 }
 
-class UploadsRun {
+/** Files on their way over circuits that the caller has. */
+export class UploadsRun {
   readonly outcomes: FileOutcome<UploadResult>[] = [];
   readonly #circuits: Circuits;
-  readonly #options: UploadFilesOptions;
+  readonly #options: Pick<UploadFilesOptions, 'files' | 'force' | 'onEvent'>;
   readonly #client: ClientContext;
   readonly #startedMs: number;
   /** Of each file under way, the bytes that the origin has. */
@@ -96,7 +98,11 @@ class UploadsRun {
   #bytes = 0;
   #failure: HoplineError | undefined;
 
-  constructor(circuits: Circuits, options: UploadFilesOptions, client: ClientContext) {
+  constructor(
+    circuits: Circuits,
+    options: Pick<UploadFilesOptions, 'files' | 'force' | 'onEvent'>,
+    client: ClientContext,
+  ) {
     this.#circuits = circuits;
     this.#options = options;
     this.#client = client;

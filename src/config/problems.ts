@@ -6,7 +6,17 @@
  */
 
 import type * as v from 'valibot';
-import { type Document, isAlias, isMap, isNode, isScalar, isSeq, type LineCounter } from 'yaml';
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  type LineCounter,
+  type Pair,
+  type YAMLMap,
+} from 'yaml';
 import { HoplineError } from '../core/errors.ts';
 import { nearestName } from '../core/failure/known-names.ts';
 
@@ -112,8 +122,18 @@ function findPair(
   key: string | number,
 ): { readonly key?: unknown; readonly value: unknown } | undefined {
   if (isSeq(node) && typeof key === 'number' && key < node.items.length) return { value: node.items[key] };
-  return isMap(node) ? node.items.find((pair) => isScalar(pair.key) && pair.key.value === key) : undefined;
+  if (!isMap(node)) return undefined;
+  const pairs = pairsByKey.get(node) ?? new Map(node.items.map((pair) => [keyOf(pair), pair]));
+  pairsByKey.set(node, pairs);
+  return pairs.get(key);
 }
+
+function keyOf({ key }: Pair): unknown {
+  return isScalar(key) ? key.value : key;
+}
+
+/** Of mappings that something was looked for in: there may be as many places to tell as there are keys. */
+const pairsByKey = new WeakMap<YAMLMap, ReadonlyMap<unknown, Pair>>();
 
 function formatPath(path: Path): string {
   const parts = path.map((key) => {

@@ -34,7 +34,9 @@ export function toValue(source: ConfigText): unknown {
 function parseSource(file: string, text: string): ConfigText {
   const lines = new LineCounter();
   try {
-    const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, stringKeys: true });
+    // The parser would compare each key with all before it: `partProblems` takes one look at each.
+    const options = { prettyErrors: false, stringKeys: true, uniqueKeys: false };
+    const document = parseDocument(text, { lineCounter: lines, ...options });
     const source = { file, document, lines };
     const errors = [...document.errors, ...document.warnings];
     const problems = errors.length > 0 ? errors.map((error) => syntaxProblem(error, source)) : partProblems(source);
@@ -53,7 +55,6 @@ function parseSource(file: string, text: string): ConfigText {
 }
 
 const syntax: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'read a key for the second time, expected each once; remove one of them',
   TAB_AS_INDENT: 'read a tab, expected spaces; indent by two spaces',
   MULTIPLE_DOCS: 'read a second document, expected one; remove what begins at "---"',
   BLOCK_AS_IMPLICIT_KEY: 'read a colon too many, expected one key; put text with a colon in quotes',
@@ -66,12 +67,20 @@ function syntaxProblem({ code, message, pos }: YAMLError, source: ConfigText): P
   return offsetProblem(pos[0], syntax[code] ?? fallback, source);
 }
 
-/** Keys that would get lost on the way to a value, and references to nothing. */
+/** Keys that would get lost on the way to a value, those that come twice, and references to nothing. */
 function partProblems(source: ConfigText): Problem[] {
   const problems: Problem[] = [];
   let aliases = 0;
   const add = (node: Node, message: string) => problems.push(offsetProblem(node.range?.[0] ?? 0, message, source));
   visit(source.document, {
+    Map: (_, { items }) => {
+      const keys = new Set<unknown>();
+      for (const { key } of items) {
+        if (!isScalar(key)) continue;
+        if (keys.has(key.value)) add(key, 'read a key for the second time, expected each once; remove one of them');
+        keys.add(key.value);
+      }
+    },
     Pair: (_, { key }) => {
       if (!isScalar(key) || !lostKeys.has(String(key.value))) return;
       add(key, `read the unknown key "${key.value}", expected another; remove or rename it`);

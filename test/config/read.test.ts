@@ -4,7 +4,10 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import { isMap } from 'yaml';
+import { placeOf } from '../../src/config/problems.ts';
 import { limitKeys } from '../../src/config/schema/limit-settings.ts';
+import { readYaml } from '../../src/config/yaml-text.ts';
 import { defaultLimits, formatConfig, type HoplineError, type Limits, readConfig } from '../../src/index.ts';
 import { makeConfigFile } from '../support/config-file.ts';
 import { repository } from '../support/repository.ts';
@@ -248,6 +251,25 @@ test('a file that stands for a huge one is refused, and so is one that nests wit
   assert.match(bomb ?? '', /hopline\.yaml:1:1: read more references than 100/);
   const file = await makeConfigFile(t, `next: ${'['.repeat(200_000)}`);
   await assert.rejects(readConfig(file.path), { code: 'CONFIG_INVALID' });
+});
+
+test('the places of as many keys as there are take one look at each', async (t) => {
+  const names = Array.from({ length: 300 }, (_, index) => `name${index}`);
+  const file = await makeConfigFile(t, names.map((name) => `${name}: [x]\n`).join(''));
+  const source = await readYaml(file.path, 'a file');
+  const { contents } = source.document;
+  assert.ok(isMap(contents));
+  let looks = 0;
+  contents.items = new Proxy(contents.items, {
+    get: (items, key) => {
+      looks += 1;
+      return Reflect.get(items, key) as unknown;
+    },
+  });
+  for (const [line, name] of names.entries()) {
+    assert.equal(placeOf([name, 0], source).at, `${file.path}:${line + 1}:${name.length + 4}`);
+  }
+  assert.ok(looks < 10 * names.length, `${looks}`);
 });
 
 test('keys that mean something to JavaScript are unknown keys', async (t) => {

@@ -44,9 +44,20 @@ _hopline() {
   # bash puts what is offered in place of what stands behind the last : or =, and within quotes in place of all.
   local before=\${typed%"$behind"}
   [[ $typed == [\\"\\']* || $COMP_WORDBREAKS != *:* ]] && before=
+  local quoted='' open='' escaped
+  [[ \${typed//\\\\?/} == *[\\"\\']* ]] && quoted=yes
+  [[ $typed == [\\"\\']* && \${typed:1} != *[\\"\\']* ]] && open=yes
   for word in "\${found[@]}"; do
     word=\${word#"$before"}
-    [[ $typed == [\\"\\']* ]] || printf -v word %q "$word"
+    printf -v escaped %q "$word"
+    # Within quotes no escape is right everywhere: what bash would expand there, or what would end them, is not offered.
+    if [[ $open ]]; then
+      [[ $word == *[\\\\\\"\\'\\\`\\$!]* ]] && continue
+    elif [[ $quoted ]]; then
+      [[ $word == "$escaped" ]] || continue
+    else
+      word=$escaped
+    fi
     COMPREPLY+=("$word")
   done
 }

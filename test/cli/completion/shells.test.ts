@@ -81,3 +81,30 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     await terminal.completes('hopline get loc', 'hopline get local\\ route.txt');
   });
 }
+
+test('bash is offered nothing within quotes that it would expand there', {
+  skip: !exists('bash') && 'there is no bash',
+}, async (t) => {
+  const { path: home } = await makeTempRoot(t);
+  const names = ['$(a)', '`a`', 'a!a', 'a"a', "a';a;'", 'a\\a', 'a;a', 'a b', 'a'].map((name) => `eu:${name}`);
+  await writeFile(path.join(home, 'offers'), ['none', ...names, ''].join('\n'));
+  await writeFile(path.join(home, 'hopline'), `#!/bin/sh\ncat '${home}/offers'\n`, { mode: 0o755 });
+  await writeFile(path.join(home, 'script'), scripts.bash);
+  /** What bash would put in place of the word that is typed. */
+  const offered = (typed: string, broken = [typed]) => {
+    const line = `hopline get ${typed}`;
+    const run = `source ./script; COMP_LINE=$0 COMP_POINT=\${#0} COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _hopline
+      printf '%s\\n' "\${COMPREPLY[@]}"`;
+    const env = { PATH: `${home}:${process.env.PATH}` };
+    const { stdout } = spawnSync('bash', ['-c', run, line, 'hopline', 'get', ...broken], { cwd: home, env });
+    return stdout.toString().trimEnd().split('\n');
+  };
+  for (const quote of ['"', "'"]) {
+    assert.deepEqual(offered(`${quote}eu:`), ['eu:a;a', 'eu:a b', 'eu:a']);
+    // Ended, or begun in the middle.
+    assert.deepEqual(offered(`${quote}eu${quote}:`, [`${quote}eu${quote}`, ':']), ['eu:a']);
+    assert.deepEqual(offered(`eu:${quote}`, ['eu', ':', quote]), ['a']);
+  }
+  const escaped = ['\\$\\(a\\)', '\\`a\\`', 'a\\!a', 'a\\"a', "a\\'\\;a\\;\\'", 'a\\\\a', 'a\\;a', 'a\\ b', 'a'];
+  assert.deepEqual(offered('eu:', ['eu', ':']), escaped);
+});

@@ -10,7 +10,7 @@
 
 import { asHoplineError, type HoplineError } from '../core/errors.ts';
 import { Arrivals } from '../io/legs/arrivals.ts';
-import type { Chunk } from '../io/legs/blocks.ts';
+import { type Chunk, restOf } from '../io/legs/blocks.ts';
 import type { Leg } from '../io/legs/leg.ts';
 import type { LegLike } from '../io/legs/leg-like.ts';
 import { lost } from '../io/legs/loss.ts';
@@ -231,7 +231,7 @@ export class SecureLeg implements LegLike {
       at += used;
       if (content) this.#takeContent(content);
     }
-    this.#leg.unread({ bytes: chunk.bytes.subarray(at), release: () => chunk.release() });
+    this.#leg.unread(restOf(chunk, at));
   }
 
   #takeContent(content: Chunk): void {

@@ -11,7 +11,7 @@ import type { OnReadOpts } from 'node:net';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
-import { Blocks, type Chunk, splitChunk } from './blocks.ts';
+import { Blocks, type Chunk, restOf, splitChunk } from './blocks.ts';
 
 const blocksAhead = 2;
 
@@ -152,9 +152,8 @@ export class Arrivals {
   }
 
   #copy(chunk: Chunk, memory: Buffer): number {
-    const { bytes } = chunk;
-    const copied = bytes.copy(memory);
-    this.putBack({ bytes: bytes.subarray(copied), release: () => chunk.release() });
+    const copied = chunk.bytes.copy(memory);
+    this.putBack(restOf(chunk, copied));
     return copied;
   }
 

@@ -14,7 +14,7 @@ const maxFreeBlocks = 16;
 /** Bytes that were read. Whoever holds a chunk releases it once, when the bytes are no longer needed. */
 export interface Chunk {
   readonly bytes: Buffer;
-  release(): void;
+  readonly release: () => void;
 }
 
 /** The blocks of one leg. */
@@ -47,6 +47,11 @@ export class Blocks {
   #recycle(block: Buffer): void {
     if (block.length === this.#bytes && this.#free.length < maxFreeBlocks) this.#free.push(block);
   }
+}
+
+/** What is left of a chunk behind its first bytes, to be released in its place: thousands of heads may come out of one chunk. */
+export function restOf({ bytes, release }: Chunk, used: number): Chunk {
+  return { bytes: bytes.subarray(used), release };
 }
 
 /** Two chunks of one; its block is recycled when both have been released. */

@@ -13,7 +13,7 @@ import type { Clock } from '../../core/clock.ts';
 import { type ErrorCode, HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
 import { type Decoded, more, ok } from '../../wire/decoded.ts';
-import type { Chunk } from './blocks.ts';
+import { type Chunk, restOf } from './blocks.ts';
 import type { LegLike } from './leg-like.ts';
 
 export interface HeadOptions {
@@ -137,8 +137,7 @@ export async function readUntilQuiet<T>(
 function putBack(leg: LegLike, chunk: Chunk, bytes: Buffer, used: number): void {
   const unused = bytes.subarray(used);
   if (unused.length <= chunk.bytes.length) {
-    const rest = chunk.bytes.subarray(chunk.bytes.length - unused.length);
-    leg.unread({ bytes: rest, release: () => chunk.release() });
+    leg.unread(restOf(chunk, chunk.bytes.length - unused.length));
   } else {
     // A decoder that only looks leaves bytes of earlier chunks too; those are in the copy alone.
     leg.unread({ bytes: unused, release: () => {} });

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { readExactly, readHead, readUntilQuiet } from '../../../src/io/legs/head.ts';
+import { Arrivals } from '../../../src/io/legs/arrivals.ts';
+import { readExactly, readHead, readHeadNow, readUntilQuiet } from '../../../src/io/legs/head.ts';
+import type { LegLike } from '../../../src/io/legs/leg-like.ts';
 import { decodeClassicRequest } from '../../../src/wire/classic/classic-text.ts';
-import { type Decoded, more } from '../../../src/wire/decoded.ts';
+import { type Decoded, more, ok } from '../../../src/wire/decoded.ts';
 import { decodeFrame, encodeFrame } from '../../../src/wire/native/frame.ts';
 import { FakeClock, makeLeg, readAll } from '../../support/legs.ts';
 
@@ -42,6 +44,23 @@ test('what was read past a head is read next, also by the next head', async (t) 
   assert.deepEqual(await readHead(leg, decode, options), { a: 1 });
   assert.deepEqual(await readHead(leg, decode, options), { b: 2 });
   assert.equal((await readAll(leg)).toString(), 'content');
+});
+
+test('a block may hold as many heads as it has bytes, and is given back once', () => {
+  const arrivals = new Arrivals(1024);
+  const leg = {
+    readNow: () => arrivals.nextNow(),
+    unread: (chunk) => arrivals.putBack(chunk),
+  } satisfies Partial<LegLike> as unknown as LegLike;
+  let releases = 0;
+  const release = () => {
+    releases += 1;
+  };
+  const bytes = Buffer.alloc(100_000, 7);
+  arrivals.take({ bytes, release });
+  const heads = bytes.map(() => readHeadNow(leg, (seen) => ok(seen[0], 1)) ?? 0);
+  assert.deepEqual(Buffer.from(heads), bytes);
+  assert.deepEqual([releases, leg.readNow()], [1, undefined]);
 });
 
 test('a head cut by a segment border leaves the content behind it whole', async (t) => {

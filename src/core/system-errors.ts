@@ -41,6 +41,11 @@ export function systemCode(error: unknown): string | undefined {
   return typeof error.code === 'string' ? error.code : undefined;
 }
 
+/** Whether the machine lacks what a call needs, at this moment: then it says nothing about the file that the call was for. */
+export function isShortage(error: unknown): boolean {
+  return ['EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN'].includes(systemCode(error) ?? '');
+}
+
 /** A code of the system in words, or as it is where there are none for it. */
 export function inWords(code: string): string {
   return words[code] ?? code;

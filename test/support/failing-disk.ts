@@ -1,6 +1,7 @@
-/** Disks that hang or fail: what the open files of this process hear from their system, for one test. */
+/** Disks that hang or fail: what this process and its open files hear from their system, for one test. */
 
-import { type FileHandle, open } from 'node:fs/promises';
+import fs, { type FileHandle, open } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import type { TestContext } from 'node:test';
 
 export type SyncCall = 'datasync' | 'sync';
@@ -11,6 +12,23 @@ export async function replaceSync(t: TestContext, call: SyncCall, instead: () =>
   const shared = Object.getPrototypeOf(any) as FileHandle;
   await any.close();
   t.mock.method(shared, call, instead);
+}
+
+/** Opening what `isMeant` fails as the system does with `code`, until the function returned is called, or the test ends. */
+export function failOpening(t: TestContext, isMeant: (file: string) => boolean, code: string): () => void {
+  const really = fs.open;
+  const { mock } = t.mock.method(fs, 'open', async (...parameters: Parameters<typeof open>) => {
+    const [file] = parameters;
+    if (isMeant(String(file))) throw Object.assign(new Error(`${code}: open`), { code, syscall: 'open' });
+    return really(...parameters);
+  });
+  const restore = () => {
+    mock.restore();
+    syncBuiltinESMExports();
+  };
+  t.after(restore);
+  syncBuiltinESMExports();
+  return restore;
 }
 
 /** The next such call fails as that of a disk which lost what it had taken, and all behind it find everything well. */

@@ -31,6 +31,8 @@ export async function measureLeftover(directory: string, base: string): Promise<
   const held = await hold(directory).catch(() => undefined);
   try {
     return held?.real === directory ? await lookAt(held, journalPath(partName(base))) : undefined;
+  } catch {
+    return undefined;
   } finally {
     await held?.close();
   }
@@ -84,6 +86,27 @@ export async function removeLeftover(
     return false;
   } finally {
     await held?.close();
+  }
+}
+
+/**
+ * Removes what the writer of a finished file left if it was killed at its last step: the part file, where it is that file by a second
+ * name, and the journal. Never throws.
+ */
+export async function removeFinished(target: string, lock: DiskCalls['lock']): Promise<void> {
+  const part = path.join(path.dirname(target), partName(path.basename(target)));
+  const look = (file: string) => lstat(file, { bigint: true }).catch(() => undefined);
+  const [named, left, journal] = [await look(target), await look(part), await look(journalPath(part))];
+  const isFinished = left ? left.ino === named?.ino && left.dev === named.dev : journal !== undefined;
+  if (!isFinished) return;
+  try {
+    // That makes one in the place of the second name, for the sake of the lock.
+    const handle = await openPart(part, { target, lock, readOwner: async () => 0, mode: 0o600 });
+    await unlink(journalPath(part)).catch(() => {});
+    await unlink(part).catch(() => {});
+    await handle.close();
+  } catch {
+    // Another writer has begun there.
   }
 }
 

@@ -15,7 +15,14 @@ export async function openLockFile(file: string, target: string, lock: DiskCalls
   const readOwner = async () =>
     Number.parseInt(await readFile(file, { encoding: 'utf8', flag: ownFileFlags }).catch(() => '0'), 10);
   const handle = await openLocked(file, { target, lock, readOwner, mode: 0o600 });
-  await handle.truncate();
-  await handle.write(`${process.pid}\n`, 0);
-  return handle;
+  try {
+    await handle.truncate();
+    await handle.write(`${process.pid}\n`, 0);
+    return handle;
+  } catch (error) {
+    // The lock says enough: whoever makes room on a full disk needs it too.
+    if (lock) return handle;
+    await handle.close();
+    throw error;
+  }
 }

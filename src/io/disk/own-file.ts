@@ -6,7 +6,7 @@
 
 import { type BigIntStats, constants } from 'node:fs';
 import { type FileHandle, lstat, open } from 'node:fs/promises';
-import { systemCode } from '../../core/system-errors.ts';
+import { isShortage, systemCode } from '../../core/system-errors.ts';
 
 /**
  * For opening a file by a name under which anything may stand: no link is followed, and no FIFO waited for. Windows has
@@ -28,7 +28,7 @@ export function isOwn(found: BigIntStats): boolean {
   return found.uid === BigInt(user) && (Number(found.mode) & othersWrite) === 0;
 }
 
-/** Opens one to be read; undefined if there is none, or something else stands there. */
+/** Opens one to be read; undefined if there is none, or something else stands there. Throws where the machine cannot open it now. */
 export function openOwn(path: string): Promise<FileHandle | undefined> {
   return openIf(isOwn, path);
 }
@@ -39,7 +39,10 @@ export function openRegular(path: string): Promise<FileHandle | undefined> {
 }
 
 async function openIf(isFit: (found: BigIntStats) => boolean, path: string): Promise<FileHandle | undefined> {
-  const handle = await open(path, ownFileFlags).catch(() => undefined);
+  const handle = await open(path, ownFileFlags).catch((error) => {
+    if (isShortage(error)) throw error;
+    return undefined;
+  });
   const found = await handle?.stat({ bigint: true }).catch(() => undefined);
   if (found && isFit(found)) return handle;
   await handle?.close();

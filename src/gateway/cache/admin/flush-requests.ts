@@ -35,7 +35,8 @@ export function serveFlushRequests(
     await mkdir(place, privateMode).catch(() => {});
     while (!stop.signal.aborted) {
       for (const name of await readdir(place).catch(() => [])) {
-        if (requestName.test(name)) await carryOut(path.join(place, name), flush);
+        // One that cannot be read now is still there the next time.
+        if (requestName.test(name)) await carryOut(path.join(place, name), flush).catch(() => {});
       }
       await pause(clock, limits.cachePollMs, stop.signal);
     }

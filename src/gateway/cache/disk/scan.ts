@@ -18,9 +18,9 @@ interface FoundEntry extends ReadRecord {
 
 const entryName = /^[0-9a-f]{32}\.entry$/;
 /** Files that are looked at side by side. */
-const scannedAtOnce = 64;
+const scannedAtOnce = 16;
 
-/** The one that came or was confirmed longest ago first. */
+/** The one that came or was confirmed longest ago first. Throws what the system says of the directory, or where too many files are open. */
 export async function scanEntries(directory: string, algorithms: readonly DigestAlgorithm[]): Promise<FoundEntry[]> {
   const names = (await readdir(directory)).filter((name) => entryName.test(name)).values();
   const found: FoundEntry[] = [];

@@ -1,9 +1,8 @@
 /**
  * The stored answers of one directory: an index in memory, a file each, the small ones' content in memory besides.
  *
- * Owns the directory (a lock keeps a second process out), the names in it, which
- * are random, and which answer goes when room is needed: the one used longest
- * ago. Does not know what freshness is. Invariant: content is compared with its digests
+ * Owns the directory (a lock keeps a second process out), the names in it, which are random, and which answer goes when room is
+ * needed: the one used longest ago. Does not know what freshness is. Invariant: content is compared with its digests
  * the first time it is read after a start; what does not fit is removed and was never there.
  */
 
@@ -72,7 +71,10 @@ export class CacheStore {
     try {
       await makeDirectory(options.directory, privateMode);
       const store = new CacheStore(options, await lockDirectory(options.directory));
-      await store.#scan();
+      await store.#scan().catch(async (error) => {
+        await store.close();
+        throw error;
+      });
       return store;
     } catch (cause) {
       const message = `cache directory "${options.directory}": expected one that can be written`;
@@ -152,7 +154,7 @@ export class CacheStore {
     await this.#leaving.remove(entry.name);
   }
 
-  /** The content, or undefined if it has been damaged or is gone; the entry is then removed. */
+  /** The content, or undefined if it has been damaged or is gone; the entry is then removed. Throws `DISK_FAILED` where it cannot be opened now. */
   async open(entry: CacheEntry): Promise<StoredContent | undefined> {
     if (entry.content) return { kind: 'memory', bytes: entry.content };
     const content = await openContent(this.#pathOf(entry.name), entry, {
@@ -250,9 +252,7 @@ export class CacheStore {
   }
 }
 
-function randomName(): string {
-  return `${randomUUID().replaceAll('-', '')}.entry`;
-}
+const randomName = () => `${randomUUID().replaceAll('-', '')}.entry`;
 
 /** Of a file that this process wrote, so there is nothing to compare. */
 function newEntry(name: string, written: ReadRecord): CacheEntry {

@@ -8,6 +8,7 @@
 import type { FileHandle } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import { HoplineError } from '../../../core/errors.ts';
+import { systemError } from '../../../core/system-errors.ts';
 import type { FileBody } from '../../../http/exchange.ts';
 import { type ByteRange, framedRanges, type MultipartFrame } from '../../../http/representation/ranges.ts';
 import type { DigestAlgorithm } from '../../../io/digests/digest.ts';
@@ -41,14 +42,16 @@ export type StoredContent =
 
 const chunkBytes = 256 * 1024;
 
-/** Opens the content; undefined if it is not there or damaged. A small one is read at once. */
+/** Opens the content; undefined if it is not there or damaged. A small one is read at once. Throws `DISK_FAILED` where the machine cannot open it now. */
 export async function openContent(
   path: string,
   entry: ReadableEntry,
   { algorithms, isSmall, onDamage }: ContentOptions,
 ): Promise<StoredContent | undefined> {
   const algorithm = algorithms.find(({ name }) => name === entry.record.algorithm);
-  const handle = await openOwn(path);
+  const handle = await openOwn(path).catch((cause) => {
+    throw systemError('DISK_FAILED', 'cannot open a stored answer', cause);
+  });
   if (!handle) return undefined;
   if (!algorithm) {
     await handle.close();

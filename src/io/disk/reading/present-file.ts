@@ -12,6 +12,8 @@ import { HoplineError } from '../../../core/errors.ts';
 import { systemError, writeError } from '../../../core/system-errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
+import { loadDiskCalls } from '../../kernel/libc.ts';
+import { removeFinished } from '../leftover.ts';
 import { isAt, ownFileFlags } from '../own-file.ts';
 import { exists } from '../writing/part-names.ts';
 import type { Begun, Target, TargetContent, Vouched } from '../writing/target.ts';
@@ -76,6 +78,7 @@ export class PresentFile implements Target {
   async commit(): Promise<void> {
     if (!this.#read || !(await isAt(this.path, this.#read))) throw this.#differs('it was exchanged meanwhile');
     await this.#whole?.finish(Number(this.#read.size));
+    await removeFinished(this.path, loadDiskCalls().lock);
   }
 
   async keep(): Promise<number> {

@@ -1,13 +1,11 @@
 /**
  * A file on its way to disk: reserved for real, written beside its place, made visible by one rename.
  *
- * Owns `.NAME.part` and its journal, and the lock on them. Never overwrites without being told to, never follows a link at the
- * target, never leaves a wrong file under the final name.
+ * Owns `.NAME.part` and its journal, and the lock on them. Never overwrites without being told to, never follows a link at the target.
  * Invariant: until `commit` has settled the target is as before; a byte of the part file is right, or missing from the journal.
  * Rules: docs/resume.md#on-disk
  */
 
-import { existsSync } from 'node:fs';
 import { type FileHandle, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
@@ -25,8 +23,8 @@ import { digestOfRange, RangeReader } from '../reading/read-digest.ts';
 import { reserve } from '../reserve.ts';
 import { type Attributes, finishAttributes, ownerMode } from '../tree/attributes.ts';
 import { DirectFile } from './direct-file.ts';
-import { Journal, readBooks } from './journal.ts';
-import { openPart } from './part.ts';
+import { Journal, mayExist, readBooks } from './journal.ts';
+import { ignoreGone, openPart } from './part.ts';
 import { journalPath, partName } from './part-names.ts';
 import { PartSyncs } from './part-syncs.ts';
 import type { Begun, Piece, Target, TargetContent, Vouched } from './target.ts';
@@ -93,7 +91,7 @@ export class FileTarget implements Target {
     this.#way = options.way ?? target;
     this.#part = path.join(path.dirname(this.#way), partName(path.basename(target)));
     this.#syncs = new PartSyncs(this.#part, target, this.#calls);
-    this.mayResume = options.resume !== false && existsSync(journalPath(this.#part));
+    this.mayResume = options.resume !== false && mayExist(journalPath(this.#part));
   }
 
   async begin(content: TargetContent, startOver = false): Promise<Begun> {
@@ -190,6 +188,7 @@ export class FileTarget implements Target {
     await this.#syncs.settle();
     await this.#journal?.close();
     this.#journal = undefined;
+    const mayResume = this.mayResume || this.#content !== undefined;
     this.#content = content;
     this.#options.whole?.begin(content);
     if (this.#options.makeDirectory) await makeDirectory(path.dirname(this.path));
@@ -197,15 +196,15 @@ export class FileTarget implements Target {
     const journal = journalPath(this.#part);
     const handle = await this.#open(journal);
     const isKept = this.#options.resume !== false && algorithm !== undefined;
-    const isWanted = isKept && size > pieceBytes;
-    const { left, isChanged } = await this.#findLeft(handle, journal, content, isKept && !startOver);
+    // What another left since this one began is too late: whoever asked for `mayResume` has asked for the first piece.
+    const { left, isChanged } = await this.#findLeft(handle, journal, content, isKept && !startOver && mayResume);
     this.#size = size;
     const reservation = await reserve(handle, size, { target: this.path, way: this.#way }, this.#calls.fallocate);
     // Only where the space has been set aside: then the disk is one that the system knows the blocks of.
     if (reservation === 'allocated' && size >= minDirectBytes) {
       this.#direct ??= await DirectFile.open(handle, loadAlignedMemory());
     }
-    if (isWanted) this.#journal = await Journal.create(journal, content, left);
+    if (isKept && size > pieceBytes) this.#journal = await Journal.create(journal, content, left);
     return { reservation, left, isChanged };
   }
 
@@ -227,10 +226,11 @@ export class FileTarget implements Target {
     content: TargetContent,
     isWanted: boolean,
   ): Promise<{ left: Map<number, Vouched>; isChanged: boolean }> {
+    let left = new Map<number, Vouched>();
+    // Until it has been read it is kept, should somebody not wait for that, or the books be out of reach.
+    if (isWanted) this.#left = 1;
     // Only now: until the part file was locked, another writer could add to them.
     const books = await readBooks(journal);
-    let left = new Map<number, Vouched>();
-    // Until it has been read it is kept, should somebody not wait for that.
     if (isWanted) this.#left = books?.pieces.length ?? 0;
     const isChanged = isWanted && speaksOfEarlier(books, content, this.#options.onChange);
     if (books && isWanted && speaksOf(books, content)) {
@@ -246,7 +246,7 @@ export class FileTarget implements Target {
   }
 
   async #removeJournal(journal: string): Promise<void> {
-    await unlink(journal);
+    await unlink(journal).catch(ignoreGone);
     await this.#calls.syncDirectory(path.dirname(journal));
   }
 

@@ -8,9 +8,10 @@
  * Format: docs/resume.md#journal
  */
 
+import { lstatSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
-import { systemCode } from '../../../core/system-errors.ts';
+import { isShortage, systemCode, systemError } from '../../../core/system-errors.ts';
 import type { DurableCalls } from '../durable.ts';
 import { isOwn, ownFileFlags } from '../own-file.ts';
 import type { TargetContent, Vouched, Voucher } from './target.ts';
@@ -49,7 +50,10 @@ export function contentOf({ header }: Books): TargetContent | undefined {
   }
 }
 
-/** Reads the journal at `path`; undefined if there is none. One that is none of this user's lists nothing. Never throws. */
+/**
+ * Reads the journal at `path`; undefined if there is none. One that is none of this user's lists nothing. Throws `DISK_FAILED` where
+ * the machine cannot read it now, as what it lists would be lost.
+ */
 export async function readBooks(path: string): Promise<Books | undefined> {
   const text = await readJournal(path);
   if (text === undefined) return undefined;
@@ -60,6 +64,15 @@ export async function readBooks(path: string): Promise<Books | undefined> {
   return { header, owner: reader.owner, pieces: reader.pieces };
 }
 
+/** Whether there may be a journal: only a system that says there is none has none. */
+export function mayExist(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+  } catch {
+    return true;
+  }
+}
+
 async function readJournal(path: string): Promise<string | undefined> {
   let handle: FileHandle | undefined;
   try {
@@ -67,6 +80,7 @@ async function readJournal(path: string): Promise<string | undefined> {
     const opened = await handle.stat({ bigint: true });
     return isOwn(opened) && opened.nlink <= 1n && opened.size <= maxJournalBytes ? await handle.readFile('utf8') : '';
   } catch (error) {
+    if (isShortage(error)) throw systemError('DISK_FAILED', `cannot read ${path}`, error);
     return systemCode(error) === 'ENOENT' ? undefined : '';
   } finally {
     await handle?.close();

@@ -102,7 +102,8 @@ async function openFound(file: string, target: string, mayRemove: boolean): Prom
   return undefined;
 }
 
-function ignoreGone(error: unknown): undefined {
+/** For calls that need not find a file. Throws any other error. */
+export function ignoreGone(error: unknown): undefined {
   if (systemCode(error) !== 'ENOENT') throw error;
 }
 

@@ -10,6 +10,7 @@ import { silentLogger } from '../../../../src/core/log.ts';
 import { flushHttpCache, listHttpCache } from '../../../../src/gateway/cache/admin/inspect.ts';
 import { createHttpCache } from '../../../../src/gateway/cache/cache.ts';
 import { type CacheSetup, makeCache, see } from '../../../support/caches.ts';
+import { failOpening } from '../../../support/failing-disk.ts';
 
 const fresh = { 'Cache-Control': 'max-age=60', ETag: '"one"' };
 
@@ -210,4 +211,20 @@ test('is flushed and closed while FIFOs stand in the place of requests', {
   execFileSync('mkfifo', fifos);
   assert.equal(await flushHttpCache(setup.directory), 1);
   assert.deepEqual(await readdir(place), []);
+});
+
+test('keeps what it has stored where too many files are open, running or at a start', async (t) => {
+  const setup = await makeCache(t);
+  setup.script = () => ({ fields: fresh, body: randomBytes(3 * 1024 * 1024) });
+  const first = await setup.ask();
+  await fileIn(setup);
+  const restore = failOpening(t, (file) => file.endsWith('.entry'), 'EMFILE');
+  await assert.rejects(setup.ask(), { code: 'DISK_FAILED' });
+  await assert.rejects(setup.restart(), { code: 'USAGE_INVALID', message: /too many files are open/ });
+  restore();
+  await fileIn(setup);
+  await setup.restart();
+  const again = await setup.ask();
+  assert.ok(again.body.equals(first.body));
+  assert.equal(setup.reached.length, 1);
 });

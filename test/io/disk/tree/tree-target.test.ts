@@ -1,5 +1,18 @@
 import assert from 'node:assert/strict';
-import { chmod, lstat, mkdir, readdir, readFile, rename, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import {
+  chmod,
+  link,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type TreeDirectory, type TreeFile, TreeTarget } from '../../../../src/io/disk/tree/tree-target.ts';
@@ -137,4 +150,20 @@ test('an aborted signal ends the work with its reason', async (t) => {
   const tree = new TreeTarget(place, { force: false, signal: AbortSignal.abort(reason) });
   await assert.rejects(tree.begin([top], []), reason);
   await assert.rejects(tree.compare([file('a')]), reason);
+});
+
+test('a part file that is a second name of a file that is here goes, unless the tree is only looked at', async (t) => {
+  const { place, open } = await makeTree(t);
+  const entry = file('a');
+  const tree = open();
+  await tree.begin([top], [entry]);
+  await write(tree, entry, 'abc');
+  await tree.finish();
+  await link(path.join(place, 'a'), path.join(place, '.a.part'));
+  const look = new TreeTarget(place, { force: false, signal: new AbortController().signal, isLookedAt: true });
+  await look.begin([top], [entry]);
+  assert.deepEqual(await look.compare([entry]), ['same']);
+  assert.equal((await readdir(place)).length, 2);
+  assert.deepEqual(await open().compare([entry]), ['same']);
+  assert.deepEqual(await readdir(place), ['a']);
 });

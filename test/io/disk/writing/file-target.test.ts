@@ -7,6 +7,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import type { Target, TargetContent } from '../../../../src/io/disk/writing/target.ts';
 import { createFileTarget, type PlaceOptions } from '../../../../src/io/disk/writing/target-place.ts';
+import { failOpening } from '../../../support/failing-disk.ts';
 import { contentOf, pieceOf } from '../../../support/targets.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
 
@@ -441,4 +442,60 @@ test('a large file arrives whole, whatever size its pieces have and though one i
     await target.commit();
     assert.ok(bytes.equals(await readFile(at('a'))));
   }
+});
+
+test('what an earlier run left stays where the journal cannot be opened, since too many files are open', async (t) => {
+  const { create, list } = await makeTarget(t);
+  const bytes = randomBytes(5000);
+  const content = contentOf(bytes, 1024);
+  const first = await create();
+  await first.begin(content);
+  await writePieces(first, bytes, content, [0, 1, 2]);
+  await abandon(first);
+  const restore = failOpening(t, (file) => file.endsWith('.journal'), 'EMFILE');
+  const hindered = await create();
+  await assert.rejects(hindered.begin(content), { code: 'DISK_FAILED', message: /journal: too many files are open/ });
+  await hindered.keep();
+  assert.deepEqual(await list(), ['.a.part', '.a.part.journal']);
+  restore();
+  const next = await create();
+  assert.deepEqual([...(await next.begin(content)).left.keys()], [0, 1, 2]);
+  await next.discard();
+});
+
+for (const left of [['.a.part', '.a.part.journal'], ['.a.part'], ['.a.part.journal']]) {
+  test(`a run that finds the file complete removes what a killed writer left of it: ${left.join(', ')}`, async (t) => {
+    const { create, list, at } = await makeTarget(t, { compares: true });
+    await writeFile(at('a'), text);
+    for (const name of left) await (name.endsWith('.part') ? link(at('a'), at(name)) : writeFile(at(name), ''));
+    const target = await create();
+    await target.begin(whole);
+    await target.commit();
+    assert.deepEqual(await list(), ['a']);
+    assert.deepEqual(await readFile(at('a')), text);
+  });
+}
+
+test('an unfinished file that is another than the one with the name stays', async (t) => {
+  const { create, list, at } = await makeTarget(t, { compares: true });
+  for (const name of ['a', '.a.part', '.a.part.journal']) await writeFile(at(name), text);
+  const target = await create();
+  await target.begin(whole);
+  await target.commit();
+  assert.deepEqual(await list(), ['.a.part', '.a.part.journal', 'a']);
+});
+
+test('what another run leaves after it was asked for is too late: the first piece has been asked for', async (t) => {
+  const { create, list } = await makeTarget(t);
+  const bytes = randomBytes(5000);
+  const content = contentOf(bytes, 1024);
+  const [late, other] = [await create(), await create()];
+  assert.equal(late.mayResume, false);
+  await other.begin(content);
+  await writePieces(other, bytes, content, [0, 1, 2]);
+  await other.keep();
+  assert.equal((await late.begin(content)).left.size, 0);
+  await writePieces(late, bytes, content, [0, 1, 2, 3, 4]);
+  await late.commit();
+  assert.deepEqual(await list(), ['a']);
 });

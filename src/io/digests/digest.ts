@@ -6,6 +6,7 @@
 
 import { createHash } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
+import { once } from '../once.ts';
 import { loadBlake } from './load-blake.ts';
 
 export interface Hasher {
@@ -34,7 +35,7 @@ const sha256: DigestAlgorithm = {
 };
 
 /** The algorithms that this machine has, the best first. */
-export function availableDigests(): readonly DigestAlgorithm[] {
+export const availableDigests = once((): readonly DigestAlgorithm[] => {
   const library = loadBlake();
   if (!library) return [sha256];
   const start = () => {
@@ -42,11 +43,11 @@ export function availableDigests(): readonly DigestAlgorithm[] {
     return { update: (bytes: Buffer) => hash.update(bytes), digest: () => hash.digest('hex') };
   };
   return [{ name: 'blake3', start, digestOf: library.blake3 }, sha256];
-}
+});
 
 /** Whether BLAKE3 is fast here. */
 export function takesBlake(): boolean {
-  return loadBlake() !== undefined;
+  return availableDigests().some(({ name }) => name === 'blake3');
 }
 
 /** Throws `USAGE_INVALID` for BLAKE3 where its library does not load. */

@@ -3,11 +3,13 @@
  *
  * Owns the bindings and the numbers of the system's headers. Everything here has
  * a portable path beside it: a caller that gets nothing uses that one.
+ * Functions are bound once in a process: it takes longer than a short transfer.
  * Invariant: a call of C never throws; a failure is its errno, negated as the kernel does.
  */
 
 import { createRequire } from 'node:module';
 import { constants, type } from 'node:os';
+import { once } from '../once.ts';
 
 type Foreign = ((...parameters: unknown[]) => number) & { async(...parameters: unknown[]): void };
 
@@ -111,7 +113,7 @@ const TCP_USER_TIMEOUT = 18;
 const knownMachines: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 
 /** The calls of the kernel path. Throws, with the reason as its message, where they cannot be made. */
-export function loadLibc(): Libc {
+export const loadLibc = once((): Libc => {
   if (process.platform !== 'linux') throw new Error(`${type()} has no splice`);
   if (!knownMachines.includes(process.arch)) throw new Error(`it is not built for ${process.arch}`);
   const koffi = loadKoffi();
@@ -175,10 +177,10 @@ export function loadLibc(): Libc {
     },
     poll: (fd, events, callback) => koffi.node.poll(fd, events, callback),
   };
-}
+});
 
 /** Linux's fallocate(2), flock(2) and futimens(3), or nothing. */
-export function loadDiskCalls(): DiskCalls {
+export const loadDiskCalls = once((): DiskCalls => {
   if (process.platform !== 'linux') return {};
   try {
     const koffi = loadKoffi();
@@ -208,10 +210,10 @@ export function loadDiskCalls(): DiskCalls {
   } catch {
     return {};
   }
-}
+});
 
 /** Undefined where nobody can tell an address, or the system has no use for it. */
-export function loadAlignedMemory(): AlignedMemory | undefined {
+export const loadAlignedMemory = once((): AlignedMemory | undefined => {
   if (process.platform !== 'linux') return undefined;
   try {
     const koffi = loadKoffi();
@@ -227,10 +229,10 @@ export function loadAlignedMemory(): AlignedMemory | undefined {
   } catch {
     return undefined;
   }
-}
+});
 
 /** Linux's TCP_USER_TIMEOUT, or undefined where it cannot be set. */
-export function loadSetUserTimeout(): SetUserTimeout | undefined {
+export const loadSetUserTimeout = once((): SetUserTimeout | undefined => {
   if (process.platform !== 'linux') return undefined;
   try {
     const declaration = 'int setsockopt(int fd, int level, int name, void *value, int length)';
@@ -243,7 +245,7 @@ export function loadSetUserTimeout(): SetUserTimeout | undefined {
   } catch {
     return undefined;
   }
-}
+});
 
 /** Throws, with the reason as its message, where it does not load. */
 export function loadKoffi(): Koffi {

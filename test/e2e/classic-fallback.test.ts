@@ -11,6 +11,7 @@ import {
   type Limits,
   openSender,
   parseVia,
+  type RunningNode,
   upload,
 } from '../../src/index.ts';
 import { journalPath } from '../../src/io/disk/writing/part-names.ts';
@@ -119,6 +120,29 @@ test('a node that is slower than every wait is not taken for an original, though
   const { result, fallbacks } = await get(slow.address, path.join(out.path, 'copy'), { limits: own });
   assert.deepEqual([result.verified, result.reroutes, fallbacks.length], [true, 0, 0]);
   assert.deepEqual(await readFile(path.join(out.path, 'copy')), bytes);
+});
+
+test('of a circuit that is slow to open, the nearest hop alone is asked, and nobody once it is open', async (t) => {
+  const root = await makeTempRoot(t);
+  const out = await makeTempRoot(t);
+  const bytes = await root.writeRandom('data.bin', 20_000);
+  const [relay, origin] = (await startChain(t, 2, root.path, { limits })).nodes as [RunningNode, RunningNode];
+  let asked = 0;
+  let open = () => {};
+  const slow = await startPeer(t, (near) => {
+    asked += 1;
+    near.on('error', () => {});
+    if (asked > 1) return open();
+    near.pause();
+    open = () => {
+      const far = net.connect(relay.address.port, '127.0.0.1');
+      far.on('error', () => near.destroy());
+      near.pipe(far).pipe(near);
+    };
+  });
+  const { fallbacks } = await get(`${slow.address},${addressOf(origin)}`, path.join(out.path, 'copy'));
+  assert.deepEqual(await readFile(path.join(out.path, 'copy')), bytes);
+  assert.deepEqual([asked, fallbacks.length], [2, 0]);
 });
 
 test('a hop that is silent in both dialects fails as before', async (t) => {

@@ -56,6 +56,7 @@ export class Circuit {
   readonly #writer: Writer;
   #file = '';
   #answered = false;
+  #onAnswered = () => {};
   #sentMs: number;
   /** Pings that were sent to show that somebody is here, and are not answered yet. */
   #pulses = 0;
@@ -80,9 +81,7 @@ export class Circuit {
     if (signal.aborted) close();
   }
 
-  /**
-   * Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for.
-   */
+  /** Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for. */
   static async open(
     hops: readonly Hop[],
     requests: readonly Message[],
@@ -91,12 +90,8 @@ export class Circuit {
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
     const isSealed = security !== undefined;
-    const { open, first } = openingOf(hops, requests, {
-      ...kind,
-      traceparent: client.traceparent,
-      isSealed,
-      deadlineMs,
-    });
+    const { traceparent } = client;
+    const { open, first } = openingOf(hops, requests, { ...kind, traceparent, isSealed, deadlineMs });
     const taken = [...hops];
     const secure = security && openSecurely(leg, { open, first, hops: taken, client, security });
     const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, trace: open.trace, taken }, client);
@@ -120,6 +115,11 @@ export class Circuit {
   /** Whether anything came back: then the nodes on the way understand this client. */
   get isAnswered(): boolean {
     return this.#answered;
+  }
+
+  /** To be called before anything has come back: then `action` will be. */
+  whenAnswered(action: () => void): void {
+    this.#onAnswered = action;
   }
 
   /** Whether every request has its answer. */
@@ -203,12 +203,17 @@ export class Circuit {
         noteTaken(answer, this.#hops);
         continue;
       }
-      this.#answered ||= answer !== null;
+      this.#noteAnswer(answer !== null);
       if (answer?.type === 'working' && (due === 'ready' || due === 'committed')) continue;
       if (answer && endsAnswer(answer)) this.#due -= 1;
       if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
       this.#pulses -= 1;
     }
+  }
+
+  #noteAnswer(isAnswer: boolean): void {
+    if (isAnswer && !this.#answered) this.#onAnswered();
+    this.#answered ||= isAnswer;
   }
 
   /**

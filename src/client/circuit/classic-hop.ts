@@ -4,6 +4,8 @@
  * Silence proves nothing: whoever is slow is silent too. What tells the two apart is that a node answers a PING before it
  * answers a classic request, for whose end it has to wait; an original answers the classic request alone. So the
  * first hop without a PONG is asked again in classic, while the circuit still waits.
+ * Who is slow has much to do, and circuits are slow together: so the hops behind the first are asked only once that has
+ * answered, and nobody is asked any more once the circuit is answered.
  * Invariant: no hop is taken for an original over which a native answer came.
  * Rules: docs/classic.md#how-our-client-notices
  */
@@ -54,6 +56,7 @@ export class ClassicWatch {
     return isJustBroken(failure) && !this.#circuit.isAnswered ? this.#ask() : undefined;
   }
 
+  /** Asks nobody any more. */
   close(): void {
     this.#cancel();
     this.#over.abort();
@@ -71,13 +74,15 @@ export class ClassicWatch {
   }
 }
 
-/** Of the time to connect, so that all of it fits in: to wait, to ask for a PONG, and as much again to ask in classic. */
+/** Of the time to connect, so that all of it fits in: to wait, to ask the first hop, then the others, and as much again to ask in classic. */
 function stepMs({ limits }: ClientContext): number {
-  return Math.min(limits.probeMs, limits.connectMs / 4);
+  return Math.min(limits.probeMs, limits.connectMs / 5);
 }
 
 async function findClassicHop(hops: readonly Hop[], client: ClientContext): Promise<HoplineError | undefined> {
-  const blamed = await findBroken(hops, client, stepMs(client));
+  const ms = stepMs(client);
+  const nearest = await findBroken(hops.slice(0, 1), client, { ms });
+  const blamed = nearest ?? (client.signal.aborted ? undefined : await findBroken(hops, client, { ms, from: 2 }));
   if (!blamed || client.signal.aborted) return undefined;
   const { place, error } = blamed;
   if (!isJustBroken(error)) return undefined;
@@ -89,7 +94,7 @@ async function findClassicHop(hops: readonly Hop[], client: ClientContext): Prom
 export async function speaksClassic(hops: readonly Hop[], client: ClientContext): Promise<boolean> {
   const { connectMs, quietMs } = client.limits;
   // Each node on the way waits twice for the end of what has no end.
-  const openMs = connectMs - 2.25 * stepMs(client) + 2 * hops.length * quietMs;
+  const openMs = connectMs - 3.25 * stepMs(client) + 2 * hops.length * quietMs;
   let circuit: ClassicCircuit | undefined;
   const patient = { ...client, limits: { ...client.limits, openMs } };
   const end = () => void circuit?.close();

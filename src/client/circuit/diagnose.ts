@@ -55,20 +55,20 @@ function brokeProtocol(failure: HoplineError, place: number | undefined, hops: r
   return new HoplineError(code, `${who} broke the protocol, though every hop answers now: ${message}`, details);
 }
 
-/** The nearest hop that does not answer. All are asked at once, since whoever waits has a download to go on with. */
+/** The nearest hop, of those at place `from` and behind, that does not answer. All are asked at once, since whoever waits has a download to go on with. */
 export async function findBroken(
   hops: readonly Hop[],
   client: ClientContext,
-  probeMs: number = client.limits.probeMs,
+  { ms = client.limits.probeMs, from = 1 }: { readonly ms?: number; readonly from?: number } = {},
 ): Promise<{ readonly place: number; readonly error: HoplineError } | undefined> {
   const found = new AbortController();
   const context = { ...client, signal: AbortSignal.any([client.signal, found.signal]) };
   const taken = membersTaken(hops);
-  const probes = hops.map((_hop, index) => probe(taken.slice(0, index + 1), context, probeMs));
+  const probes = hops.slice(from - 1).map((_hop, index) => probe(taken.slice(0, from + index), context, ms));
   try {
     for (const [index, probed] of probes.entries()) {
       const error = await probed;
-      if (error) return { place: index + 1, error };
+      if (error) return { place: from + index, error };
     }
     return undefined;
   } finally {

@@ -117,6 +117,7 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
         throw (await watch?.verdict(asHoplineError(error))) ?? error;
       });
       circuit.isAnswered = true;
+      watch?.close();
       const hash = compare(answer, message, nameHop(hops.length, hops));
       return { server: answer.server, hash, elapsedMs: client.clock.now() - began };
     },

@@ -41,12 +41,20 @@ const claimNames = [
 /** What others than those that are trusted may not say of where a request comes from, and by which way: applications believe it. */
 const trustedNames = [
   'cf-connecting-ip',
+  // PHP's HTTP_CLIENT_IP, which many an application asks for first.
+  'client-ip',
   'fastly-client-ip',
   'front-end-https',
   'true-client-ip',
   'x-client-ip',
   'x-cluster-client-ip',
+  'x-forwarded',
   'x-host',
+  'x-host-override',
+  'x-http-host-override',
+  'x-original-forwarded-for',
+  'x-original-host',
+  'x-original-proto',
   'x-scheme',
   'x-url-scheme',
   // Who runs programs for requests hands it to them as HTTP_PROXY.

@@ -153,6 +153,10 @@ for (const trusted of [[], ['10.0.0.0/8'], ['127.0.0.0/8']]) {
       'X-Host': 'evil',
       'True-Client-IP': '6.6.6.6',
       'Front-End-Https': 'on',
+      Client_IP: '6.6.6.6',
+      'X-Forwarded': 'for=6.6.6.6',
+      'X-Original-Host': 'evil',
+      'X-HTTP-Host-Override': 'evil',
       Proxy: 'http://evil',
     };
     const headers = { ...claims, 'X-Forwarder': 'kept', 'Proxy-Kind': 'kept' };

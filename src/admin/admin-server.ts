@@ -13,6 +13,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { systemClock } from '../core/clock.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
+import { type Logger, silentLogger } from '../core/log.ts';
 import { OwnSignal } from '../core/signal.ts';
 import { systemError } from '../core/system-errors.ts';
 import { LoopShare } from '../core/work/loop-share.ts';
@@ -21,6 +22,7 @@ import { type AdminAddress, formatAdminAddress } from './admin-address.ts';
 import { AdminConnections } from './admin-connections.ts';
 import { type Denial, judgeRequest } from './admission.ts';
 import { EventStream } from './event-stream.ts';
+import { Failing } from './failing.ts';
 import { chooseForm, writeMetrics } from './metrics/exposition.ts';
 import { Observer } from './observer.ts';
 import type { Page } from './page.ts';
@@ -38,6 +40,8 @@ export interface AdminOptions {
   /** What POST to `/do/NAME` does, where something can be done. @default nothing, and nothing but GET and HEAD is answered */
   readonly commands?: ReadonlyMap<string, () => void> | undefined;
   readonly limits?: Partial<Limits> | undefined;
+  /** Told once of what cannot be shown. @default silent */
+  readonly log?: Logger | undefined;
 }
 
 export interface RunningAdmin {
@@ -62,7 +66,7 @@ const guardFields = {
 /** Starts to listen. Throws `LISTEN_FAILED`. */
 export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const limits = { ...defaultLimits, ...options.limits };
-  const { token, commands } = options;
+  const { token, commands, source } = options;
   const server = http.createServer({
     maxHeaderSize: 16 * 1024,
     headersTimeout: limits.adminMs,
@@ -73,9 +77,9 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
   const connections = new AdminConnections(limits);
   server.on('connection', (socket) => connections.accept(socket));
   const address = await listenAt(server, options.listen);
-  const observer = new Observer({ source: options.source, clock: systemClock });
+  const failing = new Failing(options.log ?? silentLogger);
+  const observer = new Observer({ source, clock: systemClock, failing });
   const events = new EventStream(observer, limits);
-  const show = { ...options, observer };
   const share = new LoopShare();
   server.on('request', (request, response) => {
     if (!connections.begin(response)) return;
@@ -89,15 +93,16 @@ export async function startAdmin(options: AdminOptions): Promise<RunningAdmin> {
     if (request.method === 'POST') return send(response, obey(path, commands));
     const gone = new OwnSignal();
     response.on('close', () => gone.abort(new Error('nobody waits for the answer')));
-    const inTurn: InTurn = (make) => share.run(path, gone, make);
+    const inTurn: InTurn = (make) => share.run(path, gone, () => failing.make(path, make));
     if (path === '/api/events' && request.method === 'GET') {
       clearTimeout(late);
       void inTurn(() => follow(events, response)).catch(() => {});
       return;
     }
-    answer(path, request, { ...show, inTurn }).then(
+    answer(path, request, { ...options, observer, inTurn }).then(
       (made) => send(response, made),
-      () => send(response, { status: 503, type: textType, content: 'hopline: there is nothing to see yet\n' }),
+      () =>
+        send(response, { status: 500, type: textType, content: 'hopline: this cannot be shown; the log says why\n' }),
     );
   });
   return {
@@ -248,9 +253,8 @@ async function removeLeftSocket(path: string): Promise<void> {
   if (!found?.isSocket()) return;
   const isLeft = await new Promise<boolean>((resolve) => {
     const socket = net.connect({ path });
-    socket.on('connect', () => resolve(false));
+    socket.on('connect', () => resolve(!socket.destroy()));
     socket.on('error', ({ code }: NodeJS.ErrnoException) => resolve(code === 'ECONNREFUSED'));
-    socket.on('connect', () => socket.destroy());
   });
   if (isLeft) await unlink(path);
 }

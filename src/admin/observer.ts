@@ -2,10 +2,11 @@
  * Looks at a service once a second, and keeps what a chart needs of the last ten minutes.
  *
  * Owns the clock of it, the rates, which need two looks, and who is told of each look.
- * Invariant: one look at a time, however many people watch; a look that fails is left out.
+ * Invariant: one look at a time, however many people watch; a look that fails is left out, and logged once.
  */
 
 import { type Clock, every } from '../core/clock.ts';
+import type { Failing } from './failing.ts';
 import type { Snapshot } from './snapshot.ts';
 
 const lookMs = 1000;
@@ -13,6 +14,9 @@ const lookMs = 1000;
 const maxPoints = 600;
 /** A look that is not older than this is as good as a new one. */
 const freshMs = 200;
+
+/** What a look is called where it fails. */
+const name = 'what goes on';
 
 /** What a chart shows of one look: rates are since the look before. */
 export interface ChartPoint {
@@ -50,6 +54,7 @@ export interface View {
 interface ObserverOptions {
   readonly source: () => Promise<Snapshot>;
   readonly clock: Clock;
+  readonly failing: Failing;
 }
 
 export class Observer {
@@ -69,14 +74,14 @@ export class Observer {
 
   /** One look now, or a moment ago. Rejects as the source does. */
   now(): Promise<Snapshot> {
-    const { clock, source } = this.#options;
+    const { clock } = this.#options;
     if (this.#looking && clock.now() - this.#lookedAt < freshMs) return this.#looking;
     this.#lookedAt = clock.now();
-    this.#looking = source();
+    this.#looking = this.#look();
     return this.#looking;
   }
 
-  /** The last look of each second; the first of them where there was none yet. */
+  /** The last look of each second; where there is none yet, or the last one failed, one now. Rejects as the source does. */
   async view(): Promise<View> {
     return this.#view ?? this.#compare(await this.now());
   }
@@ -97,8 +102,22 @@ export class Observer {
     this.#watchers.clear();
   }
 
+  async #look(): Promise<Snapshot> {
+    const { source, failing } = this.#options;
+    try {
+      const snapshot = await source();
+      failing.worked(name);
+      return snapshot;
+    } catch (error) {
+      failing.failed(name, error);
+      throw error;
+    }
+  }
+
   async #tick(): Promise<void> {
     const snapshot = await this.now().catch(() => undefined);
+    // What was seen before is not what goes on.
+    if (!snapshot) this.#view = undefined;
     if (!snapshot || snapshot === this.#view?.snapshot) return;
     const view = this.#compare(snapshot);
     this.#view = view;

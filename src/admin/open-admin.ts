@@ -19,7 +19,7 @@ export async function openAdmin(rules: AdminRules, { log, ...options }: OpenAdmi
   const token = rules.tokenFile === undefined ? undefined : await readToken(rules.tokenFile);
   checkAdmin(rules, token);
   const page = await loadPage();
-  const admin = await startAdmin({ ...options, listen: rules.listen, token, page });
+  const admin = await startAdmin({ ...options, listen: rules.listen, token, page, log });
   log.info({ address: formatAdminAddress(admin.address) }, 'admin listener started');
   return admin;
 }

@@ -261,6 +261,7 @@ test('without scripts the page shows the same once', async (t) => {
   const { relay, port } = await startBusyRelay(t);
   const { text } = await ask({ port }, '/');
   const trace = relay.sight().circuits[0]?.trace ?? assert.fail();
+  assert.doesNotMatch(text, /Trace id/, 'no transfer has one');
   for (const part of [trace, 'POOL_UNKNOWN', 'eu-files', '<svg class="wide"', 'data-metric="hopline_files_total"']) {
     assert.ok(text.includes(part), part);
   }
@@ -275,11 +276,15 @@ test('what peers say is text on the page, whatever it looks like', async (t) => 
   const neighbours = [
     { from: odd, to: odd, open: 1, circuits: 1, failed: 0, bytesForward: 0, bytesBack: 0, idleSeconds: 0 },
   ];
+  const facts = { role: 'relay', peer: odd, next: odd, trace: odd, traceId: `${odd} of all` } as const;
+  const moved = { bytesForward: 0, bytesBack: 0, inKernel: false };
+  const circuits = [{ id: 1, ageSeconds: 1, isOpening: false, ...facts, ...moved }];
   const { port } = await openAdminOf(t, {
     addresses: [odd],
-    node: { sight: () => ({ ...sight, refusals, neighbours }) },
+    node: { sight: () => ({ ...sight, circuits, refusals, neighbours }) },
   });
   const { text } = await ask({ port }, '/');
   assert.doesNotMatch(text, /<img|="[^"]*'&(?!amp|#39|quot|lt|gt)/);
+  assert.ok(text.includes('&amp; of all</code>'), 'a circuit has the trace id of its transfer');
   assert.ok(text.includes('&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;'));
 });

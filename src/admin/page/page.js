@@ -133,6 +133,8 @@ function renderRefusals({ snapshot }) {
 function renderCircuits({ snapshot, circuitSpeeds }) {
   const { node } = snapshot;
   const circuits = node?.circuits ?? [];
+  // Few clients say one, and it takes a quarter of the line.
+  const ofTransfers = circuits.some(({ traceId }) => traceId);
   const lines = circuits.map((circuit, index) => {
     const { forward, back } = circuitSpeeds[index];
     return [
@@ -144,14 +146,20 @@ function renderCircuits({ snapshot, circuitSpeeds }) {
       right(formatBytes(circuit.bytesBack)),
       circuit.isOpening ? html`<strong>being opened</strong>` : circuit.inKernel ? 'kernel' : 'process',
       circuit.secure === undefined ? 'not seen' : circuit.secure ? 'encrypted' : 'plain',
-      circuit.trace ? html`<code>${circuit.trace}</code>` : '',
+      code(circuit.trace),
+      ...(ofTransfers ? [code(circuit.traceId)] : []),
     ];
   });
   const all = (node?.open.relay ?? 0) + (node?.open.origin ?? 0);
   const caption =
     all > circuits.length ? `The oldest ${circuits.length} of ${count(all)}` : 'Circuits that are open now';
   const head = ['From', 'To', '>Age', '>Speed', '>→', '>←', 'Moved by', 'Sealed', 'Trace, as in every log'];
+  if (ofTransfers) head.push('Trace id of the transfer');
   return table(caption, head, lines, 'No circuit is open.');
+}
+
+function code(text) {
+  return text ? html`<code>${text}</code>` : '';
 }
 
 function renderPools({ snapshot }) {

@@ -17,7 +17,7 @@ import { jsonLine, print } from '../terminal/lines.ts';
 import { progressFlag } from '../terminal/progress-flag.ts';
 import type { ReportFlags } from '../terminal/report.ts';
 import { flushFetchCache, openFetchCache } from './fetch-cache.ts';
-import { fieldFlag, methodFlag, readContent } from './fetch-content.ts';
+import { fieldFlag, methodFlag, readContent, traceOf, withTrace } from './fetch-content.ts';
 import { openFetchLog } from './fetch-log.ts';
 import { createFetchReport } from './fetch-report.ts';
 
@@ -123,7 +123,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   if (method === 'HEAD' && flags.checksum !== undefined) {
     throw new HoplineError('USAGE_INVALID', 'HEAD brings no content to compare: leave out --checksum');
   }
-  const { body, fields } = await readContent(flags);
+  const { body, fields: own } = await readContent(flags);
+  const fields = withTrace(own ?? [], process.env.TRACEPARENT);
   const ca = flags.cacert && (await readTextFile(flags.cacert, certificatesRules));
   const report = createFetchReport(flags, method === 'HEAD');
   const log = flags.log === undefined ? undefined : await openFetchLog(flags.log, url, report.say);
@@ -140,7 +141,7 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   let secured: Secured | undefined;
   try {
     secured = await secureVia(flags, { signal, limits });
-    const dial = secured && dialThrough({ routes: secured.routes, identity: secured.identity, limits });
+    const dial = dialThrough(secured, { limits }, traceOf(fields));
     const result = await fetchUrl(url, {
       dial,
       method,
@@ -173,8 +174,14 @@ async function secureVia(flags: FetchFlags, options: TransferOptions): Promise<S
   return undefined;
 }
 
-/** Connections behind the last of the hops, which must be allowed to open them. */
-function dialThrough(options: RoutesOptions): FetchOptions['dial'] {
-  const tunnels = new Tunnels(options);
-  return (to, signal) => tunnels.open(to, signal);
+/** Connections behind the last of the hops, which must be allowed to open them; undefined without hops. */
+function dialThrough(
+  secured: Secured | undefined,
+  { limits }: Pick<RoutesOptions, 'limits'>,
+  traceparent: string | undefined,
+): FetchOptions['dial'] {
+  if (!secured) return undefined;
+  const { routes, identity } = secured;
+  const tunnels = new Tunnels({ routes, identity, limits });
+  return (to, signal) => tunnels.open(to, signal, traceparent);
 }

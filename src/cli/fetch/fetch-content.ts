@@ -8,6 +8,7 @@ import { HoplineError } from '../../core/errors.ts';
 import { systemError } from '../../core/system-errors.ts';
 import type { FetchOptions } from '../../fetch/fetch-options.ts';
 import { fieldValue } from '../../http/fields.ts';
+import { formatTraceparent, parseTraceparent } from '../../wire/traceparent.ts';
 
 interface ContentFlags {
   readonly data?: string;
@@ -36,6 +37,19 @@ export async function readContent({ data, header = [] }: ContentFlags): Promise<
   } catch (error) {
     throw systemError('USAGE_INVALID', `cannot read ${file}`, error);
   }
+}
+
+const traceField = 'traceparent';
+
+/** With the trace of the environment, `TRACEPARENT`, unless the user sends one; what is none is left out. */
+export function withTrace(fields: readonly string[], text = ''): readonly string[] {
+  const known = parseTraceparent(text);
+  return known && traceOf(fields) === undefined ? [...fields, traceField, formatTraceparent(known)] : fields;
+}
+
+/** What is sent as the trace that the request is part of. */
+export function traceOf(fields: readonly string[]): string | undefined {
+  return fieldValue(fields, traceField);
 }
 
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;

@@ -65,6 +65,8 @@ export class ProcessLooks {
 export function answerLooks(take: () => Promise<Snapshot>): void {
   process.on('message', (message) => {
     if (message !== lookMessage) return;
-    void take().then((look) => process.send?.({ look } satisfies Look, undefined, undefined, () => {}));
+    const answer = (look: Snapshot) => process.send?.({ look } satisfies Look, undefined, undefined, () => {});
+    // One whose start fails says why as it ends.
+    take().then(answer, () => {});
   });
 }

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buffer, text } from 'node:stream/consumers';
 import { after, test } from 'node:test';
+import { type Logger, silentLogger } from '../../../src/index.ts';
 import { addressOf, startChain, startPeer, until } from '../../support/chain.ts';
 import { mainFile, runProgram, startProgram } from '../../support/program.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
@@ -44,6 +45,24 @@ test('fetch writes text to stdout and nothing else, and sends what was asked for
   assert.equal(request?.url, '/a?b=c');
   assert.equal(request?.headers.host, `127.0.0.1:${server.port}`);
   assert.equal(request?.headers['x-one'], '1');
+});
+
+test('fetch is part of the trace of its environment, unless the user names another', async (t) => {
+  const server = await startWebServer(t, (_, response) => response.end('here'));
+  const of = (id: string, version = '00') => `${version}-${id.repeat(32)}-${'7'.repeat(16)}-01`;
+  const [ours, own] = [of('a'), of('b')];
+  const asked = [
+    [ours, [], ours],
+    [of('a', 'cc'), [], ours],
+    [ours, ['-H', `Traceparent: ${own}`], own],
+    [of('0'), [], undefined],
+    [`${ours}\r\nX: 1`, [], undefined],
+  ] as const;
+  for (const [TRACEPARENT, more, sent] of asked) {
+    const { code, stderr } = await runProgram(t, ['fetch', server.url, ...more], { env: { TRACEPARENT } });
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.equal(server.requests.pop()?.headers.traceparent, sent, TRACEPARENT);
+  }
 });
 
 test('every way to fail has its exit code, and an error page is shown', async (t) => {
@@ -379,11 +398,16 @@ test('--via connects through hops, for https and redirects too, and a hop that r
   if (!certificate) return t.skip('there is no openssl command here');
   const secure = await startWebServer(t, (_, response) => response.end('through hops\n'), certificate);
   const plain = await startWebServer(t, (_, response) => response.writeHead(302, { Location: secure.url }).end());
-  const { nodes } = await startChain(t, 2, out.path);
+  const traces: unknown[] = [];
+  const log: Logger = { ...silentLogger, info: ({ traceId }) => traceId !== undefined && traces.push(traceId) };
+  const { nodes } = await startChain(t, 2, out.path, { log });
   const via = nodes.map(addressOf).join(',');
   const args = ['fetch', plain.url, '-L', '--via', via, '--cacert', certificate.file];
-  const { code, stdout, stderr } = await runProgram(t, args);
+  const env = { TRACEPARENT: `00-${'a'.repeat(32)}-${'7'.repeat(16)}-01` };
+  const { code, stdout, stderr } = await runProgram(t, args, { env });
   assert.deepEqual([code, stdout, stderr], [0, 'through hops\n', '']);
+  await until(() => traces.length === 4);
+  assert.deepEqual(new Set(traces), new Set(['a'.repeat(32)]), 'two tunnels over two hops are in the logs by it');
   const refused = await runProgram(t, ['fetch', 'http://192.0.2.1/', '--via', via]);
   assert.equal(refused.code, 5);
   assert.match(refused.stderr, /^hopline: hop 2 \(127\.0\.0\.1:\d+\) is not allowed to open a leg to/);

@@ -6,7 +6,7 @@ import { jsonOfError } from '../terminal/failure.ts';
 import { adviceOf, verdictOf } from './trace-text.ts';
 
 export function jsonOfLook(look: HopLook): object {
-  const { route, place, hop, state, pong, key, encrypted, rates, clock, findings } = look;
+  const { route, place, hop, state, pong, key, encrypted, rates, tcp, clock, findings } = look;
   const { software, roles, features, kernel, load, uptimeS } = pong ?? {};
   return {
     route,
@@ -17,6 +17,7 @@ export function jsonOfLook(look: HopLook): object {
     connectMs: rounded(connectOf(look)),
     rtt: roundedAll(roundTripsOf(look)),
     leg: roundedAll(legOf(look)),
+    tcp,
     ...(rates.up === undefined && rates.down === undefined ? {} : { bytesPerSecond: rates }),
     key,
     says: pong?.key,

@@ -6,6 +6,7 @@
  */
 
 import type { HopLook } from '../../client/trace/hop-look.ts';
+import { loadTcpInfo } from '../../io/kernel/tcp-info.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { jsonLine, print, printOver } from '../terminal/lines.ts';
 import { jsonOfLook } from './trace-json.ts';
@@ -35,7 +36,8 @@ interface ReportFlags {
 export function createTraceReport(routes: RoutePlan['routes'], { json, rate = false }: ReportFlags): TraceReport {
   if (json) return reportInOrder((look) => process.stdout.write(jsonLine(jsonOfLook(look))));
   const addressWidth = addressWidthOf(routes.flat(2));
-  const options = (): TraceTextOptions => ({ columns: process.stdout.columns || pipeColumns, rate, addressWidth });
+  const shown = { rate, tcp: loadTcpInfo() !== undefined, addressWidth };
+  const options = (): TraceTextOptions => ({ columns: process.stdout.columns || pipeColumns, ...shown });
   if (process.stdout.isTTY) return reportLive(options);
   print(formatTraceHead(options()));
   return reportInOrder((look, all) => {

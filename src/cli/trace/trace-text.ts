@@ -10,7 +10,7 @@ import { hintFor } from '../../core/failure/hints.ts';
 import { safeText } from '../../core/text.ts';
 import { describeHop } from '../../wire/address.ts';
 import { verdictOfCode } from '../terminal/route-picture.ts';
-import { formatRate } from '../terminal/units.ts';
+import { formatBytes, formatRate } from '../terminal/units.ts';
 
 interface Column {
   readonly title: string;
@@ -31,6 +31,8 @@ export interface TraceTextOptions {
   readonly columns: number;
   /** Whether rates are measured. */
   readonly rate: boolean;
+  /** Whether the system can be asked of the leg to a first hop. @default false */
+  readonly tcp?: boolean;
   /** Of the longest address there will be. */
   readonly addressWidth: number;
 }
@@ -76,8 +78,8 @@ export function verdictOf({ state, findings }: HopLook): string {
   return { asking: '...', unreached: '-', classic: 'classic', fails: 'fails' }[state];
 }
 
-function columnsFor({ columns, rate, addressWidth }: TraceTextOptions): readonly Column[] {
-  let chosen = tableColumns(rate, Math.min(mostAddress, addressWidth));
+function columnsFor({ columns, rate, tcp = false, addressWidth }: TraceTextOptions): readonly Column[] {
+  let chosen = tableColumns({ rate, tcp }, Math.min(mostAddress, addressWidth));
   for (;;) {
     const width = chosen.reduce((sum, column) => sum + column.width + gap, -gap);
     const worst = Math.max(...chosen.map(({ dispensable }) => dispensable));
@@ -90,7 +92,10 @@ function columnsFor({ columns, rate, addressWidth }: TraceTextOptions): readonly
   }
 }
 
-function tableColumns(rate: boolean, addressWidth: number): readonly Column[] {
+function tableColumns(
+  { rate, tcp }: Required<Pick<TraceTextOptions, 'rate' | 'tcp'>>,
+  addressWidth: number,
+): readonly Column[] {
   const trips = (of: (trips: NonNullable<ReturnType<typeof roundTripsOf>>) => number) => (look: HopLook) => {
     const known = roundTripsOf(look);
     return known ? formatMs(of(known)) : '';
@@ -98,6 +103,11 @@ function tableColumns(rate: boolean, addressWidth: number): readonly Column[] {
   const rates: readonly Column[] = [
     { title: 'down', width: 10, dispensable: 2, cell: ({ rates: { down } }) => formatSpeed(down) },
     { title: 'up', width: 10, dispensable: 2, cell: ({ rates: { up } }) => formatSpeed(up) },
+  ];
+  const ofTcp: readonly Column[] = [
+    { title: 'tcp', width: 5, dispensable: 11, cell: ({ tcp: first }) => formatMs(first?.rttMs) },
+    { title: 'again', width: 5, dispensable: 12, cell: ({ tcp: first }) => `${first?.retransmits ?? ''}` },
+    { title: 'bytes', width: 9, dispensable: 13, cell: describeBytes },
   ];
   return [
     { title: 'hop', width: 3, dispensable: 0, cell: () => '' },
@@ -118,6 +128,7 @@ function tableColumns(rate: boolean, addressWidth: number): readonly Column[] {
       cell: ({ pong }) => (pong?.load ? `${pong.load.open}/${pong.load.max}` : ''),
     },
     { title: 'version', width: 8, dispensable: 10, align: 'left', cell: describeSoftware },
+    ...(tcp ? ofTcp : []),
   ];
 }
 
@@ -163,6 +174,10 @@ function describeClock({ clock }: HopLook): string {
   const seconds = clock.offsetMs / 1000;
   if (isRight) return 'right';
   return `${seconds > 0 ? '+' : '-'}${formatSpan(Math.abs(seconds))}`;
+}
+
+function describeBytes({ tcp }: HopLook): string {
+  return tcp ? formatBytes(tcp.bytesSent + tcp.bytesReceived) : '';
 }
 
 function formatSpan(seconds: number): string {

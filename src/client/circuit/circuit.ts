@@ -47,6 +47,7 @@ export class Circuit {
   readonly key: PublicKey | undefined;
   /** By this the logs of its nodes know it. */
   readonly trace: string;
+  first?: Pick<LegLike, 'descriptor'>;
   /** What pieces are received into. */
   readonly blocks = new PieceBlocks();
   readonly #hops: Hop[];
@@ -89,12 +90,12 @@ export class Circuit {
     { security, deadlineMs = client.limits.openMs, ...kind }: CircuitKind = {},
   ): Promise<Circuit> {
     const leg = await reachFirstHop(hops, client);
-    const isSealed = security !== undefined;
     const { traceparent } = client;
-    const { open, first } = openingOf(hops, requests, { ...kind, traceparent, isSealed, deadlineMs });
+    const { open, first } = openingOf(hops, requests, { ...kind, traceparent, isSealed: !!security, deadlineMs });
     const taken = [...hops];
     const secure = security && openSecurely(leg, { open, first, hops: taken, client, security });
     const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, trace: open.trace, taken }, client);
+    circuit.first = leg;
     if (secure) circuit.#count(first);
     else circuit.send([open, ...first]);
     return circuit;

@@ -6,6 +6,7 @@
  */
 
 import type { HoplineError } from '../../core/errors.ts';
+import type { TcpInfo } from '../../io/kernel/tcp-info.ts';
 import type { Hop } from '../../wire/address.ts';
 import type { AnswerOf } from '../../wire/native/messages.ts';
 
@@ -70,6 +71,8 @@ export interface HopLook {
   /** From OPEN to the first answer. */
   answerMs?: number | undefined;
   readonly samplesMs: number[];
+  /** What this machine's system knows of the connection to a first hop, where it can be asked. */
+  tcp?: TcpInfo | undefined;
   pong?: AnswerOf<'pong'> | undefined;
   clock?: HopClock | undefined;
   key?: KeyState | undefined;

@@ -7,6 +7,7 @@
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import { Tasks } from '../../core/work/tasks.ts';
+import { loadTcpInfo } from '../../io/kernel/tcp-info.ts';
 import { type Hop, hopKey, isPoolHop } from '../../wire/address.ts';
 import { withoutKnownKeys } from '../../wire/keyed-hop.ts';
 import type { PublicKey } from '../../wire/keys/key.ts';
@@ -52,6 +53,7 @@ export class HopTracer {
   readonly #client: ClientContext;
   readonly #options: HopTracerOptions;
   readonly #circuits = new Map<HopLook, AskedHop>();
+  readonly #readTcp = loadTcpInfo();
 
   constructor(client: ClientContext, options: HopTracerOptions) {
     this.#client = client;
@@ -88,6 +90,7 @@ export class HopTracer {
       for (const direction of ['down', 'up'] as const) {
         const rate = await measureRate(asked.circuit, direction, { forMs, tripMs }, this.#client);
         look.rates = { ...look.rates, [direction]: rate };
+        this.#noteTcp(look, asked);
         this.#options.told();
       }
     } catch (error) {
@@ -98,8 +101,17 @@ export class HopTracer {
 
   async close(): Promise<void> {
     const closing = new Tasks();
-    for (const { circuit } of this.#circuits.values()) closing.add(circuit.close());
+    for (const [look, asked] of this.#circuits) {
+      this.#noteTcp(look, asked);
+      closing.add(asked.circuit.close());
+    }
     await closing.over();
+  }
+
+  #noteTcp(look: HopLook, { circuit }: AskedHop): void {
+    const descriptor = circuit.first?.descriptor;
+    if (look.before || descriptor === undefined) return;
+    look.tcp = this.#readTcp?.(descriptor);
   }
 
   async #look(look: HopLook, isLast: boolean, avoid: readonly Hop[], answers: () => void): Promise<void> {

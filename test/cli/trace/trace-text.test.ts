@@ -47,6 +47,21 @@ test('where there is room a hop has all its figures, and below it what is wrong 
   ]);
 });
 
+test('what the system knows of the first leg has columns where there is room, and the system can be asked', () => {
+  const looks = looksAt();
+  const tcp = { rttMs: 12.3, rttVarMs: 1, retransmits: 3, bytesSent: 1024, bytesReceived: 512 };
+  Object.assign(looks[0] as HopLook, { tcp });
+  const [head = '', , first = '', second = ''] = formatTrace(looks, {
+    columns: 160,
+    rate: false,
+    tcp: true,
+    addressWidth: 19,
+  });
+  assert.match(head, /version {5}tcp {2}again {6}bytes$/);
+  assert.match(first, /0\.1\.0 {6}12\.3 {6}3 {4}1\.5 KiB$/);
+  assert.match(second, /0\.1\.0$/);
+});
+
 test('at 60 columns the figures that matter less are left out, and nothing of what is wrong', () => {
   const looks = looksAt();
   const lines = formatTrace(looks, { columns: 60, rate: false, addressWidth: 19 });

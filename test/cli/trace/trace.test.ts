@@ -5,6 +5,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type NodeOptions, startNode } from '../../../src/index.ts';
+import { loadTcpInfo } from '../../../src/io/kernel/tcp-info.ts';
 import { newKey } from '../../../src/wire/keys/key.ts';
 import { runProgram } from '../../support/program.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
@@ -54,6 +55,23 @@ test('with --json a trace prints an object a hop, by the keys that this machine 
   assert.deepEqual([two.route, two.hop, two.key, two.verdict], [2, 1, 'changed', 'key']);
   const [{ kind, code: found, exitCode, hint }] = two.findings;
   assert.deepEqual([kind, found, exitCode, typeof hint], ['failure', 'KEY_CHANGED', 14, 'string']);
+});
+
+test('of the leg to the first hop a trace says what this machine knows, encrypted or not', {
+  skip: loadTcpInfo() === undefined && 'this system cannot be asked',
+}, async (t) => {
+  const identity = newKey().key;
+  const first = await start(t, { identity });
+  const via = ['--via', `${first}#${identity.public.text},${await start(t)}`];
+  const { code, stdout } = await runProgram(t, ['trace', '--json', '-c', '2', ...via]);
+  assert.equal(code, 0, stdout);
+  const [one, two] = stdout.split('\n', 2).map((line) => JSON.parse(line));
+  assert.equal(one.encrypted, true);
+  assert.equal(one.tcp.retransmits, 0);
+  for (const key of ['rttMs', 'rttVarMs', 'bytesSent', 'bytesReceived']) assert.ok(one.tcp[key] > 0, key);
+  // Two probes of 8 KiB have passed.
+  assert.ok(one.tcp.bytesSent > 8192 && one.tcp.bytesReceived > 8192, JSON.stringify(one.tcp));
+  assert.equal(two.tcp, undefined);
 });
 
 test('at a terminal the table is drawn over itself', { skip: !hasScript }, async (t) => {

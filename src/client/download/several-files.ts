@@ -65,7 +65,7 @@ export async function downloadFiles(options: DownloadFilesOptions): Promise<read
   });
 }
 
-const finishedAtOnce = 16;
+const finishedAtOnce = 64;
 
 export class SeveralFiles {
   /** In the order in which the files were added. */

@@ -19,6 +19,8 @@ import { removeFinished } from '../leftover.ts';
 import { isSpecial, lookAtPlace, notReplaced } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
 import { readUmask } from '../umask.ts';
+import { NewFiles } from '../whole/new-files.ts';
+import { WholeTarget } from '../whole/whole-target.ts';
 import { FileTarget, type FileTargetOptions } from '../writing/file-target.ts';
 import type { Target } from '../writing/target.ts';
 import {
@@ -66,6 +68,7 @@ export class TreeTarget {
   #directories: readonly TreeDirectory[] = [];
   /** What the user does not grant to anybody, whatever the tree has. */
   #umask = 0;
+  #files: NewFiles | undefined;
   #distinctions: Promise<Distinctions> | undefined;
 
   constructor(directory: string, options: TreeTargetOptions) {
@@ -100,7 +103,10 @@ export class TreeTarget {
   /** Compares files with what is there, by size and time; where only the permissions differ, they are set. Throws `DISK_FAILED`. */
   async compare(files: readonly TreeFile[]): Promise<TreeVerdict[]> {
     try {
-      return await inGroups(files, (file) => this.#compare(file), this.#options.signal);
+      const verdicts = await inGroups(files, (file) => this.#compare(file), this.#options.signal);
+      const missing = files.filter((_, at) => verdicts[at] === 'missing');
+      if (!this.#options.isLookedAt && missing.length > 0) this.#files = await NewFiles.in(this.#placesOf(missing));
+      return verdicts;
     } catch (error) {
       throw this.#failure(error);
     }
@@ -120,8 +126,9 @@ export class TreeTarget {
     if (verdict === 'resembles' && !force) return new PresentFile(target, signal);
     if (!this.takes(verdict)) throw new HoplineError('DISK_EXISTS', `${target} exists already, and is another file`);
     const replaces = verdict !== 'missing';
-    const shared = { force, resume, signal, calls: this.#calls, leavesDirectory: true };
-    return new FileTarget(target, { ...shared, replaces, attributes: this.#masked(file) });
+    const how = { force, resume, signal, calls: this.#calls, leavesDirectory: true };
+    const options = { ...how, replaces, attributes: this.#masked(file) };
+    return replaces || !this.#files ? new FileTarget(target, options) : new WholeTarget(target, options, this.#files);
   }
 
   /** Gives the directories their permissions and times, and makes the names in them durable. Throws `DISK_FAILED`. */
@@ -194,6 +201,12 @@ export class TreeTarget {
     return { ...entry, mode: entry.mode & 0o777 & ~this.#umask };
   }
 
+  /** The directories that these files are in, as far as they were there; what was made is on the disk of the tree. */
+  *#placesOf(files: readonly TreeFile[]): Generator<string> {
+    yield this.path;
+    for (const file of files) if (!this.#missing.has(parentOf(file.path))) yield this.#place(parentOf(file.path));
+  }
+
   #place(relative: string): string {
     return path.join(this.path, ...relative.split('/'));
   }
@@ -212,19 +225,16 @@ export class TreeTarget {
   }
 }
 
-function* pathsOf(directories: readonly TreeDirectory[], files: readonly TreeFile[]): Generator<string> {
-  for (const { path: relative } of directories) if (relative !== '') yield relative;
-  for (const { path: relative } of files) yield relative;
+function pathsOf(directories: readonly TreeDirectory[], files: readonly TreeFile[]): Iterable<string> {
+  return [...directories, ...files].map((entry) => entry.path).filter((relative) => relative !== '');
 }
 
 /** Undefined if there is nothing. Throws what the system says. */
-async function lookAt(place: string): Promise<BigIntStats | undefined> {
-  try {
-    return await lstat(place, { bigint: true });
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+function lookAt(place: string): Promise<BigIntStats | undefined> {
+  return lstat(place, { bigint: true }).catch((error) => {
+    if (systemCode(error) !== 'ENOENT') throw error;
+    return undefined;
+  });
 }
 
 function parentOf(relative: string): string {

@@ -14,6 +14,8 @@ import { makeDirectory, syncDirectory } from '../directories.ts';
 import { checkCanMake, isSpecial, lookAtPlace, notReplaced, type Occupant } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
 import { newFileMode } from '../umask.ts';
+import { NewFiles } from '../whole/new-files.ts';
+import { WholeTarget } from '../whole/whole-target.ts';
 import { FileTarget, type FileTargetOptions } from './file-target.ts';
 import { exists } from './part-names.ts';
 import { SpecialTarget } from './special-target.ts';
@@ -78,9 +80,16 @@ export class TargetDirectory {
   readonly #options: PlaceOptions;
   /** What is there now. */
   readonly #existing: ReadonlyMap<string, Occupant>;
+  readonly #files: NewFiles | undefined;
 
-  private constructor(directory: string, options: PlaceOptions, existing: ReadonlyMap<string, Occupant>) {
+  private constructor(
+    directory: string,
+    options: PlaceOptions,
+    existing: ReadonlyMap<string, Occupant>,
+    files: NewFiles | undefined,
+  ) {
     this.path = directory;
+    this.#files = files;
     // Of new files it is asked once: for each it would take as long as to write it.
     const mode = newFileMode();
     this.#options = { calls: { ...loadDiskCalls(), newFileMode: () => mode }, ...options };
@@ -96,7 +105,7 @@ export class TargetDirectory {
       await access(directory, constants.W_OK | constants.X_OK);
       const existing = new Map<string, Occupant>();
       for (const entry of entries) existing.set(entry.name, await occupantOf(entry, path.join(directory, entry.name)));
-      return new TargetDirectory(directory, options, existing);
+      return new TargetDirectory(directory, options, existing, await NewFiles.in([directory]));
     } catch (cause) {
       const message = `several files need a directory to go into, and ${directory} is none that takes them`;
       throw systemError('DISK_FAILED', message, cause);
@@ -111,7 +120,8 @@ export class TargetDirectory {
     if (occupant && isSpecial(occupant)) throw notReplaced(target, occupant);
     if (occupant?.kind === 'directory') throw new HoplineError('DISK_EXISTS', `${target} is a directory`);
     if (occupant && !force) return presentAt(target, occupant, this.#options);
-    return new FileTarget(target, { ...this.#options, leavesDirectory: true, replaces: occupant !== undefined });
+    const chosen = { ...this.#options, leavesDirectory: true, replaces: occupant !== undefined };
+    return occupant || !this.#files ? new FileTarget(target, chosen) : new WholeTarget(target, chosen, this.#files);
   }
 
   /** Makes the names of all committed files durable. Throws `DISK_FAILED`. */

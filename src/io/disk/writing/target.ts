@@ -11,7 +11,7 @@ import type { FileRange } from '../reading/read-blocks.ts';
 
 /**
  * `allocated`: the disk has set the space aside. `sparse`: the file has its length, but the space may still run out.
- * `none`: nothing to reserve, for an empty file or a stream.
+ * `none`: nothing to reserve, for an empty file, one that is held until it is whole, or a stream.
  */
 export type Reservation = 'allocated' | 'sparse' | 'none';
 

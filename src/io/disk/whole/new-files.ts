@@ -1,0 +1,164 @@
+/**
+ * Small files that get their name when they are whole: nobody finds one that is half-written, and a crash takes it along.
+ *
+ * Linux alone has files without a name, and not on every disk. Who is told that there is no such way writes a part file
+ * (`writing/file-target.ts`). Does not know whose files they are, or what was there before.
+ * Invariant: a name is given to a whole and synced file, and never taken from another.
+ */
+
+import { close, closeSync, constants, fchmod, fchmodSync, open, openSync, writev, writevSync } from 'node:fs';
+import { readdir, stat, statfs } from 'node:fs/promises';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { systemCode } from '../../../core/system-errors.ts';
+import { isUnfinished } from '../../../wire/name.ts';
+import { isLocalType, tellsOfSync } from '../../kernel/disk/disk-types.ts';
+import { type LinkOpen, loadLinkOpen } from '../../kernel/disk/link-open.ts';
+import { type DiskCalls, loadDiskCalls } from '../../kernel/libc.ts';
+import type { Attributes } from '../tree/attributes.ts';
+import { journalPath, partName } from '../writing/part-names.ts';
+import { GroupSync } from './group-sync.ts';
+
+/** What is done at once, or settles later. */
+type Soon<Result> = Result | Promise<Result>;
+
+/** What it takes of the system. */
+export interface NewFileCalls {
+  /** Opens a file without a name in a directory; `mode` before the umask. */
+  readonly open: (directory: string, mode: number) => Soon<number>;
+  /** Resolves to how many bytes were taken. */
+  readonly write: (fd: number, buffers: readonly Buffer[], position: number) => Soon<number>;
+  /** Sets permissions and time; false where the time cannot be told to the nanosecond. */
+  readonly attribute: (fd: number, attributes: Attributes) => Soon<boolean>;
+  /** Makes content and attributes last. */
+  readonly sync: (fd: number) => Soon<void>;
+  /** Gives it its first name: 0, or an errno. */
+  readonly link: (fd: number, name: string) => Soon<number>;
+  readonly close: (fd: number) => Soon<void>;
+}
+
+/** O_TMPFILE, whose own bit has the same number on all machines whose calls are known. */
+const namelessFlags = constants.O_WRONLY | constants.O_DIRECTORY | 0o20000000;
+
+export class NewFiles {
+  readonly #calls: NewFileCalls;
+  /** Paths of what earlier runs left. */
+  readonly #unfinished: ReadonlySet<string>;
+  #isRefused = false;
+
+  constructor(calls: NewFileCalls, unfinished: ReadonlySet<string> = new Set()) {
+    this.#calls = calls;
+    this.#unfinished = unfinished;
+  }
+
+  /**
+   * For a process that serves nobody else: if all of these directories are on disks of this machine, it waits for all but a sync.
+   * Undefined where there is no such way. Throws what the system says.
+   */
+  static async in(directories: Iterable<string>, disk: DiskCalls = loadDiskCalls()): Promise<NewFiles | undefined> {
+    const link = loadLinkOpen();
+    if (!link) return undefined;
+    const looks: Look[] = [];
+    for (const directory of new Set(directories)) looks.push(await look(directory));
+    const unfinished = new Set(looks.flatMap((found) => found.unfinished));
+    const tellsAll = looks.every(({ type, dev }) => tellsOfSync(type) && dev === looks[0]?.dev);
+    const isLocal = looks.every(({ type }) => isLocalType(type));
+    const group = GroupSync.create({ tellsAll });
+    return new NewFiles((isLocal ? callsNow : callsLater)(link, disk, group), unfinished);
+  }
+
+  /** Whether something was left of the file called `way` when its directory was looked into. */
+  hasLeft(way: string): boolean {
+    const part = path.join(path.dirname(way), partName(path.basename(way)));
+    return this.#unfinished.has(part) || this.#unfinished.has(journalPath(part));
+  }
+
+  /**
+   * Makes the file of `buffers` that is called `way`. Resolves to false, with nothing done, where there is no such way, and where
+   * the name cannot be had. Throws what the disk fails with.
+   */
+  async make(way: string, buffers: readonly Buffer[], attributes?: Attributes): Promise<boolean> {
+    const { attribute, sync, link, close } = this.#calls;
+    const fd = this.#isRefused ? undefined : await this.#open(path.dirname(way), attributes?.mode ?? 0o666);
+    if (fd === undefined) return false;
+    try {
+      await this.#write(fd, buffers);
+      if (attributes && !(await attribute(fd, attributes))) return false;
+      await sync(fd);
+      return (await link(fd, way)) === 0;
+    } finally {
+      await close(fd);
+    }
+  }
+
+  async #open(directory: string, mode: number): Promise<number | undefined> {
+    try {
+      return await this.#calls.open(directory, mode);
+    } catch (error) {
+      // Of other failures a part file has the same.
+      this.#isRefused = /^(EOPNOTSUPP|EISDIR|EINVAL)$/.test(systemCode(error) ?? '');
+      return undefined;
+    }
+  }
+
+  async #write(fd: number, buffers: readonly Buffer[]): Promise<void> {
+    let position = 0;
+    let left = buffers.filter(({ length }) => length > 0);
+    while (left.length > 0) {
+      let taken = await this.#calls.write(fd, left, position);
+      position += taken;
+      left = left.flatMap((buffer) => {
+        const rest = buffer.subarray(Math.min(taken, buffer.length));
+        taken -= buffer.length - rest.length;
+        return rest.length > 0 ? [rest] : [];
+      });
+    }
+  }
+}
+
+/** Until the sync the system writes into its memory. */
+export function callsNow(link: LinkOpen, disk: DiskCalls, group: GroupSync): NewFileCalls {
+  return {
+    open: (directory, mode) => openSync(directory, namelessFlags, mode),
+    write: (fd, buffers, position) => writevSync(fd, buffers, position),
+    attribute: (fd, { mode, mtimeNs }) => {
+      fchmodSync(fd, mode);
+      return disk.setModifiedNs?.(fd, mtimeNs) === true;
+    },
+    sync: (fd) => group.sync(fd),
+    link: link.now,
+    close: closeSync,
+  };
+}
+
+/** For who serves others meanwhile. */
+export function callsLater(link: LinkOpen, disk: DiskCalls, group: GroupSync): NewFileCalls {
+  const [openLater, chmodLater] = [promisify(open), promisify(fchmod)];
+  return {
+    open: (directory, mode) => openLater(directory, namelessFlags, mode),
+    write: (fd, buffers, position) =>
+      new Promise((resolve, reject) => {
+        writev(fd, buffers, position, (error, taken) => (error ? reject(error) : resolve(taken)));
+      }),
+    attribute: async (fd, { mode, mtimeNs }) => {
+      await chmodLater(fd, mode);
+      return disk.setModifiedNs?.(fd, mtimeNs) === true;
+    },
+    sync: (fd) => group.sync(fd),
+    link: link.later,
+    close: promisify(close),
+  };
+}
+
+interface Look {
+  /** Of the file system. */
+  readonly type: number;
+  readonly dev: number;
+  readonly unfinished: readonly string[];
+}
+
+async function look(directory: string): Promise<Look> {
+  const names = await readdir(directory);
+  const [{ type }, { dev }] = [await statfs(directory), await stat(directory)];
+  return { type, dev, unfinished: names.filter(isUnfinished).map((name) => path.join(directory, name)) };
+}

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { constants } from 'node:os';
+import { test } from 'node:test';
+import { type GroupCalls, GroupSync } from '../../../../src/io/disk/whole/group-sync.ts';
+
+/** A disk that notes what it is asked for; `held` settles before a sync of one file does. */
+function makeDisk(held: Promise<void> = Promise.resolve()) {
+  const made: string[] = [];
+  const calls: GroupCalls = {
+    sync: async (fd) => {
+      made.push(`sync ${fd}`);
+      await held;
+    },
+  };
+  return { made, calls };
+}
+
+test('those that come while others are synced wait, and then go together', async () => {
+  let release = () => {};
+  const { made, calls } = makeDisk(new Promise((resolve) => (release = resolve)));
+  const all = {
+    syncAll: async (fd: number) => {
+      made.push(`all by ${fd}`);
+      return 0;
+    },
+  };
+  const group = new GroupSync({ ...calls, ...all });
+  const first = group.sync(1);
+  await new Promise(setImmediate);
+  const others = [group.sync(2), group.sync(3)];
+  await new Promise(setImmediate);
+  assert.deepEqual(made, ['sync 1']);
+  release();
+  await Promise.all([first, ...others]);
+  assert.deepEqual(made, ['sync 1', 'all by 2']);
+});
+
+test('where nobody syncs all, each is synced once the disk has begun with all of them', async () => {
+  const { made, calls } = makeDisk();
+  const group = new GroupSync({ ...calls, beginWrites: (fd) => void made.push(`begin ${fd}`) });
+  await Promise.all([group.sync(1), group.sync(2)]);
+  assert.deepEqual(made, ['begin 1', 'begin 2', 'sync 1', 'sync 2']);
+});
+
+test('what a sync of all failed with is told to the file that it concerns, and to no other', async () => {
+  const group = new GroupSync({
+    syncAll: async () => constants.errno.EIO,
+    sync: async (fd) => {
+      if (fd === 2) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+    },
+  });
+  const ends = await Promise.allSettled([group.sync(1), group.sync(2), group.sync(3)]);
+  assert.deepEqual(
+    ends.map(({ status }) => status),
+    ['fulfilled', 'rejected', 'fulfilled'],
+  );
+  await group.sync(4);
+});

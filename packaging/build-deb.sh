@@ -30,6 +30,7 @@ put() { # MODE FILE PLACE
 mkdir -p "$root/usr/bin"
 ln -s ../lib/hopline/dist/bin/main.js "$root/usr/bin/hopline"
 put 644 packaging/hopline.service usr/lib/systemd/system/hopline.service
+put 644 packaging/hopline.socket usr/lib/systemd/system/hopline.socket
 put 644 packaging/hopline.yaml etc/hopline/hopline.yaml
 for page in man/*.1; do
   gzip -9n <"$page" >"$work/page"

@@ -14,6 +14,7 @@ import { formatHop } from '../wire/address.ts';
 import { bytesFlag, countFlag, given, listenFlag, listFlag, mayUseKernel, secondsFlag } from './flags.ts';
 import { createLog } from './logging.ts';
 import { adminOf, adminOption, adminTokenOption } from './node/admin-flags.ts';
+import { giveSockets, takePassedSockets } from './process/passed-sockets.ts';
 import { runUntilStopped } from './process/until-stopped.ts';
 import { print } from './terminal/lines.ts';
 
@@ -100,12 +101,13 @@ async function runGateway(flags: GatewayFlags): Promise<void> {
   const logRules = { level: flags.logLevel, format: flags.json ? 'json' : 'text' } as const;
   const { log, end: endLog } = await createLog(logRules);
   const admin = adminOf(flags);
-  const config: Config = {
+  const rules: Config = {
     node: { limits, kernel: mayUseKernel(flags), ...given({ identityFile: flags.identity }) },
     gateway: rulesOf(flags),
     ...(admin ? { admin } : {}),
     log: logRules,
   };
+  const config = giveSockets(rules, takePassedSockets());
   const starting = startService(config, { log });
   const started = starting.then((service) => {
     if (service.gateway) print(`listening on ${formatHop(service.gateway)}`);

@@ -13,6 +13,7 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { type Logger, silentLogger } from '../core/log.ts';
 import { resolveRoot } from '../io/disk/reading/below-root.ts';
 import type { Activity } from '../io/listening/places.ts';
+import type { ListenPlace } from '../io/listening/server-socket.ts';
 import { parseNetworks, type Subnet } from '../io/names/networks.ts';
 import type { Resolver } from '../io/names/resolve.ts';
 import type { Algorithm } from '../pool/balance.ts';
@@ -36,8 +37,8 @@ export interface HttpServing {
 }
 
 export interface NodeOptions extends RateOptions {
-  /** Where to listen; port 0 picks a free one. */
-  readonly listen: { readonly host: string; readonly port: number };
+  /** Where to listen. */
+  readonly listen: ListenPlace;
   /**
    * The directory whose files are served. @default the working directory on a node that listens on loopback; any other node
    * serves no files

@@ -20,6 +20,7 @@ import { AuthFiles } from '../gateway/auth/auth-files.ts';
 import { type CacheStats, createHttpCache, type HttpCache } from '../gateway/cache/cache.ts';
 import { judgeTime, readCertificate, watchTime } from '../gateway/clients/certificate.ts';
 import { type GatewaySight, type RunningGateway, startGateway } from '../gateway/server/start.ts';
+import type { ListenPlace } from '../io/listening/server-socket.ts';
 import { shareLookups } from '../io/names/lookups.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
 import type { HttpServing, NodeOptions } from '../node/options.ts';
@@ -27,8 +28,8 @@ import type { KeyPair } from '../wire/keys/key.ts';
 import { openSites, readPem, type SiteRules } from './open-sites.ts';
 
 export interface GatewayRules {
-  /** Without it, connections come by `serving` alone; port 0 picks a free one. */
-  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  /** Without it, connections come by `serving` alone. */
+  readonly listen?: ListenPlace | undefined;
   readonly sites: readonly SiteRules[];
   /** Networks of proxies whose word on their clients' addresses counts. */
   readonly trusted?: readonly string[] | undefined;

@@ -26,6 +26,8 @@ interface RunOptions {
   /** What stdin holds; without it, stdin is at its end. */
   readonly input?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** What it has as descriptor 3 and the next ones. */
+  readonly descriptors?: readonly number[];
   /** What is started in place of the built program, and its first arguments. */
   readonly program?: readonly string[];
 }
@@ -36,7 +38,7 @@ export function startProgram(t: TestContext, args: readonly string[], options: R
   const child = spawn(file, [...first, ...args], {
     cwd: options.cwd,
     env: { ...process.env, ...options.env },
-    stdio: ['pipe', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe', ...(options.descriptors ?? [])],
   });
   const said = { stdout: '', stderr: '' };
   for (const stream of ['stdout', 'stderr'] as const) {

@@ -20,6 +20,7 @@ import {
   secondsFlag,
 } from '../flags.ts';
 import { createLog } from '../logging.ts';
+import { giveSockets, type PassedSocket, takePassedSockets } from '../process/passed-sockets.ts';
 import { answerLooks } from '../process/process-looks.ts';
 import { isWorker } from '../process/signals.ts';
 import { runUntilStopped } from '../process/until-stopped.ts';
@@ -133,18 +134,20 @@ export function addNodeCommand(program: Command): void {
 }
 
 async function runNode(flags: NodeFlags): Promise<void> {
-  const first = await readNodeConfig(flags);
+  const sockets = takePassedSockets();
+  const readGiven = async () => giveSockets(await readNodeConfig(flags), sockets);
+  const first = await readGiven();
   const asked = first.node.listen || first.gateway?.listen ? undefined : await askListen();
   // Of several processes the first one has chosen, and tells the others.
   const chosen = isWorker ? {} : await chooseIdentity({ ...asked, ...first.node }, say);
   const withAnswers = (one: Config) => ({ ...one, node: { ...asked, ...chosen, ...one.node } });
-  const read = async () => withAnswers(await readNodeConfig(flags));
+  const read = async () => withAnswers(await readGiven());
   let config = withAnswers(first);
   const { listen, root } = config.node;
   const graceMs = () => config.node.limits?.graceMs ?? defaultLimits.graceMs;
   const count = flags.workers ?? 1;
   if (count > 1 && !isWorker) {
-    checkWorkers(listen, config.gateway);
+    checkWorkers(listen, config.gateway, sockets);
     const isValid = async () => {
       const next = await readReloadable(read, listen);
       if (next) config = next;
@@ -208,8 +211,15 @@ async function holdForWorkers({
   );
 }
 
-/** A cache has one process, and what workers share is the node's port. */
-function checkWorkers(listen: NodeRules['listen'], gateway: Config['gateway']): asserts listen {
+/** A cache has one process, what workers share is the node's port, and they open it by themselves. */
+function checkWorkers(
+  listen: NodeRules['listen'],
+  gateway: Config['gateway'],
+  sockets: readonly PassedSocket[],
+): asserts listen {
+  if (sockets.length > 0) {
+    throw new HoplineError('USAGE_INVALID', '--workers goes without a socket that a service manager has opened');
+  }
   if (listen && !gateway?.cache) return;
   const key = listen ? 'gateway.cache' : 'listen';
   throw new HoplineError('USAGE_INVALID', `--workers goes ${listen ? 'without' : 'with'} ${key} in the configuration`);

@@ -21,7 +21,7 @@ import { systemCode } from '../../core/system-errors.ts';
 import { Tasks } from '../../core/work/tasks.ts';
 import type { HttpRequest } from '../../http/exchange.ts';
 import type { Activity } from '../../io/listening/places.ts';
-import { boundAddress, listen } from '../../io/listening/server-socket.ts';
+import { boundAddress, type ListenPlace, listen } from '../../io/listening/server-socket.ts';
 import { readCertificate, type ServerTls } from '../clients/certificate.ts';
 import { Clients } from '../clients/clients.ts';
 import { Connections } from '../clients/connections.ts';
@@ -35,7 +35,7 @@ import { joinUpgraded, writeHead } from './upgraded.ts';
 
 export interface ServeOptions {
   /** Without it, connections come by `accept` alone. */
-  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  readonly listen?: ListenPlace | undefined;
   readonly sites: readonly Site[];
   /** Proxies whose word on their clients' addresses counts. */
   readonly trusted?: BlockList | undefined;

@@ -14,6 +14,7 @@ import { type Logger, silentLogger } from '../../core/log.ts';
 import type { Exchange } from '../../http/exchange.ts';
 import { forbiddenName, forbiddenValue } from '../../http/fields.ts';
 import { openKernelEngine } from '../../io/kernel/engine.ts';
+import type { ListenPlace } from '../../io/listening/server-socket.ts';
 import { blockList, parseNetworks } from '../../io/names/networks.ts';
 import type { Resolver } from '../../io/names/resolve.ts';
 import { createSystemResolver } from '../../io/names/system-resolver.ts';
@@ -42,8 +43,8 @@ export interface HttpServers
     Pick<ServersOptions, 'algorithm' | 'health' | 'check' | 'sticky' | 'tls' | 'dial'> {}
 
 export interface GatewayOptions {
-  /** Without it, connections come by `accept` alone; port 0 picks a free one. */
-  readonly listen?: { readonly host: string; readonly port: number } | undefined;
+  /** Without it, connections come by `accept` alone. */
+  readonly listen?: ListenPlace | undefined;
   readonly sites: readonly SiteOptions[];
   /** Networks of proxies whose word on their clients' addresses counts. */
   readonly trusted?: readonly string[];

@@ -6,9 +6,9 @@
  * Invariant: whoever has an answer consumes its body, or destroys or closes it.
  */
 
-import type { FileHandle } from 'node:fs/promises';
 import type { Duplex, Readable } from 'node:stream';
 import type { Signal } from '../core/signal.ts';
+import type { ReadableFile } from '../io/disk/reading/read-blocks.ts';
 
 /** Fields in their order, as name, value, name, value, as Node's rawHeaders are. Names keep their case. */
 export type RawFields = readonly string[];
@@ -70,7 +70,7 @@ export interface HttpAnswer {
 export type Body = Buffer | Readable | FileBody;
 
 export interface FileBody {
-  readonly handle: FileHandle;
+  readonly handle: ReadableFile;
   readonly offset: number;
   readonly length: number;
   close(): Promise<void>;

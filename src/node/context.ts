@@ -7,6 +7,7 @@ import type { Metrics } from '../core/metrics.ts';
 import type { Budget } from '../core/work/budget.ts';
 import type { LoopShare } from '../core/work/loop-share.ts';
 import type { DigestAlgorithm } from '../io/digests/digest.ts';
+import type { Hold } from '../io/disk/held.ts';
 import type { SetUserTimeout } from '../io/kernel/libc.ts';
 import type { JoinOptions } from '../io/legs/join.ts';
 import type { Places } from '../io/listening/places.ts';
@@ -40,6 +41,8 @@ export interface NodeSecurity {
 export interface NodeContext {
   /** The real path of the directory that files are served from; undefined on a node that is no origin. */
   readonly root: string | undefined;
+  /** How files that are served are held. */
+  readonly hold: Hold;
   /** Where legs may be opened to. */
   readonly next: NextAccess;
   readonly limits: Limits;

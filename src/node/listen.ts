@@ -15,6 +15,7 @@ import { Metrics, type NodeStats } from '../core/metrics.ts';
 import { systemCode } from '../core/system-errors.ts';
 import { LoopShare } from '../core/work/loop-share.ts';
 import { isWithin } from '../io/disk/reading/below-root.ts';
+import { loadOpenCached } from '../io/kernel/disk/open-cached.ts';
 import { openKernelEngine } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import type { Leg } from '../io/legs/leg.ts';
@@ -94,6 +95,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
     security: secureBy(settings, clock, wallClock),
     authority,
     kernel,
+    openCached: kernel && loadOpenCached(),
     setUserTimeout,
     isSelf,
     stopping: signal,

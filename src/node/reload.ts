@@ -13,6 +13,9 @@ import type { Logger } from '../core/log.ts';
 import type { Metrics } from '../core/metrics.ts';
 import { Tasks } from '../core/work/tasks.ts';
 import { availableDigests } from '../io/digests/digest.ts';
+import { hold } from '../io/disk/held.ts';
+import { createQuickHold } from '../io/disk/reading/quick-hold.ts';
+import type { OpenCached } from '../io/kernel/disk/open-cached.ts';
 import type { KernelEngine } from '../io/kernel/engine.ts';
 import { loadDiskCalls, type SetUserTimeout } from '../io/kernel/libc.ts';
 import type { JoinOptions } from '../io/legs/join.ts';
@@ -53,6 +56,7 @@ export interface Lasting {
   readonly security: NodeSecurity | undefined;
   readonly authority: Authority | undefined;
   readonly kernel: KernelEngine | undefined;
+  readonly openCached: OpenCached | undefined;
   readonly setUserTimeout: SetUserTimeout | undefined;
   readonly isSelf: (address: string, port: number) => boolean;
   readonly stopping: AbortSignal;
@@ -149,13 +153,14 @@ export class Contexts {
   }
 
   #create({ options, limits, log, root, nextRules, registerFrom }: Settings, earlier?: NodeContext): NodeContext {
-    const { address, clock, kernel, ...lasting } = this.#lasting;
+    const { address, clock, kernel, openCached, ...lasting } = this.#lasting;
     const { limitRate, limitRateTotal } = this.#settings.options;
     const hasRates = limitRate === options.limitRate && limitRateTotal === options.limitRateTotal;
     return {
       ...lasting,
       clock,
       root,
+      hold: (root === undefined ? undefined : openCached && createQuickHold(root, openCached)) ?? hold,
       limits,
       log,
       next: createNextAccess(nextRules, address.host),

@@ -8,9 +8,10 @@
  */
 
 import { type BigIntStats, constants, fstatSync, readlinkSync } from 'node:fs';
-import { type FileHandle, lstat, open, realpath } from 'node:fs/promises';
+import { lstat, open, realpath } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
+import type { ReadableFile } from './reading/read-blocks.ts';
 
 export interface Held {
   /** Its real path. */
@@ -19,7 +20,7 @@ export interface Held {
   /** The path by which the system comes to it, and to `name` in it. */
   way(name?: string): string;
   /** Opens what is held, with `O_` flags. Throws what the system says, `FILE_DENIED`. */
-  open(flags: number): Promise<FileHandle>;
+  open(flags: number): Promise<ReadableFile>;
   /** Throws `FILE_DENIED` if what was reached by `way` may have been something else. */
   check(): Promise<void>;
   close(): Promise<void>;
@@ -28,8 +29,8 @@ export interface Held {
 /** Holds what is at `wanted`, links followed. Throws what the system says. */
 export type Hold = (wanted: string) => Promise<Held>;
 
-/** The same number on all machines that Node runs on. */
-const O_PATH = 0o10000000;
+/** Names a place and opens nothing. The same number on all machines that Node runs on. */
+export const O_PATH = 0o10000000;
 const descriptors = '/proc/self/fd';
 
 /** By whatever the system has. */

@@ -75,7 +75,7 @@ export class DueRequests {
     const root = servedRoot(this.#node);
     const { limits } = this.#node;
     try {
-      return await openServed(root, name, limits.maxNameBytes, holdReadable(this.#grant, root, name));
+      return await openServed(root, name, limits.maxNameBytes, holdReadable(this.#grant, root, name, this.#node.hold));
     } catch (error) {
       const isDirectory = asHoplineError(error).code === 'FILE_IS_DIRECTORY';
       if (isDirectory) await checkSeen(name, { leg: this.#leg, node: this.#node, grant: this.#grant });

@@ -1,6 +1,12 @@
 /** Reading a part of an open file: whole into one buffer, or block by block; less where the file ends before. */
 
-import type { FileHandle } from 'node:fs/promises';
+/** An open file, as far as reading it takes. */
+export interface ReadableFile {
+  /** None that anybody has, once it is closed. */
+  readonly fd: number;
+  read(buffer: Buffer, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+  close(): Promise<void>;
+}
 
 export interface FileRange {
   /** Bytes. */
@@ -9,7 +15,7 @@ export interface FileRange {
 }
 
 /** Fills `buffer` from `position` on; resolves to how much of it the file has. Throws what the system says. */
-export async function fill(handle: FileHandle, buffer: Buffer, position: number): Promise<number> {
+export async function fill(handle: ReadableFile, buffer: Buffer, position: number): Promise<number> {
   let filled = 0;
   while (filled < buffer.length) {
     const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, position + filled);
@@ -21,7 +27,7 @@ export async function fill(handle: FileHandle, buffer: Buffer, position: number)
 
 /** The range in blocks; `next` gives the memory for one, of which the last may need less. Throws what `fill` and `next` do. */
 export async function* readBlocks(
-  handle: FileHandle,
+  handle: ReadableFile,
   { offset, length }: FileRange,
   next: (left: number) => Buffer,
 ): AsyncGenerator<Buffer, void> {

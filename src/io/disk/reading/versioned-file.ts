@@ -5,12 +5,11 @@
  * Invariant: every byte read belongs to the version that was opened, or the read fails with `FILE_CHANGED`.
  */
 
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type BigIntStats, fstatSync } from 'node:fs';
-import type { FileHandle } from 'node:fs/promises';
 import { HoplineError } from '../../../core/errors.ts';
 import { systemCode } from '../../../core/system-errors.ts';
-import { type FileRange, fill } from './read-blocks.ts';
+import { type FileRange, fill, type ReadableFile } from './read-blocks.ts';
 
 /** The coarsest step in which file systems count times. */
 const timeStepMs = 2000;
@@ -26,12 +25,12 @@ export class VersionedFile {
    * may set back who may write to the file; that of the last change of any kind the system sets.
    */
   readonly version: string;
-  readonly #handle: FileHandle;
+  readonly #handle: ReadableFile;
   /** As the system said last. */
   #opened: BigIntStats;
 
   /** Takes over an open regular file; `opened` is what the system said of it. */
-  constructor(handle: FileHandle, opened: BigIntStats) {
+  constructor(handle: ReadableFile, opened: BigIntStats) {
     this.#handle = handle;
     this.size = Number(opened.size);
     this.version = versionOf(opened);
@@ -62,7 +61,7 @@ export class VersionedFile {
     return nameCopy(this.size, this.mtimeNs);
   }
 
-  get handle(): FileHandle {
+  get handle(): ReadableFile {
     return this.#handle;
   }
 
@@ -112,7 +111,7 @@ export function changed(): HoplineError {
 
 function versionOf(opened: BigIntStats): string {
   const facts = versionFacts.map((fact) => opened[fact]);
-  return createHash('sha256').update(facts.join(':')).digest('hex').slice(0, 32);
+  return hash('sha256', facts.join(':')).slice(0, 32);
 }
 
 export function unreadable(cause: unknown): HoplineError {

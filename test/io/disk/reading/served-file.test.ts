@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { constants, fstatSync } from 'node:fs';
 import {
   appendFile,
   mkdir,
@@ -12,14 +13,36 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../../../src/core/errors.ts';
 import { type Hold, hold, holdByPath } from '../../../../src/io/disk/held.ts';
+import { createQuickHold } from '../../../../src/io/disk/reading/quick-hold.ts';
 import { openServed } from '../../../../src/io/disk/reading/served-file.ts';
+import { loadOpenCached, type OpenCached } from '../../../../src/io/kernel/disk/open-cached.ts';
 import { until } from '../../../support/chain.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
+
+const openCached = loadOpenCached();
+const ways: Record<string, Hold> = { 'by its descriptor': hold, 'by its path': holdByPath };
+if (openCached) ways['from memory'] = await makeQuickHold(openCached);
+
+/** One that has found out what its disk is. */
+async function makeQuickHold(open: OpenCached): Promise<Hold> {
+  let opened = 0;
+  const quick = createQuickHold(await realpath(tmpdir()), (place, flags) => {
+    opened += 1;
+    return open(place, flags);
+  });
+  await until(async () => {
+    const held = await quick(tmpdir());
+    await held.close();
+    return opened > 0;
+  });
+  return quick;
+}
 
 /** A root below a temporary directory, so that there is something outside of it. */
 async function makeRoot(t: TestContext, by?: Hold) {
@@ -69,7 +92,7 @@ test('what belongs to an unfinished transfer is not served', async (t) => {
   }
 });
 
-for (const [how, by] of Object.entries({ 'by its descriptor': hold, 'by its path': holdByPath })) {
+for (const [how, by] of Object.entries(ways)) {
   test(`what is not there is not found, also below a file, held ${how}`, async (t) => {
     const root = await makeRoot(t, by);
     for (const name of ['b', 'folder/b', 'b/c', 'a/b']) await root.denied(name, 'FILE_NOT_FOUND');
@@ -136,6 +159,37 @@ for (const [how, by] of Object.entries({ 'by its descriptor': hold, 'by its path
     else assert.equal(opened.size, 'the file itself'.length);
   });
 }
+
+test('what memory has is held and opened without the pool of threads, closed with it, and read the same', {
+  skip: !openCached && 'the system does not say what is in memory',
+}, async (t) => {
+  const by = ways['from memory'] as Hold;
+  const root = await makeRoot(t, by);
+  await stat(root.at('a'));
+  const held = await by(root.at('a'));
+  const file = await held.open(constants.O_RDONLY);
+  await held.close();
+  const { fd } = file;
+  const buffer = Buffer.alloc(7);
+  assert.deepEqual([(await file.read(buffer, 0, 7, 0)).bytesRead, buffer.toString()], [7, 'content']);
+  await file.close();
+  await file.close();
+  assert.equal(file.fd, -1);
+  assert.throws(() => fstatSync(fd), { code: 'EBADF' });
+  const gone = await root.open('a');
+  await unlink(root.at('a'));
+  gone.check();
+  await gone.close();
+});
+
+test('what the kernel would ask a disk for is held as everything else', async (t) => {
+  const root = await makeRoot(
+    t,
+    createQuickHold(await realpath(tmpdir()), () => undefined),
+  );
+  assert.equal((await root.open('a')).size, 7);
+  await root.denied('b', 'FILE_NOT_FOUND');
+});
 
 test('an empty file is served, and reading past its end is a change', async (t) => {
   const root = await makeRoot(t);

@@ -6,7 +6,6 @@
 
 import { createHash } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
-import { once } from '../once.ts';
 import { loadBlake } from './load-blake.ts';
 
 export interface Hasher {
@@ -35,7 +34,7 @@ const sha256: DigestAlgorithm = {
 };
 
 /** The algorithms that this machine has, the best first. */
-export const availableDigests = once((): readonly DigestAlgorithm[] => {
+export function availableDigests(): readonly DigestAlgorithm[] {
   const library = loadBlake();
   if (!library) return [sha256];
   const start = () => {
@@ -43,11 +42,11 @@ export const availableDigests = once((): readonly DigestAlgorithm[] => {
     return { update: (bytes: Buffer) => hash.update(bytes), digest: () => hash.digest('hex') };
   };
   return [{ name: 'blake3', start, digestOf: library.blake3 }, sha256];
-});
+}
 
 /** Whether BLAKE3 is fast here. */
 export function takesBlake(): boolean {
-  return availableDigests().some(({ name }) => name === 'blake3');
+  return loadBlake() !== undefined;
 }
 
 /** Throws `USAGE_INVALID` for BLAKE3 where its library does not load. */

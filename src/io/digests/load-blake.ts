@@ -8,24 +8,27 @@
  */
 
 import { createRequire } from 'node:module';
+import { once } from '../once.ts';
 
 export interface BlakeLibrary {
   readonly blake3: (bytes: Buffer) => Buffer;
   readonly Blake3Hasher: new () => { update(bytes: Buffer): unknown; digest(format: 'hex'): string };
 }
 
+const index = '@napi-rs/blake-hash';
+const requireHere = once(() => createRequire(import.meta.url));
+/** What the index depends on is installed where the index finds it, not always where we would. */
+const requireAsIndex = once(() => createRequire(requireHere().resolve(index)));
+
 /** Undefined where the library is not installed, or is none for this machine. */
 export function loadBlake(): BlakeLibrary | undefined {
-  const index = '@napi-rs/blake-hash';
   try {
-    const require = createRequire(import.meta.url);
-    // What the index depends on is installed where the index finds it, not always where we would.
-    const requireAsIndex = createRequire(require.resolve(index));
+    const require = requireAsIndex();
     for (const name of packagesFor(process.platform, process.arch)) {
-      const library = load(requireAsIndex, `${index}-${name}`);
+      const library = load(require, `${index}-${name}`);
       if (library) return library;
     }
-    return load(require, index);
+    return load(requireHere(), index);
   } catch {
     return undefined;
   }

@@ -7,13 +7,20 @@
 
 import { Command, CommanderError } from 'commander';
 import { softwareVersion } from '../core/software.ts';
+import { systemCode, writeError } from '../core/system-errors.ts';
 import { safeText } from '../core/text.ts';
 import { loading } from './process/exceptions.ts';
+import { isService } from './process/signals.ts';
 import { exitCodes, exitHelp } from './terminal/exit-codes.ts';
 import { reportFailure } from './terminal/failure.ts';
 
-// A reader that went away (`| head`) is no reason to fail: the work goes on without it.
-for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
+// A reader that went away (`| head`) is no reason to fail: the work goes on without it. A disk that takes no results is one, in the end.
+let unwritten: unknown;
+process.stdout.on('error', (error) => {
+  const isGone = process.stdout.isTTY || ['EPIPE', 'ECONNRESET'].includes(systemCode(error) ?? '');
+  if (!isGone) unwritten ??= error;
+});
+process.stderr.on('error', () => {});
 
 const commands: Readonly<Record<string, () => Promise<(program: Command) => void>>> = {
   get: async () => (await import('./get/get-command.ts')).addGetCommand,
@@ -38,6 +45,15 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
 
 /** Runs the command that `argv` names; resolves to the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
+  const exitCode = await runCommand(argv);
+  // A service has done more than print.
+  if (exitCode !== exitCodes.ok.code || isService) return exitCode;
+  // A file tells in this turn what became of the last line.
+  await new Promise((resolve) => setImmediate(resolve));
+  return unwritten === undefined ? exitCode : reportFailure(writeError('the output', unwritten));
+}
+
+async function runCommand(argv: readonly string[]): Promise<number> {
   const [first, asked] = argv.slice(2);
   // What completes the line of a command needs that command; a shell says `complete -- WORDS`.
   const isComplete = first === 'complete';

@@ -23,7 +23,7 @@ export const reloadMessage = 'reload';
 export const isWorker = process.channel !== undefined && loadCluster().isWorker;
 
 /** Whether the command runs until it is told to stop, so that a stop is its regular end. */
-const isService = ['node', 'gateway'].includes(process.argv[2] ?? '');
+export const isService = ['node', 'gateway'].includes(process.argv[2] ?? '');
 
 // The signals of a process are one for all of it, and so is what they mean now.
 let taker: ((demand: Demand) => void) | undefined;

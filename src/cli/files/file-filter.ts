@@ -22,7 +22,11 @@ export interface FilterFlags {
 export interface FileFilter {
   /** Whether a file is moved, by its path below the directory. */
   readonly selects: (path: string) => boolean;
-  /** Throws `FILE_NOT_FOUND` where something on the list was not asked about. */
+  /** From now on, asking about a file does not say that it is there. */
+  closeList(): void;
+  /** Whether all that is on the list was asked about. */
+  isListWhole(): boolean;
+  /** Throws `FILE_NOT_FOUND` where it was not. */
   checkList(): void;
 }
 
@@ -55,14 +59,19 @@ export async function readFileFilter({ include, exclude, filesFrom }: FilterFlag
   const excluded = new Globs(exclude ?? []);
   const listed = filesFrom === undefined ? undefined : await readList(filesFrom);
   const missing = new Set(listed);
+  let isClosed = false;
   return {
     selects: (path) => {
       const names = aboveAndItself(path);
       const onList = listed && names.filter((name) => listed.has(name));
-      for (const name of onList ?? []) missing.delete(name);
+      for (const name of isClosed ? [] : (onList ?? [])) missing.delete(name);
       const isMeant = (globs: Globs) => names.some((name) => globs.match(name.normalize('NFC')));
       return onList?.length !== 0 && (included === undefined || isMeant(included)) && !isMeant(excluded);
     },
+    closeList: () => {
+      isClosed = true;
+    },
+    isListWhole: () => missing.size === 0,
     checkList: () => {
       const [first] = missing;
       if (first === undefined) return;

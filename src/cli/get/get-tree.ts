@@ -26,13 +26,20 @@ export async function getTree(
   const { file: directory, routes } = route;
   const { output, force, resume } = flags;
   refuseFlagsOfOne(flags, `and "${directory}" is a directory`);
+  const filter = await readFileFilter(flags);
+  const isWhole = ({ outcomes, skipped }: TreeResult) =>
+    skipped.names + skipped.unreadable === 0 && (filter?.isListWhole() ?? true) && !outcomes.some(({ error }) => error);
   const report = createReport<TreeEvent, TreeResult>(flags, process.stdout, {
     result: (result) => ['summary', countOutcomes(result)],
-    text: () => createTreeTalk(routes, flags.progress, sync),
+    text: () => createTreeTalk(routes, flags.progress, sync && { ...sync, isWhole }),
   });
-  const filter = await readFileFilter(flags);
+  const onEvent = (event: TreeEvent) => {
+    // What is asked about from here on is here, and may be missing at the origin.
+    if (event.kind === 'listed') filter?.closeList();
+    report.event(event);
+  };
   const choices = { output, force, resume, select: filter?.selects, dryRun: flags.dryRun, into: sync?.into };
-  const options = { routes, directory, ...choices, findsExtra: sync !== undefined, ...transfer, onEvent: report.event };
+  const options = { routes, directory, ...choices, findsExtra: sync !== undefined, ...transfer, onEvent };
   const result = await downloadTree(options).finally(report.stop);
   report.done(result);
   exitAsDue(result.outcomes, flags, 'fetched');
@@ -50,6 +57,11 @@ export interface Sync {
   readonly deletes: boolean;
 }
 
+interface ShownSync extends Sync {
+  /** Whether all that was to come is here: nothing is removed otherwise. */
+  readonly isWhole: (result: TreeResult) => boolean;
+}
+
 function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
   const failed = outcomes.filter(({ error }) => error).length;
   const alreadyHere = outcomes.filter(({ result }) => result?.alreadyHere).length;
@@ -61,7 +73,7 @@ function countOutcomes({ outcomes, links, ...counts }: TreeResult): object {
 function createTreeTalk(
   routes: RoutePlan['routes'],
   progress: ProgressStyle | undefined,
-  sync: Sync | undefined,
+  sync: ShownSync | undefined,
 ): Report<TreeEvent, TreeResult> {
   const formatResult = (result: TreeResult) => formatSummary(routes, result, sync);
   let talk: Report<FilesEvent, TreeResult> = {
@@ -80,7 +92,7 @@ function createTreeTalk(
   };
 }
 
-function formatSummary(routes: RoutePlan['routes'], result: TreeResult, sync: Sync | undefined): string {
+function formatSummary(routes: RoutePlan['routes'], result: TreeResult, sync: ShownSync | undefined): string {
   const { outcomes, unchanged, directories, files, size, elapsedMs } = result;
   const due = files - unchanged;
   const where = path.relative('', result.path) || '.';
@@ -105,11 +117,12 @@ function formatSummary(routes: RoutePlan['routes'], result: TreeResult, sync: Sy
 }
 
 /** What is here and not at the origin: each file that is removed, or how many there are. */
-function rowsOfExtra({ extra, outcomes, planned }: TreeResult, sync: Sync | undefined): Row[] {
+function rowsOfExtra(result: TreeResult, sync: ShownSync | undefined): Row[] {
+  const { extra, planned } = result;
   if (!extra || extra.files.length === 0) return [];
   const files = countOf(extra.files.length, 'file', 'files');
   if (!sync?.deletes) return [['extra', `${files} here that the origin does not have; --delete removes them`]];
-  if (outcomes.some(({ error }) => error)) return [['extra', `${files} here stay, since not all came`]];
+  if (!sync.isWhole(result)) return [['extra', `${files} here stay, since not all came`]];
   return extra.files.map((file) => [planned ? 'would delete' : 'delete', file]);
 }
 

@@ -48,6 +48,28 @@ test('a copy is brought up to date, and what is here alone goes with --delete al
   assert.deepEqual(await snapshotTree(into), await snapshotTree(tree));
 });
 
+test('--delete touches nothing that is not on the list, and nothing at all where the origin lacks what is on it', async (t) => {
+  const { here, chain, into } = await startTree(t, 3);
+  const via = chain.nodes.map(addressOf).join();
+  const sync = () => {
+    const args = ['sync', '--via', via, 'tree', 'copy', '--files-from', 'list', '--delete'];
+    return runProgram(t, args, { cwd: here.path });
+  };
+  for (const name of ['d0/old', 'd1/mine', 'typo']) await here.writeRandom(`copy/${name}`, 10);
+  await writeFile(path.join(here.path, 'list'), 'd0\ntypo\n');
+  const refused = await sync();
+  assert.equal(refused.code, 6, refused.stderr);
+  assert.match(refused.stderr, /list lists "typo", which is not there/);
+  assert.match(refused.stdout, /\nextra +2 files here stay, since not all came\n$/);
+  const before = JSON.stringify(await snapshotTree(into));
+  assert.ok(['d0/old', 'd1/mine', 'typo'].every((name) => before.includes(name)), before);
+  await writeFile(path.join(here.path, 'list'), 'd0\n');
+  const done = await sync();
+  assert.deepEqual([done.code, done.stderr], [0, '']);
+  const left = JSON.stringify(await snapshotTree(into));
+  assert.ok(!left.includes('old') && left.includes('mine') && left.includes('typo'), left);
+});
+
 test('a copy that was interrupted anywhere is right after another run', async (t) => {
   const { chain, into, tree } = await startTree(t, 60);
   const { routes } = chain.route('tree');

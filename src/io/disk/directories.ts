@@ -3,6 +3,7 @@
 import { constants } from 'node:fs';
 import { mkdir, open, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { HoplineError } from '../../core/errors.ts';
 import { systemCode } from '../../core/system-errors.ts';
 
 /** For its owner alone. */
@@ -14,6 +15,14 @@ export async function makeDirectory(directory: string, mode = 0o777): Promise<vo
   // Loaded here, since most transfers find their directory and would wait for it.
   const { ensureDir } = await import('fs-extra/esm');
   await ensureDir(directory, { mode });
+}
+
+/** The same for one that a user named. Throws `DISK_EXISTS` where a file has the name. */
+export async function makeNamedDirectory(directory: string): Promise<void> {
+  await makeDirectory(directory).catch((error) => {
+    if (systemCode(error) !== 'EEXIST') throw error;
+    throw new HoplineError('DISK_EXISTS', `${directory} is a file, where a directory is to be`);
+  });
 }
 
 /**

@@ -4,6 +4,7 @@
  * Invariant: success is told only of the file that is open, and only of its full length.
  */
 
+import { fstatSync } from 'node:fs';
 import { type FileHandle, lstat, unlink } from 'node:fs/promises';
 import { HoplineError } from '../../core/errors.ts';
 import { systemCode } from '../../core/system-errors.ts';
@@ -36,6 +37,15 @@ export async function publish(
   await name(finished, force, calls);
   // Whoever may write to the directory may also do it between the two.
   if (!(await isAt(way, written))) throw disturbed(target, 'is not there any more');
+}
+
+/**
+ * Throws `DISK_FAILED` if an open file that has to have `size` bytes is shorter: what is written next would make it long enough
+ * again, with zeros in the place of what was cut off. The system tells it from memory.
+ */
+export function checkUncut(handle: FileHandle, size: number, target: string): void {
+  const { size: length } = fstatSync(handle.fd);
+  if (length < size) throw disturbed(target, `has ${length} bytes in place of ${size}`);
 }
 
 /** Without `force` a link is made instead of a rename, since that fails if someone created the target meanwhile. */

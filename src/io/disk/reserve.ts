@@ -1,5 +1,6 @@
 /** Space for a file before its first byte: the disk sets it aside if it can, and is asked whether it has it in any case. */
 
+import { fstatSync } from 'node:fs';
 import { type FileHandle, statfs } from 'node:fs/promises';
 import { constants as os } from 'node:os';
 import path from 'node:path';
@@ -27,9 +28,9 @@ export async function reserve(
   if (size === 0) return 'none';
   const errno = (await fallocate?.(handle.fd, size)) ?? os.errno.ENOSYS;
   if (errno === os.errno.ENOSPC || errno === os.errno.EDQUOT) throw full(place, size);
-  if (errno === 0) return 'allocated';
-  await handle.truncate(size);
-  return 'sparse';
+  // There are disks that reserve, and leave the length as it was.
+  if (errno !== 0 || fstatSync(handle.fd).size < size) await handle.truncate(size);
+  return errno === 0 ? 'allocated' : 'sparse';
 }
 
 /** What is reserved already is not `needed` once more. */

@@ -62,7 +62,10 @@ test('--delete touches nothing that is not on the list, and nothing at all where
   assert.match(refused.stderr, /list lists "typo", which is not there/);
   assert.match(refused.stdout, /\nextra +2 files here stay, since not all came\n$/);
   const before = JSON.stringify(await snapshotTree(into));
-  assert.ok(['d0/old', 'd1/mine', 'typo'].every((name) => before.includes(name)), before);
+  assert.ok(
+    ['d0/old', 'd1/mine', 'typo'].every((name) => before.includes(name)),
+    before,
+  );
   await writeFile(path.join(here.path, 'list'), 'd0\n');
   const done = await sync();
   assert.deepEqual([done.code, done.stderr], [0, '']);

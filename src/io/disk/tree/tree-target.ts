@@ -13,7 +13,7 @@ import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
 import { systemCode, writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
-import { makeDirectory } from '../directories.ts';
+import { makeNamedDirectory } from '../directories.ts';
 import type { TargetCalls } from '../durable.ts';
 import { removeFinished } from '../leftover.ts';
 import { isSpecial, lookAtPlace, notReplaced } from '../occupant.ts';
@@ -85,7 +85,7 @@ export class TreeTarget {
     try {
       this.#umask = readUmask();
       if (!this.#options.isLookedAt) {
-        await makeDirectory(path.dirname(this.path));
+        await makeNamedDirectory(path.dirname(this.path));
         await checkTreeNames(pathsOf(directories, files), () => this.#ask());
       }
       for (const directory of directories) await this.#look(directory);

@@ -17,7 +17,7 @@ import { makeDirectory } from '../directories.ts';
 import { nodeCalls, type TargetCalls } from '../durable.ts';
 import { checkReplaceable } from '../occupant.ts';
 import { withoutOthers } from '../own-file.ts';
-import { publish } from '../publish.ts';
+import { checkUncut, publish } from '../publish.ts';
 import type { FileRange } from '../reading/read-blocks.ts';
 import { digestOfRange, RangeReader } from '../reading/read-digest.ts';
 import { reserve } from '../reserve.ts';
@@ -108,6 +108,7 @@ export class FileTarget implements Target {
     try {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a piece came before its content');
       if (this.#syncs.failure) throw this.#syncs.failure;
+      checkUncut(this.#handle, this.#size, this.path);
       this.#options.whole?.take(position, chunks);
       const bytes = await writeFully(this.#handle, this.#direct, chunks, position);
       this.#size = Math.max(this.#size, position + bytes);
@@ -240,14 +241,12 @@ export class FileTarget implements Target {
     }
     this.#left = left.size;
     // Gone for good before the bytes that it speaks of.
-    if (left.size === 0 && books) await this.#removeJournal(journal);
+    if (left.size === 0 && books) {
+      await unlink(journal).catch(ignoreGone);
+      await this.#calls.syncDirectory(path.dirname(journal));
+    }
     if (left.size === 0) await handle.truncate(0);
     return { left, isChanged };
-  }
-
-  async #removeJournal(journal: string): Promise<void> {
-    await unlink(journal).catch(ignoreGone);
-    await this.#calls.syncDirectory(path.dirname(journal));
   }
 
   async #close(): Promise<void> {

@@ -167,3 +167,10 @@ test('a part file that is a second name of a file that is here goes, unless the 
   assert.deepEqual(await open().compare([entry]), ['same']);
   assert.deepEqual(await readdir(place), ['a']);
 });
+
+test('a file in the place of the directory that a tree goes into is told', async (t) => {
+  const { root, place, open } = await makeTree(t);
+  await writeFile(path.join(root.path, 'out'), 'a file');
+  const message = `${path.dirname(place)} is a file, where a directory is to be`;
+  await assert.rejects(open().begin([top], []), { code: 'DISK_EXISTS', message });
+});

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { fstatSync } from 'node:fs';
-import { link, lstat, mkdir, readFile, rename, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, lstat, mkdir, readFile, rename, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import { constants as os, tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -498,4 +498,25 @@ test('what another run leaves after it was asked for is too late: the first piec
   await writePieces(late, bytes, content, [0, 1, 2, 3, 4]);
   await late.commit();
   assert.deepEqual(await list(), ['a']);
+});
+
+test('a part file that is cut in the middle is not made whole by what is written behind the cut', async (t) => {
+  const { create, list, at } = await makeTarget(t);
+  const bytes = randomBytes(5000);
+  const content = contentOf(bytes, 1024);
+  const target = await create();
+  await target.begin(content);
+  await writePieces(target, bytes, content, [0, 1]);
+  await truncate(at('.a.part'), 100);
+  await assert.rejects(writePieces(target, bytes, content, [2, 3, 4]), {
+    code: 'DISK_FAILED',
+    message: /has 100 bytes in place of 5000: another program changed it/,
+  });
+  await target.keep();
+  const next = await create();
+  assert.equal((await next.begin(content)).left.size, 0);
+  await writePieces(next, bytes, content, [0, 1, 2, 3, 4]);
+  await next.commit();
+  assert.deepEqual(await list(), ['a']);
+  assert.deepEqual(await readFile(at('a')), bytes);
 });

@@ -44,6 +44,14 @@ for (const bytes of [0, 1000, mib, 5 * mib + 7]) {
   });
 }
 
+test('a digest that nobody wants is not computed, and one that is expected is', async (t) => {
+  const { content, route, here } = await start(t, 2 * mib);
+  const options = { route, output: here, digest: false };
+  assert.equal((await download(options)).digest, null);
+  const checksum = digestOf('sha256', content);
+  assert.deepEqual((await download({ ...options, checksum, force: true })).digest, checksum);
+});
+
 for (const algorithm of checked) {
   for (const parallel of [1, 3]) {
     test(`a file with the right ${algorithm} gets its name, a wrong one does not; ${parallel} at once`, async (t) => {

@@ -11,7 +11,7 @@ import { askRouteFile, readRouteText } from '../route-text.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
 import { findNamedRoute, type NamedRoute } from '../settings/named-route.ts';
 import { progressFlag } from '../terminal/progress-flag.ts';
-import type { ReportFlags } from '../terminal/report.ts';
+import { isTold, type ReportFlags } from '../terminal/report.ts';
 import { createGetReport } from './get-report.ts';
 
 interface GetFlags extends RouteFlags, ReportFlags, FilterFlags {
@@ -92,6 +92,8 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
   const classic = classicOf(flags, asked);
   const { deadline, force, parallel, resume, onChange, checksum } = flags;
   const startedMs = performance.now();
+  // What nobody is shown need not be computed.
+  const digest = isTold(flags);
   await overRoutes(asked, flags, async (routes, options) => {
     const [file = '', ...others] = files;
     if (others.length > 0) return (await import('./get-files.ts')).getFiles(routes, files, flags, options);
@@ -99,7 +101,7 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     if (isForTrees(flags)) return (await import('./get-tree.ts')).getTree(route, flags, options);
     const report = createGetReport(route, flags, talkStream(flags));
     const output = flags.output === '-' ? process.stdout : flags.output;
-    const choices = { force, classic, parallel, resume, onChange, checksum };
+    const choices = { force, classic, parallel, resume, onChange, checksum, digest };
     try {
       report.done(await download({ route, output, ...choices, ...options, onEvent: report.event }));
     } catch (error) {

@@ -51,7 +51,7 @@ export function createReport<Event extends FetchEvent | TransferEvent, Result>(
   results: NodeJS.WritableStream,
   told: Told<Event, Result>,
 ): Report<Event, Result> {
-  if (flags.quiet && !flags.json) return noReport;
+  if (!isTold(flags)) return noReport;
   if (!flags.json) return flags.progress === 'json' ? withJsonProgress(told.text()) : told.text();
   const print = startJsonLines(results);
   if (told.route) print('route', told.route);
@@ -63,6 +63,11 @@ export function createReport<Event extends FetchEvent | TransferEvent, Result>(
     say: (message) => print('notice', { message }),
     stop: () => {},
   };
+}
+
+/** Whether anybody is told how it went. */
+export function isTold({ json, quiet }: ReportFlags): boolean {
+  return json === true || quiet !== true;
 }
 
 /** Talk for people, and how far it is for scripts: on stderr, the last time when all has come. */

@@ -37,6 +37,8 @@ export interface DownloadOptions extends TransferOptions {
   readonly classic?: boolean | 'fallback' | undefined;
   /** What the file must have before it gets its name; else `HASH_MISMATCH`. A stream has had it by then. */
   readonly checksum?: FileDigest | undefined;
+  /** Whether the result has the digest of the whole file, also where there is no `checksum`. @default true */
+  readonly digest?: boolean | undefined;
   /** How many circuits fetch at once. @default 1 */
   readonly parallel?: number | undefined;
   /** Goes on from what an earlier run left, and leaves something to a later one. @default true */
@@ -54,6 +56,7 @@ const names = {
   force: true,
   classic: true,
   checksum: true,
+  digest: true,
   parallel: true,
   resume: true,
   onChange: true,
@@ -76,7 +79,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
     try {
       const isClassic = options.classic === true;
       if (isClassic) refuseKeys(routes, 'the classic dialect');
-      const whole = new WholeDigest(options.checksum);
+      const whole = new WholeDigest(options.checksum, options.digest);
       target = await createTarget(options, client, whole, isClassic);
       let content: Content | Failed;
       if (isClassic) {

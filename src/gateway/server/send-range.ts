@@ -15,7 +15,7 @@ import type { FileBody } from '../../http/exchange.ts';
 import { readBlocks } from '../../io/disk/reading/read-blocks.ts';
 import { unreadable } from '../../io/disk/reading/versioned-file.ts';
 import type { KernelEngine } from '../../io/kernel/engine.ts';
-import { descriptorOf } from '../../io/legs/descriptor.ts';
+import { descriptorOf, restartTimeout } from '../../io/legs/descriptor.ts';
 
 /** Below this, a copy is cheaper than the calls around a range that leaves inside the kernel. */
 const minKernelBytes = 64 * 1024;
@@ -45,7 +45,7 @@ export async function sendFileContent(
     const onSlice = (bytes: number) => {
       onSent(bytes);
       // Node sees nothing of what leaves, and would take the connection for a silent one.
-      response.socket?.setTimeout(response.socket.timeout ?? 0);
+      if (response.socket) restartTimeout(response.socket);
     };
     const sent = await sender.send({ file, offset, length }, onSlice);
     if (sent < length) throw cut();

@@ -25,22 +25,24 @@ interface Passing {
 
 export class WholeDigest {
   readonly #expected: FileDigest | undefined;
+  readonly #isWanted: boolean;
   #algorithm: ChecksumName | undefined;
   #hasher: Hasher | undefined;
   #position = 0;
   /** Of a file that has passed whole. */
   digest: FileDigest | undefined;
 
-  /** Throws `USAGE_INVALID` for an algorithm that this machine has not. */
-  constructor(expected?: FileDigest) {
+  /** Where nobody wants it, only what is expected is computed. Throws `USAGE_INVALID` for an algorithm that this machine has not. */
+  constructor(expected?: FileDigest, isWanted = true) {
     this.#expected = expected;
+    this.#isWanted = isWanted;
     if (expected) startChecksum(expected.algorithm);
   }
 
   /** Content begins, or begins anew. */
   begin({ size = 0, pieceBytes, algorithm }: Passing): void {
     const isTold = algorithm !== undefined && size <= pieceBytes;
-    const unasked = !isTold && takesBlake() ? 'blake3' : undefined;
+    const unasked = this.#isWanted && !isTold && takesBlake() ? 'blake3' : undefined;
     this.#algorithm = this.#expected?.algorithm ?? unasked;
     this.#hasher = this.#algorithm && startChecksum(this.#algorithm);
     this.#position = 0;

@@ -1,4 +1,4 @@
-/** The number of a socket's descriptor, which Node keeps to itself. */
+/** What Node keeps to itself of a socket: the number of its descriptor, and its timer. */
 
 import type { Socket } from 'node:net';
 
@@ -6,4 +6,11 @@ import type { Socket } from 'node:net';
 export function descriptorOf(socket: Socket): number | undefined {
   const { _handle: handle } = socket as unknown as { readonly _handle?: { readonly fd?: number } | null };
   return handle?.fd !== undefined && handle.fd >= 0 ? handle.fd : undefined;
+}
+
+/** Counts as a byte moved, for the timeout of the socket, as Node does for those that it moves itself: to set it anew costs ten times as much. */
+export function restartTimeout(socket: Socket): void {
+  const { _unrefTimer: restart } = socket as { _unrefTimer?: () => void };
+  if (restart) restart.call(socket);
+  else socket.setTimeout(socket.timeout ?? 0);
 }

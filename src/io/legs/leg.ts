@@ -13,7 +13,7 @@ import type { Signal } from '../../core/signal.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
-import { descriptorOf } from './descriptor.ts';
+import { descriptorOf, restartTimeout } from './descriptor.ts';
 import { readPastFailedWrites } from './failed-writes.ts';
 import type { LegOptions, OpenReader } from './leg-options.ts';
 import { idled, lost } from './loss.ts';
@@ -218,7 +218,7 @@ export class Leg {
 
   /** Counts as a byte moved: for who writes to the connection past this leg. */
   touch(): void {
-    this.#socket.setTimeout(this.#socket.timeout ?? 0);
+    restartTimeout(this.#socket);
   }
 
   /** For who reads ahead of somebody else: while it `isHeldUp`, silence is not the peer's. */

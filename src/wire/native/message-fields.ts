@@ -28,16 +28,25 @@ export function parsedBy<Kind extends Hop>(parse: (text: string) => ParsedHop<Ki
   );
 }
 
-/** The first frame, if its header is what `schema` says. Bad as `decodeFrame`, and `PEER_PROTOCOL` for any other. */
+/** The kinds of a variant by their names: to look for the one that came costs a fraction of trying them all. */
+export function kindsOf<
+  Option extends v.GenericSchema & { readonly entries: { readonly type: { readonly literal: string } } },
+>(options: readonly Option[]): ReadonlyMap<unknown, Option> {
+  return new Map(options.map((option) => [option.entries.type.literal, option]));
+}
+
+/** The first frame, if its header is what `schema` says, a variant of `kinds` where there are any. Bad as `decodeFrame`, and `PEER_PROTOCOL` for any other. */
 export function decodeAs<Schema extends v.GenericSchema>(
   schema: Schema,
   what: string,
   bytes: Buffer,
   maxHeaderBytes: number,
+  kinds?: ReadonlyMap<unknown, v.GenericSchema<unknown, v.InferOutput<Schema>>>,
 ): Decoded<v.InferOutput<Schema>> {
   const frame = decodeFrame(bytes, maxHeaderBytes);
   if (frame.kind !== 'ok') return frame;
-  const parsed = v.safeParse(schema, frame.value, { abortEarly: true });
+  const kind = kinds?.get((frame.value as { readonly type?: unknown }).type);
+  const parsed = v.safeParse(kind ?? schema, frame.value, { abortEarly: true });
   if (parsed.success) return ok(parsed.output, frame.used);
   const [issue] = parsed.issues;
   return bad('PEER_PROTOCOL', `the peer sent a malformed ${what}: ${describeIssue(issue)}`);

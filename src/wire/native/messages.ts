@@ -13,7 +13,7 @@ import type { HoplineError } from '../../core/errors.ts';
 import { parseAddress } from '../address.ts';
 import type { Decoded } from '../decoded.ts';
 import { encodeFrame } from './frame.ts';
-import { count, decodeAs, hexDigest, parsedBy, positive, shortText } from './message-fields.ts';
+import { count, decodeAs, hexDigest, kindsOf, parsedBy, positive, shortText } from './message-fields.ts';
 import type { OpenFields } from './open-message.ts';
 import { wireCodes } from './refusal.ts';
 
@@ -157,6 +157,9 @@ const answer = v.variant('type', [
   }),
 ]);
 
+const requestKinds = kindsOf(request.options);
+const answerKinds = kindsOf(answer.options);
+
 export type Request = v.InferOutput<typeof request>;
 export type Answer = v.InferOutput<typeof answer>;
 /** What is sent; hops travel as text. */
@@ -175,12 +178,12 @@ export function encodeMessage(message: Message): Buffer {
 
 /** Decodes a request to the origin. */
 export function decodeRequest(bytes: Buffer, maxHeaderBytes: number): Decoded<Request> {
-  return decodeAs(request, 'request', bytes, maxHeaderBytes);
+  return decodeAs(request, 'request', bytes, maxHeaderBytes, requestKinds);
 }
 
 /** Decodes an answer to the client. */
 export function decodeAnswer(bytes: Buffer, maxHeaderBytes: number): Decoded<Answer> {
-  return decodeAs(answer, 'answer', bytes, maxHeaderBytes);
+  return decodeAs(answer, 'answer', bytes, maxHeaderBytes, answerKinds);
 }
 
 /** The REFUSED that tells the client of `error`, sent by the node at place `hop`. */

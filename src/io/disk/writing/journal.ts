@@ -11,6 +11,7 @@
 import { lstatSync } from 'node:fs';
 import { type FileHandle, open, rename, unlink } from 'node:fs/promises';
 import { crc32 } from 'node:zlib';
+import { systemClock } from '../../../core/clock.ts';
 import { isShortage, systemCode, systemError } from '../../../core/system-errors.ts';
 import type { DurableCalls } from '../durable.ts';
 import { isOwn, ownFileFlags } from '../own-file.ts';
@@ -18,6 +19,8 @@ import type { TargetContent, Vouched, Voucher } from './target.ts';
 
 /** Above this a journal is none of ours: that of a file of 1 TiB is a third of it. */
 const maxJournalBytes = 256n * 1024n * 1024n;
+/** Milliseconds that a record waits for others at most, and what it costs to be killed: on a fast circuit, one write for each would cost as much as the piece's own. */
+const gatherMs = 50;
 const format = 'hopline 1';
 /** In the place of a key; what has none, as in journals that know no keys, is plain too. */
 const plainKey = '-';
@@ -93,6 +96,7 @@ export class Journal {
   readonly #vouchers = new Map<string, number>();
   #pieces = 0;
   #waiting = '';
+  #cancelWrite: (() => void) | undefined;
   #writing: Promise<void> | undefined;
   #failure: unknown;
 
@@ -110,7 +114,7 @@ export class Journal {
     journal.#append(`owner ${process.pid}`);
     for (const [index, vouched] of left) journal.addPiece(index, vouched);
     try {
-      await journal.#writing;
+      await journal.#flush();
       if (journal.#failure !== undefined) throw journal.#failure;
       await rename(beside, path);
     } catch (error) {
@@ -141,13 +145,13 @@ export class Journal {
 
   /** Makes what has been added last. Throws what the system says. */
   async sync({ datasync }: Pick<DurableCalls, 'datasync'>): Promise<void> {
-    while (this.#writing) await this.#writing;
+    await this.#flush();
     if (this.#failure === undefined) await datasync(this.#handle);
   }
 
   /** Settles when all records are with the system, or cannot be. Never throws. */
   async close(): Promise<void> {
-    while (this.#writing) await this.#writing;
+    await this.#flush();
     await this.#handle.close().catch(() => {});
   }
 
@@ -156,11 +160,20 @@ export class Journal {
     await unlink(this.#path).catch(() => {});
   }
 
-  /** Records that come while others are being written leave together. */
+  /** Records that come close together leave together. */
   #append(record: string): void {
     if (this.#failure !== undefined) return;
     this.#waiting += sealed(record);
-    this.#writing ??= this.#writeAll();
+    if (this.#writing) return;
+    this.#cancelWrite ??= systemClock.after(gatherMs, () => void this.#flush());
+  }
+
+  /** Settles when all records are with the system, or cannot be. Never throws. */
+  async #flush(): Promise<void> {
+    this.#cancelWrite?.();
+    this.#cancelWrite = undefined;
+    if (this.#waiting !== '' && this.#failure === undefined) this.#writing ??= this.#writeAll();
+    while (this.#writing) await this.#writing;
   }
 
   async #writeAll(): Promise<void> {

@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process';
 import { chmod, link, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
@@ -81,6 +82,17 @@ test('a removed journal is gone, and there is none where none was', async (t) =>
   await journal.remove();
   assert.equal(await readBooks(file), undefined);
   assert.deepEqual(await list(), []);
+});
+
+test('a piece is written down soon, though nothing follows it', async (t) => {
+  const { path: root } = await makeTempRoot(t);
+  const file = path.join(root, 'journal');
+  const journal = await Journal.create(file, content, none);
+  journal.addPiece(5, { digest: 'd5', version: 'v' });
+  while ((await readBooks(file))?.pieces.length !== 1) await turn();
+  journal.addPiece(6, { digest: 'd6', version: 'v' });
+  await journal.sync({ datasync: async () => assert.equal((await readBooks(file))?.pieces.length, 2) });
+  await journal.close();
 });
 
 test('any prefix of a journal yields a prefix of its pieces', async (t) => {

@@ -1,6 +1,8 @@
 /** Descriptors and watches: opened, used, broken off and closed in every order, nothing is used once it is closed, and nothing stays. */
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import { open, writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
 import path from 'node:path';
@@ -18,6 +20,7 @@ import { makeTempRoot } from '../support/temp-root.ts';
 
 /** More than the system takes for a peer that does not read. */
 const large = 32 * 1024 * 1024;
+const frames = Buffer.alloc(100);
 const stop = new HoplineError('NODE_STOPPING', 'the node is stopping');
 const writable = { readable: false, writable: true };
 const skip = whyNoKernel();
@@ -106,7 +109,7 @@ for (const limited of [false, true]) {
         let sent: Promise<number> | undefined;
         const acts: Record<string, Act> = {
           send: () => {
-            sent = sender.send({ file, offset: 0, length: large }, () => {});
+            sent = sender.send({ file, offset: 0, length: large, head: limited ? undefined : frames }, () => {});
             sent.catch(() => {});
           },
           'client goes': () => (turns === 0 ? peer.resetAndDestroy() : peer.end()),
@@ -146,6 +149,33 @@ test('a range that is begun before the end of another is refused, and the other 
   );
   peer.resume();
   assert.equal(await first, content.length);
+});
+
+test('what goes ahead of a range is sent first and whole, however little of it is taken at a time', {
+  skip,
+}, async (t) => {
+  const { leg, peer } = await makeLeg(t);
+  const root = await makeTempRoot(t);
+  const content = await root.writeRandom('file', 100_000);
+  const engine = startKernelEngine(checkLibc(loadLibc()));
+  t.after(() => engine.close());
+  const socket = engine.duplicate(leg.descriptor);
+  assert.ok(socket);
+  const sender = engine.openSender(socket, 'the client');
+  const file = await open(path.join(root.path, 'file'));
+  t.after(() => file.close());
+  const head = randomBytes(large);
+  const received: Buffer[] = [];
+  let slices = 0;
+  const sent = sender.send({ file, offset: 10, length: 50_000, head }, (bytes) => {
+    slices += bytes;
+  });
+  peer.on('data', (bytes: Buffer) => received.push(bytes));
+  // A head is not counted: it is no content.
+  assert.deepEqual([await sent, slices], [50_000, 50_000]);
+  leg.end();
+  await once(peer, 'end');
+  assert.ok(Buffer.concat(received).equals(Buffer.concat([head, content.subarray(10, 50_010)])));
 });
 
 for (const event of ['peer resets', 'peer ends', 'more comes']) {

@@ -33,7 +33,7 @@ export function checkLibc(libc: Libc): CheckedLibc {
       return open.size + watched.size;
     },
     splice: (from, to, bytes) => guard('splice', [from, to], () => libc.splice(from, to, bytes)),
-    send: (fd, bytes) => guard('send', [fd], () => libc.send(fd, bytes)),
+    send: (fd, bytes, more) => guard('send', [fd], () => libc.send(fd, bytes, more)),
     sendFile: (socket, file, offset, bytes) =>
       guard('sendFile', [socket], () =>
         file < 0 ? wrong('sendFile from a closed file') : libc.sendFile(socket, file, offset, bytes),

@@ -17,7 +17,7 @@ import { Allowance } from './allowance.ts';
 import type { Libc, PollEvents } from './libc.ts';
 import type { KernelSocket } from './socket.ts';
 
-const sliceBytes = 512 * 1024;
+const sliceBytes = 1024 * 1024;
 const room: PollEvents = { readable: false, writable: true };
 
 export interface OpenRange {
@@ -25,6 +25,8 @@ export interface OpenRange {
   readonly file: { readonly fd: number };
   readonly offset: number;
   readonly length: number;
+  /** What goes first; it must not change before the range has left. @default nothing */
+  readonly head?: Buffer | undefined;
 }
 
 interface SenderOptions {
@@ -39,6 +41,7 @@ interface SenderOptions {
 interface Sending {
   readonly range: OpenRange;
   readonly onSlice: (bytes: number) => void;
+  head: Buffer | undefined;
   sent: number;
   settle(failure?: HoplineError): void;
 }
@@ -70,6 +73,7 @@ export class FileSender {
       const sending: Sending = {
         range,
         onSlice,
+        head: range.head,
         sent: 0,
         settle: (failure) => {
           this.#sending = undefined;
@@ -105,6 +109,7 @@ export class FileSender {
       sending.settle(new HoplineError('INTERNAL', 'the file was closed while it was sent'));
       return;
     }
+    if (sending.head && !this.#sendHead(sending, sending.head)) return;
     const wanted = Math.min(range.length - sent, sliceBytes);
     const slice = this.#allowance && wanted > 0 ? this.#allowance.take(wanted) : wanted;
     if (this.#allowance?.isWaiting) {
@@ -120,11 +125,28 @@ export class FileSender {
       else sending.settle();
     } else if (result === 0 || result === -constants.errno.EIO) {
       sending.settle();
-    } else if (result === -constants.errno.EAGAIN || result === -constants.errno.EINTR) {
-      this.#awaitRoom(sending);
     } else {
-      sending.settle(failureOf(this.#peer, -result));
+      this.#retry(sending, result, 'sendfile');
     }
+  }
+
+  /** Whether all of it has left. */
+  #sendHead(sending: Sending, head: Buffer): boolean {
+    const result = this.#libc.send(this.#socket.fd, head, true);
+    if (result === head.length) {
+      sending.head = undefined;
+      return true;
+    }
+    if (result >= 0) sending.head = head.subarray(result);
+    this.#retry(sending, result < 0 ? result : -constants.errno.EAGAIN, 'send');
+    return false;
+  }
+
+  /** Any failure but "not now" ends the range. */
+  #retry(sending: Sending, result: number, call: string): void {
+    const { EAGAIN, EINTR } = constants.errno;
+    if (result === -EAGAIN || result === -EINTR) this.#awaitRoom(sending);
+    else sending.settle(failureOf(this.#peer, -result, call));
   }
 
   #awaitRoom(sending: Sending): void {
@@ -141,7 +163,7 @@ export class FileSender {
   };
 }
 
-function failureOf(peer: string, errno: number): HoplineError {
+function failureOf(peer: string, errno: number, call: string): HoplineError {
   const code = getSystemErrorName(-errno);
-  return lost(peer, Object.assign(new Error(`sendfile ${code}`), { errno: -errno, code, syscall: 'sendfile' }));
+  return lost(peer, Object.assign(new Error(`${call} ${code}`), { errno: -errno, code, syscall: call }));
 }

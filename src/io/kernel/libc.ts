@@ -38,7 +38,8 @@ export interface PollHandle {
 /** Each call returns what the C function does, or its errno negated. */
 export interface Libc {
   splice(from: number, to: number, bytes: number): number;
-  send(fd: number, bytes: Buffer): number;
+  /** With `more`, what follows at once may leave in the same segment. */
+  send(fd: number, bytes: Buffer, more?: boolean): number;
   /** Sends a range of a file to a socket; fewer bytes when the socket is full or the file ends. */
   sendFile(socket: number, file: number, offset: number, bytes: number): number;
   /** Reads what memory has of a file from `position` on; fewer bytes, or EAGAIN, where the disk would have to be waited for. */
@@ -95,6 +96,7 @@ const SPLICE_F_NONBLOCK = 2;
 const MSG_PEEK = 2;
 const MSG_DONTWAIT = 0x40;
 const MSG_NOSIGNAL = 0x4000;
+const MSG_MORE = 0x8000;
 const RWF_NOWAIT = 8;
 const SHUT_WR = 1;
 const SOL_SOCKET = 1;
@@ -145,7 +147,8 @@ export const loadLibc = once((): Libc => {
 
   return {
     splice: (from, to, bytes) => told(splice(from, 0, to, 0, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)),
-    send: (fd, bytes) => told(send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL)),
+    send: (fd, bytes, more = false) =>
+      told(send(fd, bytes, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL | (more ? MSG_MORE : 0))),
     sendFile: (socket, file, offset, bytes) => {
       place[0] = BigInt(offset);
       return told(sendfile(socket, file, place, bytes));

@@ -61,9 +61,11 @@ export class ContentWriter {
   /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
   async send(served: VersionedFile, range: FileRange): Promise<void> {
     const { offset, length } = range;
-    const sender = length >= minKernelBytes ? await this.#openSender() : undefined;
+    // Frames that nothing is ahead of leave past the outbox too, together with the content.
+    const head = length >= minKernelBytes && this.#sender && !this.#rate ? this.#outbox.take() : undefined;
+    const sender = head ? this.#sender : length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
-    const sent = await sender.send({ file: served.handle, offset, length }, (bytes) => {
+    const sent = await sender.send({ file: served.handle, offset, length, head }, (bytes) => {
       this.#leg.touch();
       this.#count('kernel', bytes);
     });

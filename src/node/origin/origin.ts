@@ -92,7 +92,6 @@ class OriginCircuit {
   readonly #closing = new Tasks();
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #isRefused = false;
-  #gathering = 0;
   /** Whether anything but PING was asked. */
   isUsed = false;
   #entries = 0;
@@ -103,7 +102,7 @@ class OriginCircuit {
     this.#node = node;
     this.#grant = grant;
     const rates = node.rates.open(grant.rights.limitRate);
-    this.#outbox = new Outbox(limitWrites(leg, rates?.back), node.limits.maxBlockBytes);
+    this.#outbox = new Outbox(limitWrites(leg, rates?.back), node.limits.maxBlockBytes, node.clock);
     this.#content = new ContentWriter(leg, this.#outbox, {
       kernel: node.join.kernel,
       rate: rates?.back,
@@ -147,8 +146,6 @@ class OriginCircuit {
 
   /** Answers one request; a file that cannot be served, or a damaged piece, is a refusal, and the circuit goes on. */
   async answer(due: DueRequest): Promise<void> {
-    const { clock } = this.#node;
-    if (this.#outbox.isEmpty) this.#gathering = clock.now();
     try {
       if (due.request.type !== 'ping') this.#grant.check();
       await this.#perform(due);
@@ -162,7 +159,7 @@ class OriginCircuit {
       this.#report(error, due.request);
       await this.#send(refusal(error, this.#open.hop));
     }
-    if (clock.now() - this.#gathering > gatherMs) this.flush();
+    if (this.#outbox.waitedMs > gatherMs) this.flush();
   }
 
   async #perform({ request, opening }: DueRequest): Promise<void> {

@@ -6,6 +6,7 @@
  * Invariant: memory is two blocks, small until content needs them large.
  */
 
+import type { Clock } from '../../core/clock.ts';
 import type { Writer } from '../../io/rates/limited-leg.ts';
 
 const firstBlockBytes = 16 * 1024;
@@ -13,18 +14,25 @@ const firstBlockBytes = 16 * 1024;
 export class Outbox {
   readonly #writer: Writer;
   readonly #maxBlockBytes: number;
+  readonly #clock: Clock;
   readonly #blocks: Buffer[] = [];
   readonly #writes: Promise<void>[] = [];
   #turn = 0;
   #filled = 0;
+  /** Since when something has been gathered. */
+  #sinceMs = 0;
+  /** Blocks on their way. */
+  #leaving = 0;
 
-  constructor(writer: Writer, maxBlockBytes: number) {
+  constructor(writer: Writer, maxBlockBytes: number, clock: Clock) {
     this.#writer = writer;
     this.#maxBlockBytes = maxBlockBytes;
+    this.#clock = clock;
   }
 
-  get isEmpty(): boolean {
-    return this.#filled === 0;
+  /** For how many milliseconds what has been gathered has waited; 0 if there is nothing. */
+  get waitedMs(): number {
+    return this.#filled === 0 ? 0 : this.#clock.now() - this.#sinceMs;
   }
 
   /** Appends a copy of `bytes`. Throws what broke the leg. */
@@ -50,14 +58,30 @@ export class Outbox {
   }
 
   advance(length: number): void {
+    if (this.#filled === 0) this.#sinceMs = this.#clock.now();
     this.#filled += length;
+  }
+
+  /**
+   * What has been gathered, for the caller to send past the writer; nothing while anything is on its way. It must have left
+   * before more is gathered.
+   */
+  take(): Buffer | undefined {
+    if (this.#filled === 0 || this.#leaving > 0) return undefined;
+    const taken = (this.#blocks[this.#turn] as Buffer).subarray(0, this.#filled);
+    this.#filled = 0;
+    return taken;
   }
 
   /** Sends what has been gathered; a failure is thrown by whoever waits for the block next. */
   flush(): void {
     if (this.#filled === 0) return;
     const write = this.#writer.write((this.#blocks[this.#turn] as Buffer).subarray(0, this.#filled));
-    write.catch(() => {});
+    this.#leaving += 1;
+    const left = () => {
+      this.#leaving -= 1;
+    };
+    write.then(left, left);
     this.#writes[this.#turn] = write;
     this.#turn = 1 - this.#turn;
     this.#filled = 0;

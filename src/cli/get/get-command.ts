@@ -50,7 +50,7 @@ export function addGetCommand(program: Command): void {
       'what the file must have before it gets its name: sha256, sha512 or blake3',
       checksumFlag,
     )
-    .option('--parallel <N>', 'fetch one file over that many circuits at once, spread over the routes given', countFlag)
+    .option('--parallel <N>', 'fetch over that many circuits at once, spread over the routes given', countFlag)
     .option('--no-resume', 'begin at the beginning, and leave nothing for a later run')
     .addOption(
       new Option('--on-change <WHAT>', 'when the file is not what was fetched of it before')
@@ -73,6 +73,7 @@ export function addGetCommand(program: Command): void {
       '\nExamples:\n  $ hopline get input.txt\n  $ hopline get eu:reports/june.pdf\n  $ hopline get --via 10.0.0.1:7001,10.0.0.2:7001 reports/june.pdf -o june.pdf\n' +
         '  $ hopline get input.txt -o ./reports -- reports/may.pdf reports/june.pdf\n' +
         '  $ hopline get --via "10.0.0.1:7001|10.0.0.9:7001,10.0.0.2:7001" --via 10.1.0.1:7001 --parallel 2 big.iso\n' +
+        '  $ hopline get eu:photos --parallel 4\n' +
         '  $ hopline get input.txt --limit-rate 10M --min-rate 500K\n' +
         '  $ hopline get input.txt -o - --quiet | tar x',
     )

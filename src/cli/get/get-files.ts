@@ -36,7 +36,7 @@ export async function getFiles(
     const flag = flags.dryRun ? '--dry-run' : '--files-from';
     throw new HoplineError('USAGE_INVALID', `${flag} takes one directory, not several files`);
   }
-  const { output = '.', force, resume } = flags;
+  const { output = '.', force, resume, parallel } = flags;
   const started = performance.now();
   const formatResult = (outcomes: readonly FileOutcome[]) =>
     formatSummary(routes, outcomes, performance.now() - started);
@@ -44,7 +44,7 @@ export async function getFiles(
     route: { files: files.length, routes: jsonOfRoutes(routes) },
     text: () => createFilesTalk({ files: files.length, route: routes[0], progress: flags.progress, formatResult }),
   });
-  const options = { routes, files, output, force, resume, ...transfer, onEvent: report.event };
+  const options = { routes, files, output, force, resume, parallel, ...transfer, onEvent: report.event };
   const outcomes = await downloadFiles(options).finally(report.stop);
   report.done(outcomes);
   exitAsDue(outcomes, flags, 'fetched');
@@ -67,7 +67,6 @@ export function refuseFlagsOfOne(flags: GetFilesFlags, instead: string): void {
     '-o -': flags.output === '-',
     '--classic': flags.classic,
     '--checksum': flags.checksum,
-    '--parallel': flags.parallel,
   };
   const [given] = Object.entries(flagsOfOne).find(([, value]) => value) ?? [];
   if (given) throw new HoplineError('USAGE_INVALID', `${given} takes one file, ${instead}`);

@@ -24,7 +24,7 @@ export async function getTree(
   sync?: Sync,
 ): Promise<void> {
   const { file: directory, routes } = route;
-  const { output, force, resume } = flags;
+  const { output, force, resume, parallel } = flags;
   refuseFlagsOfOne(flags, `and "${directory}" is a directory`);
   const filter = await readFileFilter(flags);
   const isWhole = ({ outcomes, skipped }: TreeResult) =>
@@ -38,7 +38,7 @@ export async function getTree(
     if (event.kind === 'listed') filter?.closeList();
     report.event(event);
   };
-  const choices = { output, force, resume, select: filter?.selects, dryRun: flags.dryRun, into: sync?.into };
+  const choices = { output, force, resume, parallel, select: filter?.selects, dryRun: flags.dryRun, into: sync?.into };
   const options = { routes, directory, ...choices, findsExtra: sync !== undefined, ...transfer, onEvent };
   const result = await downloadTree(options).finally(report.stop);
   report.done(result);

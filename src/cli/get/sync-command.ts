@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
 import { HoplineError } from '../../core/errors.ts';
 import { addFilterFlags, type FilterFlags } from '../files/file-filter.ts';
-import { rateFlag } from '../flags.ts';
+import { countFlag, rateFlag } from '../flags.ts';
 import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
 import { readRoutes } from '../route-text.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
@@ -14,6 +14,7 @@ import type { ReportFlags } from '../terminal/report.ts';
 interface SyncFlags extends RouteFlags, ReportFlags, FilterFlags {
   readonly delete?: boolean;
   readonly up?: boolean;
+  readonly parallel?: number;
 }
 
 export function addSyncCommand(program: Command): void {
@@ -32,6 +33,7 @@ export function addSyncCommand(program: Command): void {
     .argument('<DIR>', 'the directory here that is to be the copy')
     .option('--up', 'the other way: DIR, then the route of the directory at the origin that is to be the copy')
     .option('--delete', 'remove files in DIR that the origin does not have, once all has come; they are listed first')
+    .option('--parallel <N>', 'over that many circuits at once (default: 1, with --up 4)', countFlag)
     .option(
       '--json',
       'print one JSON object a line: listing, started, progress, retry, reroute, done or error, summary',

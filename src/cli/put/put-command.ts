@@ -7,6 +7,7 @@ import { upload } from '../../client/upload/upload.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
 import { addFilterFlags } from '../files/file-filter.ts';
+import { countFlag } from '../flags.ts';
 import { addRouteFlags, overRoutes } from '../route-flags.ts';
 import { type AskedRoutes, readRoutes } from '../route-text.ts';
 import { runWithDefaults } from '../settings/flag-defaults.ts';
@@ -34,6 +35,7 @@ export function addPutCommand(program: Command): void {
       'the name at the origin, or with / at its end the directory there (default: that of the route file; with --via, that of FILE)',
     )
     .option('-f, --force', 'replace an existing file, if the node of the origin has --force too')
+    .option('--parallel <N>', 'send that many files at once, each over a circuit of its own (default: 4)', countFlag)
     .option(
       '--json',
       'print one JSON object a line: route, started, progress, retry, reroute, kept, done or error, summary',

@@ -8,7 +8,8 @@ import path from 'node:path';
 import type { FileOutcome } from '../../client/download-result.ts';
 import type { TransferOptions } from '../../client/transfer.ts';
 import type { UploadsEvent } from '../../client/transfer-events.ts';
-import { type FileToSend, uploadFiles } from '../../client/upload/several-uploads.ts';
+import { uploadFiles } from '../../client/upload/several-uploads.ts';
+import type { FileToSend } from '../../client/upload/uploads-run.ts';
 import type { UploadResult } from '../../client/upload-result.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { defaultLimits } from '../../core/limits.ts';
@@ -26,6 +27,7 @@ import { countOf } from '../terminal/units.ts';
 export interface PutFlags extends RouteFlags, ReportFlags, FilterFlags {
   readonly as?: string;
   readonly force?: boolean;
+  readonly parallel?: number;
 }
 
 /** What is sent, and what of it is not. */
@@ -53,7 +55,7 @@ export async function putFiles(
     result: (outcomes) => ['summary', countOutcomes(outcomes, leftOut)],
     text: () => createFilesTalk({ files: files.length, route: routes[0], progress: flags.progress, formatResult }),
   });
-  const options = { routes, files, force: flags.force, ...transfer, onEvent: report.event };
+  const options = { routes, files, force: flags.force, parallel: flags.parallel, ...transfer, onEvent: report.event };
   const outcomes = await uploadFiles(options).finally(report.stop);
   report.done(outcomes);
   exitAsDue(outcomes, flags, 'sent');

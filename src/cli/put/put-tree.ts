@@ -17,7 +17,7 @@ import { rowsOfLeftOut } from './put-files.ts';
 export async function putTree(
   { file: directory, routes }: RoutePlan,
   source: string,
-  flags: ReportFlags & FilterFlags,
+  flags: ReportFlags & FilterFlags & { readonly parallel?: number },
   transfer: TransferOptions,
 ): Promise<void> {
   const report = createReport<UploadTreeEvent, UploadTreeResult>(flags, process.stdout, {
@@ -26,8 +26,13 @@ export async function putTree(
     text: () => createTreeTalk(directory, routes, flags.progress),
   });
   const filter = await readFileFilter(flags);
-  const choices = { select: filter?.selects, dryRun: flags.dryRun };
-  const options = { routes, source, directory, ...choices, ...transfer, onEvent: report.event };
+  const choices = { select: filter?.selects, dryRun: flags.dryRun, parallel: flags.parallel };
+  const onEvent = (event: UploadTreeEvent) => {
+    // What is asked about from here on is at the origin, and may be missing here.
+    if (event.kind === 'listed') filter?.closeList();
+    report.event(event);
+  };
+  const options = { routes, source, directory, ...choices, ...transfer, onEvent };
   const result = await uploadTree(options).finally(report.stop);
   report.done(result);
   exitAsDue(result.outcomes, flags, 'sent');

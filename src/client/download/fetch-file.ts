@@ -29,6 +29,7 @@ export class FileFetch {
   readonly #digests = availableDigests();
   readonly #over = new AbortController();
   readonly #fetchers = new Set<Fetcher>();
+  readonly #atWork = new Set<Promise<void>>();
   /** Circuits are judged one after the other: each may change what the next is compared with. */
   #admitting: Promise<unknown> = Promise.resolve();
   #current: Current | undefined;
@@ -54,7 +55,7 @@ export class FileFetch {
         );
       } catch (error) {
         // Who takes no further circuit still serves those that he took.
-        if (atWork === 1 || asHoplineError(error).code !== 'LIMIT_CONNECTIONS') this.#end(error);
+        if (atWork === 1 || asHoplineError(error).code !== 'LIMIT_CONNECTIONS') this.end(error);
       } finally {
         atWork -= 1;
       }
@@ -85,6 +86,12 @@ export class FileFetch {
    * READ of the first piece was sent along. Throws what the circuit fails with.
    */
   async fetchOver(circuit: Circuit, hasFirstRead: boolean): Promise<void> {
+    const fetching = this.#fetchOver(circuit, hasFirstRead);
+    this.#atWork.add(fetching);
+    await fetching.finally(() => this.#atWork.delete(fetching));
+  }
+
+  async #fetchOver(circuit: Circuit, hasFirstRead: boolean): Promise<void> {
     const status = await circuit.receive('status', this.#options.file);
     await this.begin(circuit, status, hasFirstRead);
     if (!this.#current || this.#over.signal.aborted) return;
@@ -101,6 +108,22 @@ export class FileFetch {
     const isWanted = current && !current.pieces.hasArrived(0) && isFirstPiece(status, client.limits);
     if (!isWanted) return skipFirstRead(circuit, status, file, client.limits);
     await this.#fetcher(circuit, status, current).fetchFirst();
+  }
+
+  /** Aborts when there is nothing more to be fetched, whatever the reason. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** How many pieces have not arrived, once the file has begun. */
+  get missing(): number {
+    const { count = 0, arrived = 0 } = this.#current?.pieces ?? {};
+    return count - arrived;
+  }
+
+  /** Settles when no circuit is at it any more, and all that came has been given to the target. */
+  async settled(): Promise<void> {
+    while (this.#atWork.size > 0) await Promise.allSettled(this.#atWork);
   }
 
   /** The file, if it is whole. Throws what ended the fetch. */
@@ -141,7 +164,7 @@ export class FileFetch {
     // While others fetch what is here, it is this origin that is wrong.
     if (this.#fetchers.size > 0) throw changedError(file, circuit.hops.length);
     if (!target.isPresent && (onChange === 'fail' || this.#restarts === maxRestarts)) {
-      this.#end(changedError(file));
+      this.end(changedError(file));
       return undefined;
     }
     this.#restarts += 1;
@@ -157,7 +180,7 @@ export class FileFetch {
     const { reservation, left, isChanged } = await circuit
       .during(() => target.begin(content, restarted))
       .catch((error) => {
-        this.#end(error);
+        this.end(error);
         throw error;
       });
     const pieces = new PieceMap(Math.ceil(size / pieceBytes), left, target.maxPiecesEarly);
@@ -165,13 +188,14 @@ export class FileFetch {
     const isNew = restarted || isChanged === true;
     const start = { kind: 'started', size, reservation, leftBytes, restarted: isNew } as const;
     onEvent(start);
-    const end = (failure?: unknown) => this.#end(failure);
+    const end = (failure?: unknown) => this.end(failure);
     const own = { fetchers: this.#fetchers, over: this.#over.signal, end, writes: new Set<Promise<void>>() };
     this.#current = { ...this.#options, ...own, content, algorithm, pieces, start };
     return this.#current;
   }
 
-  #end(failure?: unknown): void {
+  /** Ends the fetch for all circuits; with a failure, unless it has ended already, for good. */
+  end(failure?: unknown): void {
     if (failure !== undefined) this.#fatal ??= asHoplineError(failure);
     this.#over.abort();
   }

@@ -19,9 +19,12 @@ import { type DownloadResult, type Fetched, type FileOutcome, resultOf } from '.
 import { type TransferOptions, transferNames, withClient } from '../transfer.ts';
 import type { FilesEvent } from '../transfer-events.ts';
 import type { DownloadOptions } from './download.ts';
-import { type FileJob, FilesRun } from './fetch-files.ts';
+import { FilesRun } from './fetch-files.ts';
+import type { FileJob } from './files-work.ts';
 
 export interface SeveralFilesOptions extends TransferOptions, Pick<DownloadOptions, 'force' | 'resume'> {
+  /** How many circuits fetch at once. @default 1 */
+  readonly parallel?: number | undefined;
   /** The ways to the origin. */
   readonly routes: RoutePlan['routes'];
   /** Must not throw. */
@@ -40,6 +43,7 @@ export const severalNames = {
   ...transferNames,
   force: true,
   resume: true,
+  parallel: true,
   routes: true,
   onEvent: true,
 } as const satisfies OptionNames<SeveralFilesOptions>;
@@ -74,6 +78,7 @@ export class SeveralFiles {
   readonly onEvent: (event: FilesEvent) => void;
   readonly #client: ClientContext;
   readonly #startedMs: number;
+  readonly #parallel: number | undefined;
   /** Files are brought to disk while others arrive, several at once, since each mostly waits for the disk. */
   readonly #finishing = new Tasks(finishedAtOnce);
   /** The files that have not arrived whole: a broken circuit is their affair alone. */
@@ -82,11 +87,16 @@ export class SeveralFiles {
   #settled = 0;
   #bytes = 0;
 
-  private constructor(circuits: Circuits, { onEvent = () => {} }: SeveralFilesOptions, client: ClientContext) {
+  private constructor(
+    circuits: Circuits,
+    { onEvent = () => {}, parallel }: SeveralFilesOptions,
+    client: ClientContext,
+  ) {
     this.circuits = circuits;
     this.onEvent = onEvent;
     this.#client = client;
     this.#startedMs = client.clock.now();
+    this.#parallel = parallel;
   }
 
   /** Throws as `Circuits.over`. */
@@ -127,7 +137,9 @@ export class SeveralFiles {
    * not finished.
    */
   async fetch(): Promise<void> {
-    const run = new FilesRun(this.circuits, [...this.#missing], this.#client, this);
+    const { circuits } = this;
+    const shared = { circuits, client: this.#client, listener: this, parallel: this.#parallel };
+    const run = new FilesRun([...this.#missing], shared);
     await run.run().catch(async (error) => {
       const failure = this.#client.signal.aborted ? this.#client.signal.reason : asHoplineError(error);
       for (const job of this.#missing) await job.failed(failure);

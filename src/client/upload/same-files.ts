@@ -8,9 +8,9 @@
 import { asHoplineError } from '../../core/errors.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import type { FileToSend } from './several-uploads.ts';
 import { SourceFile } from './source-file.ts';
 import { FileSend } from './upload-file.ts';
+import type { FileToSend } from './uploads-run.ts';
 
 interface Compared {
   readonly file: string;
@@ -26,9 +26,10 @@ export async function findSame(
   files: readonly FileToSend[],
   circuits: Circuits,
   client: ClientContext,
+  parallel = atOnce,
 ): Promise<ReadonlySet<string>> {
   const comparison = new FilesComparison(files, circuits, client);
-  await Promise.all(Array.from({ length: Math.min(atOnce, files.length) }, () => comparison.runInTurn()));
+  await Promise.all(Array.from({ length: Math.min(parallel, files.length) }, () => comparison.runInTurn()));
   return comparison.same;
 }
 

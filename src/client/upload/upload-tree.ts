@@ -20,7 +20,8 @@ import { type TransferOptions, transferNames, withClient } from '../transfer.ts'
 import type { UploadTreeCounts, UploadTreeEvent } from '../transfer-events.ts';
 import type { UploadResult } from '../upload-result.ts';
 import { findSame } from './same-files.ts';
-import { checkNames, type FileToSend, UploadsRun } from './several-uploads.ts';
+import { checkNames } from './several-uploads.ts';
+import { type FileToSend, UploadsRun } from './uploads-run.ts';
 
 export interface UploadTreeOptions extends TransferOptions {
   /** The ways to the origin. */
@@ -33,6 +34,8 @@ export interface UploadTreeOptions extends TransferOptions {
   readonly select?: ((path: string) => boolean) | undefined;
   /** Only finds out what would be sent. @default false */
   readonly dryRun?: boolean | undefined;
+  /** How many files are compared, and then sent, at once, each over a circuit of its own. @default 4 */
+  readonly parallel?: number | undefined;
   /** Must not throw. */
   readonly onEvent?: ((event: UploadTreeEvent) => void) | undefined;
 }
@@ -44,6 +47,7 @@ const names = {
   directory: true,
   select: true,
   dryRun: true,
+  parallel: true,
   onEvent: true,
 } as const satisfies OptionNames<UploadTreeOptions>;
 
@@ -79,7 +83,7 @@ export async function uploadTree(options: UploadTreeOptions): Promise<UploadTree
     checkNames(files, client.limits.maxNameBytes);
     const circuits = await Circuits.over(options.routes, client, options);
     const there = await fetchManifest(directory, circuits, client, true);
-    const due = await findDue(files, there, circuits, client);
+    const due = await findDue(files, there, options.parallel, circuits, client);
     const counts = countsOf(tree, files, due);
     options.onEvent?.({ kind: 'listed', ...counts });
     const run = new UploadsRun(circuits, { ...options, files: dryRun ? [] : due, force: true }, client);
@@ -105,12 +109,13 @@ async function readSizes(source: string, directory: string, paths: readonly stri
 async function findDue(
   files: readonly OwnFile[],
   there: Pick<Manifest, 'files'>,
+  parallel: number | undefined,
   circuits: Circuits,
   client: ClientContext,
 ): Promise<readonly OwnFile[]> {
   const sizes = new Map(there.files.map((file) => [file.path, file.size]));
   const alike = files.filter((file) => sizes.get(file.path) === file.size);
-  const same = await findSame(alike, circuits, client);
+  const same = await findSame(alike, circuits, client, parallel);
   return files.filter(({ file }) => !same.has(file));
 }
 

@@ -61,8 +61,8 @@ test('each file that fails is a line, the others arrive, and the first failure g
   assert.deepEqual(events.filter(({ event }) => event === 'started').length, 2);
 });
 
-test('several files to stdout, in the classic dialect, or over several circuits are usage errors', async (t) => {
-  for (const flag of [['-o', '-'], ['--classic'], ['--parallel', '2']]) {
+test('several files to stdout, or in the classic dialect, are usage errors', async (t) => {
+  for (const flag of [['-o', '-'], ['--classic']]) {
     const { code, stderr } = await runProgram(t, ['get', '--via', '127.0.0.1:1', 'a', 'b', ...flag]);
     assert.equal(code, 2);
     assert.match(stderr, /takes one file, not several/);

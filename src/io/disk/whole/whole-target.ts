@@ -4,7 +4,7 @@
  * Any other, and one that an earlier run began, goes the way of a part file, and so does a small one where the disk has no
  * files without a name.
  * Invariant: until `commit` there is nothing of a small file on the disk; it holds no more than `maxHeldBytes`.
- * Rules: docs/resume.md#small-files
+ * Rules: docs/resume.md#on-disk
  */
 
 import path from 'node:path';

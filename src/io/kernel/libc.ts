@@ -77,13 +77,6 @@ export interface DiskCalls {
   readonly setModifiedNs?: (fd: number, timeNs: bigint) => boolean;
 }
 
-/** Memory whose address is known. */
-export interface AlignedMemory {
-  /** Memory of `bytes` bytes whose address is a multiple of `alignment`. */
-  allocate(bytes: number, alignment: number): Buffer;
-  isAligned(memory: Buffer, alignment: number): boolean;
-}
-
 /** Lets the system give up a connection whose peer has not acknowledged anything for so long, in milliseconds. */
 export type SetUserTimeout = (fd: number, ms: number) => void;
 
@@ -212,25 +205,6 @@ export const loadDiskCalls = once((): DiskCalls => {
     };
   } catch {
     return {};
-  }
-});
-
-/** Undefined where nobody can tell an address, or the system has no use for it. */
-export const loadAlignedMemory = once((): AlignedMemory | undefined => {
-  if (process.platform !== 'linux') return undefined;
-  try {
-    const koffi = loadKoffi();
-    const beyond = (memory: Buffer, alignment: number) => Number(koffi.address(memory) % BigInt(alignment));
-    return {
-      allocate: (bytes, alignment) => {
-        const memory = Buffer.allocUnsafeSlow(bytes + alignment);
-        const start = (alignment - beyond(memory, alignment)) % alignment;
-        return memory.subarray(start, start + bytes);
-      },
-      isAligned: (memory, alignment) => beyond(memory, alignment) === 0,
-    };
-  } catch {
-    return undefined;
   }
 });
 

@@ -6,10 +6,12 @@
  */
 
 import type { Chunk } from '../legs/blocks.ts';
-import { type AlignedMemory, loadAlignedMemory } from './libc.ts';
+import { type AlignedMemory, hugePageBytes, loadAlignedMemory } from './aligned-memory.ts';
 
 /** What the disk wants addresses to be multiples of. */
 const alignment = 4096;
+/** From here on in huge pages, as many as fit: to receive, to hash and to write a block touches each of its pages (docs/kernel-path.md). */
+const minHugeBytes = 1024 * 1024;
 /** Smaller ones come many at a time and cost little. */
 const minKeptBytes = 64 * 1024;
 /** One that is filled, one that is written and one between. */
@@ -33,7 +35,14 @@ export class PieceBlocks {
 
   #allocate(): Buffer {
     if (this.#memory === undefined) this.#memory = loadAlignedMemory() ?? null;
-    return this.#memory?.allocate(this.#bytes, alignment) ?? Buffer.allocUnsafeSlow(this.#bytes);
+    const bytes = this.#bytes;
+    if (!this.#memory) return Buffer.allocUnsafeSlow(bytes);
+    if (bytes < minHugeBytes) return this.#memory.allocate(bytes, alignment);
+    const step = Math.ceil(bytes / alignment) * alignment;
+    const count = Math.max(1, Math.floor(hugePageBytes / step));
+    const memory = this.#memory.allocate(step * count, hugePageBytes);
+    for (let at = step; at < memory.length; at += step) this.#free.push(memory.subarray(at, at + bytes));
+    return memory.subarray(0, bytes);
   }
 
   #recycle(block: Buffer): void {

@@ -10,7 +10,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { systemCode } from '../../../core/system-errors.ts';
-import type { AlignedMemory } from '../../kernel/libc.ts';
+import type { AlignedMemory } from '../../kernel/aligned-memory.ts';
 
 /** What places, lengths and addresses must be multiples of; no disk in use has larger blocks. */
 export const directBlockBytes = 4096;

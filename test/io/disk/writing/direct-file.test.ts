@@ -4,7 +4,7 @@ import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { DirectFile, directBlockBytes } from '../../../../src/io/disk/writing/direct-file.ts';
-import { type AlignedMemory, loadAlignedMemory } from '../../../../src/io/kernel/libc.ts';
+import { type AlignedMemory, loadAlignedMemory } from '../../../../src/io/kernel/aligned-memory.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
 
 const bytes = randomBytes(3 * 1024 * 1024 + 5000);

@@ -16,10 +16,23 @@ export async function replaceSync(t: TestContext, call: SyncCall, instead: () =>
 
 /** Opening what `isMeant` fails as the system does with `code`, until the function returned is called, or the test ends. */
 export function failOpening(t: TestContext, isMeant: (file: string) => boolean, code: string): () => void {
-  const really = fs.open;
-  const { mock } = t.mock.method(fs, 'open', async (...parameters: Parameters<typeof open>) => {
-    const [file] = parameters;
-    if (isMeant(String(file))) throw Object.assign(new Error(`${code}: open`), { code, syscall: 'open' });
+  return failCall(t, 'open', (file) => isMeant(String(file)), code);
+}
+
+/** The same for writing files whose whole content `isMeant`. */
+export function failWriting(t: TestContext, isMeant: (content: string) => boolean, code: string): () => void {
+  return failCall(t, 'writeFile', (_file, content) => isMeant(String(content)), code);
+}
+
+function failCall(
+  t: TestContext,
+  call: 'open' | 'writeFile',
+  isMeant: (...parameters: readonly unknown[]) => boolean,
+  code: string,
+): () => void {
+  const really = fs[call] as (...parameters: readonly unknown[]) => Promise<unknown>;
+  const { mock } = t.mock.method(fs, call, async (...parameters: readonly unknown[]) => {
+    if (isMeant(...parameters)) throw Object.assign(new Error(`${code}: ${call}`), { code, syscall: call });
     return really(...parameters);
   });
   const restore = () => {

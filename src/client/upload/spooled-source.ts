@@ -24,7 +24,7 @@ export async function spool(stream: Readable, signal: AbortSignal): Promise<Spoo
   // It may break before anybody reads it, which then tells.
   stream.once('error', () => {});
   const directory = await mkdtemp(path.join(tmpdir(), 'hopline-put-')).catch((error) => {
-    throw writeError(tmpdir(), error);
+    throw writeError(`to the directory of temporary files, ${tmpdir()} (TMPDIR)`, error);
   });
   const remove = () => rm(directory, { recursive: true, force: true }).catch(() => {});
   const file = path.join(directory, 'content');

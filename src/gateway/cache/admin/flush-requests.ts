@@ -12,6 +12,7 @@ import path from 'node:path';
 import { type Clock, pause } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
 import type { Limits } from '../../../core/limits.ts';
+import { writeError } from '../../../core/system-errors.ts';
 import { makeDirectory, privateMode } from '../../../io/disk/directories.ts';
 import { openRegular } from '../../../io/disk/own-file.ts';
 
@@ -50,23 +51,26 @@ export function serveFlushRequests(
   };
 }
 
-/** Asks whoever has the directory, and waits for the answer: how many entries went. Throws `TIMEOUT_DEADLINE`. */
+/** Asks whoever has the directory, and waits for the answer: how many entries went. Throws `TIMEOUT_DEADLINE`, `DISK_FULL`, `DISK_FAILED`. */
 export async function requestFlush(
   directory: string,
   target: string | undefined,
   { clock, limits }: { readonly clock: Clock; readonly limits: Limits },
 ): Promise<number> {
   const base = path.join(directory, 'flush', randomBytes(16).toString('hex'));
-  await makeDirectory(path.dirname(base), privateMode);
-  await writeFile(`${base}.part`, JSON.stringify({ target }), { mode: 0o600 });
-  await rename(`${base}.part`, `${base}.request`);
   const deadline = clock.now() + limits.answerMs;
   try {
+    await makeDirectory(path.dirname(base), privateMode);
+    // On a disk that is full there is room for an empty file, most of the time.
+    await writeFile(`${base}.part`, target === undefined ? '' : JSON.stringify({ target }), { mode: 0o600 });
+    await rename(`${base}.part`, `${base}.request`);
     while (clock.now() < deadline) {
       const answer = await openRegular(`${base}.done`);
       if (answer) return Number(await answer.readFile('utf8').finally(() => answer.close()));
       await pause(clock, limits.cachePollMs / 4, new AbortController().signal);
     }
+  } catch (error) {
+    throw writeError(path.dirname(base), error);
   } finally {
     for (const end of ['part', 'request', 'done']) await unlink(`${base}.${end}`).catch(() => {});
   }
@@ -88,7 +92,9 @@ async function readRequest(file: string): Promise<{ readonly target: string | un
   if (!handle) return undefined;
   try {
     if ((await handle.stat()).size > maxRequestBytes) return undefined;
-    const value: unknown = JSON.parse(await handle.readFile('utf8'));
+    const text = await handle.readFile('utf8');
+    if (text === '') return { target: undefined };
+    const value: unknown = JSON.parse(text);
     if (typeof value !== 'object' || value === null) return undefined;
     const target = 'target' in value ? value.target : undefined;
     return target === undefined || typeof target === 'string' ? { target } : undefined;

@@ -10,7 +10,7 @@ import { silentLogger } from '../../../../src/core/log.ts';
 import { flushHttpCache, listHttpCache } from '../../../../src/gateway/cache/admin/inspect.ts';
 import { createHttpCache } from '../../../../src/gateway/cache/cache.ts';
 import { type CacheSetup, makeCache, see } from '../../../support/caches.ts';
-import { failOpening } from '../../../support/failing-disk.ts';
+import { failOpening, failWriting } from '../../../support/failing-disk.ts';
 
 const fresh = { 'Cache-Control': 'max-age=60', ETag: '"one"' };
 
@@ -227,4 +227,17 @@ test('keeps what it has stored where too many files are open, running or at a st
   const again = await setup.ask();
   assert.ok(again.body.equals(first.body));
   assert.equal(setup.reached.length, 1);
+});
+
+test('is flushed from outside on a disk with room for names alone, and tells where that is too little', async (t) => {
+  const setup = await makeCache(t);
+  setup.script = () => ({ fields: fresh });
+  await setup.ask();
+  failWriting(t, (content) => content.startsWith('{'), 'ENOSPC');
+  await assert.rejects(flushHttpCache(setup.directory, 'example.org'), {
+    code: 'DISK_FULL',
+    message: /flush: the disk is full/,
+  });
+  assert.deepEqual(await readdir(path.join(setup.directory, 'flush')), []);
+  assert.equal(await flushHttpCache(setup.directory), 1);
 });

@@ -52,8 +52,8 @@ Version: $version
 Architecture: $arch
 Maintainer: hopline contributors
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f1)
-Depends: nodejs (>= 20.18)
-Recommends: systemd, procps
+Depends: nodejs (>= 20.18), procps
+Recommends: systemd
 Section: net
 Priority: optional
 Description: moves files through a chain of machines

@@ -23,7 +23,14 @@ interface Machine {
   readonly home: string;
 }
 
-const thisMachine = (): Machine => ({ env: process.env, isRoot: process.geteuid?.() === 0, home: homedir() });
+const thisMachine = (): Machine => ({
+  env: process.env,
+  isRoot: process.geteuid?.() === 0,
+  // A user that exists only while a service runs may have none, which throws.
+  get home() {
+    return homedir();
+  },
+});
 
 /**
  * The identity to add to `rules`; nothing where they say it, or none is due. Makes the file where it is not there yet; where it
@@ -55,7 +62,8 @@ export async function chooseIdentity(
   }
 }
 
-export function nodeKeyFile(port: number, { env, isRoot, home }: Machine): string {
-  const fallback = isRoot ? '/var/lib' : path.join(home, '.local', 'state');
-  return path.join(env.XDG_STATE_HOME || fallback, 'hopline', `node-${port}.key`);
+export function nodeKeyFile(port: number, machine: Machine): string {
+  const { env, isRoot } = machine;
+  const directory = env.XDG_STATE_HOME || (isRoot ? '/var/lib' : path.join(machine.home, '.local', 'state'));
+  return path.join(directory, 'hopline', `node-${port}.key`);
 }

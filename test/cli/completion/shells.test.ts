@@ -73,6 +73,7 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     await writeFile(path.join(home, 'hopline'), program, { mode: 0o755 });
     const terminal = await openTerminal(t, shell, home);
     await terminal.completes('hopline gatew', 'hopline gateway');
+    await terminal.completes('hopline get --no-res', 'hopline get --no-resume');
     await terminal.completes('hopline get --progress=pl', 'hopline get --progress=plain');
     await terminal.completes('hopline get eu', 'hopline get eu:');
     await terminal.completes('hopline get eu:rep', 'hopline get eu:reports/');

@@ -63,6 +63,14 @@ test('a key is looked for where programs keep what is theirs', () => {
   const machine = { env: {}, isRoot: false, home: '/home/u' };
   assert.equal(nodeKeyFile(7001, machine), '/home/u/.local/state/hopline/node-7001.key');
   assert.equal(nodeKeyFile(7001, { ...machine, isRoot: true }), '/var/lib/hopline/node-7001.key');
+  const homeless = {
+    env: { XDG_STATE_HOME: '/state' },
+    isRoot: false,
+    get home(): string {
+      return assert.fail('a user of a service has none, and to ask throws');
+    },
+  };
+  assert.equal(nodeKeyFile(7001, homeless), '/state/hopline/node-7001.key');
 });
 
 test('a node says its key at the start, alone has its file, and encrypts by it', async (t) => {

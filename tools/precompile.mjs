@@ -1,4 +1,4 @@
-// Writes dist/bin/*.cache: what V8 made of each script of the program while it did what most runs do. V8 compiles a function when it
+// Writes *.cache into dist/bin/, or the folder that is named, in which the scripts are: what V8 made of each script of the program while it did what most runs do. V8 compiles a function when it
 // is called for the first time, so that those which ran here are in there and the others are not.
 //
 // The commands run in this process, over loopback, and what they print is kept from the terminal.
@@ -8,6 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadProgram } from '../dist/cli/process/load-program.js';
 
+const folder = path.resolve(process.argv[2] ?? fileURLToPath(new URL('../dist/bin', import.meta.url)));
 const scripts = { program: load('program'), client: load('client') };
 const scratch = mkdtempSync(path.join(tmpdir(), 'hopline-build-'));
 const inScratch = (name) => path.join(scratch, name);
@@ -38,7 +39,7 @@ function load(name) {
 }
 
 function inBin(name) {
-  return fileURLToPath(new URL(`../dist/bin/${name}`, import.meta.url));
+  return path.join(folder, name);
 }
 
 async function run(script, ...args) {

@@ -5,10 +5,8 @@
  * Invariant: the page loads from the listener alone.
  */
 
-import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ChartPoint, View } from './observer.ts';
+import { pageFiles } from './page-files.ts';
 
 interface PagePart {
   readonly type: string;
@@ -28,22 +26,19 @@ interface PageScript {
   readonly renderSections: (view: View, points: readonly ChartPoint[]) => Readonly<Record<string, string>>;
 }
 
-/** Where it is in the package, seen from the module that was compiled as from the bundled program. */
-const ownDirectory = fileURLToPath(new URL('../../src/admin/page/', import.meta.url));
-
 /** The first imports the others. */
 const scriptNames = ['page.js', 'markup.js', 'picture.js', 'chain.js'];
 
-/** Reads the page out of its directory. */
-export async function loadPage(directory: string = ownDirectory): Promise<Page> {
-  const read = (name: string) => readFile(path.join(directory, name));
+/** Reads the page. @param directory where it is, if not in the package */
+export async function loadPage(directory?: string): Promise<Page> {
+  const { read, load } = pageFiles(directory);
   const [html, style, icon, ...scripts] = await Promise.all([
     read('page.html'),
     read('page.css'),
     read('icon.svg'),
     ...scriptNames.map(read),
   ]);
-  const { renderSections } = (await import(pathToFileURL(path.join(directory, 'page.js')).href)) as PageScript;
+  const { renderSections } = (await load('page.js')) as PageScript;
   const template = String(html);
   const scriptParts = scripts.map((content, index): [string, PagePart] => {
     return [`/${scriptNames[index]}`, { type: 'text/javascript; charset=utf-8', content }];

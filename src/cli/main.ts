@@ -7,7 +7,6 @@
  * Invariant: no import declaration but those of the listeners, the version and a list of names.
  */
 
-import { fileURLToPath } from 'node:url';
 import { softwareVersion } from '../core/software.ts';
 import { clientCommands } from './client-commands.ts';
 import { listenForExceptions, loading } from './process/exceptions.ts';
@@ -30,17 +29,16 @@ async function runProgram(): Promise<void> {
 }
 
 async function loadRest(): Promise<Program> {
-  const { loadProgram, readIfThere } = await import('./process/load-program.ts');
+  const { loadProgram } = await import('./process/load-program.ts');
+  const { ownFiles } = await import('./process/own-files.ts');
   const { ownCodeCache } = await import('./process/own-code-cache.ts');
   const script = clientCommands.includes(process.argv[2] ?? '') ? 'client' : 'program';
   const own = ownCodeCache(script);
   // The own one first: it is there only where that of the build did not fit.
-  const caches = [() => own?.read(), () => readIfThere(beside(`${script}.cache`))];
-  const { exports, isCached, makeCache } = loadProgram<Program>(beside(`${script}.js`), caches);
+  const caches = [() => own?.read(), () => ownFiles.read(`${script}.cache`)];
+  const name = `${script}.js`;
+  const given = [ownFiles.read(name), ownFiles.requireFrom(name)] as const;
+  const { exports, isCached, makeCache } = loadProgram<Program>(ownFiles.place(name), caches, ...given);
   if (own && !isCached) process.once('exit', () => own.write(makeCache));
   return exports;
-}
-
-function beside(name: string): string {
-  return fileURLToPath(new URL(name, import.meta.url));
 }

@@ -7,11 +7,12 @@ import { HoplineError } from '../../core/errors.ts';
 import { formatHop } from '../../wire/address.ts';
 import { parseRoute, preferredRoute } from '../../wire/route.ts';
 import { rateFlag } from '../flags.ts';
+import { ownFiles } from '../process/own-files.ts';
 import { takeDemands } from '../process/signals.ts';
 import { readRouteText } from '../route-text.ts';
 import { ExitWith } from '../terminal/failure.ts';
 import { say } from '../terminal/lines.ts';
-import { addressOnly, DemoNode, program } from './demo-node.ts';
+import { addressOnly, DemoNode } from './demo-node.ts';
 
 interface DemoFlags {
   readonly root: string;
@@ -69,7 +70,7 @@ async function runDemo(file: string, flags: DemoFlags): Promise<void> {
       say(`node ${index + 1} listens on ${formatHop(node.address)}`);
     }
     const more = [...(flags.output === undefined ? [] : ['-o', flags.output]), ...(flags.force ? ['--force'] : [])];
-    client = spawn(process.execPath, [program, 'get', file, ...more], { stdio: 'inherit' });
+    client = spawn(process.execPath, [...ownFiles.entry, 'get', file, ...more], { stdio: 'inherit' });
     const [code] = (await once(client, 'exit')) as [number | null];
     throw new ExitWith(code ?? 130);
   } finally {

@@ -6,13 +6,10 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { HoplineError } from '../../core/errors.ts';
 import { type Address, formatHop, type Hop, isPoolHop, parseHop } from '../../wire/address.ts';
+import { ownFiles } from '../process/own-files.ts';
 import { ExitWith } from '../terminal/failure.ts';
-
-/** The program that runs here, which is one file. */
-export const program = fileURLToPath(new URL('./main.js', import.meta.url));
 
 export interface DemoNodeOptions {
   /** Where it listens; port 0 picks one. */
@@ -58,7 +55,18 @@ export class DemoNode {
     const { root, next, more = [], onEnded } = this.#options;
     const at = this.#address ? formatHop(this.#address) : formatListen(this.#options.at);
     const onward = next.flatMap((hop) => ['--next', formatHop(hop)]);
-    const args = [program, 'node', '--listen', at, '--root', root, '--log-level', 'error', ...onward, ...more];
+    const args = [
+      ...ownFiles.entry,
+      'node',
+      '--listen',
+      at,
+      '--root',
+      root,
+      '--log-level',
+      'error',
+      ...onward,
+      ...more,
+    ];
     if (signal.aborted) throw interrupted();
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#child = child;

@@ -14,6 +14,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Snapshot } from '../../admin/snapshot.ts';
 import type { NodeRules } from '../../config/config.ts';
 import { formatHop } from '../../wire/address.ts';
+import { ownFiles } from '../process/own-files.ts';
 import { ProcessLooks } from '../process/process-looks.ts';
 import { reloadMessage, stopMessage } from '../process/signals.ts';
 import type { Running } from '../process/until-stopped.ts';
@@ -67,7 +68,8 @@ export function startWorkers({ count, listen, more, announce, graceMs, isValid }
   const places: Promise<undefined>[] = [];
   const start = async () => {
     const at = formatHop(await pickPort(listen));
-    cluster.setupPrimary({ args: [...process.argv.slice(2), '--listen', at, ...more] });
+    const [exec = '', ...args] = [...ownFiles.entry, ...process.argv.slice(2), '--listen', at, ...more];
+    cluster.setupPrimary({ exec, args });
     places.push(keepWorker({ alive, looks }, signal, listened, true));
     const lines = await Promise.race([first, ...places]);
     if (lines === undefined) return;

@@ -28,20 +28,22 @@ const headBytes = 16;
 
 /**
  * Runs `file`, which is one function expression of the parameters that Node gives a CommonJS module, with the first of
- * `caches` that is there and fits. Throws what reading and running it throws.
+ * `caches` that is there and fits. `source` is its content, and `require` what it gets as that. Throws what reading and running it
+ * throws.
  */
 export function loadProgram<Exports>(
   file: string,
   caches: readonly (() => Buffer | undefined)[],
+  source: Buffer = readFileSync(file),
+  require: NodeJS.Require = createRequire(file),
 ): LoadedProgram<Exports> {
-  const source = readFileSync(file);
   const tag = cachedDataVersionTag();
   const checksum = crc32(source);
   const cachedData = findCode(caches, tag, checksum);
   // The bundler writes ASCII, and this is the quickest way to a string of one byte a character.
   const script = new vm.Script(source.toString('latin1'), { filename: file, ...(cachedData ? { cachedData } : {}) });
   const module = { exports: {} as Exports };
-  script.runInThisContext()(module.exports, createRequire(file), module, file, path.dirname(file));
+  script.runInThisContext()(module.exports, require, module, file, path.dirname(file));
   return {
     exports: module.exports,
     isCached: cachedData !== undefined && script.cachedDataRejected !== true,
@@ -54,22 +56,21 @@ export function loadProgram<Exports>(
   };
 }
 
-/** The content of a file; undefined where it cannot be read. */
-export function readIfThere(file: string): Buffer | undefined {
-  try {
-    return readFileSync(file);
-  } catch {
-    return undefined;
-  }
-}
-
 function findCode(caches: readonly (() => Buffer | undefined)[], tag: number, checksum: number): Buffer | undefined {
   for (const read of caches) {
-    const bytes = read();
+    const bytes = readIfThere(read);
     if (!bytes || bytes.length < headBytes) continue;
     const code = bytes.subarray(headBytes);
     const expected = [tag, checksum, crc32(code)];
     if (expected.every((value, index) => bytes.readUInt32LE(index * 4) === value)) return code;
   }
   return undefined;
+}
+
+function readIfThere(read: () => Buffer | undefined): Buffer | undefined {
+  try {
+    return read();
+  } catch {
+    return undefined;
+  }
 }

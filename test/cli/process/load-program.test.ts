@@ -1,11 +1,12 @@
 /** A program of one line, with caches that fit and caches that do not. What no cache is taken for runs all the same. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadProgram, readIfThere } from '../../../src/cli/process/load-program.ts';
+import { loadProgram } from '../../../src/cli/process/load-program.ts';
 import { repository } from '../../support/repository.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
@@ -21,7 +22,7 @@ async function start(t: TestContext) {
   const root = await makeTempRoot(t);
   const [file, cache] = [path.join(root.path, 'hello.js'), path.join(root.path, 'hello.cache')];
   await writeFile(file, sourceOf('hello '));
-  const first = loadProgram<Greeting>(file, [() => readIfThere(cache)]);
+  const first = loadProgram<Greeting>(file, [() => readFileSync(cache)]);
   assert.equal(first.isCached, false);
   assert.equal(first.exports.greet(), 'hello hello.js');
   const content = first.makeCache();
@@ -29,7 +30,7 @@ async function start(t: TestContext) {
   const load = (caches = [cache]) => {
     const { isCached, exports } = loadProgram<Greeting>(
       file,
-      caches.map((each) => () => readIfThere(each)),
+      caches.map((each) => () => readFileSync(each)),
     );
     return { isCached, says: exports.greet() };
   };
@@ -69,6 +70,6 @@ test('a cache that is cut off or has another byte anywhere, as for another Node,
 for (const script of ['program', 'client']) {
   test(`the built ${script} has a cache that this Node takes`, () => {
     const beside = (name: string) => fileURLToPath(new URL(`dist/bin/${name}`, repository));
-    assert.equal(loadProgram(beside(`${script}.js`), [() => readIfThere(beside(`${script}.cache`))]).isCached, true);
+    assert.equal(loadProgram(beside(`${script}.js`), [() => readFileSync(beside(`${script}.cache`))]).isCached, true);
   });
 }

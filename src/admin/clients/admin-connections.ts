@@ -7,8 +7,8 @@
 
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Limits } from '../core/limits.ts';
-import { type PlacedConnection, Places } from '../io/listening/places.ts';
+import type { Limits } from '../../core/limits.ts';
+import { type PlacedConnection, Places } from '../../io/listening/places.ts';
 
 export class AdminConnections {
   readonly #places = new Places('maxAdminConnections');

@@ -24,8 +24,8 @@ const out = path.resolve(process.argv[2] ?? '.', `hopline-${version}-${platform}
 const executable = path.join(out, platform === 'win32' ? 'hopline.exe' : 'hopline');
 const fuse = 'NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2';
 const postject = 'postject@1.0.0-alpha.6';
-/** With native code, and what those of them need. */
-const native = ['koffi', '@koromix', '@napi-rs'];
+/** With native code, what those of them need, and the client of a registry, which few have use for. */
+const beside = ['koffi', '@koromix', '@napi-rs', '@redis'];
 /** What is of no use once it is built. */
 const superfluous = /[/\\](doc|vendor|native|.*\.(md|d\.ts|cc|hh|inc|lib))$/;
 
@@ -43,7 +43,7 @@ try {
   writeFileSync(path.join(work, 'package.json'), '{ "type": "commonjs" }\n');
   run(process.execPath, ['tools/precompile.mjs', work]);
   makeExecutable();
-  for (const name of native) {
+  for (const name of beside) {
     const from = path.join('node_modules', name);
     const to = path.join(out, 'node_modules', name);
     if (existsSync(from)) cpSync(from, to, { recursive: true, filter: (file) => !superfluous.test(file) });

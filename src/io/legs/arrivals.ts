@@ -8,6 +8,7 @@
  */
 
 import type { OnReadOpts } from 'node:net';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
@@ -30,6 +31,11 @@ interface Taking {
 
 /** Between two pieces come the end of the one, the head of the other, and little else that would have to be copied. */
 const headBytes = 4096;
+/**
+ * So often in a row bytes are taken that are there at once. A peer that sends faster than they are used would otherwise let
+ * nothing else in this process have a turn: no deadline, no signal, no other leg.
+ */
+const maxTakes = 4;
 
 export class Arrivals {
   /** What a socket needs to read into the blocks. */
@@ -40,6 +46,8 @@ export class Arrivals {
   #taking: Taking | undefined;
   /** What heads were read into that are used up. */
   #heads: Buffer | undefined;
+  /** Since the last wait. */
+  #takes = 0;
   #isEnded = false;
   #failure: HoplineError | undefined;
   #isPaused = false;
@@ -170,10 +178,12 @@ export class Arrivals {
     return undefined;
   }
 
-  /** Undefined where there is nothing, also at the end and behind a failure. */
+  /** Undefined where there is nothing, at the end and behind a failure, and where others are to have their turn first. */
   #takeDirectly(memory: Buffer): number | undefined {
+    if (this.#takes >= maxTakes) return undefined;
     try {
       const taken = this.#reader?.take(memory);
+      this.#takes += 1;
       if (taken) this.#taking?.onTaken();
       if (taken !== 0) return taken;
       // The source has to see the end too, or it would never close.
@@ -202,6 +212,9 @@ export class Arrivals {
   /** Settles when there is something new: more bytes, where `wanted` are waited for, the end or a failure. */
   #change(wanted: number, signal?: Signal): Promise<void> {
     if (this.#failure) return Promise.resolve();
+    const isGreedy = this.#takes >= maxTakes;
+    this.#takes = 0;
+    if (isGreedy && !signal?.aborted) return nextTurn();
     const reader = this.#reader;
     if (!reader) this.#goOn();
     return new Promise((resolve, reject) => {

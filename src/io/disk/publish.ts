@@ -44,8 +44,10 @@ export async function publish(
  * again, with zeros in the place of what was cut off. The system tells it from memory.
  */
 export function checkUncut(handle: FileHandle, size: number, target: string): void {
-  const { size: length } = fstatSync(handle.fd);
-  if (length < size) throw disturbed(target, `has ${length} bytes in place of ${size}`);
+  const stats = fstatSync(handle.fd);
+  const { size: length } = stats;
+  // A device has no length, and says what is wrong when it is written to.
+  if (stats.isFile() && length < size) throw disturbed(target, `has ${length} bytes in place of ${size}`);
 }
 
 /** Without `force` a link is made instead of a rename, since that fails if someone created the target meanwhile. */

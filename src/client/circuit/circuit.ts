@@ -48,6 +48,10 @@ export class Circuit {
   /** By this the logs of its nodes know it. */
   readonly trace: string;
   first?: Pick<LegLike, 'descriptor'>;
+  /** Called once something has come back. */
+  onAnswered = () => {};
+  /** Milliseconds from its first request to its first answer; 0 until then, and for one that was resumed. */
+  answerMs = 0;
   /** What pieces are received into. */
   readonly blocks = new PieceBlocks();
   readonly #hops: Hop[];
@@ -57,7 +61,6 @@ export class Circuit {
   readonly #writer: Writer;
   #file = '';
   #answered = false;
-  #onAnswered = () => {};
   #sentMs: number;
   /** Pings that were sent to show that somebody is here, and are not answered yet. */
   #pulses = 0;
@@ -116,11 +119,6 @@ export class Circuit {
   /** Whether anything came back: then the nodes on the way understand this client. */
   get isAnswered(): boolean {
     return this.#answered;
-  }
-
-  /** To be called before anything has come back: then `action` will be. */
-  whenAnswered(action: () => void): void {
-    this.#onAnswered = action;
   }
 
   /** Whether every request has its answer. */
@@ -197,9 +195,8 @@ export class Circuit {
       const ms = this.#answered ? limits.idleMs : limits.openMs;
       // The time that the circuit takes to open is not the peer's.
       const beforeWait = () => this.#answered && this.#intake.beginAnswer(due === 'data' || due === 'end');
-      const answer = await readHead(this.#leg, decode, { clock, ms, beforeWait }).finally(() => {
-        this.#intake.endAnswer();
-      });
+      const waiting = readHead(this.#leg, decode, { clock, ms, beforeWait });
+      const answer = await waiting.finally(() => this.#intake.endAnswer());
       if (answer?.type === 'taken') {
         noteTaken(answer, this.#hops);
         continue;
@@ -213,8 +210,10 @@ export class Circuit {
   }
 
   #noteAnswer(isAnswer: boolean): void {
-    if (isAnswer && !this.#answered) this.#onAnswered();
-    this.#answered ||= isAnswer;
+    if (!isAnswer || this.#answered) return;
+    this.#answered = true;
+    this.answerMs = this.#client.clock.now() - this.#sentMs;
+    this.onAnswered();
   }
 
   /**

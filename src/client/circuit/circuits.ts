@@ -131,7 +131,7 @@ export class Circuits {
       circuit = await Circuit.open(hops, requests, client, { tunnel, avoid, security });
       // What is asked in the classic dialect is in plain, as all that would follow.
       watch = isKeyed ? undefined : new ClassicWatch(circuit, client, nodesOf);
-      circuit.whenAnswered(() => watch?.close());
+      circuit.onAnswered = () => watch?.close();
       await work(circuit);
       this.hops = circuit.hops;
       return undefined;

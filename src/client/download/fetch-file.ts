@@ -12,6 +12,7 @@ import { availableDigests, type DigestAlgorithm, digestOfPieces } from '../../io
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import { type Fetched, proofBy } from '../download-result.ts';
+import { piecesAtFirst } from '../pieces/asking-ahead.ts';
 import { type Fetcher, PieceMap } from '../pieces/piece-map.ts';
 import { checkStatus, isFirstPiece, requestFile, requestStatus, skipFirstRead } from '../pieces/receive-piece.ts';
 import type { StartedEvent } from '../transfer-events.ts';
@@ -22,6 +23,11 @@ const maxRestarts = 3;
 
 interface Current extends FetchTask {
   readonly start: StartedEvent;
+}
+
+interface Joined {
+  readonly fetcher: PieceFetcher;
+  readonly hasFirst: boolean;
 }
 
 export class FileFetch {
@@ -74,7 +80,10 @@ export class FileFetch {
   /** What to send to begin, or to go on, over a circuit: with STAT a READ, where the first piece is missing for sure. */
   requests(): Message[] {
     const { file, client } = this.#options;
-    if (this.#readsAhead) return requestFile(file, this.#digests, client.limits);
+    if (this.#readsAhead) {
+      const more = piecesAtFirst((this.#options.parallel ?? 1) === 1, client.limits);
+      return requestFile(file, this.#digests, client.limits, more);
+    }
     const known = this.#current?.algorithm;
     // Another will do as well for an origin that has not this one: what is here can be read again.
     const digests = known ? [known, ...this.#digests.filter(({ name }) => name !== known.name)] : this.#digests;
@@ -93,21 +102,27 @@ export class FileFetch {
 
   async #fetchOver(circuit: Circuit, hasFirstRead: boolean): Promise<void> {
     const status = await circuit.receive('status', this.#options.file);
-    await this.begin(circuit, status, hasFirstRead);
-    if (!this.#current || this.#over.signal.aborted) return;
-    await this.#fetcher(circuit, status, this.#current).fetch();
+    const joined = await this.#join(circuit, status, hasFirstRead);
+    await joined?.fetcher.fetch(joined.hasFirst);
   }
 
   /** Takes a STATUS, and the answer to the READ that was sent along with it. Throws as `fetchOver`. */
-  async begin(circuit: Circuit, status: AnswerOf<'status'>, hasFirstRead: boolean): Promise<void> {
+  async begin(circuit: Circuit, status: AnswerOf<'status'>): Promise<void> {
+    const joined = await this.#join(circuit, status, true);
+    if (joined?.hasFirst) await joined.fetcher.fetchFirst();
+  }
+
+  /** Who fetches over a circuit, if it is let in, and whether the first piece comes; an answer that nobody wants is taken first. */
+  async #join(circuit: Circuit, status: AnswerOf<'status'>, hasFirstRead: boolean): Promise<Joined | undefined> {
     const { file, client } = this.#options;
     const admitted = this.#admitting.then(() => this.#admit(circuit, status));
     this.#admitting = admitted.catch(() => {});
     const current = await admitted;
-    if (!hasFirstRead) return;
     const isWanted = current && !current.pieces.hasArrived(0) && isFirstPiece(status, client.limits);
-    if (!isWanted) return skipFirstRead(circuit, status, file, client.limits);
-    await this.#fetcher(circuit, status, current).fetchFirst();
+    const hasFirst = hasFirstRead && isWanted === true;
+    if (hasFirstRead && !hasFirst) await skipFirstRead(circuit, status, file, client.limits);
+    if (!current || this.#over.signal.aborted) return undefined;
+    return { fetcher: this.#fetcher(circuit, status, current), hasFirst };
   }
 
   /** Aborts when there is nothing more to be fetched, whatever the reason. */

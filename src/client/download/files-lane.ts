@@ -160,7 +160,7 @@ export class FilesLane {
     const fetch = new FileFetch({ ...job, ...shared });
     try {
       // For what is on disk already the origin is asked for digests, and those would be of the file of the last STAT.
-      if (readsAhead(job)) await fetch.begin(circuit, status, true);
+      if (readsAhead(job)) await fetch.begin(circuit, status);
     } catch (error) {
       if (!asHoplineError(error).code.startsWith('DISK_')) throw error;
       await skipFirstRead(circuit, status, job.file, limits);

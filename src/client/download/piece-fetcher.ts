@@ -13,13 +13,11 @@ import type { Target, TargetContent, Voucher } from '../../io/disk/writing/targe
 import type { Chunk } from '../../io/legs/blocks.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
+import { piecesAhead, readsOf } from '../pieces/asking-ahead.ts';
 import type { Fetcher, PieceMap } from '../pieces/piece-map.ts';
 import { PieceWindow } from '../pieces/piece-window.ts';
 import { mismatchError, receivePiece } from '../pieces/receive-piece.ts';
 import type { RetryEvent, StartedEvent } from '../transfer-events.ts';
-
-/** How long the pieces that are asked for ahead should keep a circuit busy when others could bring them too. */
-const aheadMs = 500;
 
 export interface FetchFileOptions {
   readonly file: string;
@@ -61,6 +59,8 @@ export class PieceFetcher implements Fetcher {
   readonly #task: FetchTask;
   readonly #startedMs: number;
   #receivedBytes = 0;
+  /** Whether the origin takes one READ for several pieces in a row. */
+  #takesMore = false;
   #writing: Promise<void> = Promise.resolve();
 
   /** `version` is that of the pieces at the origin, and `algorithm` what they are proved by, as STATUS said on the circuit. */
@@ -83,17 +83,18 @@ export class PieceFetcher implements Fetcher {
   }
 
   /** Takes the first piece, for which a READ has been sent. Throws as `fetch`. */
-  async fetchFirst(): Promise<void> {
-    const first = this.#task.pieces.take();
-    if (first !== 0) throw new HoplineError('INTERNAL', 'the first piece is not the one that is missing');
-    this.#window.add(first);
-    await this.#working(() => this.#receive(first));
+  fetchFirst(): Promise<void> {
+    return this.#working(() => this.#receiveFirst());
   }
 
-  /** Fetches until no piece is missing, and ends the fetch. Throws what the circuit fails with, and `HASH_MISMATCH`. */
-  async fetch(): Promise<void> {
+  /**
+   * Fetches until no piece is missing, and ends the fetch; `hasFirst` says whether a READ of the first piece has been sent.
+   * Throws what the circuit fails with, and `HASH_MISMATCH`.
+   */
+  async fetch(hasFirst = false): Promise<void> {
     const { file, pieces, over, end } = this.#task;
     await this.#working(async () => {
+      if (hasFirst) await this.#receiveFirst();
       while (!pieces.isComplete) {
         this.#askAhead();
         const [due] = this.asked;
@@ -155,21 +156,33 @@ export class PieceFetcher implements Fetcher {
     }
   }
 
-  #askAhead(): void {
-    const { pieces, fetchers } = this.#task;
-    const next = () => pieces.take() ?? (this.asked.length === 0 ? pieces.takeSlowest(fetchers) : undefined);
-    const { version } = this.#voucher;
-    const ahead = this.#window.askAhead(next, this.#most());
-    this.#circuit.send(ahead.map((index) => ({ type: 'read', ...this.#range(index), version }) as const));
+  async #receiveFirst(): Promise<void> {
+    const first = this.#task.pieces.take();
+    if (first !== 0) throw new HoplineError('INTERNAL', 'the first piece is not the one that is missing');
+    this.#window.add(first);
+    await this.#receive(first, (more) => this.#expectMore(more));
   }
 
-  /** How many pieces may be asked for ahead: with others at work, no more than this circuit brings soon. */
-  #most(): number {
-    const { client, content, parallel = 1 } = this.#task;
-    const { maxReadsAhead } = client.limits;
-    if (parallel === 1) return maxReadsAhead;
-    const soon = Math.ceil((this.speed * aheadMs) / content.pieceBytes);
-    return Math.min(maxReadsAhead, Math.max(2, soon));
+  /** What comes behind the first piece without being asked for by its number. */
+  #expectMore(count: number): void {
+    this.#takesMore = true;
+    for (let index = 1; index <= count; index += 1) {
+      const next = this.#task.pieces.take(Number.POSITIVE_INFINITY);
+      if (next !== undefined) this.#window.add(next);
+      if (next !== index) throw new HoplineError('PEER_PROTOCOL', 'the origin sends more pieces than the file has');
+    }
+  }
+
+  #askAhead(): void {
+    const { pieces, fetchers, content, client, parallel = 1 } = this.#task;
+    const isAlone = parallel === 1;
+    // A piece that comes too early to be held is asked for again: of one circuit, only behind one that came damaged.
+    const early = isAlone ? Number.POSITIVE_INFINITY : undefined;
+    const next = () => pieces.take(early) ?? (this.asked.length === 0 ? pieces.takeSlowest(fetchers) : undefined);
+    const pace = { isAlone, speed: this.speed / content.pieceBytes, answerMs: this.#circuit.answerMs };
+    const ahead = this.#window.askAhead(next, piecesAhead(pace, client.limits));
+    const rangeOf = (index: number) => this.#range(index);
+    this.#circuit.send(readsOf(ahead, { rangeOf, version: this.#voucher.version, takesMore: this.#takesMore }));
   }
 
   #range(index: number): { readonly offset: number; readonly length: number } {
@@ -178,7 +191,7 @@ export class PieceFetcher implements Fetcher {
     return { offset, length: Math.min(pieceBytes, size - offset) };
   }
 
-  async #receive(index: number): Promise<void> {
+  async #receive(index: number, onMore?: (count: number) => void): Promise<void> {
     const { content, pieces, circuits, onBytes } = this.#task;
     const algorithm = this.#algorithm;
     const range = this.#range(index);
@@ -190,9 +203,9 @@ export class PieceFetcher implements Fetcher {
     };
     const isMissing = () => !pieces.hasArrived(index);
     try {
-      const piece = await receivePiece(this.#circuit, { file: content.file, ...range, algorithm }, onArrived);
+      const piece = await receivePiece(this.#circuit, { file: content.file, ...range, algorithm, onMore }, onArrived);
       this.#window.shift();
-      if (piece && isMissing()) {
+      if (piece && isMissing() && !pieces.isTooEarly(index)) {
         arrived = 0;
         const digest = this.#isOther ? digestOfChunks(piece.chunks, this.#task.algorithm) : piece.digest;
         const vouched = { digest, ...this.#voucher };

@@ -69,15 +69,23 @@ export class PieceMap {
     return this.#digests[index];
   }
 
-  /** The next piece to fetch, which counts as on its way from now on; undefined if none may be asked for now. */
-  take(): number | undefined {
+  /**
+   * The next piece to fetch, which counts as on its way from now on; undefined if none may be asked for now. Whoever asks
+   * with another `maxEarly` looks whether a piece `isTooEarly` when it comes.
+   */
+  take(maxEarly = this.#maxEarly): number | undefined {
     for (let index = this.#returned.shift(); index !== undefined; index = this.#returned.shift()) {
       if (!this.hasArrived(index) && this.#onTheWay[index] === 0) return this.#send(index);
     }
     while (this.#next < this.count && (this.hasArrived(this.#next) || this.#onTheWay[this.#next] !== 0))
       this.#next += 1;
-    if (this.#next >= this.count || this.#next - this.#firstMissing >= this.#maxEarly) return undefined;
+    if (this.#next >= this.count || this.#next - this.#firstMissing >= maxEarly) return undefined;
     return this.#send(this.#next);
+  }
+
+  /** Whether a piece has come so far ahead of the first missing one that it must not be held. */
+  isTooEarly(index: number): boolean {
+    return index - this.#firstMissing >= this.#maxEarly;
   }
 
   /** A piece that someone else is to bring, and will bring latest of all; undefined if each of them is raced for already. */

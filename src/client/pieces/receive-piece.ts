@@ -26,6 +26,8 @@ export interface PieceRange {
   readonly offset: number;
   readonly length: number;
   readonly algorithm: DigestAlgorithm;
+  /** Told how many pieces behind it come without being asked for, where the origin can send such; before the first byte. */
+  readonly onMore?: ((count: number) => void) | undefined;
 }
 
 export interface ReceivedPiece {
@@ -35,9 +37,10 @@ export interface ReceivedPiece {
   readonly digest: string;
 }
 
-/** STAT and, before anyone knows how the origin cuts the file, a READ of what is likely its first piece. */
-export function requestFile(name: string, digests: readonly DigestAlgorithm[], limits: Limits): Message[] {
-  return [requestStatus(name, digests), { type: 'read', offset: 0, length: limits.pieceBytes }];
+/** STAT and, before anyone knows how the origin cuts the file, a READ of what is likely its first piece, and of `more` behind it. */
+export function requestFile(name: string, digests: readonly DigestAlgorithm[], limits: Limits, more = 0): Message[] {
+  const read = { type: 'read', offset: 0, length: limits.pieceBytes, ...(more > 0 ? { more } : {}) } as const;
+  return [requestStatus(name, digests), read];
 }
 
 export function requestStatus(name: string, digests: readonly DigestAlgorithm[]): Message {
@@ -69,19 +72,24 @@ export function isFirstPiece({ size, pieceBytes }: AnswerOf<'status'>, limits: L
   return size > 0 && Math.min(size, limits.pieceBytes) === Math.min(size, pieceBytes);
 }
 
-/** Takes the answer to the READ that went along with STAT, and drops it. */
+/** Takes the answers to the READ that went along with STAT, and drops them. */
 export async function skipFirstRead(
   circuit: Circuit,
   { size }: AnswerOf<'status'>,
   file: string,
   limits: Limits,
 ): Promise<void> {
-  const length = Math.min(size, limits.pieceBytes);
-  await receiveData(circuit, file, 0, length);
-  const block = circuit.blocks.take(length);
-  await circuit.receiveInto(block.bytes, () => {});
-  block.release();
-  await circuit.receive('end', file);
+  let offset = 0;
+  for (let left = 1; left > 0; ) {
+    const length = Math.min(size - offset, limits.pieceBytes);
+    const { more = 0 } = await receiveData(circuit, file, offset, length);
+    const block = circuit.blocks.take(length);
+    await circuit.receiveInto(block.bytes, () => {});
+    block.release();
+    await circuit.receive('end', file);
+    offset += length;
+    left = offset < size ? more : 0;
+  }
 }
 
 /**
@@ -90,10 +98,11 @@ export async function skipFirstRead(
  */
 export async function receivePiece(
   circuit: Circuit,
-  { file, offset, length, algorithm }: PieceRange,
+  { file, offset, length, algorithm, onMore }: PieceRange,
   onBytes: (count: number) => void,
 ): Promise<ReceivedPiece | undefined> {
-  await receiveData(circuit, file, offset, length);
+  const { more } = await receiveData(circuit, file, offset, length);
+  if (more !== undefined) onMore?.(more);
   const block = circuit.blocks.take(length);
   try {
     // Each part while it is still near the processor; a small piece is there as a whole.
@@ -125,8 +134,8 @@ export function mismatchError(
   return new HoplineError('HASH_MISMATCH', `piece ${piece + 1} of ${pieces} did not match its digest, ${often}`);
 }
 
-async function receiveData(circuit: Circuit, file: string, offset: number, length: number): Promise<void> {
+async function receiveData(circuit: Circuit, file: string, offset: number, length: number): Promise<AnswerOf<'data'>> {
   const data = await circuit.receive('data', file);
-  if (data.offset === offset && data.length === length) return;
+  if (data.offset === offset && data.length === length) return data;
   throw new HoplineError('PEER_PROTOCOL', `the origin sent other bytes than were asked for at ${offset}`);
 }

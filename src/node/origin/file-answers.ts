@@ -77,7 +77,8 @@ export class FileAnswers {
     await outbox.append(encodeMessage({ type: 'status', ...status }));
   }
 
-  async read(request: RequestOf<'read'>): Promise<void> {
+  /** Resolves to the READ that comes next where this one stands for several. */
+  async read(request: RequestOf<'read'>): Promise<RequestOf<'read'> | undefined> {
     const { node, outbox, content } = this.#options;
     const { clock, metrics } = node;
     const began = clock.now();
@@ -86,13 +87,16 @@ export class FileAnswers {
     // A piece that is asked for again did not match: the digest is taken anew, should it be the wrong one.
     let digest = piece !== undefined && piece >= file.nextPiece ? file.digests.get(piece) : undefined;
     if (piece !== undefined) file.nextPiece = Math.max(file.nextPiece, piece + 1);
-    await outbox.append(encodeMessage({ type: 'data', offset, length }));
+    const asked = request.more ?? 0;
+    const more = piece === undefined ? 0 : Math.min(asked, file.digests.key.pieces - piece - 1);
+    await outbox.append(encodeMessage({ type: 'data', offset, length, ...(asked > 0 ? { more } : {}) }));
     metrics.firstByteSeconds.observe((clock.now() - began) / 1000);
     if (piece !== undefined) metrics[digest === undefined ? 'piecesHashed' : 'piecesCached'] += 1;
     if (digest !== undefined) await content.send(file.served, range);
     else digest = await takeDigest(range, (see) => content.sendSeen(file.served, range, see));
     await outbox.append(encodeMessage({ type: 'end', digest }));
     this.bytes += length;
+    return more > 0 ? { ...request, offset: offset + length, more: more - 1 } : undefined;
   }
 
   async digest(request: RequestOf<'digest'>): Promise<void> {

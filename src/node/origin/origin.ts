@@ -15,7 +15,7 @@ import type { TunnelProgress } from '../../io/legs/join.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import type { PlacedConnection } from '../../io/listening/places.ts';
 import { limitWrites } from '../../io/rates/limited-leg.ts';
-import { encodeMessage, type Message, type Request, refusal } from '../../wire/native/messages.ts';
+import { encodeMessage, type Message, type Request, type RequestOf, refusal } from '../../wire/native/messages.ts';
 import { namesOf, type Open } from '../../wire/native/open-message.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
@@ -48,12 +48,10 @@ export async function serveOrigin(leg: LegLike, open: Open, options: OriginOptio
   const shown = traffic.begin({ role: 'origin', peer: leg.peer, ...names, secure: place !== leg });
   shown.goesOn(() => circuit.progress);
   let failure: HoplineError | undefined;
-  const takeBreak = createBreaks();
   try {
     for (let due = await circuit.next(); due; due = await circuit.next()) {
       node.connections.wake(place);
       await circuit.answer(due);
-      await takeBreak();
     }
     await circuit.drain();
     node.connections.leave(place, node.limits);
@@ -90,6 +88,7 @@ class OriginCircuit {
   readonly #list: ListOptions;
   readonly #probe: ProbeOptions;
   readonly #closing = new Tasks();
+  readonly #takeBreak = createBreaks();
   /** Whether the last STAT was refused: the READs sent along with it are then refused as a matter of course. */
   #isRefused = false;
   /** Whether anything but PING was asked. */
@@ -160,6 +159,7 @@ class OriginCircuit {
       await this.#send(refusal(error, this.#open.hop));
     }
     if (this.#outbox.waitedMs > gatherMs) this.flush();
+    await this.#takeBreak();
   }
 
   async #perform({ request, opening }: DueRequest): Promise<void> {
@@ -181,7 +181,7 @@ class OriginCircuit {
       case 'probe':
         return answerProbe(request, this.#probe);
       case 'read':
-        return this.#files.read(request);
+        return this.#read(request);
       case 'digest':
         return this.#files.digest(request);
       case 'list':
@@ -193,6 +193,14 @@ class OriginCircuit {
         return this.#receiver.commit();
       case 'connect':
         throw new HoplineError('PEER_PROTOCOL', 'CONNECT came where no tunnel can begin');
+    }
+  }
+
+  /** One READ or, where it stands for several, each of them; a refusal is the last answer. */
+  async #read(request: RequestOf<'read'>): Promise<void> {
+    for (let next = await this.#files.read(request); next; next = await this.#files.read(next)) {
+      await this.#takeBreak();
+      this.#grant.check();
     }
   }
 

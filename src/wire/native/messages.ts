@@ -54,6 +54,8 @@ const request = v.variant('type', [
     length: positive,
     /** The version that STATUS gave; without it, whichever was opened. */
     version: v.optional(shortText),
+    /** READs of as many bytes that it stands for besides, each from the end of the one before, as far as the file goes. */
+    more: v.optional(v.pipe(count, v.maxValue(65_535))),
   }),
   /** READ without the bytes: answered by END. */
   v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
@@ -98,7 +100,13 @@ const answer = v.variant('type', [
     mode: v.optional(mode),
   }),
   /** `length` raw bytes follow this frame, and then END or REFUSED. */
-  v.object({ type: v.literal('data'), offset: count, length: count }),
+  v.object({
+    type: v.literal('data'),
+    offset: count,
+    length: count,
+    /** Of those that READ asks for besides, how many follow; without it, the origin does not know of any. */
+    more: v.optional(count),
+  }),
   v.object({ type: v.literal('end'), digest: hexDigest }),
   /** One of several that answer one LIST. */
   v.object({

@@ -44,6 +44,17 @@ test('with a cap, no piece is handed out too far beyond the first missing one', 
   assert.deepEqual(takeAll(map), [3, 4]);
 });
 
+test('who looks himself whether a piece comes too early is handed out any', () => {
+  const map = new PieceMap(10, new Map(), 3);
+  assert.deepEqual(
+    [map.take(5), map.take(5), map.take(5), map.take(5), map.take(5), map.take(5)],
+    [0, 1, 2, 3, 4, undefined],
+  );
+  assert.deepEqual([map.isTooEarly(2), map.isTooEarly(3)], [false, true]);
+  map.settle(0, of('a'));
+  assert.deepEqual([map.isTooEarly(3), map.isTooEarly(4)], [false, true]);
+});
+
 test('the slowest piece of all is raced for, once', () => {
   const map = new PieceMap(6, new Map());
   takeAll(map);

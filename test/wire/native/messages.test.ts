@@ -56,6 +56,7 @@ const requests: Message[] = [
   { type: 'stat', name: 'a/б.pdf', digests: ['blake3', 'sha256'] },
   { type: 'read', offset: 0, length: 1048576, version: 'v1' },
   { type: 'read', offset: Number.MAX_SAFE_INTEGER, length: 1 },
+  { type: 'read', offset: 0, length: 1, more: 65_535 },
   { type: 'list', name: 'фото' },
   { type: 'list', name: 'фото', depth: 1 },
   { type: 'ping' },
@@ -68,6 +69,7 @@ const requests: Message[] = [
 const answers: Message[] = [
   status,
   { type: 'data', offset: 0, length: 0 },
+  { type: 'data', offset: 0, length: 1, more: 0 },
   { type: 'end', digest: 'ab'.repeat(32) },
   {
     type: 'listing',

@@ -115,7 +115,7 @@ test('a pool on the command line that is none is a usage error', async (t) => {
 test('a member whose process is killed in mid-file is left for another, also without --retry', async (t) => {
   const root = await makeTempRoot(t);
   const out = await makeTempRoot(t);
-  const content = await root.writeRandom('big.bin', 8 * 1_048_576);
+  const content = await root.writeRandom('big.bin', 64 * 1_048_576);
   const startNode = async (...args: string[]) => {
     const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', ...args]);
     const address = /listening on (\S+)/.exec(await node.saw(/^listening on \S+\n/m))?.[1] as string;
@@ -123,7 +123,7 @@ test('a member whose process is killed in mid-file is left for another, also wit
   };
   const members = [await startNode('--root', root.path), await startNode('--root', root.path)] as const;
   const relay = await startNode('--pool', `eu=${members.map(({ address }) => address).join()}`);
-  const args = ['get', '--via', `${relay.address},@eu`, 'big.bin', '--limit-rate', '8M', '--retry', '0', '--json'];
+  const args = ['get', '--via', `${relay.address},@eu`, 'big.bin', '--limit-rate', '64M', '--retry', '0', '--json'];
   const get = startProgram(t, args, { cwd: out.path });
   await get.saw(/"event":"progress"/);
   members[0].child.kill('SIGKILL');

@@ -26,7 +26,7 @@ export interface Taken {
  */
 const carriedAlong: ReadonlySet<string> = new Set([
   ...['name', 'file', 'files', 'hops', 'route', 'routes', 'directory', 'source', 'output', 'path', 'into'],
-  ...['force', 'classic', 'checksum', 'parallel', 'resume', 'onChange', 'onEvent', 'onEntries', 'recursive'],
+  ...['force', 'classic', 'checksum', 'digest', 'parallel', 'resume', 'onChange', 'onEvent', 'onEntries', 'recursive'],
   ...['select', 'findsExtra', 'dryRun', 'deadlineMs', 'retry', 'limitRate', 'minRate', 'pools', 'identity'],
   ...['traceparent', 'kernel', 'signal', 'limits', 'clock', 'resolve', 'log'],
 ]);

@@ -152,8 +152,26 @@ test('an origin sends as many pieces as one READ stands for, as far as the file 
     [pieceBytes, 0],
   ]);
   await circuit.receive('end');
+  assert.equal(circuit.isSettled, false);
   await circuit.receive('pong');
+  assert.equal(circuit.isSettled, true);
 });
+
+test('an origin that sends more pieces than were asked for breaks the protocol', async (t) => {
+  const { port } = await start(t, 30);
+  const address = await startTamperer(t, port, { back: (bytes) => tellMore(bytes, 9) });
+  await assert.rejects(get(address), { code: 'PEER_PROTOCOL', message: /sends more pieces than were asked for/ });
+});
+
+/** The first DATA says that `more` follow. */
+function tellMore(bytes: Buffer, more: number): Buffer {
+  const at = bytes.indexOf('{"type":"data"');
+  if (at < 0) return bytes;
+  const end = bytes.indexOf('}', at) + 1;
+  const header = JSON.parse(String(bytes.subarray(at, end)));
+  encodeFrame({ ...header, more: header.more && more }).copy(bytes, at - headBytes);
+  return bytes;
+}
 
 test('a refusal is the last answer to a READ that stands for several', async (t) => {
   const { nodes, file } = await start(t, 4);

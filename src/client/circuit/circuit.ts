@@ -1,8 +1,7 @@
 /**
  * The client's end of a circuit: opens it, sends requests ahead, and takes the answers in their order.
  *
- * Knows the messages and nothing about files on disk. Answers come in the order
- * of the requests, so nothing here needs a number for them.
+ * Knows the messages and nothing about files on disk. Answers come in the order of the requests, and need no number.
  * Invariant: a refusal from any hop is thrown by whoever waits for the next answer, with the hop named.
  * Specification: docs/protocol/circuits.md
  */
@@ -47,7 +46,7 @@ export class Circuit {
   readonly key: PublicKey | undefined;
   /** By this the logs of its nodes know it. */
   readonly trace: string;
-  first?: Pick<LegLike, 'descriptor'>;
+  firstLeg?: Pick<LegLike, 'descriptor'>;
   /** Called once something has come back. */
   onAnswered = () => {};
   /** Milliseconds from its first request to its first answer; 0 until then, and for one that was resumed. */
@@ -66,6 +65,8 @@ export class Circuit {
   #pulses = 0;
   /** Requests that are not answered yet, pulses among them. */
   #due = 0;
+  /** Pieces of the READ that is being answered that follow the one that comes. */
+  #morePieces = 0;
   #closing: Promise<void> | undefined;
 
   private constructor(leg: LegLike, { hops, key, trace, taken = [...hops] }: CircuitWay, client: ClientContext) {
@@ -98,7 +99,7 @@ export class Circuit {
     const taken = [...hops];
     const secure = security && openSecurely(leg, { open, first, hops: taken, client, security });
     const circuit = new Circuit(secure ?? leg, { hops, key: security?.remote, trace: open.trace, taken }, client);
-    circuit.first = leg;
+    circuit.firstLeg = leg;
     if (secure) circuit.#count(first);
     else circuit.send([open, ...first]);
     return circuit;
@@ -201,16 +202,17 @@ export class Circuit {
         noteTaken(answer, this.#hops);
         continue;
       }
-      this.#noteAnswer(answer !== null);
+      if (answer) this.#noteAnswer(answer);
       if (answer?.type === 'working' && (due === 'ready' || due === 'committed')) continue;
-      if (answer && endsAnswer(answer)) this.#due -= 1;
       if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
       this.#pulses -= 1;
     }
   }
 
-  #noteAnswer(isAnswer: boolean): void {
-    if (!isAnswer || this.#answered) return;
+  #noteAnswer(answer: Answer): void {
+    if (answer.type === 'data') this.#morePieces = answer.more ?? 0;
+    if (endsAnswer(answer, this.#morePieces)) this.#due -= 1;
+    if (this.#answered) return;
     this.#answered = true;
     this.answerMs = this.#client.clock.now() - this.#sentMs;
     this.onAnswered();
@@ -238,7 +240,6 @@ export class Circuit {
     this.#leg.destroy(error);
   }
 
-  /** Ends the circuit. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -252,7 +253,8 @@ export class Circuit {
   }
 }
 
-/** Whether nothing more comes of the request that is answered. */
-function endsAnswer(answer: Answer): boolean {
-  return answer.type === 'listing' ? answer.last : answer.type !== 'data';
+/** Whether nothing more comes of the request that is answered; a READ may stand for several pieces. */
+function endsAnswer(answer: Answer, morePieces: number): boolean {
+  if (answer.type === 'end') return morePieces === 0;
+  return answer.type === 'listing' ? answer.last : answer.type !== 'data' && answer.type !== 'working';
 }

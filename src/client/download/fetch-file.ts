@@ -81,8 +81,7 @@ export class FileFetch {
   requests(): Message[] {
     const { file, client } = this.#options;
     if (this.#readsAhead) {
-      const more = piecesAtFirst((this.#options.parallel ?? 1) === 1, client.limits);
-      return requestFile(file, this.#digests, client.limits, more);
+      return requestFile(file, this.#digests, client.limits, this.#piecesAtFirst);
     }
     const known = this.#current?.algorithm;
     // Another will do as well for an origin that has not this one: what is here can be read again.
@@ -120,7 +119,7 @@ export class FileFetch {
     const current = await admitted;
     const isWanted = current && !current.pieces.hasArrived(0) && isFirstPiece(status, client.limits);
     const hasFirst = hasFirstRead && isWanted === true;
-    if (hasFirstRead && !hasFirst) await skipFirstRead(circuit, status, file, client.limits);
+    if (hasFirstRead && !hasFirst) await skipFirstRead(circuit, status, file, client.limits, this.#piecesAtFirst);
     if (!current || this.#over.signal.aborted) return undefined;
     return { fetcher: this.#fetcher(circuit, status, current), hasFirst };
   }
@@ -148,6 +147,12 @@ export class FileFetch {
       throw new HoplineError('INTERNAL', 'the fetch ended before the file was whole');
     const { start, algorithm, pieces } = this.#current;
     return fetchedFrom(start, pieces.digests, algorithm, pieces.provenBy?.key);
+  }
+
+  /** How many pieces are asked for along with STAT, besides the first. */
+  get #piecesAtFirst(): number {
+    const { parallel = 1, client } = this.#options;
+    return piecesAtFirst(parallel === 1, client.limits);
   }
 
   get #readsAhead(): boolean {

@@ -13,7 +13,7 @@ import type { Target, TargetContent, Voucher } from '../../io/disk/writing/targe
 import type { Chunk } from '../../io/legs/blocks.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { piecesAhead, readsOf } from '../pieces/asking-ahead.ts';
+import { piecesAhead, piecesAtFirst, readsOf } from '../pieces/asking-ahead.ts';
 import type { Fetcher, PieceMap } from '../pieces/piece-map.ts';
 import { PieceWindow } from '../pieces/piece-window.ts';
 import { mismatchError, receivePiece } from '../pieces/receive-piece.ts';
@@ -166,6 +166,10 @@ export class PieceFetcher implements Fetcher {
   /** What comes behind the first piece without being asked for by its number. */
   #expectMore(count: number): void {
     this.#takesMore = true;
+    const { client, parallel = 1 } = this.#task;
+    if (count > piecesAtFirst(parallel === 1, client.limits)) {
+      throw new HoplineError('PEER_PROTOCOL', 'the origin sends more pieces than were asked for');
+    }
     for (let index = 1; index <= count; index += 1) {
       const next = this.#task.pieces.take(Number.POSITIVE_INFINITY);
       if (next !== undefined) this.#window.add(next);

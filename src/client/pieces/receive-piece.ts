@@ -72,15 +72,16 @@ export function isFirstPiece({ size, pieceBytes }: AnswerOf<'status'>, limits: L
   return size > 0 && Math.min(size, limits.pieceBytes) === Math.min(size, pieceBytes);
 }
 
-/** Takes the answers to the READ that went along with STAT, and drops them. */
+/** Takes the answers to the READ that went along with STAT, which `asked` for so many pieces besides, and drops them. */
 export async function skipFirstRead(
   circuit: Circuit,
   { size }: AnswerOf<'status'>,
   file: string,
   limits: Limits,
+  asked = 0,
 ): Promise<void> {
   let offset = 0;
-  for (let left = 1; left > 0; ) {
+  for (let left = 1 + asked; left > 0; ) {
     const length = Math.min(size - offset, limits.pieceBytes);
     const { more = 0 } = await receiveData(circuit, file, offset, length);
     const block = circuit.blocks.take(length);
@@ -88,7 +89,7 @@ export async function skipFirstRead(
     block.release();
     await circuit.receive('end', file);
     offset += length;
-    left = offset < size ? more : 0;
+    left = offset < size ? Math.min(left - 1, more) : 0;
   }
 }
 

@@ -109,7 +109,7 @@ export class HopTracer {
   }
 
   #noteTcp(look: HopLook, { circuit }: AskedHop): void {
-    const descriptor = circuit.first?.descriptor;
+    const descriptor = circuit.firstLeg?.descriptor;
     if (look.before || descriptor === undefined) return;
     look.tcp = this.#readTcp?.(descriptor);
   }

@@ -31,16 +31,20 @@ async function openTerminal(t: TestContext, shell: keyof typeof starts, cwd: str
   };
   t.after(() => tmux('kill-server'));
   tmux('new-session', '-d', '-x', '100', '-y', '40', starts[shell].command);
-  const shows = async (text: string) => {
+  const shown = async (what: string, isShown: (lines: readonly string[]) => boolean) => {
     for (let screen = ''; ; ) {
-      if (t.signal.aborted) assert.fail(`${shell} does not show ${text}:\n${screen}`);
+      if (t.signal.aborted) assert.fail(`${shell} does not show ${what}:\n${screen}`);
       screen = tmux('capture-pane', '-p').stdout.toString();
-      // The line that is typed at is where the cursor is, wherever a shell draws its list.
-      if (screen.split('\n').some((line) => line.trimEnd() === text || line.trimEnd().endsWith(`> ${text}`))) return;
+      if (isShown(screen.split('\n').map((line) => line.trimEnd()))) return;
       await pause(30);
     }
   };
+  // The line that is typed at is where the cursor is, wherever a shell draws its list.
+  const shows = (text: string) =>
+    shown(text, (lines) => lines.some((line) => line === text || line.endsWith(`> ${text}`)));
   const type = (...keys: string[]) => tmux('send-keys', ...keys);
+  // What is typed before a shell reads its terminal may be lost.
+  await shown('a prompt', (lines) => lines.some((line) => line !== ''));
   type(`${starts[shell].setUp}; clear; echo rea""dy`, 'Enter');
   await shows('ready');
   return {
@@ -49,7 +53,8 @@ async function openTerminal(t: TestContext, shell: keyof typeof starts, cwd: str
       type('-l', text);
       type('Tab');
       await shows(line);
-      type('C-c');
+      // An interrupt would have the terminal forget what is typed behind it.
+      type('C-u');
       type('clear; echo a""gain', 'Enter');
       await shows('again');
     },
@@ -96,7 +101,7 @@ test('bash is offered nothing within quotes that it would expand there', {
     const line = `hopline get ${typed}`;
     const run = `source ./script; COMP_LINE=$0 COMP_POINT=\${#0} COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _hopline
       printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const env = { PATH: `${home}:${process.env.PATH}` };
+    const env = { ...process.env, PATH: `${home}:${process.env.PATH}` };
     const { stdout } = spawnSync('bash', ['-c', run, line, 'hopline', 'get', ...broken], { cwd: home, env });
     return stdout.toString().trimEnd().split('\n');
   };

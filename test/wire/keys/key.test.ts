@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { diffieHellman } from 'node:crypto';
+import path from 'node:path';
 import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
 import { encodeBech32 } from '../../../src/wire/keys/bech32.ts';
@@ -26,6 +28,18 @@ function assertInvalid(parse: () => unknown, message: RegExp): void {
     return true;
   });
 }
+
+test('keys are made for as long as one likes, whatever the collector does meanwhile', () => {
+  const source = new URL(`../../../src/wire/keys/key${path.extname(import.meta.url)}`, import.meta.url);
+  // As little new space as can be had, and waste of many sizes, so that it is collected at any place of a key's making.
+  const space = ['--semi-space-growth-factor=1', '--max-semi-space-size=1'];
+  const program = `import { newEphemeral } from '${source}';
+    for (let made = 0; made < 20_000; made++) newEphemeral(new Array(made % 509));`;
+  const { status } = spawnSync(process.execPath, [...space, '--input-type=module', '--eval', program], {
+    timeout: 90_000,
+  });
+  assert.equal(status, 0);
+});
 
 test('the keys of RFC 7748 have its public keys and give its shared secret', () => {
   assert.deepEqual(alice.public.bytes, hex('8520f0098930a754748b7ddcb43ef75a0dbf3a0d26381af4eba4a98eaa9b4e6a'));

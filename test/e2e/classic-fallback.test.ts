@@ -70,7 +70,8 @@ for (const holdsNonsense of [false, true]) {
       assert.equal(fallbacks.length, 1);
       assert.ok(failsAsClassic(hop)(fallbacks[0]?.failure as HoplineError));
     }
-    await until(() => nodes.every((one) => one.stats().open === 0));
+    // What an original holds and says nothing on is idle until the node's deadline, a minute.
+    if (!holdsNonsense) await until(() => nodes.every((one) => one.stats().open === 0));
   });
 }
 

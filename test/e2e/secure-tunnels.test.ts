@@ -89,7 +89,10 @@ test('requests through a tunnel to a key are hidden on the way, and so is where 
   }
   assertHidden(seen(), 'hide', address, String(address.split(':')[1]));
   await until(() => relay.stats().open === 0 && last.stats().open === 0);
-  assert.deepEqual([relay.stats().failures, last.stats().failures], [{}, {}]);
+  assert.deepEqual(last.stats().failures, {});
+  // A client that closes at once may be gone before what the last node says to that has passed the relay.
+  const { PEER_LOST: _, ...others } = relay.stats().failures;
+  assert.deepEqual(others, {});
 });
 
 test('the end of each direction of an encrypted tunnel passes by itself', async (t) => {

@@ -21,16 +21,22 @@ const starts = {
   fish: { command: 'fish --no-config', setUp: "function fish_prompt; echo '> '; end; source ./script" },
 } as const;
 
-/** A terminal with a shell in it: types, and waits for what the line then says. */
-async function openTerminal(t: TestContext, shell: keyof typeof starts, cwd: string) {
+/** Types a text and TAB, and takes it back once the line is `line`. */
+type Completes = (text: string, line: string) => Promise<void>;
+
+/** Has a shell in a terminal, for as long as `use` takes: its directory is still there when the terminal is closed. */
+async function inTerminal(
+  t: TestContext,
+  shell: keyof typeof starts,
+  cwd: string,
+  use: (completes: Completes) => Promise<void>,
+) {
   const socket = path.join(cwd, 'tmux');
   const tmux = (...args: string[]) => {
     const env = { ...process.env, TERM: 'xterm', HOPLINE_CONFIG: path.join(cwd, 'config.yaml'), HOME: cwd };
     const PATH = `${cwd}:${process.env.PATH}`;
     return spawnSync('tmux', ['-S', socket, '-f', '/dev/null', ...args], { cwd, env: { ...env, PATH } });
   };
-  t.after(() => tmux('kill-server'));
-  tmux('new-session', '-d', '-x', '100', '-y', '40', starts[shell].command);
   const shown = async (what: string, isShown: (lines: readonly string[]) => boolean) => {
     for (let screen = ''; ; ) {
       if (t.signal.aborted) assert.fail(`${shell} does not show ${what}:\n${screen}`);
@@ -43,13 +49,13 @@ async function openTerminal(t: TestContext, shell: keyof typeof starts, cwd: str
   const shows = (text: string) =>
     shown(text, (lines) => lines.some((line) => line === text || line.endsWith(`> ${text}`)));
   const type = (...keys: string[]) => tmux('send-keys', ...keys);
-  // What is typed before a shell reads its terminal may be lost.
-  await shown('a prompt', (lines) => lines.some((line) => line !== ''));
-  type(`${starts[shell].setUp}; clear; echo rea""dy`, 'Enter');
-  await shows('ready');
-  return {
-    /** Types a text and TAB; once the line is `line`, takes it back. */
-    completes: async (text: string, line: string) => {
+  try {
+    tmux('new-session', '-d', '-x', '100', '-y', '40', starts[shell].command);
+    // What is typed before a shell reads its terminal may be lost.
+    await shown('a prompt', (lines) => lines.some((line) => line !== ''));
+    type(`${starts[shell].setUp}; clear; echo rea""dy`, 'Enter');
+    await shows('ready');
+    await use(async (text, line) => {
       type('-l', text);
       type('Tab');
       await shows(line);
@@ -57,15 +63,17 @@ async function openTerminal(t: TestContext, shell: keyof typeof starts, cwd: str
       type('C-u');
       type('clear; echo a""gain', 'Enter');
       await shows('again');
-    },
-  };
+    });
+  } finally {
+    tmux('kill-server');
+  }
 }
 
 for (const shell of ['bash', 'zsh', 'fish'] as const) {
   const skip = !hasTmux ? 'there is no tmux' : !exists(shell) && `there is no ${shell}`;
   test(`${shell} completes commands, values, names of routes and remote names`, {
     skip,
-    timeout: 60_000,
+    timeout: 100_000,
   }, async (t) => {
     const [served, home] = [(await makeTempRoot(t)).path, (await makeTempRoot(t)).path];
     await mkdir(path.join(served, 'reports'));
@@ -76,15 +84,16 @@ for (const shell of ['bash', 'zsh', 'fish'] as const) {
     await writeFile(path.join(home, 'local route.txt'), '');
     const program = `#!/bin/sh\nexec '${process.execPath}' '${mainFile}' "$@"\n`;
     await writeFile(path.join(home, 'hopline'), program, { mode: 0o755 });
-    const terminal = await openTerminal(t, shell, home);
-    await terminal.completes('hopline gatew', 'hopline gateway');
-    await terminal.completes('hopline get --no-res', 'hopline get --no-resume');
-    await terminal.completes('hopline get --progress=pl', 'hopline get --progress=plain');
-    await terminal.completes('hopline get eu', 'hopline get eu:');
-    await terminal.completes('hopline get eu:rep', 'hopline get eu:reports/');
-    const escaped = "may\\ \\$\\(touch\\ ran\\)\\ \\'x\\'.pdf";
-    await terminal.completes('hopline get eu:reports/m', `hopline get eu:reports/${escaped}`);
-    await terminal.completes('hopline get loc', 'hopline get local\\ route.txt');
+    await inTerminal(t, shell, home, async (completes) => {
+      await completes('hopline gatew', 'hopline gateway');
+      await completes('hopline get --no-res', 'hopline get --no-resume');
+      await completes('hopline get --progress=pl', 'hopline get --progress=plain');
+      await completes('hopline get eu', 'hopline get eu:');
+      await completes('hopline get eu:rep', 'hopline get eu:reports/');
+      const escaped = "may\\ \\$\\(touch\\ ran\\)\\ \\'x\\'.pdf";
+      await completes('hopline get eu:reports/m', `hopline get eu:reports/${escaped}`);
+      await completes('hopline get loc', 'hopline get local\\ route.txt');
+    });
   });
 }
 

@@ -7,7 +7,7 @@ import { startPeer } from '../support/chain.ts';
 
 const error = new HoplineError('NODE_STOPPING', 'the node is stopping');
 
-test('a leg that is broken off and then closed, in any order with its end, is closed', { timeout: 5000 }, async (t) => {
+test('a leg that is broken off and then closed, in any order with its end, is closed', async (t) => {
   const peer = await startPeer(t, (socket) => socket.resume());
   const endings: readonly ((leg: Leg) => void)[] = [
     (leg) => leg.destroy(error),

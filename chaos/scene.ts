@@ -9,6 +9,8 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Children } from '../harness/children.ts';
+import { readBooks } from '../src/io/disk/writing/journal.ts';
+import { journalPath } from '../src/io/disk/writing/part-names.ts';
 import { type ClientEnd, ClientProcess } from './client-process.ts';
 import { clientArgs, environmentOf, nodeFlags, routeText } from './commands.ts';
 import { Keys } from './keys.ts';
@@ -30,6 +32,8 @@ export interface Attempt {
   readonly bytes: number;
   /** Bytes of the files that are still missing. */
   readonly missing: number;
+  /** Bytes of pieces that are there, and that no journal lists. */
+  readonly unlisted: number;
   /** What came by a leg of an encrypted run and should not have, in words. */
   readonly exposed: readonly string[];
   /** Nodes that kept sockets or files open, in words. */
@@ -150,7 +154,7 @@ export class Scene {
       strays: this.#strays(),
       // Behind the waits: what the clients had sent before they ended may have been on its way until then.
       bytes: this.#crossed() - before,
-      missing: this.#missing(),
+      ...(await this.#shortfall()),
       exposed: this.#nodes.flatMap(({ shim }, index) =>
         shim.exposed.splice(0).map((what) => `into node ${index}, ${what}`),
       ),
@@ -244,15 +248,18 @@ export class Scene {
     return this.#ends().flatMap((directory) => readdirSync(directory).filter((name) => !expected.has(name)));
   }
 
-  #missing(): number {
-    const { files } = this.#plan;
-    const missing = this.#ends().flatMap((directory) =>
-      files.map(({ name }, index) => {
-        if (isThere(this.source.judge(index, path.join(directory, name)))) return 0;
-        return this.source.missing(index, path.join(directory, `.${name}.part`), this.#pieceBytes);
-      }),
-    );
-    return missing.reduce((sum, bytes) => sum + bytes, 0);
+  async #shortfall(): Promise<Pick<Attempt, 'missing' | 'unlisted'>> {
+    let [missing, unlisted] = [0, 0];
+    for (const directory of this.#ends()) {
+      for (const [index, { name }] of this.#plan.files.entries()) {
+        if (isThere(this.source.judge(index, path.join(directory, name)))) continue;
+        const part = path.join(directory, `.${name}.part`);
+        const listed = new Set((await readBooks(journalPath(part)))?.pieces.map((piece) => piece.index));
+        missing += this.source.missing(index, part, this.#pieceBytes);
+        unlisted += this.source.present(index, part, this.#pieceBytes, (piece) => !listed.has(piece));
+      }
+    }
+    return { missing, unlisted };
   }
 
   async #leaks(): Promise<string[]> {

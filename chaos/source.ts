@@ -86,14 +86,19 @@ export class Source {
 
   /** Bytes of the pieces that are missing or wrong in the part file at `part`. */
   missing(index: number, part: string, pieceBytes: number): number {
+    return this.size(index) - this.present(index, part, pieceBytes, () => true);
+  }
+
+  /** Bytes of the pieces that are right in the part file at `part`, and that `counts`. */
+  present(index: number, part: string, pieceBytes: number, counts: (piece: number) => boolean): number {
     const content = this.#now(index);
     const found = readIfThere(part) ?? Buffer.alloc(0);
-    let missing = 0;
+    let present = 0;
     for (let at = 0; at < content.length; at += pieceBytes) {
       const piece = content.subarray(at, at + pieceBytes);
-      if (!found.subarray(at, at + pieceBytes).equals(piece)) missing += piece.length;
+      if (counts(at / pieceBytes) && found.subarray(at, at + pieceBytes).equals(piece)) present += piece.length;
     }
-    return missing;
+    return present;
   }
 
   size(index: number): number {

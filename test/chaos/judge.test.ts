@@ -43,6 +43,7 @@ const right: Attempt = {
   strays: [],
   bytes: 4 * mib,
   missing: 0,
+  unlisted: 0,
   exposed: [],
   leaks: [],
 };
@@ -214,6 +215,9 @@ test('a second run may fetch what is missing and a piece for each circuit, and n
   assert.deepEqual(judge({ struck, first: absent, second }, { ...rules, resumes: false }), ['absent']);
   const changed = strike({ kind: 'rewrite-file', file: 0, truncates: false });
   assert.deepEqual(judge({ struck: [changed], first: absent, second }), ['absent']);
+  const first = { ...absent, unlisted: mib };
+  assert.deepEqual(judge({ struck, first, second }), ['absent', 'fetched too much']);
+  assert.deepEqual(judge({ struck: [strike({ kind: 'kill-client', client: 0 })], first, second }), ['absent']);
 });
 
 test('an upload whose sender the origin cannot know again begins anew', () => {

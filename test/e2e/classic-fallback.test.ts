@@ -21,7 +21,7 @@ import { type Habits, startOriginal } from '../support/classic-peers.ts';
 import { runProgram } from '../support/program.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
-const limits = { quietMs: 30, lingerMs: 300, probeMs: 100 };
+const limits = { quietMs: 30, lingerMs: 300, probeMs: 1_000 };
 const content = Buffer.from('the content of the file, in one line\n'.repeat(3_000));
 
 /** An original server, one of our nodes, and a place for downloads. */

@@ -9,7 +9,7 @@ import { loadDiskCalls } from '../../src/io/kernel/libc.ts';
 import type { Message } from '../../src/wire/native/messages.ts';
 import { startChain, until } from '../support/chain.ts';
 import { openCircuit, sha256 } from '../support/circuits.ts';
-import { makeTempRoot } from '../support/temp-root.ts';
+import { hasNamelessFiles, makeTempRoot } from '../support/temp-root.ts';
 
 const short = { headMs: 300, lingerMs: 100 };
 const pieceBytes = 1024;
@@ -229,6 +229,37 @@ test('the same upload over another circuit takes over from the one that the node
   await finish(second, [0, 1, 3]);
   assert.deepEqual(await readFile(path.join(root, 'a.bin')), bytes);
   assert.equal(node.stats().failures.DISK_BUSY, 1);
+});
+
+test('of a small file there is nothing before its COMMIT, and what was left or stands under its name is dealt with', async (t) => {
+  const { open, root, list } = await startOrigin(t);
+  const content = piece(0);
+  const small = { ...put, name: 'made/s.bin', size: content.length } as const;
+  const begin = async (request: Message) => {
+    const circuit = await open([request]);
+    assert.deepEqual((await circuit.receive('ready')).missing, [[0, 1]]);
+    await circuit.sendPiece(write(0), content);
+    await circuit.receive('stored');
+    return circuit;
+  };
+  const isHeld = hasNamelessFiles(root);
+  const given = await begin(small);
+  if (isHeld) assert.deepEqual(await list(), ['made']);
+  await given.close();
+  await until(async () => (await list()).length === 0);
+
+  const taken = await begin(small);
+  await writeFile(path.join(root, 'made/s.bin'), 'somebody was faster');
+  taken.send([{ type: 'commit' }]);
+  await assert.rejects(taken.receive('committed'), { code: 'DISK_EXISTS' });
+  assert.equal(await readFile(path.join(root, 'made/s.bin'), 'utf8'), 'somebody was faster');
+
+  await writeFile(path.join(root, '.t.bin.part'), 'left by a node that was killed', { mode: 0o600 });
+  const last = await begin({ ...small, name: 't.bin' });
+  last.send([{ type: 'commit' }]);
+  await last.receive('committed');
+  assert.deepEqual(await list(), ['made', 'made/s.bin', 't.bin']);
+  assert.deepEqual(await readFile(path.join(root, 't.bin')), content);
 });
 
 test('a COMMIT is answered once more to whoever asks under the same number, and to nobody else', async (t) => {

@@ -1,6 +1,7 @@
 /** A temporary directory for one test, removed when the test ends, whatever its outcome. */
 
 import { randomBytes } from 'node:crypto';
+import { closeSync, constants, openSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -37,4 +38,15 @@ export async function makeTempRoot(t: TestContext): Promise<TempRoot> {
       while (Date.now() - ctimeMs <= coarsestStepMs) await pause(50);
     },
   };
+}
+
+/** Whether the disk takes files without a name there; an older overlayfs does not. */
+export function hasNamelessFiles(directory: string): boolean {
+  if (process.platform !== 'linux') return false;
+  try {
+    closeSync(openSync(directory, constants.O_WRONLY | constants.O_DIRECTORY | 0o20000000, 0o600));
+    return true;
+  } catch {
+    return false;
+  }
 }

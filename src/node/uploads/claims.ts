@@ -14,6 +14,7 @@ import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import { Budget, type GiveBack, limitNamed } from '../../core/work/budget.ts';
 import { freeBytes } from '../../io/disk/reserve.ts';
+import { NewFiles } from '../../io/disk/whole/new-files.ts';
 import { type DiskCalls, loadDiskCalls } from '../../io/kernel/libc.ts';
 import { type EndUpload, type UploadSlot, UploadSlots } from './upload-slots.ts';
 
@@ -66,6 +67,8 @@ export class Uploads {
   readonly #reserved: Budget;
   readonly #holders: Map<string, Holder>;
   readonly #finished: Map<string, FinishedUpload>;
+  /** By the file systems that uploads have come to. */
+  readonly #newFiles = new Map<bigint, Promise<NewFiles | undefined>>();
 
   /** With `earlier`, what that has claimed stays claimed, and the other way round. */
   constructor(rules: UploadRules | undefined, limits: Limits, clock: Clock, earlier?: Uploads) {
@@ -128,6 +131,13 @@ export class Uploads {
     const { total } = this.#reserved;
     const isShare = this.#reserved.has(owner, bytes) && total + bytes <= (total + free) / 2;
     return isShare ? this.#reserved.take(owner, bytes) : undefined;
+  }
+
+  /** How small files get their name in `directory`, on the file system `device`, other than by a part file. Never throws. */
+  newFiles(directory: string, device: bigint): Promise<NewFiles | undefined> {
+    const known = this.#newFiles.get(device) ?? NewFiles.besideOthers(directory, this.calls).catch(() => undefined);
+    this.#newFiles.set(device, known);
+    return known;
   }
 
   /** How the upload of this number to `file` ended, if it was completed not long ago. */

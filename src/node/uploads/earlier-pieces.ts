@@ -6,8 +6,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import type { FileTarget } from '../../io/disk/writing/file-target.ts';
-import type { TargetContent, Voucher } from '../../io/disk/writing/target.ts';
+import type { Target, TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { RequestOf } from '../../wire/native/messages.ts';
 
 /** Whose word the pieces of a PUT are; `sealedBy` is that of its leg. */
@@ -22,7 +21,7 @@ export function voucherOf(
 
 /** The pieces that count: those of an earlier circuit, if it was the same client's, and its file has not changed since. */
 export async function beginTarget(
-  target: FileTarget,
+  target: Target,
   content: TargetContent,
   { version, key }: Voucher,
 ): Promise<Iterable<number>> {

@@ -7,10 +7,12 @@
  * Rules: docs/protocol/requests.md#uploads, docs/resume.md
  */
 
+import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { GiveBack } from '../../core/work/budget.ts';
 import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import { isHeldWhole, WholeTarget } from '../../io/disk/whole/whole-target.ts';
 import { FileTarget } from '../../io/disk/writing/file-target.ts';
 import type { TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { DiskCalls } from '../../io/kernel/libc.ts';
@@ -48,7 +50,7 @@ export class Upload {
   readonly #put: PutRequest;
   readonly #placed: Placed;
   readonly #giveBack: GiveBack | undefined;
-  readonly #target: FileTarget | undefined;
+  readonly #target: UploadTarget | undefined;
   readonly #missing: MissingPieces;
   #finished: FinishedUpload | undefined;
 
@@ -99,7 +101,7 @@ export class Upload {
     const { uploads, leftovers, limits } = node;
     const root = servedRoot(node);
     const judge = judgeWritten(grant, root);
-    const place = await placeUpload(root, put.name, limits.maxNameBytes, { judge });
+    const place = await placeUpload(root, put.name, limits.maxNameBytes, { by: node.hold, judge });
     const made = [...place.made];
     const leave = async (isFinished: boolean) => {
       await place.leave();
@@ -124,11 +126,14 @@ export class Upload {
     if (finished) return new Upload(put, placed, { finished, left: [] });
     const force = put.force === true && uploads.rules?.force === true && grant.rights.mayReplace;
     const replaces = await checkReplaces(place, force);
+    const isSmall = !replaces && isHeldWhole(put);
+    const files = isSmall ? await uploads.newFiles(path.dirname(place.way), place.device) : undefined;
     // Without a share the disk's space is not set aside, but taken as content comes.
-    const giveBack = await uploads.reserve(claim.slot.owner, put.size, place.way);
+    const giveBack = files ? undefined : await uploads.reserve(claim.slot.owner, put.size, place.way);
     const { calls } = uploads;
     const disk = giveBack ? calls : withoutReserving(calls);
-    const target = new FileTarget(place.path, { way: place.way, force, replaces, calls: disk, signal });
+    const options = { way: place.way, force, replaces, calls: disk, signal };
+    const target = files ? new WholeTarget(place.path, options, files) : new FileTarget(place.path, options);
     try {
       const left = await beginTarget(target, contentOf(put, place, algorithm), placed.voucher);
       return new Upload(put, placed, { target, giveBack, left });
@@ -202,6 +207,8 @@ export class Upload {
   }
 }
 
+type UploadTarget = FileTarget | WholeTarget;
+
 interface Placed {
   /** Whose word the pieces are that come. */
   readonly voucher: Voucher;
@@ -218,7 +225,7 @@ interface Begun {
   /** Ends the share of what is set aside. */
   readonly giveBack?: GiveBack | undefined;
   /** Without one, the upload was completed over an earlier circuit. */
-  readonly target?: FileTarget;
+  readonly target?: UploadTarget;
   readonly finished?: FinishedUpload;
   readonly left: Iterable<number>;
 }

@@ -20,6 +20,8 @@ export interface UploadPlace {
   readonly path: string;
   /** The path by which the system comes there, for as long as the place is held. */
   readonly way: string;
+  /** The file system that the directory is on. */
+  readonly device: bigint;
   /** The name without what does not matter in it, so that it is the same however the client writes it. */
   readonly name: string;
   /** Throws `FILE_DENIED` if the directory was moved or exchanged since it was found. */
@@ -59,8 +61,10 @@ export async function placeUpload(
   }
   const walk = new Walk(root, by);
   try {
-    await walk.begin();
-    for (const [index, segment] of segments.entries()) {
+    // Most directories are there, and need not be gone through one by one.
+    const isThere = await walk.jump(segments);
+    if (!isThere) await walk.begin();
+    for (const [index, segment] of isThere ? [] : segments.entries()) {
       // What is made has no links in it, so that the rest of the name is the rest of the path.
       await walk.enter(segment, (real) => judge(path.join(real, ...segments.slice(index), base)));
     }
@@ -107,6 +111,18 @@ class Walk {
     this.#hold = by;
   }
 
+  /** Goes straight to a directory below the root; false, with nothing done, where there is none, or a link on the way. */
+  async jump(segments: readonly string[]): Promise<boolean> {
+    const wanted = path.join(this.#root, ...segments);
+    const held = await this.#hold(wanted).catch(() => undefined);
+    if (held?.real === wanted && held.stats.isDirectory()) {
+      this.#here = held;
+      return true;
+    }
+    await held?.close();
+    return false;
+  }
+
   async begin(): Promise<void> {
     this.#here = await this.#held(this.#root, this.#root);
   }
@@ -125,10 +141,11 @@ class Walk {
   }
 
   placeFor(base: string, name: string): UploadPlace {
-    const { real, way } = this.#current;
+    const { real, way, stats } = this.#current;
     return {
       path: path.join(real, base),
       way: way(base),
+      device: stats.dev,
       name,
       check: async () => {
         const still = await this.#hold(real).catch(() => undefined);

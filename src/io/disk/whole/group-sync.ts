@@ -9,13 +9,16 @@
 import { fsync } from 'node:fs';
 import { promisify } from 'node:util';
 import { loadSyncCalls, type SyncCalls } from '../../kernel/disk/sync-calls.ts';
+import { syncDirectory } from '../directories.ts';
 
 export interface GroupCalls extends Partial<SyncCalls> {
   readonly sync: (fd: number) => Promise<void>;
+  readonly syncDirectory: (directory: string) => Promise<void>;
 }
 
 interface Waiting {
   readonly fd: number;
+  readonly directory: string | undefined;
   readonly resolve: () => void;
   readonly reject: (cause: unknown) => void;
 }
@@ -35,15 +38,16 @@ export class GroupSync {
     const { beginWrites, syncAll } = loadSyncCalls() ?? {};
     return new GroupSync({
       sync: promisify(fsync),
+      syncDirectory,
       ...(beginWrites ? { beginWrites } : {}),
       ...(syncAll && tellsAll ? { syncAll } : {}),
     });
   }
 
-  /** Settles when what the open file holds lasts. Throws what the disk failed with. */
-  sync(fd: number): Promise<void> {
+  /** Settles when what the open file holds lasts, and the name that it has in `directory`. Throws what the disk failed with. */
+  sync(fd: number, directory?: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ fd, resolve, reject });
+      this.#waiting.push({ fd, directory, resolve, reject });
       if (this.#isSyncing) return;
       this.#isSyncing = true;
       // Others that have arrived with it go along.
@@ -62,7 +66,12 @@ export class GroupSync {
       return;
     }
     if (group.length > 1) for (const { fd } of group) this.#calls.beginWrites?.(fd);
-    await Promise.all(group.map(({ fd, resolve, reject }) => this.#calls.sync(fd).then(resolve, reject)));
+    await Promise.all(group.map((waiting) => this.#syncOne(waiting).then(waiting.resolve, waiting.reject)));
+  }
+
+  async #syncOne({ fd, directory }: Waiting): Promise<void> {
+    await this.#calls.sync(fd);
+    if (directory !== undefined) await this.#calls.syncDirectory(directory);
   }
 
   /** By the file that was opened first, since when failures are told. Whose they are, only a sync of each file says. */

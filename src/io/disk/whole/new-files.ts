@@ -16,6 +16,7 @@ import { isLocalType, tellsOfSync } from '../../kernel/disk/disk-types.ts';
 import { type LinkOpen, loadLinkOpen } from '../../kernel/disk/link-open.ts';
 import { type DiskCalls, loadDiskCalls } from '../../kernel/libc.ts';
 import type { Attributes } from '../tree/attributes.ts';
+import { mayExist } from '../writing/journal.ts';
 import { journalPath, partName } from '../writing/part-names.ts';
 import { GroupSync } from './group-sync.ts';
 
@@ -30,8 +31,8 @@ export interface NewFileCalls {
   readonly write: (fd: number, buffers: readonly Buffer[], position: number) => Soon<number>;
   /** Sets permissions and time; false where the time cannot be told to the nanosecond. */
   readonly attribute: (fd: number, attributes: Attributes) => Soon<boolean>;
-  /** Makes content and attributes last. */
-  readonly sync: (fd: number) => Soon<void>;
+  /** Makes content and attributes last, and the name in `directory`. */
+  readonly sync: (fd: number, directory?: string) => Soon<void>;
   /** Gives it its first name: 0, or an errno. */
   readonly link: (fd: number, name: string) => Soon<number>;
   readonly close: (fd: number) => Soon<void>;
@@ -42,13 +43,13 @@ const namelessFlags = constants.O_WRONLY | constants.O_DIRECTORY | 0o20000000;
 
 export class NewFiles {
   readonly #calls: NewFileCalls;
-  /** Paths of what earlier runs left. */
-  readonly #unfinished: ReadonlySet<string>;
+  readonly #isThere: (file: string) => boolean;
   #isRefused = false;
 
-  constructor(calls: NewFileCalls, unfinished: ReadonlySet<string> = new Set()) {
+  /** `isThere`: whether a part file, or the journal of one, was left by an earlier run. @default asks the disk */
+  constructor(calls: NewFileCalls, isThere: (file: string) => boolean = mayExist) {
     this.#calls = calls;
-    this.#unfinished = unfinished;
+    this.#isThere = isThere;
   }
 
   /**
@@ -64,30 +65,50 @@ export class NewFiles {
     const tellsAll = looks.every(({ type, dev }) => tellsOfSync(type) && dev === looks[0]?.dev);
     const isLocal = looks.every(({ type }) => isLocalType(type));
     const group = GroupSync.create({ tellsAll });
-    return new NewFiles((isLocal ? callsNow : callsLater)(link, disk, group), unfinished);
-  }
-
-  /** Whether something was left of the file called `way` when its directory was looked into. */
-  hasLeft(way: string): boolean {
-    const part = path.join(path.dirname(way), partName(path.basename(way)));
-    return this.#unfinished.has(part) || this.#unfinished.has(journalPath(part));
+    return new NewFiles((isLocal ? callsNow : callsLater)(link, disk, group), (file) => unfinished.has(file));
   }
 
   /**
-   * Makes the file of `buffers` that is called `way`. Resolves to false, with nothing done, where there is no such way, and where
-   * the name cannot be had. Throws what the disk fails with.
+   * For a process that serves others meanwhile, and for all of the file system that `directory` is on. Undefined where there is no
+   * such way, or another machine would be waited for. Throws what the system says.
    */
-  async make(way: string, buffers: readonly Buffer[], attributes?: Attributes): Promise<boolean> {
+  static async besideOthers(directory: string, disk: DiskCalls = loadDiskCalls()): Promise<NewFiles | undefined> {
+    const link = loadLinkOpen();
+    const type = link && (await statfs(directory)).type;
+    if (type === undefined || !isLocalType(type)) return undefined;
+    return new NewFiles(callsLater(link as LinkOpen, disk, GroupSync.create({ tellsAll: tellsOfSync(type) })));
+  }
+
+  /** Whether an earlier run left something of the file called `way`. */
+  hasLeft(way: string): boolean {
+    const part = path.join(path.dirname(way), partName(path.basename(way)));
+    return this.#isThere(part) || this.#isThere(journalPath(part));
+  }
+
+  /**
+   * Makes the file of `buffers` that is called `way`; with `leavesName` it is left to the caller to make the name last. Resolves to
+   * false, with nothing done, where there is no such way, and where the name cannot be had. Throws what the disk fails with.
+   */
+  async make(
+    way: string,
+    buffers: readonly Buffer[],
+    { attributes, leavesName = false }: { attributes?: Attributes | undefined; leavesName?: boolean | undefined } = {},
+  ): Promise<boolean> {
     const { attribute, sync, link, close } = this.#calls;
     const fd = this.#isRefused ? undefined : await this.#open(path.dirname(way), attributes?.mode ?? 0o666);
     if (fd === undefined) return false;
+    let hasName = false;
     try {
       await this.#write(fd, buffers);
       if (attributes && !(await attribute(fd, attributes))) return false;
       await sync(fd);
-      return (await link(fd, way)) === 0;
+      hasName = (await link(fd, way)) === 0;
+      if (hasName && !leavesName) await sync(fd, path.dirname(way));
+      return hasName;
     } finally {
-      await close(fd);
+      // Without a name its space goes back to the disk, which takes time.
+      if (hasName) closeSync(fd);
+      else await close(fd);
     }
   }
 
@@ -125,7 +146,7 @@ export function callsNow(link: LinkOpen, disk: DiskCalls, group: GroupSync): New
       fchmodSync(fd, mode);
       return disk.setModifiedNs?.(fd, mtimeNs) === true;
     },
-    sync: (fd) => group.sync(fd),
+    sync: (fd, directory) => group.sync(fd, directory),
     link: link.now,
     close: closeSync,
   };
@@ -144,7 +165,7 @@ export function callsLater(link: LinkOpen, disk: DiskCalls, group: GroupSync): N
       await chmodLater(fd, mode);
       return disk.setModifiedNs?.(fd, mtimeNs) === true;
     },
-    sync: (fd) => group.sync(fd),
+    sync: (fd, directory) => group.sync(fd, directory),
     link: link.later,
     close: promisify(close),
   };

@@ -7,11 +7,9 @@
  * Rules: docs/resume.md#on-disk
  */
 
-import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
 import { writeError } from '../../../core/system-errors.ts';
 import type { DigestAlgorithm } from '../../digests/digest.ts';
-import { syncDirectory } from '../directories.ts';
 import type { FileRange } from '../reading/read-blocks.ts';
 import { FileTarget, type FileTargetOptions } from '../writing/file-target.ts';
 import type { Begun, Piece, Target, TargetContent } from '../writing/target.ts';
@@ -19,6 +17,11 @@ import type { NewFiles } from './new-files.ts';
 
 /** A larger file is worth a place of its own before it is whole. */
 const maxHeldBytes = 64 * 1024;
+
+/** Whether a file is small enough to be held until it is whole. */
+export function isHeldWhole({ size, pieceBytes }: Pick<TargetContent, 'size' | 'pieceBytes'>): boolean {
+  return size <= Math.min(maxHeldBytes, pieceBytes);
+}
 
 export class WholeTarget implements Target {
   readonly path: string;
@@ -45,7 +48,7 @@ export class WholeTarget implements Target {
   async begin(content: TargetContent, startOver = false): Promise<Begun> {
     this.#drop();
     // What was begun as a part file stays one.
-    const isHeld = !this.#part && content.size <= Math.min(maxHeldBytes, content.pieceBytes);
+    const isHeld = !this.#part && isHeldWhole(content);
     this.#content = isHeld ? content : undefined;
     return isHeld ? { reservation: 'none', left: new Map() } : this.#other.begin(content, startOver);
   }
@@ -69,9 +72,9 @@ export class WholeTarget implements Target {
     const held = buffers.reduce((sum, { length }) => sum + length, 0);
     if (held !== content.size) throw new HoplineError('INTERNAL', 'a file was to be finished that is not whole');
     try {
-      const isMade = await this.#files.make(this.#way, buffers, this.#options.attributes);
-      if (!isMade) return await this.#commitOther(content);
-      if (!this.#options.leavesDirectory) await syncDirectory(path.dirname(this.#way));
+      const { attributes, leavesDirectory: leavesName } = this.#options;
+      const isMade = await this.#files.make(this.#way, buffers, { attributes, leavesName });
+      if (!isMade) await this.#commitOther(content);
     } catch (error) {
       throw writeError(this.path, error);
     } finally {

@@ -11,6 +11,7 @@ function makeDisk(held: Promise<void> = Promise.resolve()) {
       made.push(`sync ${fd}`);
       await held;
     },
+    syncDirectory: async (directory) => void made.push(`names in ${directory}`),
   };
   return { made, calls };
 }
@@ -44,6 +45,7 @@ test('where nobody syncs all, each is synced once the disk has begun with all of
 
 test('what a sync of all failed with is told to the file that it concerns, and to no other', async () => {
   const group = new GroupSync({
+    ...makeDisk().calls,
     syncAll: async () => constants.errno.EIO,
     sync: async (fd) => {
       if (fd === 2) throw Object.assign(new Error('EIO'), { code: 'EIO' });
@@ -55,4 +57,14 @@ test('what a sync of all failed with is told to the file that it concerns, and t
     ['fulfilled', 'rejected', 'fulfilled'],
   );
   await group.sync(4);
+});
+
+test('the name of a file lasts too, by a sync of all or by one of the directory that it is in', async () => {
+  const { made, calls } = makeDisk();
+  const one = new GroupSync(calls);
+  await one.sync(1, 'a');
+  assert.deepEqual(made.splice(0), ['sync 1', 'names in a']);
+  const all = new GroupSync({ ...calls, syncAll: async (fd) => made.push(`all by ${fd}`) - 1 });
+  await Promise.all([all.sync(1, 'a'), all.sync(2, 'b')]);
+  assert.deepEqual(made, ['all by 1']);
 });

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { closeSync, constants, openSync } from 'node:fs';
 import { readFile, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -13,7 +12,7 @@ import type { Target, TargetContent } from '../../../../src/io/disk/writing/targ
 import { loadLinkOpen } from '../../../../src/io/kernel/disk/link-open.ts';
 import { loadDiskCalls } from '../../../../src/io/kernel/libc.ts';
 import { contentOf, pieceOf } from '../../../support/targets.ts';
-import { makeTempRoot } from '../../../support/temp-root.ts';
+import { hasNamelessFiles, makeTempRoot } from '../../../support/temp-root.ts';
 
 const text = Buffer.from('the new content');
 const whole = contentOf(text, 1024);
@@ -22,7 +21,7 @@ const isWindows = process.platform === 'win32';
 const refuse = (code: string) => () => {
   throw Object.assign(new Error(code), { code });
 };
-const link = hasNamelessFiles() ? loadLinkOpen() : undefined;
+const link = hasNamelessFiles(tmpdir()) ? loadLinkOpen() : undefined;
 const group = () => GroupSync.create({ tellsAll: true });
 /** What a system without any of it does. */
 const nothing: NewFileCalls = {
@@ -39,16 +38,6 @@ const kinds: Readonly<Record<string, NewFileCalls>> = {
   ...(link ? { 'without nanoseconds': callsNow(link, {}, group()) } : {}),
   'by a part file': nothing,
 };
-
-/** Whether the disk here takes files without a name; an older overlayfs does not. */
-function hasNamelessFiles(): boolean {
-  try {
-    closeSync(openSync(tmpdir(), constants.O_WRONLY | constants.O_DIRECTORY | 0o20000000, 0o600));
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 async function makeTarget(t: TestContext, calls: NewFileCalls = kinds.later ?? nothing) {
   const root = await makeTempRoot(t);
@@ -119,15 +108,21 @@ for (const [kind, calls] of Object.entries(kinds)) {
   });
 }
 
-test('a file is synced before it gets its name', { skip: !link && 'there are no files without a name' }, async (t) => {
+test('a file is synced before it gets its name, and then the name', {
+  skip: !link && 'there are no files without a name',
+}, async (t) => {
   const made: string[] = [];
   const calls = kinds.later ?? nothing;
-  const { create, list } = await makeTarget(t, {
+  const {
+    create,
+    list,
+    path: root,
+  } = await makeTarget(t, {
     ...calls,
-    sync: async (fd) => {
-      assert.deepEqual(await list(), []);
-      made.push('sync');
-      await calls.sync(fd);
+    sync: async (fd, directory) => {
+      assert.deepEqual(await list(), directory === undefined ? [] : ['a']);
+      made.push(`sync ${directory ?? ''}`);
+      await calls.sync(fd, directory);
     },
     link: (fd, name) => {
       made.push('link');
@@ -137,7 +132,7 @@ test('a file is synced before it gets its name', { skip: !link && 'there are no 
   const target = create();
   await fill(target);
   await target.commit();
-  assert.deepEqual(made, ['sync', 'link']);
+  assert.deepEqual(made, ['sync ', 'link', `sync ${root}`]);
 });
 
 test('what the system takes a few bytes at a time is written whole', {
@@ -178,7 +173,7 @@ test('what an earlier run left is gone on with, or at least gone in the end', as
   await earlier.begin(content);
   await earlier.write(pieceOf(bytes, 1, content));
   await earlier.keep();
-  const files = (await NewFiles.in([root])) ?? new NewFiles(nothing, new Set([at('.a.part')]));
+  const files = (await NewFiles.in([root])) ?? new NewFiles(nothing);
   const next = create({}, files);
   if (link) assert.equal(next.mayResume, true);
   assert.deepEqual([...(await next.begin(content)).left.keys()], [1]);

@@ -37,8 +37,15 @@ export interface Rules {
   readonly pieceBytes: number;
 }
 
-/** After which a journal may lack what came last: its records wait a moment for others (docs/resume.md). */
-const kills: ReadonlySet<string> = new Set(['kill-client', 'kill-node', 'kill-worker', 'cut-power']);
+/** After which a journal may lack what came last: its records wait a moment for others, and then there is nobody, or no room. */
+const unlisting: ReadonlySet<string> = new Set([
+  'kill-client',
+  'kill-node',
+  'kill-worker',
+  'cut-power',
+  'disk-client',
+  'disk-origin',
+]);
 /** Frames around each piece and each file, with room to spare. */
 const frameBytes = 512;
 const headBytes = 4096;
@@ -58,7 +65,7 @@ export function judgeRound(seen: Seen, rules: Rules): { readonly outcome: Outcom
   // Of a file that changed, what is there may be right and yet vouched for by nobody.
   const isChanged = seen.struck.some(({ fault }) => fault.kind === 'replace-file' || fault.kind === 'rewrite-file');
   if (second && rules.resumes && !isChanged && !isUploadOfAnother(plan)) {
-    const unlisted = seen.struck.some(({ fault }) => kills.has(fault.kind)) ? first.unlisted : 0;
+    const unlisted = seen.struck.some(({ fault }) => unlisting.has(fault.kind)) ? first.unlisted : 0;
     const missing = first.missing + unlisted + second.clients.length * plan.scenario.streams * rules.pieceBytes;
     const due = missing + overhead(missing, plan.files.length * plan.clients, rules);
     if (second.bytes > due) {

@@ -15,9 +15,11 @@ const reason = whyNot();
 if (reason !== undefined) {
   test('the kernel path joins legs', { skip: `the kernel path is not available: ${reason}` }, () => {});
 } else {
-  testJoin((t) => {
-    const kernel: KernelEngine = startKernelEngine();
-    t.after(() => kernel.close());
-    return { kernel };
-  });
+  for (const dialsItself of [false, true]) {
+    testJoin((t) => {
+      const kernel: KernelEngine = startKernelEngine();
+      t.after(() => kernel.close());
+      return { kernel, dialsItself };
+    });
+  }
 }

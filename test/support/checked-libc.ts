@@ -57,6 +57,12 @@ export function checkLibc(libc: Libc): CheckedLibc {
       if (own >= 0) open.add(own);
       return own;
     },
+    connect: (address, port, userTimeoutMs) => {
+      calls.set('connect', (calls.get('connect') ?? 0) + 1);
+      const fd = libc.connect(address, port, userTimeoutMs);
+      if (fd >= 0) open.add(fd);
+      return fd;
+    },
     close: (fd) =>
       guard('close', [fd], () => {
         if (watched.has(fd)) return wrong(`close of ${fd}, which is watched`);

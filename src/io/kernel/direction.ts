@@ -15,6 +15,8 @@ import type { KernelSocket } from './socket.ts';
 
 /** Bytes that a direction may move before others have their turn. */
 const turnBytes = 1024 * 1024;
+/** Above that a copy costs more than a segment. */
+const maxJoinedBytes = 16 * 1024;
 
 export type Side = 'near' | 'far';
 
@@ -38,19 +40,22 @@ export class Direction {
   #held = 0;
   #isDone = false;
   #isBroken = false;
-  #bytes = 0;
+  /** Below 0 while the lead is on its way. */
+  #bytes: number;
   #breakage: Breakage | undefined;
   #allowance: Allowance | undefined;
 
-  constructor(from: End, to: End, head: readonly Buffer[]) {
+  /** `lead` goes before the head, and is neither counted nor limited. */
+  constructor(from: End, to: End, head: readonly Buffer[], lead?: Buffer) {
     this.#from = from;
     this.#to = to;
-    this.#head = [...head];
+    this.#head = lead ? [lead, ...head] : [...head];
+    this.#bytes = lead ? -lead.length : 0;
   }
 
   /** Bytes that the receiving socket has taken. */
   get bytes(): number {
-    return this.#bytes;
+    return Math.max(0, this.#bytes);
   }
 
   /** Whether the end of the stream was passed on. */
@@ -84,7 +89,7 @@ export class Direction {
   /** Passes on what has arrived, as far as it is taken, and no end: the side that it reads from broke. */
   passRest(libc: Libc, pipes: Pipes): void {
     this.#isBroken = true;
-    for (let before = -1; this.#bytes > before; ) {
+    for (let before = Number.NEGATIVE_INFINITY; this.#bytes > before; ) {
       before = this.#bytes;
       this.turn(libc, pipes);
     }
@@ -107,15 +112,25 @@ export class Direction {
   #step(libc: Libc, pipes: Pipes): boolean {
     if (this.#held > 0 && this.#pipe) return this.#drain(libc, this.#pipe);
     if (this.#isDone) return false;
-    const allowed = this.#allowance ? this.#allowance.take(turnBytes) : turnBytes;
+    const limit = this.#bytes < 0 ? undefined : this.#allowance;
+    const allowed = limit ? limit.take(turnBytes) : turnBytes;
     if (allowed === 0) return false;
+    if (!this.#allowance) this.#joinHead();
     const [head] = this.#head;
     return head ? this.#sendHead(libc, head, allowed) : this.#fill(libc, pipes, allowed);
   }
 
+  /** One segment in place of several, each of which the next node would be woken for. */
+  #joinHead(): void {
+    const [first, second, ...others] = this.#head;
+    if (!first || !second || others.length > 0 || first.length + second.length > maxJoinedBytes) return;
+    this.#head.splice(0, 2, Buffer.concat([first, second]));
+  }
+
   #sendHead(libc: Libc, head: Buffer, allowed: number): boolean {
+    const limit = this.#bytes < 0 ? undefined : this.#allowance;
     const sent = libc.send(this.#to.socket.fd, allowed < head.length ? head.subarray(0, allowed) : head);
-    this.#allowance?.spend(sent);
+    limit?.spend(sent);
     if (sent < 0) return this.#retry(this.#to, sent, 'send');
     this.#bytes += sent;
     if (sent === head.length) this.#head.shift();

@@ -10,12 +10,12 @@
  * closed, it holds no descriptor and takes none.
  */
 
-import { getSystemErrorName } from 'node:util';
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
-import { idled, lost } from '../legs/loss.ts';
+import { failedCall, idled, lost } from '../legs/loss.ts';
 import type { RateLimit, Rates } from '../rates/rate.ts';
+import { type Dialled, dialSocket, type SocketOptions } from './dialling/dial-socket.ts';
 import type { Breakage, Side } from './direction.ts';
 import { FileSender } from './file-sender.ts';
 import { type Libc, loadLibc, type PollEvents } from './libc.ts';
@@ -60,6 +60,8 @@ interface Splice {
 export interface KernelEngine {
   /** A second descriptor for an open socket, if it has one; whoever gets it closes it or hands it on. */
   duplicate(fd: number | undefined): KernelSocket | undefined;
+  /** Opens a connection for `splice`, to an address without a zone. Throws `PEER_UNREACHABLE`, or the signal's reason. */
+  dial(host: string, port: number, options: SocketOptions): Promise<Dialled>;
   /** Joins two non-blocking sockets and closes them in the end. */
   splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice;
   /** What sends files to the socket, which it owns from now on. */
@@ -119,6 +121,8 @@ class PollEngine implements KernelEngine {
   duplicate(fd = -1): KernelSocket | undefined {
     return this.#isClosed ? undefined : KernelSocket.duplicate(this.#libc, fd);
   }
+
+  dial = (host: string, port: number, options: SocketOptions) => dialSocket(this.#libc, host, port, options);
 
   splice(near: SplicedEnd, far: SplicedEnd, options: SpliceOptions): Splice {
     const splice = new RunningSplice(this.#libc, this.#pipes, { near, far }, options);
@@ -249,8 +253,8 @@ function stopping(): HoplineError {
 }
 
 function failureOf({ side, errno, call }: Breakage, peers: Readonly<Record<Side, string>>): HoplineError {
-  const code = getSystemErrorName(-errno);
-  const cause = Object.assign(new Error(`${call} ${code}`), { errno: -errno, code, syscall: call });
+  const cause = failedCall(call, errno);
   if (side !== undefined) return lost(peers[side], cause);
+  const { code } = cause;
   return new HoplineError('INTERNAL', `the kernel path failed at ${call} (${code})`, { reason: code, cause });
 }

@@ -10,6 +10,7 @@
 import { createRequire } from 'node:module';
 import { constants, type } from 'node:os';
 import { once } from '../once.ts';
+import { bindConnect, type Connect } from './dialling/begin-connection.ts';
 
 type Foreign = ((...parameters: unknown[]) => number) & { async(...parameters: unknown[]): void };
 
@@ -54,6 +55,7 @@ export interface Libc {
   pipe(): { readonly out: number; readonly into: number } | number;
   setPipeBytes(fd: number, bytes: number): number;
   duplicate(fd: number): number;
+  readonly connect: Connect;
   close(fd: number): number;
   /** Sends the end of the stream. */
   shutdownWrites(fd: number): number;
@@ -135,8 +137,8 @@ export const loadLibc = once((): Libc => {
   const linger = Int32Array.of(1, 0);
   const errorValue = new Int32Array(1);
   const errorLength = Int32Array.of(4);
-  const mark = new Int32Array(1);
   const single = Buffer.alloc(1);
+  const mark = new Int32Array(1);
 
   return {
     splice: (from, to, bytes) => told(splice(from, 0, to, 0, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)),
@@ -164,6 +166,7 @@ export const loadLibc = once((): Libc => {
     },
     setPipeBytes: (fd, bytes) => told(fcntl(fd, F_SETPIPE_SZ, bytes)),
     duplicate: (fd) => told(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
+    connect: bindConnect(libc, told),
     close: (fd) => told(close(fd)),
     shutdownWrites: (fd) => told(shutdown(fd, SHUT_WR)),
     resetOnClose: (fd) => told(setsockopt(fd, SOL_SOCKET, SO_LINGER, linger, linger.byteLength)),

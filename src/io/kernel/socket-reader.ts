@@ -9,10 +9,8 @@
  */
 
 import { constants } from 'node:os';
-import { getSystemErrorName } from 'node:util';
 import type { Clock } from '../../core/clock.ts';
-import type { HoplineError } from '../../core/errors.ts';
-import { lost } from '../legs/loss.ts';
+import { failedCall, lost } from '../legs/loss.ts';
 import type { Libc, PollEvents } from './libc.ts';
 import type { KernelSocket } from './socket.ts';
 
@@ -70,7 +68,7 @@ export class SocketReader {
     const taken = this.#libc.receive(this.#socket.fd, memory);
     if (taken >= 0) return taken;
     if (taken === -EAGAIN || taken === -EINTR) return undefined;
-    throw failureOf(this.#peer, -taken);
+    throw lost(this.#peer, failedCall('recv', -taken));
   }
 
   /** Calls `wake` once: when some of `wanted` bytes, the end or a failure can be taken. One at a time. Throws `INTERNAL`. */
@@ -121,9 +119,4 @@ export class SocketReader {
     this.#mark = mark;
     this.#libc.setReceiveMark(this.#socket.fd, mark);
   }
-}
-
-function failureOf(peer: string, errno: number): HoplineError {
-  const code = getSystemErrorName(-errno);
-  return lost(peer, Object.assign(new Error(`recv ${code}`), { errno: -errno, code, syscall: 'recv' }));
 }

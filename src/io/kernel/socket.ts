@@ -33,6 +33,11 @@ export class KernelSocket {
     return own < 0 ? undefined : new KernelSocket(libc, own);
   }
 
+  /** For a socket that nobody else has a number of. */
+  static own(libc: Libc, fd: number): KernelSocket {
+    return new KernelSocket(libc, fd);
+  }
+
   get isOpen(): boolean {
     return this.#fd >= 0;
   }
@@ -60,11 +65,16 @@ export class KernelSocket {
   }
 
   close(): void {
-    if (!this.isOpen) return;
+    if (this.isOpen) this.#libc.close(this.release());
+  }
+
+  /** The number, which is the caller's to close from now on. */
+  release(): number {
+    const fd = this.#fd;
     this.#watch?.close();
     this.#watch = undefined;
-    this.#libc.close(this.#fd);
     this.#fd = -1;
+    return fd;
   }
 
   readonly #call = (status: number, events: PollEvents) => {

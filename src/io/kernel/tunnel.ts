@@ -18,6 +18,8 @@ export interface TunnelEnd {
   readonly socket: KernelSocket;
   /** Bytes that were read from this socket already, and go first. */
   readonly head: readonly Buffer[];
+  /** What goes before those, and is not of what passes. */
+  readonly lead?: Buffer | undefined;
 }
 
 export class Tunnel {
@@ -42,8 +44,8 @@ export class Tunnel {
     this.#sockets = { near: near.socket, far: far.socket };
     const ends = { near: { side: 'near', socket: near.socket }, far: { side: 'far', socket: far.socket } } as const;
     this.#directions = {
-      near: new Direction(ends.near, ends.far, near.head),
-      far: new Direction(ends.far, ends.near, far.head),
+      near: new Direction(ends.near, ends.far, near.head, near.lead),
+      far: new Direction(ends.far, ends.near, far.head, far.lead),
     };
     if (rates?.forward) this.#directions.near.limit(rates.forward, () => allowed('near'));
     if (rates?.back) this.#directions.far.limit(rates.back, () => allowed('far'));

@@ -15,6 +15,7 @@ import { limitWrites } from '../rates/limited-leg.ts';
 import type { Rates } from '../rates/rate.ts';
 import { type Detached, Leg } from './leg.ts';
 import type { LegLike } from './leg-like.ts';
+import type { FarEnd } from './open-leg.ts';
 
 export interface JoinOptions {
   /** What moves the bytes inside the kernel; without it, they pass through this process. */
@@ -23,6 +24,8 @@ export interface JoinOptions {
   readonly idleMs: number;
   /** How fast bytes may pass. @default as fast as they come */
   readonly rates?: Rates | undefined;
+  /** What goes to the far end first; it is neither counted nor limited. @default nothing */
+  readonly lead?: Buffer | undefined;
   /** @default the system's */
   readonly clock?: Clock;
   /** Given what says, at any time, how far the tunnel is. */
@@ -48,44 +51,55 @@ export interface JoinResult extends TunnelProgress {
   readonly broken?: 'near' | 'far';
 }
 
+/** What could move the bytes of `near`. What stands on a leg has another form of them, which the kernel does not know. */
+export function engineFor(near: LegLike, { kernel }: Pick<JoinOptions, 'kernel'>): KernelEngine | undefined {
+  return near instanceof Leg ? kernel : undefined;
+}
+
 /** Passes bytes between `near` and `far` until both directions have ended. Never throws. */
-export async function joinLegs(near: LegLike, far: Leg, options: JoinOptions): Promise<JoinResult> {
-  const { kernel } = options;
-  // What stands on a leg has another form of its bytes, which the kernel does not know.
-  const spliced = kernel && near instanceof Leg ? await joinInKernel(near, far, kernel, options) : undefined;
-  return spliced ?? joinHere(near, far, options);
+export async function joinLegs(near: LegLike, far: Leg | FarEnd, options: JoinOptions): Promise<JoinResult> {
+  const kernel = engineFor(near, options);
+  const spliced = kernel && (await joinInKernel(near as Leg, far, kernel, options));
+  if (spliced) return spliced;
+  const leg = far instanceof Leg ? far : far.toLeg();
+  if (options.lead) leg.post(options.lead);
+  return joinHere(near, leg, options);
 }
 
 /** Hands both connections to the engine; undefined, with the legs as they were, when that cannot be. */
 async function joinInKernel(
   near: Leg,
-  far: Leg,
+  far: Leg | FarEnd,
   kernel: KernelEngine,
-  { idleMs, clock = systemClock, rates, onJoined, onFallback }: JoinOptions,
+  { idleMs, clock = systemClock, rates, lead, onJoined, onFallback }: JoinOptions,
 ): Promise<JoinResult | undefined> {
+  const farLeg = far instanceof Leg ? far : undefined;
   try {
-    await Promise.all([near.quiesce(), far.quiesce()]);
+    for (const leg of [near, farLeg]) await leg?.quiesce();
   } catch {
     return undefined;
   }
   // From here to the splice nothing may wait: a byte that arrived in between would be read by nobody.
-  const [nearSocket, farSocket] = [near, far].map(({ descriptor }) => kernel.duplicate(descriptor));
+  const nearSocket = kernel.duplicate(near.descriptor);
+  const farSocket = far instanceof Leg ? kernel.duplicate(far.descriptor) : far.socket;
   if (!nearSocket || !farSocket) {
-    for (const socket of [nearSocket, farSocket]) socket?.close();
-    if (!near.failure && !far.failure) onFallback?.('a connection has no descriptor of its own');
+    nearSocket?.close();
+    if (farLeg) farSocket?.close();
+    if (!near.failure && !farLeg?.failure) onFallback?.('a connection has no descriptor of its own');
     return undefined;
   }
   const abort = (error: HoplineError) => splice.abort(error);
-  const legs = [near.detach(abort), far.detach(abort)] as const;
+  const nearLeft = near.detach(abort);
+  const farLeft = farLeg?.detach(abort);
   const splice = kernel.splice(
-    { socket: nearSocket, peer: near.peer, head: takeHead(legs[0]) },
-    { socket: farSocket, peer: far.peer, head: takeHead(legs[1]) },
+    { socket: nearSocket, peer: near.peer, head: takeHead(nearLeft), lead },
+    { socket: farSocket, peer: far.peer, head: farLeft ? takeHead(farLeft) : [] },
     { clock, idleMs, rates },
   );
   const inKernel = true;
   onJoined?.(() => ({ bytesForward: splice.bytesForward, bytesBack: splice.bytesBack, inKernel }));
   const result = await splice.done;
-  for (const leg of legs) leg.settle(result.failure);
+  for (const left of [nearLeft, farLeft]) left?.settle(result.failure);
   return { ...result, inKernel };
 }
 

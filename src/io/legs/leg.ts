@@ -10,6 +10,7 @@
 import type { Socket } from 'node:net';
 import type { HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
+import { keepAliveDelayMs } from '../kernel/dialling/begin-connection.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
@@ -18,7 +19,6 @@ import { readPastFailedWrites } from './failed-writes.ts';
 import type { LegOptions, OpenReader } from './leg-options.ts';
 import { idled, lost } from './loss.ts';
 
-const keepAliveDelayMs = 15_000;
 /** Less than this is not worth a descriptor of its own. */
 const minDirectBytes = 64 * 1024;
 

@@ -1,5 +1,6 @@
 /** How a broken connection is told, in the same words on every path that bytes take. */
 
+import { getSystemErrorName } from 'node:util';
 import { HoplineError } from '../../core/errors.ts';
 import { inWords, systemCode } from '../../core/system-errors.ts';
 
@@ -24,6 +25,12 @@ export function unreachable(peer: string, cause: Error): HoplineError {
       ...(reason === undefined ? {} : { reason }),
     },
   );
+}
+
+/** A call of the system that failed, as Node tells of its own; `code` is the system's. */
+export function failedCall(call: string, errno: number, where = ''): Error & { readonly code: string } {
+  const code = getSystemErrorName(-errno);
+  return Object.assign(new Error(`${call} ${code} ${where}`.trimEnd()), { errno: -errno, code, syscall: call });
 }
 
 /** No byte moved for too long. */

@@ -7,6 +7,8 @@
 import net from 'node:net';
 import type { Signal } from '../../core/signal.ts';
 import { formatHop } from '../../wire/address.ts';
+import type { Dialled } from '../kernel/dialling/dial-socket.ts';
+import type { KernelEngine } from '../kernel/engine.ts';
 import { Arrivals } from './arrivals.ts';
 import { Leg } from './leg.ts';
 import type { LegOptions } from './leg-options.ts';
@@ -42,6 +44,31 @@ function legOf(handle: unknown, options: LegOptions): Leg {
   const socket = new net.Socket(init as net.SocketConstructorOpts);
   const peer = formatHop({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
   return new Leg(socket, peer, arrivals, options);
+}
+
+/** One that is to be joined with a leg. Node knows nothing of it, until it has to be a leg after all. */
+export interface FarEnd extends Dialled {
+  toLeg(): Leg;
+}
+
+/** A connection to join with a leg, by `engine` alone where it is given. Throws as `dialLeg`. */
+export async function dialFarEnd(
+  address: string,
+  port: number,
+  engine: KernelEngine | undefined,
+  options: DialOptions,
+): Promise<Leg | FarEnd> {
+  // Which number a zone has, Node finds out.
+  if (!engine || address.includes('%')) return dialLeg(address, port, options);
+  const { idleMs, setUserTimeout, signal } = options;
+  const dialled = await engine.dial(address, port, { userTimeoutMs: setUserTimeout && idleMs, signal });
+  return { ...dialled, toLeg: () => legOfDialled(dialled, options) };
+}
+
+function legOfDialled({ peer, socket }: Dialled, options: LegOptions): Leg {
+  const arrivals = new Arrivals(options.maxBlockBytes);
+  const init = { fd: socket.release(), readable: true, writable: true, allowHalfOpen: true, onread: arrivals.onread };
+  return new Leg(new net.Socket(init as net.SocketConstructorOpts), peer, arrivals, options);
 }
 
 /**

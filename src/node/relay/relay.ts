@@ -10,10 +10,11 @@
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { OwnSignal, type Signal } from '../../core/signal.ts';
-import { type JoinResult, joinLegs } from '../../io/legs/join.ts';
-import type { Leg } from '../../io/legs/leg.ts';
+import { engineFor, type JoinOptions, type JoinResult, joinLegs } from '../../io/legs/join.ts';
+import { Leg } from '../../io/legs/leg.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
-import { reachHop } from '../../io/names/resolve.ts';
+import { type DialOptions, dialFarEnd, dialLeg, type FarEnd } from '../../io/legs/open-leg.ts';
+import { reach } from '../../io/names/resolve.ts';
 import type { Attempt } from '../../pool/attempt.ts';
 import { type Address, formatHop, type Hop, isPoolHop, type PoolHop, parseAddress } from '../../wire/address.ts';
 import { encodeMessage } from '../../wire/native/messages.ts';
@@ -51,7 +52,7 @@ interface Relaying {
 
 async function relayToNode(next: Address, relaying: Relaying): Promise<HoplineError | undefined> {
   const { near, open, leftMs, node } = relaying;
-  const far = await reachNext(near, next, leftMs(), node);
+  const far = await reachBy(dialFor(near, node), near, next, leftMs(), node);
   const { failure } = await runTunnel(far, { ...open, hops: open.hops.slice(1), deadlineMs: leftMs() }, relaying);
   return failure;
 }
@@ -60,10 +61,28 @@ async function relayToNode(next: Address, relaying: Relaying): Promise<HoplineEr
  * Opens the leg to the next hop if the access rules allow it, and gives up when the near side goes.
  * Throws as `reachHop`, `POLICY_DENIED`, or `ROUTE_LOOP` when the next hop is this node.
  */
-export async function reachNext(near: LegLike, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {
+export function reachNext(near: LegLike, next: Address, deadlineMs: number, node: NodeContext): Promise<Leg> {
+  return reachBy(dialLeg, near, next, deadlineMs, node);
+}
+
+type Dial<End> = (address: string, port: number, options: DialOptions) => Promise<End>;
+
+/** Opens what is to be joined with `near`. */
+function dialFor(near: LegLike, node: NodeContext): Dial<Leg | FarEnd> {
+  const engine = engineFor(near, node.join);
+  return (address, port, options) => dialFarEnd(address, port, engine, options);
+}
+
+async function reachBy<End extends Leg | FarEnd>(
+  dial: Dial<End>,
+  near: LegLike,
+  next: Address,
+  deadlineMs: number,
+  node: NodeContext,
+): Promise<End> {
   const { signal, release } = watchNear(near, next, node);
   try {
-    return await dialNext(near, next, Math.min(node.limits.connectMs, deadlineMs), signal, node);
+    return await dialNext(dial, { near, next, connectMs: Math.min(node.limits.connectMs, deadlineMs), signal, node });
   } finally {
     release();
   }
@@ -75,11 +94,13 @@ async function relayToMember(next: PoolHop, relaying: Relaying): Promise<Hopline
   const named = node.pools.find(next.pool);
   if (!named) throw new HoplineError('POOL_UNKNOWN', `there is no pool ${formatHop(next)}`);
   const { signal, release } = watchNear(near, next, node);
-  const dial = ({ member }: Attempt) =>
-    dialNext(near, member.hop, Math.min(node.limits.answerMs, leftMs()), signal, node);
+  const begin = ({ member }: Attempt) => {
+    const connectMs = Math.min(node.limits.answerMs, leftMs());
+    return dialNext(dialFor(near, node), { near, next: member.hop, connectMs, signal, node });
+  };
   const key = named.hashBy === 'file' ? open.key : hostOf(near);
   const [far, attempt] = await named.pool
-    .begin(dial, { key, avoid: open.avoid, signal })
+    .begin(begin, { key, avoid: open.avoid, signal })
     .catch((cause) => {
       signal.throwIfAborted();
       const { reason } = asHoplineError(cause);
@@ -115,14 +136,25 @@ function watchNear(near: LegLike, next: Hop, node: NodeContext): { signal: Signa
   return { signal: gone, release };
 }
 
-function dialNext(near: LegLike, next: Address, connectMs: number, signal: Signal, node: NodeContext): Promise<Leg> {
-  return reachHop(next, {
-    clock: node.clock,
-    resolve: node.resolve,
+interface Dialling {
+  readonly near: LegLike;
+  readonly next: Address;
+  /** Milliseconds for the lookup and all attempts together. */
+  readonly connectMs: number;
+  readonly signal: Signal;
+  readonly node: NodeContext;
+}
+
+function dialNext<End extends Leg | FarEnd>(dial: Dial<End>, dialling: Dialling): Promise<End> {
+  const { near, next, connectMs, signal, node } = dialling;
+  const { clock, resolve, setUserTimeout } = node;
+  const { idleMs, maxBlockBytes } = node.limits;
+  const open = (address: string, due: Signal) =>
+    dial(address, next.port, { idleMs, maxBlockBytes, setUserTimeout, signal: due });
+  return reach(next, open, {
+    clock,
+    resolve,
     connectMs,
-    idleMs: node.limits.idleMs,
-    maxBlockBytes: node.limits.maxBlockBytes,
-    setUserTimeout: node.setUserTimeout,
     signal,
     peer: hostOf(near),
     checkName: () => node.next.mayLookUp(next),
@@ -134,15 +166,18 @@ function dialNext(near: LegLike, next: Address, connectMs: number, signal: Signa
 }
 
 /** Sends OPEN on, from its receiver's place to the next, and passes bytes until both legs are closed. Never throws. */
-async function runTunnel(far: Leg, open: Open, { near, started, circuit, node }: Relaying): Promise<JoinResult> {
+async function runTunnel(
+  far: Leg | FarEnd,
+  open: Open,
+  { near, started, circuit, node }: Relaying,
+): Promise<JoinResult> {
   const { metrics } = node;
   metrics.openSeconds.observe((node.clock.now() - started) / 1000);
-  if (open.tunnel && open.hops.length === 1) {
-    near.post(encodeMessage({ type: 'connected' }));
-    await passNestedOpen(near, far, open, node);
-  } else far.post(passOpenOn(open, { hops: open.hops.map(formatHop), hop: open.hop + 1, deadlineMs: open.deadlineMs }));
   metrics.relayed += 1;
-  const result = await joinLegs(near, far, { ...node.join, rates: node.rates.open(), onJoined: circuit.goesOn });
+  const options = { ...node.join, rates: node.rates.open(), onJoined: circuit.goesOn };
+  const result = await (open.tunnel && open.hops.length === 1
+    ? joinAtEnd(far instanceof Leg ? far : far.toLeg(), open, { near, node }, options)
+    : joinLegs(near, far, { ...options, lead: nextOpen(open) }));
   const { bytesForward, bytesBack, inKernel, failure } = result;
   const moved = metrics.moved.relay[inKernel ? 'kernel' : 'process'];
   moved.forward += bytesForward;
@@ -159,6 +194,22 @@ async function runTunnel(far: Leg, open: Open, { near, started, circuit, node }:
     tell.call(node.log, fields, 'circuit relayed');
   }
   return result;
+}
+
+function nextOpen(open: Open): Buffer {
+  return passOpenOn(open, { hops: open.hops.map(formatHop), hop: open.hop + 1, deadlineMs: open.deadlineMs });
+}
+
+/** Where a tunnel ends, nothing is sent on but what comes from its client. */
+async function joinAtEnd(
+  far: Leg,
+  open: Open,
+  { near, node }: Pick<Relaying, 'near' | 'node'>,
+  options: JoinOptions,
+): Promise<JoinResult> {
+  near.post(encodeMessage({ type: 'connected' }));
+  await passNestedOpen(near, far, open, node);
+  return joinLegs(near, far, options);
 }
 
 function hostOf(leg: LegLike): string {

@@ -6,18 +6,20 @@ import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
 import net from 'node:net';
 import { type TestContext, test } from 'node:test';
+import { systemClock } from '../../../src/core/clock.ts';
 import { HoplineError } from '../../../src/core/errors.ts';
 import type { Chunk } from '../../../src/io/legs/blocks.ts';
 import { type JoinOptions, type JoinResult, joinLegs } from '../../../src/io/legs/join.ts';
 import type { Leg } from '../../../src/io/legs/leg.ts';
-import { acceptLegs, dialLeg } from '../../../src/io/legs/open-leg.ts';
+import { acceptLegs, dialFarEnd } from '../../../src/io/legs/open-leg.ts';
 import { RateLimit, type Rates } from '../../../src/io/rates/rate.ts';
 import { until } from '../../support/chain.ts';
 import { FakeClock } from '../../support/legs.ts';
 
 const mib = 1024 * 1024;
 
-export type MakeJoin = (t: TestContext) => Pick<JoinOptions, 'kernel'>;
+/** With `dialsItself`, what moves the bytes opens the far end too. */
+export type MakeJoin = (t: TestContext) => Pick<JoinOptions, 'kernel'> & { readonly dialsItself?: boolean };
 
 interface Joined {
   /** How the legs call their peers. */
@@ -34,6 +36,7 @@ interface JoinSettings {
   /** What `near` sends, and its leg has read, before the legs are joined. */
   readonly early?: Buffer;
   readonly rates?: Rates;
+  readonly lead?: Buffer;
 }
 
 /** Runs the suite; each test joins legs with what `make` returns. */
@@ -86,6 +89,24 @@ export function testJoin(make: MakeJoin): void {
     assert.ok((await received).equals(Buffer.concat([early, late])));
     assert.deepEqual(bytesOf(await result), { bytesForward: 130_000, bytesBack: 0 });
   });
+
+  for (const [how, bytesPerSecond] of [
+    ['as fast as it goes', undefined],
+    ['slowly', 200_000],
+  ] as const) {
+    test(`what leads goes to the far end before all else and is not counted, ${how}`, async (t) => {
+      const lead = randomBytes(3000);
+      const early = randomBytes(30_000);
+      const rates = bytesPerSecond ? { forward: new RateLimit(bytesPerSecond, systemClock) } : undefined;
+      const { near, far, result } = await connect(t, { early, lead, ...(rates ? { rates } : {}) });
+      const received = receive(far);
+      near.end('and more');
+      far.end();
+      near.resume();
+      assert.ok((await received).equals(Buffer.concat([lead, early, Buffer.from('and more')])));
+      assert.deepEqual(bytesOf(await result), { bytesForward: 30_008, bytesBack: 0 });
+    });
+  }
 
   test('an end that came before the join is passed on behind the early bytes', async (t) => {
     const { near, far, nearLeg, start } = await connectLegs(t, make(t), {});
@@ -341,24 +362,20 @@ export function testJoin(make: MakeJoin): void {
   });
 }
 
-async function connectJoined(
-  t: TestContext,
-  options: Pick<JoinOptions, 'kernel'>,
-  settings: JoinSettings,
-): Promise<Joined> {
+async function connectJoined(t: TestContext, options: ReturnType<MakeJoin>, settings: JoinSettings): Promise<Joined> {
   const { start, ...rest } = await connectLegs(t, options, settings);
   return { ...rest, result: start() };
 }
 
 /** Two peers, each connected to a leg here, as a relay has them: the near one accepted, the far one dialled. */
-async function connectLegs(t: TestContext, { kernel }: Pick<JoinOptions, 'kernel'>, settings: JoinSettings) {
-  const { idleMs = 20_000, early, rates } = settings;
+async function connectLegs(t: TestContext, { kernel, dialsItself }: ReturnType<MakeJoin>, settings: JoinSettings) {
+  const { idleMs = 20_000, early, rates, lead } = settings;
   const legOptions = { idleMs, maxBlockBytes: 256 * 1024 };
   const here = await listenOnce<Leg>((server, take) => acceptLegs(server, () => legOptions, take));
   const near = net.connect({ port: here.port, host: '127.0.0.1', allowHalfOpen: true });
   const nearLeg = await here.accepted;
   const there = await listenOnce<net.Socket>((server, take) => server.once('connection', take));
-  const farLeg = await dialLeg('127.0.0.1', there.port, legOptions);
+  const farLeg = await dialFarEnd('127.0.0.1', there.port, dialsItself ? kernel : undefined, legOptions);
   const far = await there.accepted;
   for (const socket of [near, far]) {
     socket.on('error', () => {});
@@ -381,7 +398,8 @@ async function connectLegs(t: TestContext, { kernel }: Pick<JoinOptions, 'kernel
   }
   const fallbacks: string[] = [];
   const start = () => {
-    const result = joinLegs(nearLeg, farLeg, { kernel, idleMs, rates, onFallback: (reason) => fallbacks.push(reason) });
+    const onFallback = (reason: string) => fallbacks.push(reason);
+    const result = joinLegs(nearLeg, farLeg, { kernel, idleMs, rates, lead, onFallback });
     return result.finally(() => assert.deepEqual(fallbacks, []));
   };
   return { near, far, nearLeg, addresses: { near: nearLeg.peer, far: farLeg.peer }, start };

@@ -1,26 +1,24 @@
 /**
  * The records of a circuit as a leg: what is written is sealed, what is read was opened.
  *
- * Stands on the leg that the records pass on, and has of a leg what frames are read and written by. Until it is
- * begun with the keys of a handshake, what is written waits. Does not know handshakes, or what the bytes mean.
+ * Stands on the leg that the records pass on, and has of a leg what frames are read and written by; what comes and what goes are
+ * of records/. Until it is begun with the keys of a handshake, what is written waits. Does not know handshakes, or what the
+ * bytes mean.
  * Invariant: one record at a time is on its way out, and at most two that came wait to be read; a circuit whose
  * records do not hold is reset, and says SECURE_FAILED to whoever reads or writes.
  * Format: docs/protocol/encryption.md#records
  */
 
-import { asHoplineError, type HoplineError } from '../core/errors.ts';
-import { Arrivals } from '../io/legs/arrivals.ts';
-import { type Chunk, restOf } from '../io/legs/blocks.ts';
+import type { HoplineError } from '../core/errors.ts';
+import type { Arrivals } from '../io/legs/arrivals.ts';
+import type { Chunk } from '../io/legs/blocks.ts';
 import type { Leg } from '../io/legs/leg.ts';
 import type { LegLike } from '../io/legs/leg-like.ts';
 import { lost } from '../io/legs/loss.ts';
 import type { PublicKey } from '../wire/keys/key.ts';
-import { altered, type RecordOpener, type RecordSealer } from './records/record.ts';
+import { OpenedReads } from './records/opened-reads.ts';
+import type { RecordOpener, RecordSealer } from './records/record.ts';
 import { SealedWrites } from './records/sealed-writes.ts';
-
-/** Of a record that has less to come, it comes with whatever is behind it. */
-const minSealedBytes = 64 * 1024;
-const sealedBytes = 256 * 1024;
 
 export interface Beginning {
   readonly sealer: RecordSealer;
@@ -39,17 +37,10 @@ export class SecureLeg implements LegLike {
   /** Settles, and never rejects, once the client has shown that it is there; at once for the client itself. */
   readonly confirmed: Promise<void>;
   readonly #leg: Leg;
-  readonly #arrivals = new Arrivals(0);
+  readonly #reads: OpenedReads;
+  readonly #arrivals: Arrivals;
   readonly #writes: SealedWrites;
-  #opener: RecordOpener | undefined;
-  /** What large records are read into before they are opened. */
-  #sealed: Buffer | undefined;
-  /** Requests that wait for the client to show that it is there. */
-  #held: Buffer | undefined;
-  #isConfirmed = false;
   #confirm = () => {};
-  #isPaused = false;
-  #isPumping = false;
 
   /** `remote` is the other end's key, where it has one. */
   constructor(leg: Leg, remote?: PublicKey) {
@@ -60,26 +51,28 @@ export class SecureLeg implements LegLike {
     this.confirmed = new Promise((resolve) => {
       this.#confirm = resolve;
     });
-    this.#writes = new SealedWrites(leg, (error) => this.destroy(error));
-    this.#arrivals.comeFrom({ pause: () => this.#pause(), resume: () => this.#resume() });
-    leg.holdUpBy(() => !this.#arrivals.isEmpty);
+    const fail = (error: HoplineError) => this.destroy(error);
+    const onConfirmed = () => {
+      this.#confirm();
+      this.#writes.allowAll();
+    };
+    this.#writes = new SealedWrites(leg, fail);
+    this.#reads = new OpenedReads({ leg, fail, onConfirmed });
+    this.#arrivals = this.#reads.arrivals;
     void leg.closed.then(() => this.#close());
   }
 
   /** Both ends have keys. */
   begin({ sealer, opener, unconfirmed }: Beginning): void {
-    this.#opener = opener;
     if (this.#leg.failure) {
+      opener.forget();
       this.#close();
       return;
     }
-    this.#isConfirmed = unconfirmed === undefined;
-    if (this.#isConfirmed) this.#confirm();
-    if (unconfirmed?.isEarly) this.#give(unconfirmed.early);
-    else this.#held = unconfirmed?.early;
+    if (!unconfirmed) this.#confirm();
     if (unconfirmed) this.#writes.begin(sealer, unconfirmed.maxBytes);
     else this.#writes.beginWithConfirmation(sealer);
-    void this.#pump();
+    this.#reads.begin(opener, unconfirmed);
   }
 
   get address(): Leg['address'] {
@@ -91,8 +84,7 @@ export class SecureLeg implements LegLike {
   }
 
   get isQuiet(): boolean {
-    const isBetween = this.#arrivals.isEmpty && !this.#arrivals.isEnded && this.#opener?.isWithin === false;
-    return isBetween && !this.failure && this.#writes.isIdle && this.#leg.isQuiet;
+    return this.#reads.isBetween && !this.failure && this.#writes.isIdle && this.#leg.isQuiet;
   }
 
   get hasUnread(): boolean {
@@ -178,83 +170,7 @@ export class SecureLeg implements LegLike {
     const failure = this.failure ?? (this.#arrivals.isEnded ? undefined : lost(this.peer));
     if (failure) this.#arrivals.fail(failure);
     this.#writes.close(failure ?? lost(this.peer));
-    this.#opener?.forget();
+    this.#reads.forget();
     this.#confirm();
-  }
-
-  #pause(): void {
-    this.#isPaused = true;
-  }
-
-  #resume(): void {
-    this.#isPaused = false;
-    void this.#pump();
-  }
-
-  /** Opens records as they come, and reads on when there is room. Never throws. */
-  async #pump(): Promise<void> {
-    const opener = this.#opener;
-    if (this.#isPumping || !opener) return;
-    this.#isPumping = true;
-    try {
-      while (!this.#isPaused) {
-        const chunk = await this.#readNext(opener).catch((error) => this.#passOn(error));
-        if (chunk === undefined) continue;
-        if (chunk === null) return this.#arrivals.isEnded ? undefined : this.destroy(lost(this.peer));
-        this.#openRecords(opener, chunk);
-      }
-    } catch (error) {
-      this.destroy(asHoplineError(error));
-    } finally {
-      this.#isPumping = false;
-    }
-  }
-
-  /** What a large record has yet to bring comes into memory that is opened out of while it is near the processor. */
-  async #readNext({ due }: RecordOpener): Promise<Chunk | null> {
-    if (due < minSealedBytes) return this.#leg.read();
-    this.#sealed ??= Buffer.allocUnsafeSlow(sealedBytes);
-    const count = await this.#leg.readInto(due < sealedBytes ? this.#sealed.subarray(0, due) : this.#sealed);
-    return count === 0 ? null : { bytes: this.#sealed.subarray(0, count), release: () => {} };
-  }
-
-  /** Who interrupts the leg below means whoever reads here. */
-  #passOn(error: unknown): undefined {
-    if (this.#leg.failure || !this.#arrivals.interrupt(error)) throw error;
-  }
-
-  #openRecords(opener: RecordOpener, chunk: Chunk): void {
-    let at = 0;
-    while (at < chunk.bytes.length && !this.#isPaused) {
-      if (this.#arrivals.isEnded) throw altered('it stands behind the end');
-      const { used, content } = opener.take(chunk.bytes.subarray(at));
-      at += used;
-      if (content) this.#takeContent(content);
-    }
-    this.#leg.unread(restOf(chunk, at));
-  }
-
-  #takeContent(content: Chunk): void {
-    const isEmpty = content.bytes.length === 0;
-    if (!isEmpty && !this.#isConfirmed) throw altered('it is not the one that confirms');
-    if (!isEmpty) {
-      if (!this.#arrivals.take(content)) this.#isPaused = true;
-      return;
-    }
-    content.release();
-    if (this.#isConfirmed) this.#arrivals.end();
-    else this.#takeConfirmation();
-  }
-
-  #takeConfirmation(): void {
-    this.#isConfirmed = true;
-    this.#confirm();
-    this.#writes.allowAll();
-    if (this.#held) this.#give(this.#held);
-    this.#held = undefined;
-  }
-
-  #give(bytes: Buffer): void {
-    if (bytes.length > 0 && !this.#arrivals.take({ bytes, release: () => {} })) this.#isPaused = true;
   }
 }

@@ -1,0 +1,142 @@
+/**
+ * What comes on a secure circuit, out of its records, for whoever reads it.
+ *
+ * Reads the leg below and opens its records as they come. Does not know what the bytes mean, or how records are made.
+ * Invariant: at most two records that came wait to be read; before the client's first record, which confirms and is empty,
+ * nothing of its records is passed on.
+ */
+
+import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import { Arrivals } from '../../io/legs/arrivals.ts';
+import { type Chunk, restOf } from '../../io/legs/blocks.ts';
+import type { Leg } from '../../io/legs/leg.ts';
+import { lost } from '../../io/legs/loss.ts';
+import { altered, type RecordOpener } from './record.ts';
+
+/** Of a record that has less to come, it comes with whatever is behind it. */
+const minSealedBytes = 64 * 1024;
+const sealedBytes = 256 * 1024;
+
+interface OpenedReadsOptions {
+  readonly leg: Leg;
+  /** Breaks the circuit. */
+  readonly fail: (error: HoplineError) => void;
+  /** The client has shown that it is there. */
+  readonly onConfirmed: () => void;
+}
+
+export class OpenedReads {
+  /** What was opened and not read yet. */
+  readonly arrivals = new Arrivals(0);
+  readonly #leg: Leg;
+  readonly #options: OpenedReadsOptions;
+  #opener: RecordOpener | undefined;
+  /** What large records are read into before they are opened. */
+  #sealed: Buffer | undefined;
+  /** Requests that wait for the client to show that it is there. */
+  #held: Buffer | undefined;
+  #isConfirmed = false;
+  #isPaused = false;
+  #isPumping = false;
+
+  constructor(options: OpenedReadsOptions) {
+    this.#leg = options.leg;
+    this.#options = options;
+    this.arrivals.comeFrom({ pause: () => this.#pause(), resume: () => this.#resume() });
+    this.#leg.holdUpBy(() => !this.arrivals.isEmpty);
+  }
+
+  /** There is a key. `unconfirmed` is what a client asked for that has yet to show that it is there. */
+  begin(opener: RecordOpener, unconfirmed?: { readonly early: Buffer; readonly isEarly: boolean }): void {
+    this.#opener = opener;
+    this.#isConfirmed = unconfirmed === undefined;
+    if (unconfirmed?.isEarly) this.#give(unconfirmed.early);
+    else this.#held = unconfirmed?.early;
+    void this.#pump();
+  }
+
+  /** Whether nothing waits to be read, and no record has begun to arrive. */
+  get isBetween(): boolean {
+    return this.arrivals.isEmpty && !this.arrivals.isEnded && this.#opener?.isWithin === false;
+  }
+
+  /** Nothing comes any more. */
+  forget(): void {
+    this.#opener?.forget();
+  }
+
+  #pause(): void {
+    this.#isPaused = true;
+  }
+
+  #resume(): void {
+    this.#isPaused = false;
+    void this.#pump();
+  }
+
+  /** Opens records as they come, and reads on when there is room. Never throws. */
+  async #pump(): Promise<void> {
+    const opener = this.#opener;
+    if (this.#isPumping || !opener) return;
+    this.#isPumping = true;
+    try {
+      while (!this.#isPaused) {
+        const chunk = await this.#readNext(opener).catch((error) => this.#passOn(error));
+        if (chunk === undefined) continue;
+        if (chunk === null) return this.arrivals.isEnded ? undefined : this.#options.fail(lost(this.#leg.peer));
+        this.#openRecords(opener, chunk);
+      }
+    } catch (error) {
+      this.#options.fail(asHoplineError(error));
+    } finally {
+      this.#isPumping = false;
+    }
+  }
+
+  /** What a large record has yet to bring comes into memory that is opened out of while it is near the processor. */
+  async #readNext({ due }: RecordOpener): Promise<Chunk | null> {
+    if (due < minSealedBytes) return this.#leg.read();
+    this.#sealed ??= Buffer.allocUnsafeSlow(sealedBytes);
+    const count = await this.#leg.readInto(due < sealedBytes ? this.#sealed.subarray(0, due) : this.#sealed);
+    return count === 0 ? null : { bytes: this.#sealed.subarray(0, count), release: () => {} };
+  }
+
+  /** Who interrupts the leg below means whoever reads here. */
+  #passOn(error: unknown): undefined {
+    if (this.#leg.failure || !this.arrivals.interrupt(error)) throw error;
+  }
+
+  #openRecords(opener: RecordOpener, chunk: Chunk): void {
+    let at = 0;
+    while (at < chunk.bytes.length && !this.#isPaused) {
+      if (this.arrivals.isEnded) throw altered('it stands behind the end');
+      const { used, content } = opener.take(chunk.bytes.subarray(at));
+      at += used;
+      if (content) this.#takeContent(content);
+    }
+    this.#leg.unread(restOf(chunk, at));
+  }
+
+  #takeContent(content: Chunk): void {
+    const isEmpty = content.bytes.length === 0;
+    if (!isEmpty && !this.#isConfirmed) throw altered('it is not the one that confirms');
+    if (!isEmpty) {
+      if (!this.arrivals.take(content)) this.#isPaused = true;
+      return;
+    }
+    content.release();
+    if (this.#isConfirmed) this.arrivals.end();
+    else this.#takeConfirmation();
+  }
+
+  #takeConfirmation(): void {
+    this.#isConfirmed = true;
+    this.#options.onConfirmed();
+    if (this.#held) this.#give(this.#held);
+    this.#held = undefined;
+  }
+
+  #give(bytes: Buffer): void {
+    if (bytes.length > 0 && !this.arrivals.take({ bytes, release: () => {} })) this.#isPaused = true;
+  }
+}

@@ -10,6 +10,7 @@
  */
 
 import type { HoplineError } from '../core/errors.ts';
+import type { KernelEngine } from '../io/kernel/engine.ts';
 import type { Arrivals } from '../io/legs/arrivals.ts';
 import type { Chunk } from '../io/legs/blocks.ts';
 import type { Leg } from '../io/legs/leg.ts';
@@ -19,6 +20,7 @@ import type { PublicKey } from '../wire/keys/key.ts';
 import { OpenedReads } from './records/opened-reads.ts';
 import type { RecordOpener, RecordSealer } from './records/record.ts';
 import { SealedWrites } from './records/sealed-writes.ts';
+import { SealedContent } from './sealed-content.ts';
 
 export interface Beginning {
   readonly sealer: RecordSealer;
@@ -40,6 +42,7 @@ export class SecureLeg implements LegLike {
   readonly #reads: OpenedReads;
   readonly #arrivals: Arrivals;
   readonly #writes: SealedWrites;
+  #content: SealedContent | undefined;
   #confirm = () => {};
 
   /** `remote` is the other end's key, where it has one. */
@@ -91,9 +94,21 @@ export class SecureLeg implements LegLike {
     return !this.#arrivals.isEmpty;
   }
 
+  get partialBytes(): number {
+    return this.#reads.partialBytes;
+  }
+
   /** None: bytes that pass by this process would not be sealed. */
   get descriptor(): undefined {
     return undefined;
+  }
+
+  openContent(kernel: KernelEngine): SealedContent | undefined {
+    const leg = this.#leg;
+    if (leg.descriptor === undefined || !this.#writes.isFree) return undefined;
+    const fail = (error: HoplineError) => this.destroy(error);
+    this.#content ??= SealedContent.open(kernel, { leg, writes: this.#writes, fail });
+    return this.#content;
   }
 
   read(maxBytes = Number.POSITIVE_INFINITY, signal?: AbortSignal): Promise<Chunk | null> {

@@ -178,6 +178,32 @@ test('what goes ahead of a range is sent first and whole, however little of it i
   assert.ok(Buffer.concat(received).equals(Buffer.concat([head, content.subarray(10, 50_010)])));
 });
 
+test('bytes of this process go past a stream whole and in their order, and wait where the peer does not read', {
+  skip,
+}, async (t) => {
+  const { leg, peer } = await makeLeg(t);
+  const libc = checkLibc(loadLibc());
+  const engine = startKernelEngine(libc);
+  t.after(() => engine.close());
+  const socket = engine.duplicate(leg.descriptor);
+  assert.ok(socket);
+  const sender = engine.openSender(socket, 'the client');
+  const [small, much] = [randomBytes(1000), randomBytes(large)];
+  assert.equal(sender.sendBytes(small, true), undefined, 'what is taken at once is not waited for');
+  const leaving = sender.sendBytes(much, false);
+  assert.ok(leaving);
+  await assert.rejects(async () => sender.sendBytes(small, false), { code: 'INTERNAL' });
+  const received: Buffer[] = [];
+  peer.on('data', (bytes: Buffer) => received.push(bytes));
+  await leaving;
+  leg.end();
+  await once(peer, 'end');
+  assert.ok(Buffer.concat(received).equals(Buffer.concat([small, much])));
+  sender.close();
+  await assert.rejects(async () => sender.sendBytes(small, false), { code: 'PEER_LOST' });
+  assertClean(libc, []);
+});
+
 for (const event of ['peer resets', 'peer ends', 'more comes']) {
   test(`a reader lets go of all it holds, in whatever order it is used, its leg and its engine end, and ${event}`, {
     skip,

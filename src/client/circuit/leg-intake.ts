@@ -5,6 +5,7 @@
  */
 
 import type { Clock } from '../../core/clock.ts';
+import type { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { readWithin } from '../../io/rates/limited-leg.ts';
@@ -33,7 +34,9 @@ export class LegIntake {
     this.#leg = leg;
     this.#rate = rate;
     this.#signal = signal;
-    this.#pace = new Patience({ clock, peer, stallMs, minRate, minRateMs, giveUp: (error) => leg.destroy(error) });
+    const partialBytes = () => leg.partialBytes ?? 0;
+    const giveUp = (error: HoplineError) => leg.destroy(error);
+    this.#pace = new Patience({ clock, peer, stallMs, minRate, minRateMs, partialBytes, giveUp });
     void leg.closed.then(() => this.#pace.close());
   }
 

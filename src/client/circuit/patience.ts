@@ -19,16 +19,27 @@ export interface PaceOptions {
   readonly minRate: number | undefined;
   /** Milliseconds of waiting for content over which `minRate` is an average. */
   readonly minRateMs: number;
+  /** How many bytes have come of what cannot be read before it is whole. @default none ever do */
+  readonly partialBytes?: (() => number) | undefined;
   /** Called with the error to fail with: `TIMEOUT_IDLE` or `TIMEOUT_SLOW`. */
   readonly giveUp: (error: HoplineError) => void;
 }
 
+interface Wait {
+  readonly sinceMs: number;
+  readonly isContent: boolean;
+}
+
 export class Patience {
   readonly #options: PaceOptions;
-  #wait: { readonly sinceMs: number; readonly isContent: boolean } | undefined;
+  #wait: Wait | undefined;
   /** Of content since the average was begun: waited for, and brought. */
   #waitedMs = 0;
   #bytes = 0;
+  /** Of these, what came of something that is not whole. */
+  #credited = 0;
+  /** Bytes of that when it was looked at last. */
+  #partial = 0;
   #isOver = false;
   #cancel: (() => void) | undefined;
 
@@ -40,17 +51,23 @@ export class Patience {
   begin(isContent: boolean): void {
     if (this.#isOver) return;
     this.#wait = { sinceMs: this.#options.clock.now(), isContent };
+    this.#partial = this.#partialBytes();
     // One timer serves many waits: it looks again at what is left when it fires.
     if (!this.#cancel) this.#lookIn(this.#patienceMs(isContent));
   }
 
   /** Ends the wait, if there is one: so many bytes of content came. */
   end(bytes: number): void {
-    const { minRateMs, clock } = this.#options;
-    if (this.#wait?.isContent) this.#waitedMs += clock.now() - this.#wait.sinceMs;
+    if (this.#wait?.isContent) this.#waitedMs += this.#options.clock.now() - this.#wait.sinceMs;
     this.#wait = undefined;
-    this.#bytes += bytes;
-    if (this.#waitedMs < minRateMs) return;
+    this.#bytes += Math.max(0, bytes - this.#credited);
+    this.#credited = 0;
+    this.#judge();
+  }
+
+  /** Whether it is slow on average, once there has been time for one. */
+  #judge(): void {
+    if (this.#waitedMs < this.#options.minRateMs) return;
     if (this.#isSlow(this.#waitedMs)) this.#giveUpSlow(this.#waitedMs);
     this.#waitedMs = 0;
     this.#bytes = 0;
@@ -78,6 +95,10 @@ export class Patience {
     this.#cancel = undefined;
     const { clock, stallMs, peer } = this.#options;
     if (!this.#wait) return;
+    if (this.#hasMoved(this.#wait)) {
+      if (!this.#isOver) this.#lookIn(this.#patienceMs(this.#wait.isContent));
+      return;
+    }
     const { sinceMs, isContent } = this.#wait;
     const lastsMs = clock.now() - sinceMs;
     const leftMs = this.#patienceMs(isContent) - lastsMs;
@@ -85,6 +106,25 @@ export class Patience {
     else if (lastsMs >= stallMs) {
       this.#giveUp(new HoplineError('TIMEOUT_IDLE', `${peer} brought nothing for ${stallMs / 1000} s`));
     } else this.#giveUpSlow(this.#waitedMs + lastsMs);
+  }
+
+  /** Whether some came in this wait of what is not whole: then it is as if the wait had begun anew. */
+  #hasMoved({ sinceMs, isContent }: Wait): boolean {
+    const came = this.#partialBytes() - this.#partial;
+    if (came <= 0) return false;
+    const now = this.#options.clock.now();
+    this.#partial += came;
+    this.#wait = { sinceMs: now, isContent };
+    if (!isContent) return true;
+    this.#waitedMs += now - sinceMs;
+    this.#bytes += came;
+    this.#credited += came;
+    this.#judge();
+    return true;
+  }
+
+  #partialBytes(): number {
+    return this.#options.partialBytes?.() ?? 0;
   }
 
   #isSlow(waitedMs: number): boolean {

@@ -1,5 +1,5 @@
 /**
- * Sends ranges of files to one socket inside the kernel, by sendfile(2).
+ * Sends ranges of files to one socket inside the kernel, by sendfile(2), and bytes past Node's stream.
  *
  * Owns the socket that it is given, a duplicate. What else is written to the
  * connection must have left before a range is begun.
@@ -39,9 +39,12 @@ interface SenderOptions {
 }
 
 interface Sending {
-  readonly range: OpenRange;
+  /** None where there are only bytes to send. */
+  readonly range: OpenRange | undefined;
   readonly onSlice: (bytes: number) => void;
   head: Buffer | undefined;
+  /** Whether something follows the head at once. */
+  readonly hasMore: boolean;
   sent: number;
   settle(failure?: HoplineError): void;
 }
@@ -69,11 +72,33 @@ export class FileSender {
    * closed meanwhile or another range is under way.
    */
   send(range: OpenRange, onSlice: (bytes: number) => void): Promise<number> {
+    return this.#begin({ range, onSlice, head: range.head, hasMore: true });
+  }
+
+  /**
+   * Sends bytes that this process has; with `hasMore`, what follows at once may leave in the same segment. Settles when the kernel
+   * has taken all of them, so that their memory is free; undefined where it has already. Throws as `send`.
+   */
+  sendBytes(bytes: Buffer, hasMore: boolean): Promise<unknown> | undefined {
+    const isFree = this.#socket.isOpen && !this.#sending;
+    const taken = isFree ? Math.max(0, this.#libc.send(this.#socket.fd, bytes, hasMore)) : 0;
+    if (taken === bytes.length) return undefined;
+    return this.#begin({ range: undefined, onSlice: () => {}, head: bytes.subarray(taken), hasMore });
+  }
+
+  /** Ends a range that is under way; the socket itself stays as it is. */
+  close(): void {
+    if (!this.#socket.isOpen) return;
+    this.#allowance?.close();
+    this.#socket.close();
+    this.#sending?.settle(lost(this.#peer));
+    this.#onClose();
+  }
+
+  #begin(what: Pick<Sending, 'range' | 'onSlice' | 'head' | 'hasMore'>): Promise<number> {
     return new Promise((resolve, reject) => {
       const sending: Sending = {
-        range,
-        onSlice,
-        head: range.head,
+        ...what,
         sent: 0,
         settle: (failure) => {
           this.#sending = undefined;
@@ -89,27 +114,24 @@ export class FileSender {
     });
   }
 
-  /** Ends a range that is under way; the socket itself stays as it is. */
-  close(): void {
-    if (!this.#socket.isOpen) return;
-    this.#allowance?.close();
-    this.#socket.close();
-    this.#sending?.settle(lost(this.#peer));
-    this.#onClose();
-  }
-
   /** Must not throw, as it runs in a poll callback. */
   #turn(): void {
     const sending = this.#sending;
     if (!sending) return;
-    const { range, sent } = sending;
-    const { fd } = range.file;
+    const { range } = sending;
     // The number that it had may be another file's by now.
-    if (fd < 0) {
+    if (range && range.file.fd < 0) {
       sending.settle(new HoplineError('INTERNAL', 'the file was closed while it was sent'));
       return;
     }
     if (sending.head && !this.#sendHead(sending, sending.head)) return;
+    if (range) this.#sendSlice(sending, range);
+    else sending.settle();
+  }
+
+  #sendSlice(sending: Sending, range: OpenRange): void {
+    const { sent } = sending;
+    const { fd } = range.file;
     const wanted = Math.min(range.length - sent, sliceBytes);
     const slice = this.#allowance && wanted > 0 ? this.#allowance.take(wanted) : wanted;
     if (this.#allowance?.isWaiting) {
@@ -132,7 +154,7 @@ export class FileSender {
 
   /** Whether all of it has left. */
   #sendHead(sending: Sending, head: Buffer): boolean {
-    const result = this.#libc.send(this.#socket.fd, head, true);
+    const result = this.#libc.send(this.#socket.fd, head, sending.hasMore);
     if (result === head.length) {
       sending.head = undefined;
       return true;

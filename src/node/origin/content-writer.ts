@@ -80,34 +80,24 @@ export class ContentWriter {
   async sendSeen(served: VersionedFile, { offset, length }: FileRange, see: (block: Buffer) => void): Promise<void> {
     let failure: HoplineError | undefined;
     let position = offset;
-    while (position < offset + length && !failure) {
-      const block = await this.#outbox.room(offset + length - position);
-      // What memory has is here at once, and still in the processor's caches when it is sealed; a thread would take it out of them.
-      const cached = this.#kernel?.readCached(served.handle.fd, block, position) ?? 0;
-      failure = await served.readFully(block.subarray(cached), position + cached).then(() => undefined, asHoplineError);
-      if (failure) break;
-      see(block);
-      this.#outbox.advance(block.length);
-      this.#count('process', block.length);
+    const fill = async (block: Buffer) => {
+      failure ??= await this.#read(served, block, position);
+      if (failure) block.fill(0);
+      else see(block);
       position += block.length;
-      // Neither read nor write may have waited, and others have a turn all the same.
-      if (position < offset + length) await nextTurn();
-    }
-    await this.sendZeros(offset + length - position);
+      this.#count('process', block.length);
+    };
+    if (!(await this.#sendSealed(length, fill))) await this.#gather(length, fill);
     if (failure) throw failure;
     served.check();
   }
 
   /** Sends bytes of no file. Throws what broke the leg. */
-  async sendZeros(length: number): Promise<void> {
-    for (let left = length; left > 0; ) {
-      const block = (await this.#outbox.room(left)).fill(0);
-      this.#outbox.advance(block.length);
+  sendZeros(length: number): Promise<void> {
+    return this.#gather(length, async (block) => {
+      block.fill(0);
       this.#count('process', block.length);
-      left -= block.length;
-      // As with content: what has room at once keeps nobody else waiting.
-      if (left > 0) await nextTurn();
-    }
+    });
   }
 
   /** Lets go of the descriptor; the leg stays as it is. */
@@ -116,9 +106,40 @@ export class ContentWriter {
     this.#sender?.close();
   }
 
+  /** Why a block could not be filled with what the file has at `position`; undefined where it was. */
+  async #read(served: VersionedFile, block: Buffer, position: number): Promise<HoplineError | undefined> {
+    // What memory has is here at once, and still in the processor's caches when it is sealed; a thread would take it out of them.
+    const cached = this.#kernel?.readCached(served.handle.fd, block, position) ?? 0;
+    if (cached === block.length) return undefined;
+    return served.readFully(block.subarray(cached), position + cached).then(() => undefined, asHoplineError);
+  }
+
+  /** Sends what `fill` brings by way of the outbox. */
+  async #gather(length: number, fill: (block: Buffer) => Promise<void>): Promise<void> {
+    for (let left = length; left > 0; ) {
+      const block = await this.#outbox.room(left);
+      await fill(block);
+      this.#outbox.advance(block.length);
+      left -= block.length;
+      // Neither reading nor writing may have waited, and others have a turn all the same.
+      if (left > 0) await nextTurn();
+    }
+  }
+
+  /** The same past the outbox where the leg seals, and nothing limits it; false where there is no such way. */
+  async #sendSealed(length: number, fill: (block: Buffer) => Promise<void>): Promise<boolean> {
+    if (!this.#kernel || !this.#leg.openContent || this.#rate || length < minKernelBytes) return false;
+    const head = this.#outbox.take();
+    if (!head) await this.#outbox.drain();
+    const sender = this.#leg.openContent(this.#kernel);
+    if (sender) await sender.send(head, length, fill);
+    else if (head) await this.#leg.write(head);
+    return sender !== undefined;
+  }
+
   /** What sends files inside the kernel, once everything before has left; undefined where there is no such way. */
   async #openSender(): Promise<FileSender | undefined> {
-    if (!this.#kernel) return undefined;
+    if (!this.#kernel || this.#leg.openContent) return undefined;
     await this.#outbox.drain();
     if (this.#sender || this.#isClosed) return this.#sender;
     const socket = this.#kernel.duplicate(this.#leg.descriptor);

@@ -6,7 +6,7 @@
  * Invariant: what does not authenticate is never left in memory that was handed in: it is zeroed.
  */
 
-import { createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto';
+import { type CipherGCM, createCipheriv, createDecipheriv, type DecipherGCM } from 'node:crypto';
 import { HoplineError } from '../../core/errors.ts';
 
 export const keyBytes = 32;
@@ -22,8 +22,22 @@ export interface Aead {
    * No key seals twice under one `counter`. Throws `SECURE_FAILED`, with `to` zeroed.
    */
   seal(key: Buffer, counter: bigint, header: Buffer, parts: readonly Buffer[], to: Buffer): void;
+  /** For whoever seals one box after the other, each as its content comes; to be closed. */
+  newSealer(): BoxSealer;
   /** For whoever opens one box after the other; to be closed. */
   newOpener(): BoxOpener;
+}
+
+/** Seals boxes whose content comes in parts. */
+export interface BoxSealer {
+  /** Begins a box, whatever became of the one before. No key seals twice under one `counter`. Throws `SECURE_FAILED`. */
+  begin(key: Buffer, counter: bigint, header: Buffer): void;
+  /** Seals what comes next of the content into `to`, of its length, which may be the same memory. Throws `SECURE_FAILED`, with `to` zeroed. */
+  update(from: Buffer, to: Buffer): void;
+  /** Writes the tag. Throws `SECURE_FAILED`, with it zeroed. */
+  finish(tag: Buffer): void;
+  /** It seals nothing more. */
+  close(): void;
 }
 
 /** Opens boxes whose bytes come in parts. What it has opened says nothing before `finish` did. */
@@ -59,15 +73,32 @@ export function openBox(aead: Aead, key: Buffer, counter: bigint, header: Buffer
 export const nodeAead: Aead = {
   name: 'node',
 
-  seal(key, counter, header, parts, to) {
-    checkSeal(key, parts, to);
-    const cipher = createCipheriv(algorithm, key, nonceOf(counter), { authTagLength: tagBytes }).setAAD(header);
-    let at = 0;
-    for (const part of parts) {
-      for (const step of steps(part)) at += cipher.update(step).copy(to, at);
-    }
-    cipher.final();
-    cipher.getAuthTag().copy(to, at);
+  seal: (...box) => sealParts(nodeAead.newSealer(), ...box),
+
+  newSealer() {
+    let cipher: CipherGCM | undefined;
+    let isClosed = false;
+    return {
+      begin(key, counter, header) {
+        if (isClosed || key.length !== keyBytes) throw misfit();
+        cipher = createCipheriv(algorithm, key, nonceOf(counter), { authTagLength: tagBytes }).setAAD(header);
+      },
+      update(from, to) {
+        if (!cipher || from.length !== to.length) throw unsealed(to);
+        let at = 0;
+        for (const step of steps(from)) at += cipher.update(step).copy(to, at);
+      },
+      finish(tag) {
+        if (!cipher || tag.length !== tagBytes) throw unsealed(tag);
+        cipher.final();
+        cipher.getAuthTag().copy(tag);
+        cipher = undefined;
+      },
+      close() {
+        cipher = undefined;
+        isClosed = true;
+      },
+    };
   },
 
   newOpener() {
@@ -153,13 +184,31 @@ export function nonceOf(counter: bigint): Buffer {
   return nonce;
 }
 
-/** Throws for memory that does not fit what is asked for: the last look before C, which looks at nothing. */
-export function checkSeal(key: Buffer, parts: readonly Buffer[], to: Buffer): void {
+/** What `seal` of an AEAD promises, by a sealer of its. */
+export function sealParts(sealer: BoxSealer, ...[key, counter, header, parts, to]: Parameters<Aead['seal']>): void {
   const length = parts.reduce((sum, part) => sum + part.length, 0);
   if (key.length !== keyBytes || to.length !== length + tagBytes) throw misfit();
+  try {
+    sealer.begin(key, counter, header);
+    let at = 0;
+    for (const part of parts) {
+      sealer.update(part, to.subarray(at, at + part.length));
+      at += part.length;
+    }
+    sealer.finish(to.subarray(at));
+  } catch (error) {
+    to.fill(0);
+    throw error;
+  }
 }
 
-function misfit(): HoplineError {
+/** The error for memory that nothing was sealed into; nothing is left there that could be sent in plain. */
+function unsealed(memory: Buffer): HoplineError {
+  memory.fill(0);
+  return misfit();
+}
+
+export function misfit(): HoplineError {
   return new HoplineError('SECURE_FAILED', 'a record and the memory for it do not fit');
 }
 

@@ -57,7 +57,12 @@ export class OpenedReads {
 
   /** Whether nothing waits to be read, and no record has begun to arrive. */
   get isBetween(): boolean {
-    return this.arrivals.isEmpty && !this.arrivals.isEnded && this.#opener?.isWithin === false;
+    return this.arrivals.isEmpty && !this.arrivals.isEnded && this.#opener?.filled === 0;
+  }
+
+  /** Of the record at hand. */
+  get partialBytes(): number {
+    return this.#opener?.filled ?? 0;
   }
 
   /** Nothing comes any more. */

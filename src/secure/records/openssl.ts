@@ -9,7 +9,7 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import { loadKoffi } from '../../io/kernel/libc.ts';
-import { type Aead, BoxPlace, checkSeal, keyBytes, nodeAead, nonceOf, openBox, tagBytes } from './aead.ts';
+import { type Aead, BoxPlace, keyBytes, misfit, nodeAead, nonceOf, openBox, sealParts, tagBytes } from './aead.ts';
 
 const ctrlGetTag = 0x10;
 const ctrlSetTag = 0x11;
@@ -84,14 +84,13 @@ export function loadOpenSsl(): OpenSsl {
 }
 
 /**
- * One context seals for all circuits: a record sets its key and its nonce, and is done before the next one begins. What is
- * opened comes in parts, so each opener has a context to itself, cleared and kept for the next one behind it: none is ever
- * freed, so there is none to be freed twice or used after.
+ * One context seals for all circuits what is whole: a record sets its key and its nonce, and is done before the next one begins.
+ * Who seals or opens in parts has a context to itself, cleared and kept for the next one behind it: none is ever freed, so
+ * there is none to be freed twice or used after.
  */
 export function opensslAead(ssl: OpenSsl): Aead {
   const cipher = ssl.aes256Gcm();
-  const sealing = ssl.newContext();
-  if (!cipher || !sealing) throw noMemory();
+  if (!cipher) throw noMemory();
   const idle: unknown[] = [];
   const written = new Int32Array(1);
   const rest = Buffer.alloc(tagBytes);
@@ -101,30 +100,59 @@ export function opensslAead(ssl: OpenSsl): Aead {
     throw new HoplineError('SECURE_FAILED', 'a call of OpenSSL failed');
   };
 
-  const seal: Aead['seal'] = (key, counter, header, parts, to) => {
-    checkSeal(key, parts, to);
-    try {
-      must(ssl.encryptInit(sealing, cipher, null, key, nonceOf(counter)));
-      if (header.length > 0) must(ssl.encryptUpdate(sealing, null, written, header, header.length), header.length);
-      let at = 0;
-      for (const part of parts) {
-        if (part.length === 0) continue;
-        const place = to.subarray(at, at + part.length);
-        must(ssl.encryptUpdate(sealing, place, written, part, place.length), part.length);
-        at += part.length;
+  const takeContext = () => {
+    const context = idle.pop() ?? ssl.newContext();
+    if (!context) throw noMemory();
+    return context;
+  };
+  const giveBack = (context: unknown) => {
+    if (ssl.resetContext(context) === 1) idle.push(context);
+  };
+
+  const newSealer: Aead['newSealer'] = () => {
+    let context: unknown = takeContext();
+    let isBegun = false;
+    const orClear = (memory: Buffer | undefined, work: () => void) => {
+      try {
+        work();
+      } catch (error) {
+        memory?.fill(0);
+        isBegun = false;
+        ssl.clearError();
+        throw error;
       }
-      must(ssl.encryptFinal(sealing, rest, written), 0);
-      must(ssl.control(sealing, ctrlGetTag, tagBytes, to.subarray(at)));
-    } catch (error) {
-      to.fill(0);
-      ssl.clearError();
-      throw error;
-    }
+    };
+    return {
+      begin: (key, counter, header) =>
+        orClear(undefined, () => {
+          isBegun = false;
+          if (!context || key.length !== keyBytes) throw misfit();
+          must(ssl.encryptInit(context, cipher, null, key, nonceOf(counter)));
+          if (header.length > 0) must(ssl.encryptUpdate(context, null, written, header, header.length), header.length);
+          isBegun = true;
+        }),
+      update: (from, to) =>
+        orClear(to, () => {
+          if (!isBegun || from.length !== to.length) throw misfit();
+          if (to.length > 0) must(ssl.encryptUpdate(context, to, written, from, to.length), to.length);
+        }),
+      finish: (tag) =>
+        orClear(tag, () => {
+          if (!isBegun || tag.length !== tagBytes) throw misfit();
+          isBegun = false;
+          must(ssl.encryptFinal(context, rest, written), 0);
+          must(ssl.control(context, ctrlGetTag, tagBytes, tag));
+        }),
+      close: () => {
+        if (context) giveBack(context);
+        context = undefined;
+        isBegun = false;
+      },
+    };
   };
 
   const newOpener: Aead['newOpener'] = () => {
-    let context: unknown = idle.pop() ?? ssl.newContext();
-    if (!context) throw noMemory();
+    let context: unknown = takeContext();
     const place = new BoxPlace();
     const orClear = <Result>(work: () => Result): Result => {
       try {
@@ -161,14 +189,14 @@ export function opensslAead(ssl: OpenSsl): Aead {
         }),
       close: () => {
         place.close();
-        if (!context) return;
-        if (ssl.resetContext(context) === 1) idle.push(context);
+        if (context) giveBack(context);
         context = undefined;
       },
     };
   };
 
-  return { name: 'openssl', seal, newOpener };
+  const sealing = newSealer();
+  return { name: 'openssl', seal: (...box) => sealParts(sealing, ...box), newSealer, newOpener };
 }
 
 /** Throws where it does not do what the other way does: better to be slow than to seal with something else. */

@@ -1,7 +1,7 @@
 /**
  * Records: the header that stands before what was sealed, and the two ends of one direction.
  *
- * Owns the counter and the key of a direction, and the memory of its records. Does not know sockets or handshakes.
+ * Owns the memory of the records. Does not know sockets or handshakes.
  * Invariant: no byte is given out before the tag over it was right; a length is judged before memory of it is taken; after
  * a failure nothing more is opened.
  * Format: docs/protocol/encryption.md#records
@@ -9,7 +9,8 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
-import { type Aead, type BoxOpener, keyBytes, nodeAead, tagBytes } from './aead.ts';
+import { type BoxOpener, type BoxSealer, tagBytes } from './aead.ts';
+import { type DirectionOptions, SealedDirection } from './sealed-direction.ts';
 
 /** Never the first byte of UTF-8, nor of a frame. */
 export const firstRecordByte = 0xfe;
@@ -18,9 +19,6 @@ export const recordHeaderBytes = 8;
 export const maxClientContent = 64 * 1024;
 /** What a node's record holds at most: a piece, and frames around it. */
 export const maxNodeContent = 1024 * 1024 + 64 * 1024;
-/** Records after which a key is changed: the most content under one key is far below what GCM is good for. */
-const rekeyRecords = 65_536;
-const lastCounter = 2n ** 64n - 1n;
 
 export const recordKinds = { first: 1, answer: 2, data: 3 } as const;
 
@@ -48,76 +46,48 @@ export function decodeRecordHeader(header: Buffer): RecordHeader | undefined {
   return { kind, pattern, length: header.readUInt32BE(4) };
 }
 
-export interface DirectionOptions {
-  readonly aead: Aead;
-  /** Zeroed when it is done with. */
-  readonly key: Buffer;
-  /** Bytes of content in one record. */
-  readonly maxContent: number;
-  /** @default what the format says; a test takes fewer */
-  readonly rekeyRecords?: number;
-}
-
-/** The key of a direction and the number of its next record. */
-class Direction {
-  readonly aead: Aead;
-  #key: Buffer;
-  #counter = 0n;
-  readonly #rekeyRecords: bigint;
-
-  constructor(options: DirectionOptions) {
-    this.aead = options.aead;
-    this.#key = options.key;
-    this.#rekeyRecords = BigInt(options.rekeyRecords ?? rekeyRecords);
-  }
-
-  /** For the next record. */
-  next(): { readonly key: Buffer; readonly counter: bigint } {
-    const counter = this.#counter++;
-    if (counter > 0n && counter % this.#rekeyRecords === 0n) this.#rekey();
-    return { key: this.#key, counter };
-  }
-
-  forget(): void {
-    this.#key.fill(0);
-  }
-
-  /** REKEY of Noise. */
-  #rekey(): void {
-    const box = Buffer.alloc(keyBytes + tagBytes);
-    nodeAead.seal(this.#key, lastCounter, Buffer.alloc(0), [Buffer.alloc(keyBytes)], box);
-    this.#key.fill(0);
-    this.#key = box.subarray(0, keyBytes);
-  }
-}
-
 export class RecordSealer {
   readonly maxContent: number;
-  readonly #direction: Direction;
+  readonly #direction: SealedDirection;
   #memory = Buffer.alloc(0);
+  #box: BoxSealer | undefined;
 
   constructor(options: DirectionOptions) {
     this.maxContent = options.maxContent;
-    this.#direction = new Direction(options);
+    this.#direction = new SealedDirection(options);
   }
 
   /** One record of all parts, in memory that the next one is sealed into; without any, the end of the direction. */
   seal(parts: readonly Buffer[]): Buffer {
     const length = parts.reduce((sum, part) => sum + part.length, 0);
-    if (length > this.maxContent) throw new HoplineError('INTERNAL', `a record of ${length} bytes`);
+    const header = this.#headerOf(length);
     const whole = recordHeaderBytes + length + tagBytes;
     if (this.#memory.length < whole)
       this.#memory = Buffer.allocUnsafeSlow(Math.min(roomFor(whole), recordHeaderBytes + this.maxContent + tagBytes));
     const record = this.#memory.subarray(0, whole);
-    const header = encodeRecordHeader({ kind: recordKinds.data, pattern: 0, length: length + tagBytes });
     header.copy(record);
     const { key, counter } = this.#direction.next();
     this.#direction.aead.seal(key, counter, header, parts, record.subarray(recordHeaderBytes));
     return record;
   }
 
+  /** Begins a record of `length` bytes that come in parts, and writes its header; what it gives seals them in place, and then the tag. */
+  begin(length: number, header: Buffer): Pick<BoxSealer, 'update' | 'finish'> {
+    this.#headerOf(length).copy(header);
+    const { key, counter } = this.#direction.next();
+    this.#box ??= this.#direction.aead.newSealer();
+    this.#box.begin(key, counter, header);
+    return this.#box;
+  }
+
   forget(): void {
     this.#direction.forget();
+    this.#box?.close();
+  }
+
+  #headerOf(length: number): Buffer {
+    if (length > this.maxContent) throw new HoplineError('INTERNAL', `a record of ${length} bytes`);
+    return encodeRecordHeader({ kind: recordKinds.data, pattern: 0, length: length + tagBytes });
   }
 }
 
@@ -133,7 +103,7 @@ const maxFreeBlocks = 16;
 
 export class RecordOpener {
   readonly #maxContent: number;
-  readonly #direction: Direction;
+  readonly #direction: SealedDirection;
   readonly #box: BoxOpener;
   readonly #header = Buffer.alloc(recordHeaderBytes);
   readonly #tag = Buffer.alloc(tagBytes);
@@ -147,13 +117,13 @@ export class RecordOpener {
 
   constructor(options: DirectionOptions) {
     this.#maxContent = options.maxContent;
-    this.#direction = new Direction(options);
+    this.#direction = new SealedDirection(options);
     this.#box = options.aead.newOpener();
   }
 
-  /** Whether a record has begun to arrive. */
-  get isWithin(): boolean {
-    return this.#filled > 0;
+  /** Bytes that have come of the record at hand. */
+  get filled(): number {
+    return this.#filled;
   }
 
   /** Bytes of the record at hand that have not come yet, as far as is known. */

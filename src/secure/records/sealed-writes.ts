@@ -7,7 +7,7 @@
  * Invariant: a write settles when all of it is with the kernel, or never will be; nothing follows the end.
  */
 
-import type { HoplineError } from '../../core/errors.ts';
+import { HoplineError } from '../../core/errors.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { lost } from '../../io/legs/loss.ts';
 import type { RecordSealer } from './record.ts';
@@ -102,6 +102,32 @@ export class SealedWrites {
     if (!this.#sealer || this.#isOut || this.#isEnding || this.#failure || this.#queue.length > 0) return;
     this.#isEnding = true;
     this.#leg.post(this.#sealer.seal([]));
+  }
+
+  /** Whether the sealer may be lent: all that was written is with the leg, and nothing holds back what comes. */
+  get isFree(): boolean {
+    const isHeld = this.#corks > 0 || this.#allowed < Number.POSITIVE_INFINITY;
+    return this.#sealer !== undefined && this.isIdle && !isHeld && !this.#failure;
+  }
+
+  /** Lends the sealer to whoever sends records past the leg; until `takeBack`, what is written waits. Throws `INTERNAL` unless `isFree`. */
+  lend(): RecordSealer {
+    if (!this.#sealer || !this.isFree) throw new HoplineError('INTERNAL', 'a sealer was lent that is in use');
+    this.#isOut = true;
+    return this.#sealer;
+  }
+
+  takeBack(): void {
+    this.#isOut = false;
+    if (this.#failure) this.#sealer?.forget();
+    else this.#flush();
+  }
+
+  /** Bytes of content in the next record; each is twice as long as the one before. */
+  nextContentBytes(): number {
+    const bytes = Math.min(this.#sealer?.maxContent ?? 0, this.#contentBytes);
+    this.#contentBytes = bytes * 2;
+    return bytes;
   }
 
   /** Nothing leaves any more. */

@@ -8,7 +8,17 @@ function startPace(minRate?: number) {
   const clock = new FakeClock();
   const failures: HoplineError[] = [];
   const giveUp = (error: HoplineError) => failures.push(error);
-  const pace = new Patience({ clock, peer: 'hop 1', stallMs: 15_000, minRate, minRateMs: 10_000, giveUp });
+  const partial = { bytes: 0 };
+  const partialBytes = () => partial.bytes;
+  const pace = new Patience({
+    clock,
+    peer: 'hop 1',
+    stallMs: 15_000,
+    minRate,
+    minRateMs: 10_000,
+    partialBytes,
+    giveUp,
+  });
   /** Waits for content that comes after `ms`. */
   const receive = (ms: number, bytes: number) => {
     pace.begin(true);
@@ -16,7 +26,7 @@ function startPace(minRate?: number) {
     pace.end(bytes);
   };
   const codes = () => failures.map(({ code }) => code);
-  return { clock, pace, failures, receive, codes };
+  return { clock, pace, partial, failures, receive, codes };
 }
 
 test('a wait in which nothing comes is given up, once, and no sooner', () => {
@@ -92,6 +102,42 @@ test('waiting for a lookup is not waiting for content', () => {
     pace.end(0);
   }
   assert.deepEqual(codes(), []);
+});
+
+/** Waits for something whole that comes in steps, `bytes` in each second. */
+function receiveSlowly({ clock, pace, partial }: ReturnType<typeof startPace>, seconds: number, bytes: number): void {
+  partial.bytes = 4000;
+  pace.begin(true);
+  for (let second = 0; second < seconds; second += 1) {
+    partial.bytes += bytes;
+    clock.advance(1000);
+  }
+  pace.end(seconds * bytes);
+  partial.bytes = 0;
+}
+
+test('what is not whole yet counts as it comes, and not twice', () => {
+  const slow = startPace();
+  receiveSlowly(slow, 100, 10_000);
+  assert.deepEqual(slow.codes(), []);
+  const fast = startPace(1000);
+  receiveSlowly(fast, 100, 1100);
+  receiveSlowly(fast, 100, 1100);
+  assert.deepEqual(fast.codes(), []);
+  const tooSlow = startPace(1000);
+  receiveSlowly(tooSlow, 60, 900);
+  assert.deepEqual(tooSlow.codes(), ['TIMEOUT_SLOW']);
+});
+
+test('something that stops before it is whole is given up, however much of it came', () => {
+  const { clock, pace, partial, codes } = startPace();
+  pace.begin(true);
+  partial.bytes = 500_000;
+  clock.advance(15_000);
+  assert.deepEqual(codes(), []);
+  clock.advance(15_000);
+  assert.deepEqual(codes(), ['TIMEOUT_IDLE']);
+  assert.equal(clock.waiting, 0);
 });
 
 test('once closed it judges nobody and leaves no timer', () => {

@@ -149,6 +149,60 @@ export function testAead(aead: Aead, other: Aead): void {
     }
   });
 
+  test(`${name} a box sealed in its place, wherever it is cut, and each sealer for itself, is the one that is sealed as a whole`, () => {
+    const contents = [randomBytes(200_000), randomBytes(200_000)] as const;
+    const [one, two] = [aead.newSealer(), aead.newSealer()];
+    for (const step of [1000, 16, 4099, 65_537, 200_000]) {
+      const boxes = contents.map((content) => Buffer.concat([content, Buffer.alloc(tagBytes)])) as [Buffer, Buffer];
+      one.begin(key, 1n, header);
+      two.begin(key, 2n, header);
+      for (let at = 0; at < 200_000; at += step) {
+        for (const [sealer, box] of [
+          [one, boxes[0]],
+          [two, boxes[1]],
+        ] as const) {
+          const part = box.subarray(at, Math.min(at + step, 200_000));
+          sealer.update(part, part);
+        }
+      }
+      two.finish(boxes[1].subarray(200_000));
+      one.finish(boxes[0].subarray(200_000));
+      assert.ok(boxes[0].equals(sealed(other, contents[0], 1n)), `${step} at a time`);
+      assert.ok(boxes[1].equals(sealed(other, contents[1], 2n)), `${step} at a time`);
+    }
+  });
+
+  test(`${name} what no box was begun for is not sealed, and is zeroed, as is a tag that would be cut`, () => {
+    const sealer = aead.newSealer();
+    const refuses = (memory: Buffer, work: () => void) => {
+      assert.throws(work, failsSecurely);
+      assert.ok(memory.every((byte) => byte === 0));
+    };
+    const content = () => Buffer.alloc(100, 0xaa);
+    const update = (by = sealer, memory = content(), from = memory) => refuses(memory, () => by.update(from, memory));
+    const finish = (by = sealer, memory = Buffer.alloc(16, 0xaa)) => refuses(memory, () => by.finish(memory));
+    update();
+    finish();
+    assert.throws(() => sealer.begin(randomBytes(31), 1n, header), failsSecurely);
+    update();
+    sealer.begin(key, 1n, header);
+    update(sealer, content(), Buffer.alloc(99));
+    for (const length of [0, 15, 17]) {
+      sealer.begin(key, 1n, header);
+      finish(sealer, Buffer.alloc(length, 0xaa));
+    }
+    sealer.begin(key, 1n, header);
+    sealer.finish(Buffer.alloc(16));
+    update();
+    finish();
+    sealer.begin(key, 1n, header);
+    sealer.close();
+    update();
+    assert.throws(() => sealer.begin(key, 1n, header), failsSecurely);
+    sealer.close();
+    finish();
+  });
+
   test(`${name} a box that is not whole, or longer than its memory, does not open, and is zeroed`, () => {
     const box = sealed(other, randomBytes(100));
     const tag = box.subarray(-tagBytes);

@@ -19,6 +19,8 @@ export interface Held {
   readonly stats: BigIntStats;
   /** The path by which the system comes to it, and to `name` in it. */
   way(name?: string): string;
+  /** What `lstat` says of `name` in it, where the system knows that from memory; undefined otherwise, also where there is none. */
+  lookNow?(name: string): BigIntStats | undefined;
   /** Opens what is held, with `O_` flags. Throws what the system says, `FILE_DENIED`. */
   open(flags: number): Promise<ReadableFile>;
   /** Throws `FILE_DENIED` if what was reached by `way` may have been something else. */

@@ -66,7 +66,7 @@ export class EntryLooks {
       this.firstBad ??= `${prefix}${bytes}`;
       return undefined;
     }
-    return describe(directory.way(name), relative).catch((error) => {
+    return describe(directory, name, relative).catch((error) => {
       this.countUnreadable(error, 1);
       return undefined;
     });

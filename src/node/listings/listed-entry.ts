@@ -2,14 +2,16 @@
 
 import type { BigIntStats } from 'node:fs';
 import { lstat, readlink } from 'node:fs/promises';
+import type { Held } from '../../io/disk/held.ts';
 import type { Listed } from '../../wire/native/messages.ts';
 
 /** Characters. */
 const maxTargetLength = 1024;
 
-/** What is at `way`, in a directory that is held. Throws what the system says. */
-export async function describe(way: string, relative: string): Promise<Listed> {
-  const stats = await lstat(way, { bigint: true });
+/** What is called `name` in a directory. Throws what the system says. */
+export async function describe(directory: Held, name: string, relative: string): Promise<Listed> {
+  const way = directory.way(name);
+  const stats = directory.lookNow?.(name) ?? (await lstat(way, { bigint: true }));
   return stats.isSymbolicLink()
     ? { kind: 'link', path: relative, target: await readTarget(way) }
     : entryOf(stats, relative);

@@ -7,11 +7,14 @@
 
 import type { Dir } from 'node:fs';
 import { opendir } from 'node:fs/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { HoplineError } from '../../core/errors.ts';
 import type { Turns } from '../../core/work/turns.ts';
 import type { Held, Hold } from '../../io/disk/held.ts';
 import { outside } from '../../io/disk/reading/below-root.ts';
 
+/** Looks in one turn of the event loop, where none of them waits for the disk. */
+const looksAtOnce = 8;
 /** Names that are read from a directory in one go. */
 const namesAtOnce = 1024;
 
@@ -22,6 +25,7 @@ export class ListingDisk {
   /** Names that were read, and entries that were looked at. */
   #work = 0;
   readonly #gone = new AbortController();
+  #looks = 0;
 
   /** `owner`: whose turns it takes. */
   constructor(hold: Hold, turns: Turns, owner?: string) {
@@ -39,7 +43,9 @@ export class ListingDisk {
    * What `look` finds out about `entries` entries of the directory whose real path is `real`; nothing if a link leads
    * there by now. Throws what the system says, `FILE_DENIED`, and `PEER_LOST` once abandoned.
    */
-  look<Found>(real: string, entries: number, look: (held: Held) => Promise<Found>): Promise<Found> {
+  async look<Found>(real: string, entries: number, look: (held: Held) => Promise<Found>): Promise<Found> {
+    this.#looks += 1;
+    if (this.#looks % looksAtOnce === 0) await nextTurn();
     return this.#inTurn(entries, () => this.#inside(real, look));
   }
 

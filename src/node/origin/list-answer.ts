@@ -67,7 +67,7 @@ export async function checkSeen(name: string, listedFor: ListedFor): Promise<voi
 async function openListing(name: string, depth: number | undefined, { leg, node, grant }: ListedFor): Promise<Listing> {
   const owner = ownerOf(leg.address?.host ?? leg.peer);
   const root = servedRoot(node);
-  const by = holdReadable(grant, root, name);
+  const by = holdReadable(grant, root, name, node.hold);
   const view = viewOf(grant, root, name);
   const listing = await Listing.open(root, name, node.limits, node.names, { owner, by, view, depth });
   void leg.closed.then(() => listing.abandon());

@@ -1,18 +1,19 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { linkSync } from 'node:fs';
+import nodeFs, { linkSync } from 'node:fs';
 import fs from 'node:fs/promises';
 import { syncBuiltinESMExports } from 'node:module';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { defaultLimits, HoplineError, type Limits } from '../../../src/index.ts';
-import { type Hold, hold, holdByPath } from '../../../src/io/disk/held.ts';
+import type { Hold } from '../../../src/io/disk/held.ts';
 import { Listing, type ListingOptions } from '../../../src/node/listings/listing.ts';
 import { NameRoom } from '../../../src/node/listings/name-room.ts';
 import { Globs } from '../../../src/wire/globs.ts';
 import { encodeMessage, type Listed, type Message } from '../../../src/wire/native/messages.ts';
 import { connectRaw, startChain, until } from '../../support/chain.ts';
+import { holds } from '../../support/holds.ts';
 import { makeTempRoot, type TempRoot } from '../../support/temp-root.ts';
 
 const isWindows = process.platform === 'win32';
@@ -196,7 +197,23 @@ test('a directory that cannot be read is told, without what is in it', {
   await fs.chmod(path.join(root.path, 'tree/shut'), 0o700);
 });
 
-for (const [how, by] of Object.entries({ 'by its descriptor': hold, 'by its path': holdByPath })) {
+test('however directories are held, a listing is the same', { skip: isWindows }, async (t) => {
+  const root = await makeRoot(t);
+  for (const name of ['tree/a/b', 'tree/c', '.d.part']) await root.writeRandom(name, 7);
+  await fs.symlink('/etc/passwd', path.join(root.path, 'tree/a/out'));
+  await fs.symlink('a', path.join(root.path, 'tree/round'));
+  await promisify(execFile)('mkfifo', [path.join(root.path, 'tree/fifo')]);
+  const expected = await listAll(root, 'tree');
+  assert.deepEqual(
+    expected.entries.map(({ kind }) => kind),
+    ['directory', 'directory', 'file', 'link', 'file', 'other', 'link'],
+  );
+  for (const [how, by] of Object.entries(holds)) {
+    assert.deepEqual(await listAll(root, 'tree', {}, new NameRoom(), { by }), expected, how);
+  }
+});
+
+for (const [how, by] of Object.entries(holds)) {
   test(`a directory that a link has replaced since it was seen is not looked into, held ${how}`, {
     skip: isWindows,
   }, async (t) => {
@@ -240,7 +257,8 @@ test('a node looks no further ahead than its client takes, and stops when the cl
   const { nodes } = await startChain(t, 1, root.path);
   const [node] = nodes;
   assert.ok(node);
-  const look = t.mock.method(fs, 'lstat');
+  const looks = [t.mock.method(fs, 'lstat'), t.mock.method(nodeFs, 'fstatSync')];
+  const looksSoFar = () => looks.reduce((sum, look) => sum + look.mock.callCount(), 0);
   syncBuiltinESMExports();
   t.after(() => {
     t.mock.restoreAll();
@@ -253,14 +271,14 @@ test('a node looks no further ahead than its client takes, and stops when the cl
   let looked = 0;
   let still = 0;
   await until(() => {
-    still = look.mock.callCount() === looked && looked > 0 ? still + 1 : 0;
-    looked = look.mock.callCount();
+    still = looksSoFar() === looked && looked > 0 ? still + 1 : 0;
+    looked = looksSoFar();
     return still > 40;
   });
   assert.ok(looked < count, `${looked} entries were looked at for a client that took none`);
   socket.destroy();
   await until(() => node.stats().open === 0);
-  assert.ok(look.mock.callCount() < count, 'the walk went on without its client');
+  assert.ok(looksSoFar() < count, 'the walk went on without its client');
 });
 
 test('a directory whose names do not fit into the room for them is listed as one whose names do', async (t) => {

@@ -13,6 +13,7 @@ import { promisify } from 'node:util';
 import { isLocalType } from '../../kernel/disk/disk-types.ts';
 import type { OpenCached } from '../../kernel/disk/open-cached.ts';
 import { type Held, type Hold, hold, O_PATH } from '../held.ts';
+import { lookNow } from './quick-looks.ts';
 import type { ReadableFile } from './read-blocks.ts';
 
 /** For what lies below `root`, a real path. `by` is for the rest. */
@@ -26,7 +27,7 @@ export function createQuickHold(root: string, openCached: OpenCached, by: Hold =
     if (pin === undefined) return by(wanted);
     try {
       const stats = fstatSync(pin, { bigint: true });
-      if (stats.dev === device) return heldBy(pin, stats);
+      if (stats.dev === device) return heldBy(pin, stats, openCached);
     } catch (error) {
       closeSync(pin);
       throw error;
@@ -36,12 +37,13 @@ export function createQuickHold(root: string, openCached: OpenCached, by: Hold =
   };
 }
 
-function heldBy(pin: number, stats: Held['stats']): Held {
+function heldBy(pin: number, stats: Held['stats'], openCached: OpenCached): Held {
   const here = `/proc/self/fd/${pin}`;
   return {
     real: readlinkSync(here),
     stats,
     way: (name) => (name === undefined ? here : `${here}/${name}`),
+    lookNow: (name) => lookNow(openCached, pin, name),
     open: async (flags) => new OpenedFile(openSync(here, flags)),
     check: async () => {},
     close: async () => closeSync(pin),

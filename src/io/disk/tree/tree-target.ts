@@ -7,17 +7,18 @@
  * Invariant: nothing is written through a link that lies in the tree.
  */
 
-import type { BigIntStats } from 'node:fs';
 import { chmod, type FileHandle, lstat, mkdir, open, utimes } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate as immediately } from 'node:timers/promises';
 import { HoplineError } from '../../../core/errors.ts';
-import { systemCode, writeError } from '../../../core/system-errors.ts';
+import { writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
 import { makeNamedDirectory } from '../directories.ts';
 import type { TargetCalls } from '../durable.ts';
 import { removeFinished } from '../leftover.ts';
 import { isSpecial, lookAtPlace, notReplaced } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
+import { lookAtEntry, QuickLooks } from '../reading/quick-looks.ts';
 import { readUmask } from '../umask.ts';
 import { NewFiles } from '../whole/new-files.ts';
 import { WholeTarget } from '../whole/whole-target.ts';
@@ -102,13 +103,16 @@ export class TreeTarget {
 
   /** Compares files with what is there, by size and time; where only the permissions differ, they are set. Throws `DISK_FAILED`. */
   async compare(files: readonly TreeFile[]): Promise<TreeVerdict[]> {
+    const looks = await QuickLooks.at(this.path);
     try {
-      const verdicts = await inGroups(files, (file) => this.#compare(file), this.#options.signal);
+      const verdicts = await inGroups(files, (file) => this.#compare(file, looks), this.#options.signal);
       const missing = files.filter((_, at) => verdicts[at] === 'missing');
       if (!this.#options.isLookedAt && missing.length > 0) this.#files = await NewFiles.in(this.#placesOf(missing));
       return verdicts;
     } catch (error) {
       throw this.#failure(error);
+    } finally {
+      looks.close();
     }
   }
 
@@ -152,7 +156,7 @@ export class TreeTarget {
     this.#options.signal.throwIfAborted();
     const isBelowMissing = relative !== '' && this.#missing.has(parentOf(relative));
     const directory = this.#place(relative);
-    const existing = isBelowMissing ? undefined : await lookAt(directory);
+    const existing = isBelowMissing ? undefined : await lookAtEntry(directory);
     if (!existing) this.#missing.add(relative);
     else if (!existing.isDirectory()) {
       const what = existing.isSymbolicLink() ? 'a link' : 'a file';
@@ -162,10 +166,10 @@ export class TreeTarget {
     }
   }
 
-  async #compare(file: TreeFile): Promise<TreeVerdict> {
+  async #compare(file: TreeFile, looks: QuickLooks): Promise<TreeVerdict> {
     if (this.#missing.has(parentOf(file.path))) return 'missing';
     const place = this.#place(file.path);
-    const existing = await lookAt(place);
+    const existing = await looks.look(file.path);
     if (!existing) return 'missing';
     if (existing.isDirectory()) return 'directory';
     if (!existing.isFile() && isSpecial(await lookAtPlace(place))) return 'special';
@@ -229,14 +233,6 @@ function pathsOf(directories: readonly TreeDirectory[], files: readonly TreeFile
   return [...directories, ...files].map((entry) => entry.path).filter((relative) => relative !== '');
 }
 
-/** Undefined if there is nothing. Throws what the system says. */
-function lookAt(place: string): Promise<BigIntStats | undefined> {
-  return lstat(place, { bigint: true }).catch((error) => {
-    if (systemCode(error) !== 'ENOENT') throw error;
-    return undefined;
-  });
-}
-
 function parentOf(relative: string): string {
   return relative.slice(0, Math.max(0, relative.lastIndexOf('/')));
 }
@@ -250,6 +246,8 @@ async function inGroups<Item, Result>(
   const results: Result[] = [];
   for (let next = 0; next < items.length; next += atOnce) {
     signal?.throwIfAborted();
+    // Whatever is known at once, signals are heard.
+    await immediately();
     for (const settled of await Promise.allSettled(items.slice(next, next + atOnce).map(work))) {
       if (settled.status === 'rejected') throw settled.reason;
       results.push(settled.value);

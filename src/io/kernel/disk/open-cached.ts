@@ -6,13 +6,17 @@
 
 import { loadKoffi } from '../libc.ts';
 
-/** The descriptor, or undefined. Flags that make something are not for it. */
-export type OpenCached = (path: string, flags: number) => number | undefined;
+/**
+ * The descriptor, or undefined. Flags that make something are not for it. With `from`, an open directory, the path begins there,
+ * and stays on the file system that it is on.
+ */
+export type OpenCached = (path: string, flags: number, from?: number) => number | undefined;
 
 /** The same on all machines that have it. */
 const SYS_openat2 = 437;
 const AT_FDCWD = -100;
 const O_CLOEXEC = 0o2000000;
+const RESOLVE_NO_XDEV = 0x01n;
 const RESOLVE_CACHED = 0x20n;
 
 /** Undefined where there is no such call, or where it is not allowed. */
@@ -23,9 +27,9 @@ export function loadOpenCached(): OpenCached | undefined {
     const syscall = loadKoffi().load(null).func(declaration);
     /** One struct open_how. */
     const how = new BigUint64Array(3);
-    const open: OpenCached = (path, flags) => {
-      how.set([BigInt(flags | O_CLOEXEC), 0n, RESOLVE_CACHED]);
-      const fd = syscall(SYS_openat2, AT_FDCWD, path, how, how.byteLength);
+    const open: OpenCached = (path, flags, from) => {
+      how.set([BigInt(flags | O_CLOEXEC), 0n, from === undefined ? RESOLVE_CACHED : RESOLVE_CACHED | RESOLVE_NO_XDEV]);
+      const fd = syscall(SYS_openat2, from ?? AT_FDCWD, path, how, how.byteLength);
       return fd < 0 ? undefined : fd;
     };
     return open;

@@ -18,31 +18,12 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import type { ErrorCode } from '../../../../src/core/errors.ts';
-import { type Hold, hold, holdByPath } from '../../../../src/io/disk/held.ts';
+import type { Hold } from '../../../../src/io/disk/held.ts';
 import { createQuickHold } from '../../../../src/io/disk/reading/quick-hold.ts';
 import { openServed } from '../../../../src/io/disk/reading/served-file.ts';
-import { loadOpenCached, type OpenCached } from '../../../../src/io/kernel/disk/open-cached.ts';
 import { until } from '../../../support/chain.ts';
+import { holds } from '../../../support/holds.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
-
-const openCached = loadOpenCached();
-const ways: Record<string, Hold> = { 'by its descriptor': hold, 'by its path': holdByPath };
-if (openCached) ways['from memory'] = await makeQuickHold(openCached);
-
-/** One that has found out what its disk is. */
-async function makeQuickHold(open: OpenCached): Promise<Hold> {
-  let opened = 0;
-  const quick = createQuickHold(await realpath(tmpdir()), (place, flags) => {
-    opened += 1;
-    return open(place, flags);
-  });
-  await until(async () => {
-    const held = await quick(tmpdir());
-    await held.close();
-    return opened > 0;
-  });
-  return quick;
-}
 
 /** A root below a temporary directory, so that there is something outside of it. */
 async function makeRoot(t: TestContext, by?: Hold) {
@@ -92,7 +73,7 @@ test('what belongs to an unfinished transfer is not served', async (t) => {
   }
 });
 
-for (const [how, by] of Object.entries(ways)) {
+for (const [how, by] of Object.entries(holds)) {
   test(`what is not there is not found, also below a file, held ${how}`, async (t) => {
     const root = await makeRoot(t, by);
     for (const name of ['b', 'folder/b', 'b/c', 'a/b']) await root.denied(name, 'FILE_NOT_FOUND');
@@ -161,9 +142,9 @@ for (const [how, by] of Object.entries(ways)) {
 }
 
 test('what memory has is held and opened without the pool of threads, closed with it, and read the same', {
-  skip: !openCached && 'the system does not say what is in memory',
+  skip: !holds['from memory'] && 'the system does not say what is in memory',
 }, async (t) => {
-  const by = ways['from memory'] as Hold;
+  const by = holds['from memory'] as Hold;
   const root = await makeRoot(t, by);
   await stat(root.at('a'));
   const held = await by(root.at('a'));

@@ -164,30 +164,39 @@ export class Journal {
   #append(record: string): void {
     if (this.#failure !== undefined) return;
     this.#waiting += sealed(record);
-    if (this.#writing) return;
-    this.#cancelWrite ??= systemClock.after(gatherMs, () => void this.#flush());
+    // What comes while others are written is gathered anew: a piece comes about as fast as a record is written.
+    if (!this.#writing) this.#gather();
+  }
+
+  #gather(): void {
+    this.#cancelWrite ??= systemClock.after(gatherMs, () => void this.#write());
   }
 
   /** Settles when all records are with the system, or cannot be. Never throws. */
   async #flush(): Promise<void> {
-    this.#cancelWrite?.();
-    this.#cancelWrite = undefined;
-    if (this.#waiting !== '' && this.#failure === undefined) this.#writing ??= this.#writeAll();
-    while (this.#writing) await this.#writing;
+    while (this.#writing || this.#waiting !== '') await this.#write();
   }
 
-  async #writeAll(): Promise<void> {
+  /** Writes what waits, or goes on to. Never throws. */
+  #write(): Promise<void> {
+    this.#cancelWrite?.();
+    this.#cancelWrite = undefined;
+    this.#writing ??= this.#writeWaiting();
+    return this.#writing;
+  }
+
+  async #writeWaiting(): Promise<void> {
+    const text = this.#waiting;
+    this.#waiting = '';
     try {
-      while (this.#waiting !== '') {
-        const text = this.#waiting;
-        this.#waiting = '';
-        await this.#handle.appendFile(text);
-      }
+      await this.#handle.appendFile(text);
     } catch (error) {
       // What follows a torn record would be dropped anyway.
       this.#failure = error;
+      this.#waiting = '';
     } finally {
       this.#writing = undefined;
+      if (this.#waiting !== '') this.#gather();
     }
   }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { chmod, link, readFile, symlink, truncate, writeFile } from 'node:fs/promises';
+import { chmod, link, readFile, stat, symlink, truncate, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -93,6 +93,25 @@ test('a piece is written down soon, though nothing follows it', async (t) => {
   journal.addPiece(6, { digest: 'd6', version: 'v' });
   await journal.sync({ datasync: async () => assert.equal((await readBooks(file))?.pieces.length, 2) });
   await journal.close();
+});
+
+test('pieces that keep coming are written down a few at a time, however fast each record is written', async (t) => {
+  const { path: root } = await makeTempRoot(t);
+  const file = path.join(root, '.a.part.journal');
+  const journal = await Journal.create(file, content, none);
+  const sizes = new Set<number>();
+  const started = performance.now();
+  let index = 0;
+  for (; index < 1000 && sizes.size < 4; index += 1) {
+    journal.addPiece(index, { digest: `d${index}`, version: 'v' });
+    sizes.add((await stat(file)).size);
+  }
+  const elapsedMs = performance.now() - started;
+  await journal.close();
+  // One for what was there at first, one for each gathering of 50 ms at least.
+  const most = 2 + elapsedMs / 45;
+  assert.ok(sizes.size <= most, `${sizes.size} writes of ${index} pieces in ${elapsedMs} ms`);
+  assert.equal((await readBooks(file))?.pieces.length, index);
 });
 
 test('any prefix of a journal yields a prefix of its pieces', async (t) => {

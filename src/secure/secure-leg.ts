@@ -112,11 +112,11 @@ export class SecureLeg implements LegLike {
   }
 
   read(maxBytes = Number.POSITIVE_INFINITY, signal?: AbortSignal): Promise<Chunk | null> {
-    return this.#arrivals.next(maxBytes, signal);
+    return this.#reads.read(maxBytes, signal);
   }
 
   readInto(memory: Buffer, signal?: AbortSignal): Promise<number> {
-    return this.#arrivals.nextInto(memory, signal);
+    return this.#reads.readInto(memory, signal);
   }
 
   readNow(): Chunk | undefined {

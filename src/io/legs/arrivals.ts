@@ -160,7 +160,10 @@ export class Arrivals {
   }
 
   #copy(chunk: Chunk, memory: Buffer): number {
-    const copied = chunk.bytes.copy(memory);
+    const { bytes } = chunk;
+    // What was put there already need not be copied.
+    const isThere = bytes.buffer === memory.buffer && bytes.byteOffset === memory.byteOffset;
+    const copied = isThere ? Math.min(bytes.length, memory.length) : bytes.copy(memory);
     this.putBack(restOf(chunk, copied));
     return copied;
   }

@@ -7,6 +7,7 @@
  */
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import { Arrivals } from '../../io/legs/arrivals.ts';
 import { type Chunk, restOf } from '../../io/legs/blocks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
@@ -15,7 +16,7 @@ import { altered, type RecordOpener } from './record.ts';
 
 /** Of a record that has less to come, it comes with whatever is behind it. */
 const minSealedBytes = 64 * 1024;
-const sealedBytes = 256 * 1024;
+const sealedBytes = 512 * 1024;
 
 interface OpenedReadsOptions {
   readonly leg: Leg;
@@ -35,6 +36,8 @@ export class OpenedReads {
   #sealed: Buffer | undefined;
   /** Requests that wait for the client to show that it is there. */
   #held: Buffer | undefined;
+  /** Whoever waits to read, and the memory that it reads into. */
+  #asked: { readonly memory?: Buffer } | undefined;
   #isConfirmed = false;
   #isPaused = false;
   #isPumping = false;
@@ -43,7 +46,7 @@ export class OpenedReads {
     this.#leg = options.leg;
     this.#options = options;
     this.arrivals.comeFrom({ pause: () => this.#pause(), resume: () => this.#resume() });
-    this.#leg.holdUpBy(() => !this.arrivals.isEmpty);
+    this.#leg.holdUpBy(() => !this.arrivals.isEmpty || (!this.#asked && this.#isWaiting));
   }
 
   /** There is a key. `unconfirmed` is what a client asked for that has yet to show that it is there. */
@@ -53,6 +56,27 @@ export class OpenedReads {
     if (unconfirmed?.isEarly) this.#give(unconfirmed.early);
     else this.#held = unconfirmed?.early;
     void this.#pump();
+  }
+
+  /** As `Leg.read`. */
+  async read(maxBytes: number, signal?: Signal): Promise<Chunk | null> {
+    this.#ask({});
+    try {
+      return await this.arrivals.next(maxBytes, signal);
+    } finally {
+      this.#asked = undefined;
+    }
+  }
+
+  /** As `Leg.readInto`. A record that fits is opened into `memory`, without other memory before it. */
+  async readInto(memory: Buffer, signal?: Signal): Promise<number> {
+    this.#ask({ memory });
+    try {
+      return await this.arrivals.nextInto(memory, signal);
+    } finally {
+      this.#asked = undefined;
+      this.#opener?.keep();
+    }
   }
 
   /** Whether nothing waits to be read, and no record has begun to arrive. */
@@ -70,6 +94,26 @@ export class OpenedReads {
     this.#opener?.forget();
   }
 
+  #ask(asked: { readonly memory?: Buffer }): void {
+    this.#asked = asked;
+    if (this.#isWaiting) void this.#pump();
+  }
+
+  /** Whether a record waits for somebody to say where its content goes. */
+  get #isWaiting(): boolean {
+    return this.#opener !== undefined && this.#opener.unplaced > 0;
+  }
+
+  /** Whether it is known where the content of the record at hand goes: into the memory of who reads, if it is the next thing to be read. */
+  #hasPlace(opener: RecordOpener): boolean {
+    const length = opener.unplaced;
+    if (length === 0) return true;
+    if (!this.#asked || !this.arrivals.isEmpty) return false;
+    const { memory } = this.#asked;
+    opener.place(memory && memory.length >= length ? memory.subarray(0, length) : undefined);
+    return true;
+  }
+
   #pause(): void {
     this.#isPaused = true;
   }
@@ -85,7 +129,7 @@ export class OpenedReads {
     if (this.#isPumping || !opener) return;
     this.#isPumping = true;
     try {
-      while (!this.#isPaused) {
+      while (!this.#isPaused && this.#hasPlace(opener)) {
         const chunk = await this.#readNext(opener).catch((error) => this.#passOn(error));
         if (chunk === undefined) continue;
         if (chunk === null) return this.arrivals.isEnded ? undefined : this.#options.fail(lost(this.#leg.peer));
@@ -113,7 +157,7 @@ export class OpenedReads {
 
   #openRecords(opener: RecordOpener, chunk: Chunk): void {
     let at = 0;
-    while (at < chunk.bytes.length && !this.#isPaused) {
+    while (at < chunk.bytes.length && !this.#isPaused && this.#hasPlace(opener)) {
       if (this.arrivals.isEnded) throw altered('it stands behind the end');
       const { used, content } = opener.take(chunk.bytes.subarray(at));
       at += used;

@@ -187,6 +187,7 @@ export function opensslAead(ssl: OpenSsl): Aead {
           ssl.clearError();
           return false;
         }),
+      moveTo: (to) => place.moveTo(to),
       close: () => {
         place.close();
         if (context) giveBack(context);

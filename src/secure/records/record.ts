@@ -98,6 +98,9 @@ export interface Opened {
   readonly content?: Chunk;
 }
 
+/** A record with so much content waits behind its header until it is said where that goes. No client sends such. */
+const minPlacedBytes = 2 * maxClientContent;
+
 /** Memory for records that nobody holds: who writes to disk gives several back at once, and new memory costs more than the cipher. */
 const maxFreeBlocks = 16;
 
@@ -109,7 +112,9 @@ export class RecordOpener {
   readonly #tag = Buffer.alloc(tagBytes);
   readonly #free: Buffer[] = [];
   #blockBytes = 0;
+  /** What the content at hand goes into; undefined for memory that somebody else has the use of. */
   #block: Buffer | undefined;
+  #content: Buffer | undefined;
   /** Bytes of content in the record at hand, and how many bytes of the record are here. */
   #length = 0;
   #filled = 0;
@@ -131,7 +136,29 @@ export class RecordOpener {
     return this.#filled < recordHeaderBytes ? 0 : recordHeaderBytes + this.#length + tagBytes - this.#filled;
   }
 
-  /** Takes what belongs to the next record. Throws `SECURE_FAILED`, and from then on for anything. */
+  /** Bytes of content of the record at hand, if it waits for a place; otherwise 0. */
+  get unplaced(): number {
+    const isWaiting = this.#filled === recordHeaderBytes && !this.#content;
+    return isWaiting ? this.#length : 0;
+  }
+
+  /** Has the content that waits for a place go into `memory`, of its length. @default memory of its own */
+  place(memory?: Buffer): void {
+    this.#block = memory ? undefined : this.#takeBlock();
+    this.#content = memory ?? this.#block?.subarray(0, this.#length);
+    const { key, counter } = this.#direction.next();
+    this.#box.begin(key, counter, this.#header, this.#content as Buffer);
+  }
+
+  /** The memory that `place` was given is not to be used any more. */
+  keep(): void {
+    if (!this.#content || this.#block || this.#isBroken) return;
+    this.#block = this.#takeBlock();
+    this.#content = this.#block.subarray(0, this.#length);
+    this.#box.moveTo(this.#content);
+  }
+
+  /** Takes what belongs to the next record, but nothing behind the header of one that waits for a place. Throws `SECURE_FAILED`, and from then on for anything. */
   take(bytes: Buffer): Opened {
     if (this.#isBroken) throw altered('the circuit has failed already');
     try {
@@ -156,7 +183,9 @@ export class RecordOpener {
       this.#filled += used;
       if (this.#filled < recordHeaderBytes) return { used };
       this.#begin();
+      if (this.#length >= minPlacedBytes) return { used };
     }
+    if (!this.#content) this.place();
     const due = recordHeaderBytes + this.#length - this.#filled;
     if (due > 0 && used < bytes.length) {
       const part = bytes.subarray(used, used + due);
@@ -178,21 +207,23 @@ export class RecordOpener {
     const { length } = header;
     if (length < tagBytes || length > this.#maxContent + tagBytes) throw altered(`it has ${length} bytes`);
     this.#length = length - tagBytes;
+  }
+
+  #takeBlock(): Buffer {
     if (this.#length > this.#blockBytes) {
       this.#blockBytes = Math.min(roomFor(this.#length), this.#maxContent);
       this.#free.length = 0;
     }
-    this.#block = this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#blockBytes);
-    const { key, counter } = this.#direction.next();
-    this.#box.begin(key, counter, this.#header, this.#block.subarray(0, this.#length));
+    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#blockBytes);
   }
 
   #finish(): Chunk {
     if (!this.#box.finish(this.#tag)) throw altered('it does not authenticate');
-    const block = this.#block as Buffer;
+    const [bytes, block] = [this.#content as Buffer, this.#block];
     this.#block = undefined;
+    this.#content = undefined;
     this.#filled = 0;
-    return { bytes: block.subarray(0, this.#length), release: () => this.#recycle(block) };
+    return { bytes, release: () => block && this.#recycle(block) };
   }
 
   #recycle(block: Buffer): void {

@@ -203,8 +203,9 @@ export function testAead(aead: Aead, other: Aead): void {
     finish();
   });
 
-  test(`${name} a box that is not whole, or longer than its memory, does not open, and is zeroed`, () => {
-    const box = sealed(other, randomBytes(100));
+  test(`${name} a box that is not whole, or longer than its memory, does not open, and is zeroed, as is memory that it left`, () => {
+    const content = randomBytes(100);
+    const box = sealed(other, content);
     const tag = box.subarray(-tagBytes);
     const opener = aead.newOpener();
     const begin = () => {
@@ -228,6 +229,16 @@ export function testAead(aead: Aead, other: Aead): void {
       assert.equal(opener.finish(Buffer.concat([tag, tag]).subarray(0, length)), false);
       isZeroed(to);
     }
+    const [from, wrong, moved] = [begin(), Buffer.alloc(99), Buffer.alloc(100, 0x55)];
+    opener.update(box.subarray(0, 60));
+    assert.throws(() => opener.moveTo(wrong), failsSecurely);
+    opener.moveTo(moved);
+    isZeroed(from);
+    opener.update(box.subarray(60, 100));
+    assert.ok(opener.finish(tag));
+    isZeroed(from);
+    assert.ok(moved.equals(content));
+    assert.throws(() => opener.moveTo(from), failsSecurely);
     const left = begin();
     opener.update(box.subarray(0, 50));
     opener.close();

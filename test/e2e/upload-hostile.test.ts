@@ -1,6 +1,16 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { lstat, mkdir, open as openFile, readdir, readFile, readlink, symlink, writeFile } from 'node:fs/promises';
+import {
+  lstat,
+  mkdir,
+  open as openFile,
+  readdir,
+  readFile,
+  readlink,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -296,6 +306,24 @@ test('an upload that sends PINGs in the place of content gives way to one that w
   await Promise.all(silent.map((circuit) => circuit.close()));
   await until(() => node.stats().open === 1);
   assert.deepEqual(await list(), ['a.bin'], 'what was reserved and made for them is gone');
+});
+
+test('an upload that lost its place lets go of its file, however long its client takes over another answer', async (t) => {
+  const { open, root, node } = await startOrigin(t, { limits: { ...short, stallMs: 200 } });
+  await writeFile(path.join(root, 'large'), '');
+  await truncate(path.join(root, 'large'), 64 * 1024 * 1024);
+  const length = 1024 * 1024;
+  const idle = await open([put]);
+  await idle.receive('ready');
+  // Far more than the system takes for a client that does not read.
+  idle.send([
+    { type: 'stat', name: 'large', digests: ['sha256'] },
+    { type: 'read', offset: 0, length, more: 63 },
+  ]);
+  await until(() => node.stats().open === 0);
+  const next = await open([{ ...put, upload: '1'.repeat(32) }]);
+  await next.receive('ready');
+  await finish(next);
 });
 
 test('uploads that bring one piece and go leave the disk all but that, and can be gone on with', {

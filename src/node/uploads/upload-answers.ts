@@ -47,6 +47,7 @@ export class Receiver {
   bytes = 0;
   /** The piece before, until it has been answered. Never rejects. */
   #storing: Promise<void> = Promise.resolve();
+  #cancelEnd = () => {};
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
@@ -128,6 +129,7 @@ export class Receiver {
 
   /** Ends an unfinished upload; what came of it waits for the next circuit. Never throws. */
   async close(): Promise<void> {
+    this.#cancelEnd();
     const upload = this.#upload;
     if (!upload) return;
     this.#upload = undefined;
@@ -147,7 +149,15 @@ export class Receiver {
   /** Ends the circuit: a client that goes on over another one does not listen any more, any other is told why. */
   #end(reason: HoplineError): void {
     if (reason.code === 'PEER_LOST') this.#options.leg.destroy(reason);
-    else this.#failed.abort(reason);
+    else this.#fail(reason);
+  }
+
+  /** The client is told instead of what it asks next. One that takes its time over an answer may not hold file and memory so long. */
+  #fail(reason: HoplineError): void {
+    if (this.#failed.signal.aborted) return;
+    const { leg, node } = this.#options;
+    this.#failed.abort(reason);
+    this.#cancelEnd = node.clock.after(node.limits.lingerMs, () => leg.destroy(reason));
   }
 
   #current(what: string): Upload {
@@ -163,7 +173,7 @@ export class Receiver {
       node.metrics.moved.origin.process.forward += upload.lengthOf(index);
       await send({ type: 'stored', index });
     } catch (error) {
-      this.#failed.abort(asHoplineError(error));
+      this.#fail(asHoplineError(error));
     }
   }
 

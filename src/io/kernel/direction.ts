@@ -15,6 +15,8 @@ import type { KernelSocket } from './socket.ts';
 
 /** Bytes that a direction may move before others have their turn. */
 const turnBytes = 1024 * 1024;
+/** What comes in so small parts leaves nothing behind: to look again would be in vain, and the event loop tells of more. */
+const dryBytes = 16 * 1024;
 /** Above that a copy costs more than a segment. */
 const maxJoinedBytes = 16 * 1024;
 
@@ -39,7 +41,8 @@ export class Direction {
   #pipe: Pipe | undefined;
   #held = 0;
   #isDone = false;
-  #isBroken = false;
+  /** Whether the last fill left nothing to read behind it. */
+  #isDry = false;
   /** Below 0 while the lead is on its way. */
   #bytes: number;
   #breakage: Breakage | undefined;
@@ -58,7 +61,7 @@ export class Direction {
     return Math.max(0, this.#bytes);
   }
 
-  /** Whether the end of the stream was passed on. */
+  /** Whether the end of the stream has come, and all that was before it has been passed on. */
   get isDone(): boolean {
     return this.#isDone;
   }
@@ -86,9 +89,8 @@ export class Direction {
     return this.#breakage;
   }
 
-  /** Passes on what has arrived, as far as it is taken, and no end: the side that it reads from broke. */
+  /** Passes on what has arrived, as far as it is taken. */
   passRest(libc: Libc, pipes: Pipes): void {
-    this.#isBroken = true;
     for (let before = Number.NEGATIVE_INFINITY; this.#bytes > before; ) {
       before = this.#bytes;
       this.turn(libc, pipes);
@@ -133,9 +135,10 @@ export class Direction {
     limit?.spend(sent);
     if (sent < 0) return this.#retry(this.#to, sent, 'send');
     this.#bytes += sent;
-    if (sent === head.length) this.#head.shift();
-    else this.#head[0] = head.subarray(sent);
-    return true;
+    if (sent < head.length) this.#head[0] = head.subarray(sent);
+    else this.#head.shift();
+    // What comes behind a head is mostly still on its way, and the event loop tells of it.
+    return this.#head.length > 0;
   }
 
   #fill(libc: Libc, pipes: Pipes, allowed: number): boolean {
@@ -149,11 +152,9 @@ export class Direction {
     this.#allowance?.spend(taken);
     if (taken < 0) return this.#retry(this.#from, taken, 'splice');
     this.#held = taken;
-    if (taken > 0) return true;
-    this.#isDone = true;
-    // A receiver that is gone already is told by the other direction, or does not matter any more.
-    if (!this.#isBroken) libc.shutdownWrites(this.#to.socket.fd);
-    return false;
+    this.#isDry = taken < Math.min(allowed, dryBytes);
+    if (taken === 0) this.#isDone = true;
+    return taken > 0;
   }
 
   #drain(libc: Libc, pipe: Pipe): boolean {
@@ -161,7 +162,7 @@ export class Direction {
     if (given < 0) return this.#retry(this.#to, given, 'splice');
     this.#held -= given;
     this.#bytes += given;
-    return true;
+    return this.#held > 0 || !this.#isDry;
   }
 
   /** Whether to try again at once; any failure but "not now" breaks the direction. */

@@ -184,7 +184,7 @@ class RunningSplice implements Splice {
     this.#movedAt = options.clock.now();
     this.#wakes = { near: (events) => this.#wake('near', events), far: (events) => this.#wake('far', events) };
     this.#cancelIdle = options.clock.after(options.idleMs, () => this.#checkIdle());
-    this.#turn(['near', 'far']);
+    this.#turn(both.filter((side) => this.#tunnel.hasHead(side)));
   }
 
   get bytesForward(): number {

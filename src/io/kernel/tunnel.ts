@@ -93,9 +93,23 @@ export class Tunnel {
 
   /** Moves a bounded amount in one direction, named by the side that it reads from. */
   turn(from: Side): void {
-    if (this.isOver) return;
-    const breakage = this.#directions[from].turn(this.#libc, this.#pipes);
+    const direction = this.#directions[from];
+    if (this.isOver || direction.isDone) return;
+    const breakage = direction.turn(this.#libc, this.#pipes);
     if (breakage) this.#break(breakage);
+    else if (direction.isDone) this.#passEnd(from);
+  }
+
+  /** Where the other direction has ended as well, closing does it. */
+  #passEnd(from: Side): void {
+    if (this.isOver) return;
+    // A receiver that is gone already is told by the other direction, or does not matter any more.
+    this.#libc.shutdownWrites(this.#sockets[from === 'near' ? 'far' : 'near'].fd);
+  }
+
+  /** Whether bytes wait to go to the other side from the beginning. */
+  hasHead(from: Side): boolean {
+    return this.#directions[from].isHolding;
   }
 
   /** The failure of a side on which the event loop saw one, though no read or write has told of it. */

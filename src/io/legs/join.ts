@@ -75,7 +75,8 @@ async function joinInKernel(
 ): Promise<JoinResult | undefined> {
   const farLeg = far instanceof Leg ? far : undefined;
   try {
-    for (const leg of [near, farLeg]) await leg?.quiesce();
+    const writes = [near.quiesce(), farLeg?.quiesce()];
+    if (writes.some((write) => write)) await Promise.all(writes);
   } catch {
     return undefined;
   }

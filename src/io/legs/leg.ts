@@ -190,11 +190,11 @@ export class Leg {
     }
   }
 
-  /** Stops reading until the next `read`, and settles when every write so far has left. Throws `PEER_LOST`, `TIMEOUT_IDLE`. */
-  async quiesce(): Promise<void> {
+  /** Stops reading until the next `read`; where writes have not left yet, settles when they have. Throws `PEER_LOST`, `TIMEOUT_IDLE`. */
+  quiesce(): Promise<void> | undefined {
     this.#arrivals.pause();
     // An empty write completes after all that were made before it.
-    if (this.#socket.writableLength > 0) await this.write(Buffer.alloc(0));
+    return this.#socket.writableLength > 0 ? this.write(Buffer.alloc(0)) : undefined;
   }
 
   /** Whether something has arrived that was not read yet. */

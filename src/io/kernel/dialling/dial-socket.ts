@@ -50,9 +50,12 @@ export function dialSocket(libc: Libc, host: string, port: number, options: Sock
       }
     };
     const abort = () => settle(signal?.reason);
+    let isKnown = false;
     const look = () => {
+      // Mostly whoever gets it awaits something else before the next turn of the loop.
+      if (isKnown) return socket.rest();
+      isKnown = true;
       const errno = libc.takeError(fd);
-      socket.rest();
       // Behind a poll callback nobody looks after promises; behind this one somebody does.
       setImmediate(() => settle(errno === 0 ? undefined : refused(peer, errno)));
     };

@@ -9,12 +9,11 @@
 import { every } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { PieceBlocks } from '../../io/kernel/piece-blocks.ts';
-import { readHead } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { limitWrites, type Writer } from '../../io/rates/limited-leg.ts';
 import type { Hop } from '../../wire/address.ts';
 import type { KeyPair, PublicKey } from '../../wire/keys/key.ts';
-import { type Answer, type AnswerOf, decodeAnswer, encodeMessage, type Message } from '../../wire/native/messages.ts';
+import { type Answer, type AnswerOf, encodeMessage, type Message } from '../../wire/native/messages.ts';
 import { type CircuitSecurity, openSecurely } from './circuit-security.ts';
 import { type FirstLegOptions, reachFirstHop } from './first-leg.ts';
 import { LegIntake, type LegIntakeOptions } from './leg-intake.ts';
@@ -166,7 +165,11 @@ export class Circuit {
    * Throws a refusal, a broken or stalled circuit, or `PEER_PROTOCOL`.
    */
   async receive<Type extends Answer['type']>(type: Type, file: string = this.#file): Promise<AnswerOf<Type>> {
-    const answer = await this.#receiveAny(type);
+    let answer: Answer | null;
+    do {
+      // One that is here already takes neither a timer nor anyone's patience.
+      answer = this.#intake.readAnswerNow() ?? (await this.#awaitAny(type));
+    } while (answer !== null && !this.#isAnswer(answer, type));
     if (answer === null) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
     if (answer.type === type) return answer as AnswerOf<Type>;
     if (answer.type === 'refused') throw refusedError(answer, this.hops, file);
@@ -188,25 +191,22 @@ export class Circuit {
     return work().finally(every(this.#client.clock, this.#client.limits.pulseMs, () => this.#showLife()));
   }
 
-  /** The next answer, of whatever type but one to a pulse, or that it takes its time; null when the peer has ended. */
-  async #receiveAny(due: Answer['type']): Promise<Answer | null> {
-    const { clock, limits } = this.#client;
-    const decode = (bytes: Buffer) => decodeAnswer(bytes, limits.maxHeaderBytes);
-    for (;;) {
-      const ms = this.#answered ? limits.idleMs : limits.openMs;
-      // The time that the circuit takes to open is not the peer's.
-      const beforeWait = () => this.#answered && this.#intake.beginAnswer(due === 'data' || due === 'end');
-      const waiting = readHead(this.#leg, decode, { clock, ms, beforeWait });
-      const answer = await waiting.finally(() => this.#intake.endAnswer());
-      if (answer?.type === 'taken') {
-        noteTaken(answer, this.#hops);
-        continue;
-      }
-      if (answer) this.#noteAnswer(answer);
-      if (answer?.type === 'working' && (due === 'ready' || due === 'committed')) continue;
-      if (answer?.type !== 'pong' || this.#pulses === 0) return answer;
-      this.#pulses -= 1;
-    }
+  /** The next answer, of whatever type; null when the peer has ended. */
+  #awaitAny(due: Answer['type']): Promise<Answer | null> {
+    const { openMs, idleMs } = this.#client.limits;
+    // The time that the circuit takes to open is not the peer's.
+    if (!this.#answered) return this.#intake.readAnswer(openMs);
+    return this.#intake.readAnswer(idleMs, due === 'data' || due === 'end' ? 'content' : 'answer');
+  }
+
+  /** Takes note of what came: whether it is for whoever waits, and no answer to a pulse, nor that it takes its time. */
+  #isAnswer(answer: Answer, due: Answer['type']): boolean {
+    if (answer.type === 'taken') noteTaken(answer, this.#hops);
+    else this.#noteAnswer(answer);
+    const isPulse = answer.type === 'pong' && this.#pulses > 0;
+    if (isPulse) this.#pulses -= 1;
+    const isWork = answer.type === 'working' && (due === 'ready' || due === 'committed');
+    return !isPulse && !isWork && answer.type !== 'taken';
   }
 
   #noteAnswer(answer: Answer): void {

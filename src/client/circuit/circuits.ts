@@ -45,6 +45,8 @@ export class Circuits {
   /** How often a circuit failed and another took its place. */
   reroutes = 0;
   #attempts = 0;
+  /** The circuit that last brought something, if none failed since. */
+  #progressed: Circuit | undefined;
   /** Circuits in a row, without progress, over which something came that was not what the node had sealed. */
   #forged = 0;
   /** The first way that failed because a hop of it speaks nothing but classic. */
@@ -93,6 +95,8 @@ export class Circuits {
 
   /** Bytes came over a circuit: the transfer has begun, and what failed before is forgiven. */
   progressed(circuit: Circuit): void {
+    if (circuit === this.#progressed) return;
+    this.#progressed = circuit;
     this.#hasBegun = true;
     this.#attempts = 0;
     this.#forged = 0;
@@ -157,6 +161,7 @@ export class Circuits {
 
   /** Throws the failure if no further attempt is due after it. */
   #countFailure(hops: readonly Hop[], taken: readonly Hop[], failure: HoplineError): void {
+    this.#progressed = undefined;
     this.#forged = failure.code === 'SECURE_FAILED' ? this.#forged + 1 : 0;
     if (isFinal(failure) || this.#forged === maxForged) throw failure;
     this.#chooser.failed(hops, failure, taken);

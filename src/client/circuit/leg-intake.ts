@@ -7,9 +7,11 @@
 import type { Clock } from '../../core/clock.ts';
 import type { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import { readHead, readHeadNow } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { readWithin } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
+import { type Answer, decodeAnswer } from '../../wire/native/messages.ts';
 import { Patience } from './patience.ts';
 
 export interface LegIntakeOptions {
@@ -24,16 +26,20 @@ export interface LegIntakeOptions {
 
 export class LegIntake {
   readonly #leg: LegLike;
+  readonly #clock: Clock;
   readonly #pace: Patience;
   readonly #rate: RateLimit | undefined;
   readonly #signal: AbortSignal;
+  readonly #decode: (bytes: Buffer) => ReturnType<typeof decodeAnswer>;
 
   /** `peer` is how the leg's other end is called in messages. */
   constructor(leg: LegLike, peer: string, { limits, clock, signal, rate, minRate }: LegIntakeOptions) {
     const { stallMs, minRateMs } = limits;
     this.#leg = leg;
+    this.#clock = clock;
     this.#rate = rate;
     this.#signal = signal;
+    this.#decode = (bytes) => decodeAnswer(bytes, limits.maxHeaderBytes);
     const partialBytes = () => leg.partialBytes ?? 0;
     const giveUp = (error: HoplineError) => leg.destroy(error);
     this.#pace = new Patience({ clock, peer, stallMs, minRate, minRateMs, partialBytes, giveUp });
@@ -46,7 +52,8 @@ export class LegIntake {
    */
   async fill(memory: Buffer, see: (part: Buffer) => void): Promise<number> {
     for (let filled = 0; filled < memory.length; ) {
-      const count = await this.#readInto(filled > 0 ? memory.subarray(filled) : memory);
+      const rest = filled > 0 ? memory.subarray(filled) : memory;
+      const count = await (this.#rate ? this.#readWithin(this.#rate, rest) : this.#readInto(rest));
       if (count === 0) return filled;
       see(memory.subarray(filled, filled + count));
       filled += count;
@@ -54,26 +61,37 @@ export class LegIntake {
     return memory.length;
   }
 
-  /** An answer is waited for from now on, if not for ever; `isContent` where content is due with it. */
-  beginAnswer(isContent: boolean): void {
-    this.#pace.begin(isContent);
+  /** An answer that is here already. */
+  readAnswerNow(): Answer | undefined {
+    return readHeadNow(this.#leg, this.#decode);
   }
 
-  /** The answer came, or the wait for it failed. */
-  endAnswer(): void {
-    this.#pace.end(0);
+  /**
+   * The next answer, whole in `ms`, and no later than patience lasts where the peer owes it, or content with it; null when
+   * the peer has ended. Throws as `fill`, `TIMEOUT_HEAD`, and `PEER_PROTOCOL`.
+   */
+  async readAnswer(ms: number, owed?: 'content' | 'answer'): Promise<Answer | null> {
+    if (owed) this.#pace.begin(owed === 'content');
+    try {
+      return await readHead(this.#leg, this.#decode, { clock: this.#clock, ms });
+    } finally {
+      this.#pace.end(0);
+    }
   }
 
-  #readInto(memory: Buffer): Promise<number> {
-    return readWithin(this.#rate, memory.length, this.#signal, async (allowed) => {
-      this.#pace.begin(true);
-      let count = 0;
-      try {
-        count = await this.#leg.readInto(allowed < memory.length ? memory.subarray(0, allowed) : memory);
-      } finally {
-        this.#pace.end(count);
-      }
-      return count;
-    });
+  #readWithin(rate: RateLimit, memory: Buffer): Promise<number> {
+    const read = (allowed: number) => this.#readInto(allowed < memory.length ? memory.subarray(0, allowed) : memory);
+    return readWithin(rate, memory.length, this.#signal, read);
+  }
+
+  async #readInto(memory: Buffer): Promise<number> {
+    this.#pace.begin(true);
+    let count = 0;
+    try {
+      count = await this.#leg.readInto(memory);
+    } finally {
+      this.#pace.end(count);
+    }
+    return count;
   }
 }

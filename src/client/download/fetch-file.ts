@@ -209,7 +209,7 @@ export class FileFetch {
     const start = { kind: 'started', size, reservation, leftBytes, restarted: isNew } as const;
     onEvent(start);
     const end = (failure?: unknown) => this.end(failure);
-    const own = { fetchers: this.#fetchers, over: this.#over.signal, end, writes: new Set<Promise<void>>() };
+    const own = { fetchers: this.#fetchers, over: this.#over.signal, end, writes: new Map<Fetcher, Promise<void>>() };
     this.#current = { ...this.#options, ...own, content, algorithm, pieces, start };
     return this.#current;
   }

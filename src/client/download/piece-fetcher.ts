@@ -40,8 +40,8 @@ export interface FetchTask extends FetchFileOptions {
   readonly content: TargetContent;
   /** By which the pieces that are here are known. */
   readonly algorithm: DigestAlgorithm;
-  /** What the target is being given. */
-  readonly writes: Set<Promise<void>>;
+  /** What the target is being given, by whom. */
+  readonly writes: Map<Fetcher, Promise<void>>;
   readonly pieces: PieceMap;
   /** Those that are at work on it. */
   readonly fetchers: Set<Fetcher>;
@@ -61,7 +61,6 @@ export class PieceFetcher implements Fetcher {
   #receivedBytes = 0;
   /** Whether the origin takes one READ for several pieces in a row. */
   #takesMore = false;
-  #writing: Promise<void> = Promise.resolve();
 
   /** `version` is that of the pieces at the origin, and `algorithm` what they are proved by, as STATUS said on the circuit. */
   constructor(circuit: Circuit, version: string, algorithm: DigestAlgorithm, task: FetchTask) {
@@ -115,7 +114,7 @@ export class PieceFetcher implements Fetcher {
     const unproven = pieces.unproven(this.#voucher);
     const { version } = this.#voucher;
     // What another algorithm is to prove is read from where it was written.
-    if (this.#isOther && unproven.length > 0) await Promise.all(writes);
+    if (this.#isOther && unproven.length > 0) await Promise.all(writes.values());
     const window = new PieceWindow<number>(client.limits.maxReadsAhead, client.limits);
     const next = unproven.values();
     let isSame = true;
@@ -145,13 +144,14 @@ export class PieceFetcher implements Fetcher {
 
   /** Runs a step; what was asked for and did not come may be fetched by others, what came is written. */
   async #working(step: () => Promise<void>): Promise<void> {
-    const { pieces, fetchers } = this.#task;
+    const { pieces, fetchers, writes } = this.#task;
     fetchers.add(this);
     try {
       await step();
     } finally {
       for (const index of this.#window.giveBack()) pieces.giveBack(index);
-      await this.#writing;
+      await writes.get(this);
+      writes.delete(this);
       fetchers.delete(this);
     }
   }
@@ -235,12 +235,14 @@ export class PieceFetcher implements Fetcher {
 
   /** Gives a piece to the target once that has taken the one before. */
   async #write(piece: Parameters<Target['write']>[0]): Promise<void> {
-    const { target, end, writes } = this.#task;
-    const before = this.#writing;
-    const writing = before.then(() => target.write(piece)).catch(end);
-    writes.add(writing);
-    this.#writing = writing.finally(() => writes.delete(writing));
+    const before = this.#task.writes.get(this);
+    this.#task.writes.set(this, this.#writeBehind(before, piece));
     await before;
+  }
+
+  async #writeBehind(before: Promise<void> | undefined, piece: Parameters<Target['write']>[0]): Promise<void> {
+    await before;
+    await this.#task.target.write(piece).catch(this.#task.end);
   }
 }
 

@@ -83,7 +83,7 @@ export async function skipFirstRead(
   let offset = 0;
   for (let left = 1 + asked; left > 0; ) {
     const length = Math.min(size - offset, limits.pieceBytes);
-    const { more = 0 } = await receiveData(circuit, file, offset, length);
+    const { more = 0 } = checkData(await circuit.receive('data', file), offset, length);
     const block = circuit.blocks.take(length);
     await circuit.receiveInto(block.bytes, () => {});
     block.release();
@@ -102,7 +102,7 @@ export async function receivePiece(
   { file, offset, length, algorithm, onMore }: PieceRange,
   onBytes: (count: number) => void,
 ): Promise<ReceivedPiece | undefined> {
-  const { more } = await receiveData(circuit, file, offset, length);
+  const { more } = checkData(await circuit.receive('data', file), offset, length);
   if (more !== undefined) onMore?.(more);
   const block = circuit.blocks.take(length);
   try {
@@ -135,8 +135,8 @@ export function mismatchError(
   return new HoplineError('HASH_MISMATCH', `piece ${piece + 1} of ${pieces} did not match its digest, ${often}`);
 }
 
-async function receiveData(circuit: Circuit, file: string, offset: number, length: number): Promise<AnswerOf<'data'>> {
-  const data = await circuit.receive('data', file);
+/** Throws `PEER_PROTOCOL` for other bytes than are due. */
+function checkData(data: AnswerOf<'data'>, offset: number, length: number): AnswerOf<'data'> {
   if (data.offset === offset && data.length === length) return data;
   throw new HoplineError('PEER_PROTOCOL', `the origin sent other bytes than were asked for at ${offset}`);
 }

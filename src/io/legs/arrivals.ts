@@ -8,7 +8,6 @@
  */
 
 import type { OnReadOpts } from 'node:net';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
@@ -217,7 +216,7 @@ export class Arrivals {
     if (this.#failure) return Promise.resolve();
     const isGreedy = this.#takes >= maxTakes;
     this.#takes = 0;
-    if (isGreedy && !signal?.aborted) return nextTurn();
+    if (isGreedy && !signal?.aborted) return new Promise((resolve) => void setImmediate(resolve));
     const reader = this.#reader;
     if (!reader) this.#goOn();
     return new Promise((resolve, reject) => {

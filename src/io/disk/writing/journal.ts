@@ -132,12 +132,12 @@ export class Journal {
 
   /** The bytes of this piece are with the system. */
   addPiece(index: number, { digest, version, key = plainKey }: Vouched): void {
-    const voucher = `${Buffer.from(version).toString('base64url')} ${key}`;
+    const voucher = `${key} ${version}`;
     let number = this.#vouchers.get(voucher);
     if (number === undefined) {
       number = this.#vouchers.size;
       this.#vouchers.set(voucher, number);
-      this.#append(`version ${number} ${voucher}`);
+      this.#append(`version ${number} ${Buffer.from(version).toString('base64url')} ${key}`);
     }
     this.#append(`piece ${index} ${digest} ${number}`);
     this.#pieces += 1;

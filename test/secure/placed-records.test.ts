@@ -6,17 +6,21 @@ import type net from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { HoplineError } from '../../src/core/errors.ts';
+import { startKernelEngine } from '../../src/io/kernel/engine.ts';
+import { loadLibc } from '../../src/io/kernel/libc.ts';
+import type { LegOptions } from '../../src/io/legs/leg-options.ts';
 import { nodeAead } from '../../src/secure/records/aead.ts';
 import { maxClientContent, maxNodeContent, RecordOpener, RecordSealer } from '../../src/secure/records/record.ts';
 import { SecureLeg } from '../../src/secure/secure-leg.ts';
+import { checkLibc } from '../support/checked-libc.ts';
 import { makeLeg, readAll } from '../support/legs.ts';
 
 const mib = 1024 * 1024;
 const stop = new HoplineError('NODE_STOPPING', 'stop');
 
 /** A client's end of a circuit, and what makes records of the node for it. */
-async function makeClient(t: TestContext) {
-  const { leg, peer } = await makeLeg(t);
+async function makeClient(t: TestContext, options: Partial<LegOptions> = {}) {
+  const { leg, peer } = await makeLeg(t, options);
   const direction = (key: number, maxContent: number) => ({ aead: nodeAead, key: Buffer.alloc(32, key), maxContent });
   const near = new SecureLeg(leg);
   near.begin({
@@ -78,6 +82,19 @@ test('a large record that nobody reads into memory is read as any other', async 
   assert.ok((await readAll(near)).equals(Buffer.concat(contents)));
 });
 
+test('records that come one behind the other are received many at a time', { skip: whyNoKernel() }, async (t) => {
+  const libc = checkLibc(loadLibc());
+  const kernel = startKernelEngine(libc);
+  t.after(() => kernel.close());
+  const { near, peer, seal } = await makeClient(t, { openReader: (fd, name) => kernel.openReader(fd, name) });
+  const contents = Array.from({ length: 64 }, () => randomBytes(64 * 1024));
+  peer.end(Buffer.concat([...contents, Buffer.alloc(0)].map(seal)));
+  assert.ok((await readAll(near)).equals(Buffer.concat(contents)));
+  // Segments of the loopback have 64 KiB, and some takes find nothing.
+  const takes = libc.calls.get('receive') ?? 0;
+  assert.ok(takes > 0 && takes < 4 * 64, `${takes} takes`);
+});
+
 test('a large record that was changed leaves nothing in the memory of its reader', async (t) => {
   const { near, peer, seal } = await makeClient(t);
   const content = randomBytes(mib);
@@ -135,3 +152,12 @@ test('a circuit that breaks within a record leaves nothing of it in the memory o
     assert.ok(memory.every((byte) => byte === 0));
   }
 });
+
+function whyNoKernel(): string | false {
+  try {
+    startKernelEngine().close();
+    return false;
+  } catch (error) {
+    return (error as Error).message;
+  }
+}

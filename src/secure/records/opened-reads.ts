@@ -14,8 +14,8 @@ import type { Leg } from '../../io/legs/leg.ts';
 import { lost } from '../../io/legs/loss.ts';
 import { altered, type RecordOpener } from './record.ts';
 
-/** Of a record that has less to come, it comes with whatever is behind it. */
-const minSealedBytes = 64 * 1024;
+/** Of a record that has less to come, it comes by way of the leg's own memory: a circuit of small records needs no more. */
+const minSealedBytes = 16 * 1024;
 const sealedBytes = 512 * 1024;
 
 interface OpenedReadsOptions {
@@ -32,8 +32,10 @@ export class OpenedReads {
   readonly #leg: Leg;
   readonly #options: OpenedReadsOptions;
   #opener: RecordOpener | undefined;
-  /** What large records are read into before they are opened. */
+  /** What large records, and what is behind them, are read into before they are opened. */
   #sealed: Buffer | undefined;
+  /** What was read and is not opened yet. */
+  #rest: Chunk | undefined;
   /** Requests that wait for the client to show that it is there. */
   #held: Buffer | undefined;
   /** Whoever waits to read, and the memory that it reads into. */
@@ -46,7 +48,7 @@ export class OpenedReads {
     this.#leg = options.leg;
     this.#options = options;
     this.arrivals.comeFrom({ pause: () => this.#pause(), resume: () => this.#resume() });
-    this.#leg.holdUpBy(() => !this.arrivals.isEmpty || (!this.#asked && this.#isWaiting));
+    this.#leg.holdUpBy(() => !this.arrivals.isEmpty || this.#rest !== undefined || (!this.#asked && this.#isWaiting));
   }
 
   /** There is a key. `unconfirmed` is what a client asked for that has yet to show that it is there. */
@@ -81,7 +83,7 @@ export class OpenedReads {
 
   /** Whether nothing waits to be read, and no record has begun to arrive. */
   get isBetween(): boolean {
-    return this.arrivals.isEmpty && !this.arrivals.isEnded && this.#opener?.filled === 0;
+    return this.arrivals.isEmpty && !this.#rest && !this.arrivals.isEnded && this.#opener?.filled === 0;
   }
 
   /** Of the record at hand. */
@@ -142,11 +144,14 @@ export class OpenedReads {
     }
   }
 
-  /** What a large record has yet to bring comes into memory that is opened out of while it is near the processor. */
+  /** While large records come, all that comes goes into memory that is opened out of while it is near the processor. */
   async #readNext({ due }: RecordOpener): Promise<Chunk | null> {
+    const rest = this.#rest;
+    this.#rest = undefined;
+    if (rest) return rest;
     if (due < minSealedBytes) return this.#leg.read();
     this.#sealed ??= Buffer.allocUnsafeSlow(sealedBytes);
-    const count = await this.#leg.readInto(due < sealedBytes ? this.#sealed.subarray(0, due) : this.#sealed);
+    const count = await this.#leg.readInto(this.#sealed);
     return count === 0 ? null : { bytes: this.#sealed.subarray(0, count), release: () => {} };
   }
 
@@ -163,7 +168,8 @@ export class OpenedReads {
       at += used;
       if (content) this.#takeContent(content);
     }
-    this.#leg.unread(restOf(chunk, at));
+    if (at < chunk.bytes.length) this.#rest = restOf(chunk, at);
+    else chunk.release();
   }
 
   #takeContent(content: Chunk): void {

@@ -3,7 +3,8 @@
  *
  * A disk that has much to do at a time takes little longer than for one file. Knows open files by their numbers, which are the
  * caller's until their sync has settled.
- * Invariant: a sync succeeds only once the disk has all of its file; what it failed with is told to whoever it concerns.
+ * Invariant: a sync succeeds only once the disk has all of its file; what it failed with is told to whoever it concerns. What is
+ * tried for all of them may fail, and then each is synced by itself: nobody waits for a sync that is not to come.
  */
 
 import { fsync } from 'node:fs';
@@ -65,7 +66,7 @@ export class GroupSync {
       for (const { resolve } of group) resolve();
       return;
     }
-    if (group.length > 1) for (const { fd } of group) this.#calls.beginWrites?.(fd);
+    if (group.length > 1) this.#beginWrites(group);
     await Promise.all(group.map((waiting) => this.#syncOne(waiting).then(waiting.resolve, waiting.reject)));
   }
 
@@ -76,6 +77,18 @@ export class GroupSync {
 
   /** By the file that was opened first, since when failures are told. Whose they are, only a sync of each file says. */
   async #syncAtOnce([first]: readonly Waiting[]): Promise<boolean> {
-    return first !== undefined && (await this.#calls.syncAll?.(first.fd)) === 0;
+    try {
+      return first !== undefined && (await this.#calls.syncAll?.(first.fd)) === 0;
+    } catch {
+      return false;
+    }
+  }
+
+  #beginWrites(group: readonly Waiting[]): void {
+    try {
+      for (const { fd } of group) this.#calls.beginWrites?.(fd);
+    } catch {
+      // A sync writes as well.
+    }
   }
 }

@@ -14,6 +14,7 @@ export interface SyncCalls {
   /**
    * Syncs all of the file system that the open file is on: 0, or an errno, also where the disk failed with any of it since the
    * file was opened, and where others have written so much that it would take long. Missing where failures would not be told.
+   * Rejects where how much that is cannot be asked.
    */
   readonly syncAll?: (fd: number) => Promise<number>;
 }
@@ -52,7 +53,7 @@ function tellsFailures(kernel: string): boolean {
   return major > tellsSince[0] || (major === tellsSince[0] && minor >= tellsSince[1]);
 }
 
-/** Answered by the kernel from memory. */
+/** Answered by the kernel from memory. Throws where that cannot be asked, as without a descriptor that is free. */
 function unwrittenKiB(): number {
   const told = readFileSync('/proc/meminfo', 'latin1').matchAll(/^(?:Dirty|Writeback):\s*(\d+) kB$/gm);
   let sum = 0;

@@ -59,6 +59,19 @@ test('what a sync of all failed with is told to the file that it concerns, and t
   await group.sync(4);
 });
 
+test('where what is tried for all of them fails altogether, each is synced by itself, and those that come later too', async () => {
+  const { made, calls } = makeDisk();
+  const fail = () => {
+    throw Object.assign(new Error('EMFILE'), { code: 'EMFILE' });
+  };
+  const group = new GroupSync({ ...calls, syncAll: async () => fail(), beginWrites: fail });
+  for (const fds of [[1, 2], [3, 4], [5]]) await Promise.all(fds.map((fd) => group.sync(fd)));
+  assert.deepEqual(
+    made,
+    [1, 2, 3, 4, 5].map((fd) => `sync ${fd}`),
+  );
+});
+
 test('the name of a file lasts too, by a sync of all or by one of the directory that it is in', async () => {
   const { made, calls } = makeDisk();
   const one = new GroupSync(calls);

@@ -1,14 +1,22 @@
 /** A directory on its way to an origin: what differs is sent, what is the same is not, and nothing goes that is there alone. */
 
 import assert from 'node:assert/strict';
-import { mkdir, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
+import { createHash } from 'node:crypto';
+import { mkdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type NodeOptions, type UploadTreeEvent, type UploadTreeOptions, uploadTree } from '../../src/index.ts';
+import {
+  type NodeOptions,
+  parseVia,
+  type UploadTreeEvent,
+  type UploadTreeOptions,
+  uploadTree,
+} from '../../src/index.ts';
 import { addressOf, startChain } from '../support/chain.ts';
 import { lastLine } from '../support/home.ts';
+import { inside, startLister, top } from '../support/lister.ts';
 import { runProgram } from '../support/program.ts';
-import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
+import { hasNamelessFiles, makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
 /** An origin that takes uploads, a directory here, and what sends the directory there as `copy`. */
 async function startTree(t: TestContext, files: number, options: Partial<NodeOptions> = {}) {
@@ -70,6 +78,50 @@ test('what is missing or differs is sent, and nothing else, whatever its time is
   await assertSame(fixture, 30);
   assert.ok((await root.list()).includes('copy'));
   assert.equal((await readFile(path.join(root.path, 'copy/own'))).length, 10, 'what is there alone stays');
+});
+
+test('of files whose digest the origin knows nothing is asked, and a change of either side shows all the same', async (t) => {
+  const fixture = await startTree(t, 9);
+  const { root, here, chain, send } = fixture;
+  const asked = () => chain.nodes[1]?.stats().files ?? 0;
+  await here.writeRandom('tree/empty', 0);
+  await send();
+  // Where it does not know what it has written itself, it does so once it was asked.
+  for (const name of ['d0/f0', 'd2/f8']) await root.atRest(`copy/${name}`);
+  if (hasNamelessFiles(root.path)) assert.equal(asked(), 0);
+  else await send();
+  const before = asked();
+  assert.equal((await send()).unchanged, 10);
+  assert.equal(asked(), before);
+
+  const [ours, theirs] = [path.join(here.path, 'tree/d0/f0'), path.join(root.path, 'copy/d1/f1')];
+  for (const place of [ours, theirs]) {
+    const { atime, mtime } = await stat(place);
+    await writeFile(place, Buffer.alloc((await stat(place)).size, 1));
+    await utimes(place, atime, mtime);
+  }
+  await rm(path.join(root.path, 'copy/d2/f2'));
+  await writeFile(path.join(root.path, 'copy/d2/f2'), await readFile(path.join(here.path, 'tree/d2/f2')));
+  const changed = await send();
+  assert.deepEqual(
+    changed.outcomes.map(({ file, result }) => [file, result?.replaced]),
+    [
+      ['copy/d0/f0', true],
+      ['copy/d1/f1', true],
+    ],
+  );
+  assert.equal(asked(), before + 2, 'about the two that are other files there now');
+  await assertSame(fixture, 9);
+});
+
+test('an origin is believed only the digests that it was asked for', async (t) => {
+  const here = await makeTempRoot(t);
+  const content = await here.writeRandom('tree/a', 1000);
+  const digest = createHash('sha256').update(content).digest('hex');
+  const { address } = await startLister(t, [top, inside('a', { size: 1000, digest })]);
+  const options = { routes: parseVia(address, 'copy').routes, directory: 'copy', source: path.join(here.path, 'tree') };
+  // Without an algorithm that it names it is asked, and says nothing.
+  await assert.rejects(uploadTree({ ...options, dryRun: true, limits: { idleMs: 300, headMs: 300 }, retry: 0 }));
 });
 
 test('a file that may not be replaced, or is none there, fails alone', async (t) => {

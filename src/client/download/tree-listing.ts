@@ -6,6 +6,7 @@
  */
 
 import { asHoplineError } from '../../core/errors.ts';
+import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { TreeDirectory, TreeFile } from '../../io/disk/tree/tree-target.ts';
 import type { AnswerOf, Listed } from '../../wire/native/messages.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
@@ -21,24 +22,36 @@ export interface Manifest {
   /** Sockets, devices and the like. */
   readonly others: number;
   readonly skipped: SkippedEntries;
+  /** Of files of which the origin knows it, by their paths: those of all their bytes, in hex. */
+  readonly digests: ReadonlyMap<string, string>;
+  readonly algorithm: DigestAlgorithm | undefined;
+}
+
+export interface ManifestOptions {
+  /** Takes a directory that is not there for an empty one. @default false */
+  readonly mayBeMissing?: boolean;
+  /** Asks for digests that the origin knows. @default false */
+  readonly withDigests?: boolean;
 }
 
 /**
- * Fetches the listing of `directory`; with `mayBeMissing`, an empty one where there is no such directory. Throws what the circuits do,
+ * Fetches the listing of `directory`. Throws what the circuits do,
  * `PEER_PROTOCOL` and `LIMIT_LISTING` for one that is refused.
  */
 export async function fetchManifest(
   directory: string,
   circuits: Circuits,
   client: ClientContext,
-  mayBeMissing = false,
+  { mayBeMissing = false, withDigests = false }: ManifestOptions = {},
 ): Promise<Manifest> {
-  let manifest = new ListedManifest();
+  const offered = withDigests ? availableDigests() : [];
+  const digests = withDigests ? { digests: offered.map(({ name }) => name) } : {};
+  let manifest = new ListedManifest(offered);
   let hasBegun = false;
   await circuits.run(
-    () => [{ type: 'list', name: directory }],
+    () => [{ type: 'list', name: directory, ...digests }],
     async (circuit) => {
-      manifest = new ListedManifest();
+      manifest = new ListedManifest(offered);
       try {
         for await (const listing of receiveListing(circuit, directory, client.limits)) {
           manifest.add(listing);
@@ -60,8 +73,17 @@ class ListedManifest implements Manifest {
   readonly links: TreeLink[] = [];
   others = 0;
   skipped: SkippedEntries = { names: 0, unreadable: 0, unfinished: 0 };
+  readonly digests = new Map<string, string>();
+  algorithm: DigestAlgorithm | undefined;
+  readonly #offered: readonly DigestAlgorithm[];
 
-  add({ entries, skipped }: AnswerOf<'listing'>): void {
+  constructor(offered: readonly DigestAlgorithm[]) {
+    this.#offered = offered;
+  }
+
+  add({ entries, skipped, digest }: AnswerOf<'listing'>): void {
+    // One that was not asked for says nothing.
+    this.algorithm ??= this.#offered.find(({ name }) => name === digest);
     for (const entry of entries) this.#keep(entry);
     if (skipped) this.skipped = skipped;
   }
@@ -73,6 +95,7 @@ class ListedManifest implements Manifest {
         break;
       case 'file':
         this.files.push({ path: entry.path, size: entry.size, mode: entry.mode, mtimeNs: BigInt(entry.mtimeNs) });
+        if (entry.digest !== undefined) this.digests.set(entry.path, entry.digest);
         break;
       case 'link':
         this.links.push({ path: entry.path, target: entry.target ?? '' });

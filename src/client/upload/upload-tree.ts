@@ -7,10 +7,11 @@
  * Documentation: docs/trees.md#to-an-origin
  */
 
-import { lstat } from 'node:fs/promises';
 import path from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { type LocalTree, readLocalTree } from '../../io/disk/reading/local-tree.ts';
+import { QuickLooks } from '../../io/disk/reading/quick-looks.ts';
 import { checkName, type RoutePlan } from '../../wire/route.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
@@ -21,6 +22,7 @@ import type { UploadTreeCounts, UploadTreeEvent } from '../transfer-events.ts';
 import type { UploadResult } from '../upload-result.ts';
 import { findSame } from './same-files.ts';
 import { checkNames } from './several-uploads.ts';
+import { type ComparedFile, findToldSame, isToldOf } from './told-digests.ts';
 import { type FileToSend, UploadsRun } from './uploads-run.ts';
 
 export interface UploadTreeOptions extends TransferOptions {
@@ -61,11 +63,10 @@ export interface UploadTreeResult extends UploadTreeCounts {
   readonly elapsedMs: number;
 }
 
-/** A file here: its path below the directory, and bytes. */
-interface OwnFile extends FileToSend {
-  readonly path: string;
-  readonly size: number;
-}
+/** Files that are looked at in one turn of the event loop. */
+const turnFiles = 64;
+
+interface OwnFile extends FileToSend, ComparedFile {}
 
 /**
  * Makes a directory at the origin the same as one here, but for what is there alone. What is there and differs is replaced, which the
@@ -79,44 +80,63 @@ export async function uploadTree(options: UploadTreeOptions): Promise<UploadTree
   return withClient(options, async (client) => {
     const startedMs = client.clock.now();
     const tree = await readLocalTree(source, client.limits);
-    const files = await readSizes(source, directory, tree.files.filter(select));
-    checkNames(files, client.limits.maxNameBytes);
-    const circuits = await Circuits.over(options.routes, client, options);
-    const there = await fetchManifest(directory, circuits, client, true);
-    const due = await findDue(files, there, options.parallel, circuits, client);
-    const counts = countsOf(tree, files, due);
-    options.onEvent?.({ kind: 'listed', ...counts });
-    const run = new UploadsRun(circuits, { ...options, files: dryRun ? [] : due, force: true }, client);
-    await run.send();
-    const own = new Set(files.map((file) => file.path));
-    const extra = there.files.map((file) => file.path).filter((name) => !own.has(name) && select(name));
-    const planned = dryRun ? { planned: due.map((file) => file.path) } : {};
-    return { ...counts, outcomes: run.outcomes, extra, ...planned, elapsedMs: client.clock.now() - startedMs };
+    const looks = await QuickLooks.at(source);
+    try {
+      const files = await readSizes(tree.files.filter(select), options, looks);
+      checkNames(files, client.limits.maxNameBytes);
+      const circuits = await Circuits.over(options.routes, client, options);
+      const there = await fetchManifest(directory, circuits, client, { mayBeMissing: true, withDigests: true });
+      const due = await findDue(files, there, { looks, parallel: options.parallel, circuits, client });
+      const counts = countsOf(tree, files, due);
+      options.onEvent?.({ kind: 'listed', ...counts });
+      const run = new UploadsRun(circuits, { ...options, files: dryRun ? [] : due, force: true }, client);
+      await run.send();
+      const own = new Set(files.map((file) => file.path));
+      const extra = there.files.map((file) => file.path).filter((name) => !own.has(name) && select(name));
+      const planned = dryRun ? { planned: due.map((file) => file.path) } : {};
+      return { ...counts, outcomes: run.outcomes, extra, ...planned, elapsedMs: client.clock.now() - startedMs };
+    } finally {
+      looks.close();
+    }
   });
 }
 
 /** What cannot be looked at has no size, and fails when it is sent. */
-async function readSizes(source: string, directory: string, paths: readonly string[]): Promise<OwnFile[]> {
+async function readSizes(
+  paths: readonly string[],
+  { source, directory }: Pick<UploadTreeOptions, 'source' | 'directory'>,
+  looks: QuickLooks,
+): Promise<OwnFile[]> {
   const files: OwnFile[] = [];
   for (const name of paths) {
+    if (files.length % turnFiles === 0) await nextTurn();
+    const size = Number((await looks.look(name).catch(() => undefined))?.size ?? 0);
     const place = path.join(source, ...name.split('/'));
-    const size = (await lstat(place).catch(() => undefined))?.size ?? 0;
     files.push({ path: name, source: place, file: directory === '.' ? name : `${directory}/${name}`, size });
   }
   return files;
 }
 
+interface Comparison {
+  readonly looks: QuickLooks;
+  readonly parallel: number | undefined;
+  readonly circuits: Circuits;
+  readonly client: ClientContext;
+}
+
+/** The origin is asked only about files of whose content it has told nothing. */
 async function findDue(
   files: readonly OwnFile[],
-  there: Pick<Manifest, 'files'>,
-  parallel: number | undefined,
-  circuits: Circuits,
-  client: ClientContext,
+  there: Manifest,
+  { looks, parallel, circuits, client }: Comparison,
 ): Promise<readonly OwnFile[]> {
   const sizes = new Map(there.files.map((file) => [file.path, file.size]));
   const alike = files.filter((file) => sizes.get(file.path) === file.size);
-  const same = await findSame(alike, circuits, client, parallel);
-  return files.filter(({ file }) => !same.has(file));
+  const told = alike.filter((file) => isToldOf(file, there));
+  const toldSame = new Set(await findToldSame(told, there, { looks, signal: client.signal }));
+  const others = alike.filter((file) => !isToldOf(file, there));
+  const same = await findSame(others, circuits, client, parallel);
+  return files.filter((file) => !toldSame.has(file) && !same.has(file.file));
 }
 
 function countsOf(tree: LocalTree, files: readonly OwnFile[], due: readonly OwnFile[]): UploadTreeCounts {

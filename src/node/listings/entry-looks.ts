@@ -10,7 +10,7 @@ import type { Held } from '../../io/disk/held.ts';
 import { openError } from '../../io/disk/reading/below-root.ts';
 import { isUnfinished, nameProblem } from '../../wire/name.ts';
 import type { Listed } from '../../wire/native/messages.ts';
-import { describe } from './listed-entry.ts';
+import { describe, type KnownDigest } from './listed-entry.ts';
 import type { ShownEntries } from './shown-entries.ts';
 
 /** Entries that are there and not in the listing. */
@@ -28,6 +28,7 @@ interface EntryLooksOptions {
   readonly name: string;
   readonly maxNameBytes: number;
   readonly shown: ShownEntries;
+  readonly knownDigest: KnownDigest | undefined;
 }
 
 export class EntryLooks {
@@ -52,7 +53,7 @@ export class EntryLooks {
   }
 
   async #look(directory: Held, prefix: string, bytes: string): Promise<Listed | undefined> {
-    const { name: listed, maxNameBytes, shown } = this.#options;
+    const { name: listed, maxNameBytes, shown, knownDigest } = this.#options;
     const raw = Buffer.from(bytes, 'latin1');
     const name = raw.toString('utf8');
     const relative = `${prefix}${name}`;
@@ -66,7 +67,7 @@ export class EntryLooks {
       this.firstBad ??= `${prefix}${bytes}`;
       return undefined;
     }
-    return describe(directory, name, relative).catch((error) => {
+    return describe(directory, name, relative, knownDigest).catch((error) => {
       this.countUnreadable(error, 1);
       return undefined;
     });

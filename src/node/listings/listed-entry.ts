@@ -8,13 +8,23 @@ import type { Listed } from '../../wire/native/messages.ts';
 /** Characters. */
 const maxTargetLength = 1024;
 
+/** What is known of the content of a file, in hex. */
+export type KnownDigest = (file: BigIntStats) => Promise<string | undefined>;
+
 /** What is called `name` in a directory. Throws what the system says. */
-export async function describe(directory: Held, name: string, relative: string): Promise<Listed> {
+export async function describe(
+  directory: Held,
+  name: string,
+  relative: string,
+  knownDigest: KnownDigest | undefined,
+): Promise<Listed> {
   const way = directory.way(name);
   const stats = directory.lookNow?.(name) ?? (await lstat(way, { bigint: true }));
-  return stats.isSymbolicLink()
-    ? { kind: 'link', path: relative, target: await readTarget(way) }
-    : entryOf(stats, relative);
+  if (stats.isSymbolicLink()) return { kind: 'link', path: relative, target: await readTarget(way) };
+  const entry = entryOf(stats, relative);
+  if (entry.kind !== 'file') return entry;
+  const digest = await knownDigest?.(stats);
+  return digest === undefined ? entry : { ...entry, digest };
 }
 
 export function entryOf(stats: BigIntStats, relative: string): Listed {

@@ -14,7 +14,7 @@ import { type Held, type Hold, hold } from '../../io/disk/held.ts';
 import { holdBelow, openError } from '../../io/disk/reading/below-root.ts';
 import type { AnswerOf, Listed } from '../../wire/native/messages.ts';
 import { EntryLooks } from './entry-looks.ts';
-import { entryOf } from './listed-entry.ts';
+import { entryOf, type KnownDigest } from './listed-entry.ts';
 import { ListingDisk } from './listing-disk.ts';
 import type { NameHolder, NameRoom } from './name-room.ts';
 import { OrderedNames } from './ordered-names.ts';
@@ -46,6 +46,8 @@ export interface ListingOptions {
   readonly view?: ((real: string) => ListingView) | undefined;
   /** How many levels of what is below the directory are listed. @default all */
   readonly depth?: number | undefined;
+  /** Tells digests along with files. @default none are told */
+  readonly knownDigest?: KnownDigest | undefined;
 }
 
 export class Listing implements NameHolder {
@@ -66,13 +68,13 @@ export class Listing implements NameHolder {
     name: string,
     limits: Limits,
     room: NameRoom,
-    { by = hold, owner, view, depth = Number.POSITIVE_INFINITY }: ListingOptions,
+    { by = hold, owner, view, depth = Number.POSITIVE_INFINITY, knownDigest }: ListingOptions,
   ) {
     this.#room = room;
     this.#top = top;
     this.#disk = new ListingDisk(by, room.turns, owner);
     this.#shown = new ShownEntries(view?.(top), depth);
-    this.#looks = new EntryLooks({ name, maxNameBytes: limits.maxNameBytes, shown: this.#shown });
+    this.#looks = new EntryLooks({ name, maxNameBytes: limits.maxNameBytes, shown: this.#shown, knownDigest });
     this.#depth = depth;
     this.#limits = limits;
   }

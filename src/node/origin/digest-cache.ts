@@ -63,10 +63,17 @@ export class DigestCache {
   async open(key: DigestKey): Promise<PieceDigests> {
     const bytes = entryBytes + key.pieces * digestBytes;
     if (bytes > this.#maxBytes) return new PieceDigests(key, Buffer.alloc(0));
-    const name = `${key.version}.${key.algorithm}.${key.pieceBytes}`;
+    const name = nameOf(key);
     const digests = this.#entries.get(name) ?? this.#load(key);
     this.#entries.set(name, digests, bytes);
     return digests;
+  }
+
+  /** That of a file of one piece, in hex, if it is in memory. */
+  async known(key: Omit<DigestKey, 'pieces'>): Promise<string | undefined> {
+    const name = nameOf(key);
+    this.#entries.use(name);
+    return (await this.#entries.get(name))?.get(0);
   }
 
   /** Called when a file's digests are no longer used: what is new goes to the store, behind the caller's back. */
@@ -85,6 +92,10 @@ export class DigestCache {
     const stored = isWorthStoring(key) ? await this.#store?.load(key, key.pieces * digestBytes) : undefined;
     return new PieceDigests(key, stored ?? Buffer.alloc(key.pieces * digestBytes));
   }
+}
+
+function nameOf({ version, algorithm, pieceBytes }: Omit<DigestKey, 'pieces'>): string {
+  return `${version}.${algorithm}.${pieceBytes}`;
 }
 
 /** A file of one piece is hashed faster than its digest is read from disk. */

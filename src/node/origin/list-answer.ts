@@ -6,13 +6,16 @@
  */
 
 import { ownerOf } from '../../core/work/budget.ts';
+import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import { versionOf } from '../../io/disk/reading/versioned-file.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { encodeMessage, type RequestOf } from '../../wire/native/messages.ts';
 import { namesOf, type Open } from '../../wire/native/open-message.ts';
 import { holdReadable, viewOf } from '../authority/below-rights.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
-import { Listing } from '../listings/listing.ts';
+import type { KnownDigest } from '../listings/listed-entry.ts';
+import { Listing, type ListingOptions } from '../listings/listing.ts';
 import { servedRoot } from '../root.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -31,16 +34,19 @@ export interface ListOptions extends ListedFor {
 
 /** Sends the listing; resolves to how many entries it has. Throws what names, rights and the disk are refused with. */
 export async function answerList(
-  { name, depth }: RequestOf<'list'>,
+  { name, depth, digests }: RequestOf<'list'>,
   { open, outbox, isSealed, ...listedFor }: ListOptions,
 ): Promise<number> {
   const { leg, node, grant } = listedFor;
   grant.checkRead(name);
-  const listing = await openListing(name, depth, listedFor);
+  const algorithm = digests && chooseDigest(node.digests, digests);
+  const knownDigest = algorithm && knownDigests(algorithm, node);
+  const listing = await openListing(name, { depth, knownDigest }, listedFor);
+  const told = algorithm ? { digest: algorithm.name } : {};
   try {
     for (let last = false; !last; ) {
       const frame = await listing.nextFrame();
-      await listing.pauseFor(outbox.append(encodeMessage(frame)));
+      await listing.pauseFor(outbox.append(encodeMessage({ ...frame, ...told })));
       outbox.flush();
       last = frame.last;
     }
@@ -56,7 +62,7 @@ export async function answerList(
 /** Throws `AUTH_DENIED` for a directory that may not be seen since nothing in it may. */
 export async function checkSeen(name: string, listedFor: ListedFor): Promise<void> {
   if (listedFor.grant.rights.read.isEverything) return;
-  const listing = await openListing(name, 0, listedFor);
+  const listing = await openListing(name, { depth: 0 }, listedFor);
   try {
     await listing.nextFrame();
   } finally {
@@ -64,12 +70,23 @@ export async function checkSeen(name: string, listedFor: ListedFor): Promise<voi
   }
 }
 
-async function openListing(name: string, depth: number | undefined, { leg, node, grant }: ListedFor): Promise<Listing> {
+/** Those of files of one piece, of the version that they have now. */
+function knownDigests({ name: algorithm }: DigestAlgorithm, { digestCache, limits }: NodeContext): KnownDigest {
+  const { pieceBytes } = limits;
+  return async (file) =>
+    file.size > pieceBytes ? undefined : digestCache.known({ version: versionOf(file), algorithm, pieceBytes });
+}
+
+async function openListing(
+  name: string,
+  { depth, knownDigest }: Pick<ListingOptions, 'depth' | 'knownDigest'>,
+  { leg, node, grant }: ListedFor,
+): Promise<Listing> {
   const owner = ownerOf(leg.address?.host ?? leg.peer);
   const root = servedRoot(node);
   const by = holdReadable(grant, root, name, node.hold);
   const view = viewOf(grant, root, name);
-  const listing = await Listing.open(root, name, node.limits, node.names, { owner, by, view, depth });
+  const listing = await Listing.open(root, name, node.limits, node.names, { owner, by, view, depth, knownDigest });
   void leg.closed.then(() => listing.abandon());
   return listing;
 }

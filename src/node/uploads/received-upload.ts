@@ -7,17 +7,18 @@
  * Rules: docs/protocol/requests.md#uploads, docs/resume.md
  */
 
+import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
-import type { Limits } from '../../core/limits.ts';
 import type { GiveBack } from '../../core/work/budget.ts';
 import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import { versionOf } from '../../io/disk/reading/versioned-file.ts';
 import { isHeldWhole, WholeTarget } from '../../io/disk/whole/whole-target.ts';
 import { FileTarget } from '../../io/disk/writing/file-target.ts';
-import type { TargetContent, Voucher } from '../../io/disk/writing/target.ts';
+import type { Voucher } from '../../io/disk/writing/target.ts';
 import type { DiskCalls } from '../../io/kernel/libc.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
-import { type AnswerOf, maxMissingRanges, type RequestOf } from '../../wire/native/messages.ts';
+import { type AnswerOf, maxMissingRanges } from '../../wire/native/messages.ts';
 import { judgeWritten } from '../authority/below-rights.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
@@ -25,10 +26,9 @@ import { servedRoot } from '../root.ts';
 import type { Claim, Claimant, FinishedUpload } from './claims.ts';
 import { beginTarget, voucherOf } from './earlier-pieces.ts';
 import { MissingPieces } from './missing-pieces.ts';
+import { checkCut, contentOfPut, countPieces, type PutRequest } from './put-request.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
 import type { UploadSlot } from './upload-slots.ts';
-
-type PutRequest = RequestOf<'put'>;
 
 /** Whoever sends a PUT. */
 interface UploadingClient extends Claimant {
@@ -39,8 +39,6 @@ interface UploadingClient extends Claimant {
   /** Aborts when its circuit has ended. */
   readonly gone: AbortSignal;
 }
-
-const minPieceBytes = 1024;
 
 export class Upload {
   readonly algorithm: DigestAlgorithm;
@@ -53,6 +51,7 @@ export class Upload {
   readonly #target: UploadTarget | undefined;
   readonly #missing: MissingPieces;
   #finished: FinishedUpload | undefined;
+  #lastDigest = '';
 
   private constructor(put: PutRequest, placed: Placed, { target, giveBack, left, finished }: Begun) {
     this.algorithm = placed.algorithm;
@@ -112,7 +111,12 @@ export class Upload {
       claim = await uploads.claim(place.path, put.upload, { owner, end });
       made.unshift(...leftovers.take(place.path));
       const voucher = voucherOf(put, sealedBy);
-      return await claim.slot.during(Upload.#open(put, node, { algorithm, place, claim, grant, gone, leave, voucher }));
+      const remember = async (file: BigIntStats, digest: string) => {
+        const key = { version: versionOf(file), algorithm: algorithm.name, pieceBytes: limits.pieceBytes, pieces: 1 };
+        if (file.size > 0 && file.size <= limits.pieceBytes) (await node.digestCache.open(key)).set(0, digest);
+      };
+      const placed = { algorithm, place, claim, grant, gone, leave, voucher, remember };
+      return await claim.slot.during(Upload.#open(put, node, placed));
     } catch (error) {
       claim?.release();
       await leave(false);
@@ -135,7 +139,7 @@ export class Upload {
     const options = { way: place.way, force, replaces, calls: disk, signal };
     const target = files ? new WholeTarget(place.path, options, files) : new FileTarget(place.path, options);
     try {
-      const left = await beginTarget(target, contentOf(put, place, algorithm), placed.voucher);
+      const left = await beginTarget(target, contentOfPut(put, place.name, algorithm.name), placed.voucher);
       return new Upload(put, placed, { target, giveBack, left });
     } catch (error) {
       giveBack?.();
@@ -170,6 +174,7 @@ export class Upload {
       for (const chunk of chunks) chunk.release();
       return;
     }
+    this.#lastDigest = digest;
     const vouched = { digest, ...this.#placed.voucher };
     await this.#target.write({ index, position: index * this.#put.pieceBytes, chunks, vouched });
     this.#missing.remove(index);
@@ -182,6 +187,9 @@ export class Upload {
     if (this.#target && !this.#finished) {
       await this.#placed.place.check();
       await this.#target.commit();
+      if (this.#target instanceof WholeTarget && this.#target.settled) {
+        await this.#placed.remember(this.#target.settled, this.#lastDigest);
+      }
     }
     this.#finished ??= { replaced: this.#target?.replaces ?? false };
     this.#placed.claim.finish(this.#finished);
@@ -217,6 +225,8 @@ interface Placed {
   readonly claim: Claim;
   readonly grant: Grant;
   readonly gone: AbortSignal;
+  /** Takes note of the digest of a small file that is at its place. */
+  readonly remember: (file: BigIntStats, digest: string) => Promise<void>;
   /** Lets go of the place. Unless the file is finished, what is left of it is noted. Never throws. */
   readonly leave: (isFinished: boolean) => Promise<void>;
 }
@@ -232,25 +242,4 @@ interface Begun {
 
 function withoutReserving({ fallocate: _, ...others }: DiskCalls): DiskCalls {
   return others;
-}
-
-function checkCut(put: PutRequest, { maxReadBytes, maxUploadPieces }: Limits): void {
-  const { pieceBytes } = put;
-  if (pieceBytes < minPieceBytes || pieceBytes > maxReadBytes) {
-    throw new HoplineError('PEER_PROTOCOL', `a PUT cuts its file into pieces of ${pieceBytes} bytes`);
-  }
-  if (countPieces(put) <= maxUploadPieces) return;
-  throw new HoplineError('PEER_PROTOCOL', `a PUT cuts its file into more than ${maxUploadPieces} pieces`);
-}
-
-function countPieces({ size, pieceBytes }: PutRequest): number {
-  return Math.ceil(size / pieceBytes);
-}
-
-function contentOf(
-  { size, pieceBytes }: PutRequest,
-  { name }: UploadPlace,
-  { name: algorithm }: DigestAlgorithm,
-): TargetContent {
-  return { file: name, size, pieceBytes, algorithm };
 }

@@ -34,7 +34,15 @@ const timeNs = v.pipe(
 const entryPath = v.pipe(v.string(), v.maxLength(4096));
 
 const entry = v.variant('kind', [
-  v.object({ kind: v.literal('file'), path: entryPath, size: count, mode, mtimeNs: timeNs }),
+  v.object({
+    kind: v.literal('file'),
+    path: entryPath,
+    size: count,
+    mode,
+    mtimeNs: timeNs,
+    /** Of all its bytes, where LIST asked for it and the origin knows it. */
+    digest: v.optional(hexDigest),
+  }),
   v.object({ kind: v.literal('directory'), path: entryPath, mode, mtimeNs: timeNs }),
   /** Where it points is for people to read, and for nothing else. */
   v.object({ kind: v.literal('link'), path: entryPath, target: v.optional(v.pipe(v.string(), v.maxLength(1024))) }),
@@ -59,8 +67,8 @@ const request = v.variant('type', [
   }),
   /** READ without the bytes: answered by END. */
   v.object({ type: v.literal('digest'), offset: count, length: positive, version: shortText }),
-  /** `depth`: how many levels of what is below the directory; without it, all. */
-  v.object({ type: v.literal('list'), name, depth: v.optional(count) }),
+  /** `depth`: how many levels of what is below the directory; without it, all. `digests`: those of small files are told, if known. */
+  v.object({ type: v.literal('list'), name, depth: v.optional(count), digests: v.optional(digests) }),
   v.object({ type: v.literal('ping') }),
   /** Measures the way: `up` raw bytes follow this frame, and nobody looks at them; `down` are asked for. */
   v.object({ type: v.literal('probe'), up: count, down: count }),
@@ -113,6 +121,8 @@ const answer = v.variant('type', [
     type: v.literal('listing'),
     entries: v.array(entry),
     last: v.boolean(),
+    /** The algorithm of the digests of entries. */
+    digest: v.optional(shortText),
     /** With the last: how many entries are missing because of their names, because they cannot be read, or are part files. */
     skipped: v.optional(v.object({ names: count, unreadable: count, unfinished: count })),
   }),

@@ -59,6 +59,7 @@ const requests: Message[] = [
   { type: 'read', offset: 0, length: 1, more: 65_535 },
   { type: 'list', name: 'фото' },
   { type: 'list', name: 'фото', depth: 1 },
+  { type: 'list', name: 'фото', digests: ['blake3', 'sha256'] },
   { type: 'ping' },
   { type: 'probe', up: 0, down: Number.MAX_SAFE_INTEGER },
   put,
@@ -83,6 +84,12 @@ const answers: Message[] = [
     skipped: { names: 0, unreadable: 1, unfinished: 2 },
   },
   { type: 'listing', entries: [], last: false },
+  {
+    type: 'listing',
+    entries: [{ kind: 'file', path: 'a', size: 1, mode: 0, mtimeNs: '0', digest: 'ab'.repeat(32) }],
+    last: false,
+    digest: 'blake3',
+  },
   { type: 'pong', software: 'hopline/1' },
   { type: 'pong', software: 'hopline/1', roles: ['origin', 'a role of tomorrow'], load: { open: 0, max: 1 } },
   {

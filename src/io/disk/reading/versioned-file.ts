@@ -109,7 +109,8 @@ export function changed(): HoplineError {
   return new HoplineError('FILE_CHANGED', 'the file changed while it was read');
 }
 
-function versionOf(opened: BigIntStats): string {
+/** As `VersionedFile.version`. */
+export function versionOf(opened: BigIntStats): string {
   const facts = versionFacts.map((fact) => opened[fact]);
   return hash('sha256', facts.join(':')).slice(0, 32);
 }

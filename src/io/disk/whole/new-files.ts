@@ -6,7 +6,20 @@
  * Invariant: a name is given to a whole and synced file, and never taken from another.
  */
 
-import { close, closeSync, constants, fchmod, fchmodSync, open, openSync, writev, writevSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import {
+  type BigIntStats,
+  close,
+  closeSync,
+  constants,
+  fchmod,
+  fchmodSync,
+  fstatSync,
+  open,
+  openSync,
+  writev,
+  writevSync,
+} from 'node:fs';
 import { readdir, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -20,6 +33,14 @@ import { mayExist } from '../writing/journal.ts';
 import { journalPath, partName } from '../writing/part-names.ts';
 import { GroupSync } from './group-sync.ts';
 
+type NewAttributes = Pick<Attributes, 'mtimeNs'> & Partial<Attributes>;
+
+/** A file that has got its name. */
+export interface MadeFile {
+  /** As it is now, where any change from now on will show in its times. */
+  readonly settled: BigIntStats | undefined;
+}
+
 /** What is done at once, or settles later. */
 type Soon<Result> = Result | Promise<Result>;
 
@@ -29,8 +50,8 @@ export interface NewFileCalls {
   readonly open: (directory: string, mode: number) => Soon<number>;
   /** Resolves to how many bytes were taken. */
   readonly write: (fd: number, buffers: readonly Buffer[], position: number) => Soon<number>;
-  /** Sets permissions and time; false where the time cannot be told to the nanosecond. */
-  readonly attribute: (fd: number, attributes: Attributes) => Soon<boolean>;
+  /** Sets a time, and permissions where there are any; false where the time cannot be told to the nanosecond. */
+  readonly attribute: (fd: number, attributes: NewAttributes) => Soon<boolean>;
   /** Makes content and attributes last, and the name in `directory`. */
   readonly sync: (fd: number, directory?: string) => Soon<void>;
   /** Gives it its first name: 0, or an errno. */
@@ -87,24 +108,28 @@ export class NewFiles {
 
   /**
    * Makes the file of `buffers` that is called `way`; with `leavesName` it is left to the caller to make the name last. Resolves to
-   * false, with nothing done, where there is no such way, and where the name cannot be had. Throws what the disk fails with.
+   * nothing, with nothing done, where there is no such way, and where the name cannot be had. Throws what the disk fails with.
    */
   async make(
     way: string,
     buffers: readonly Buffer[],
     { attributes, leavesName = false }: { attributes?: Attributes | undefined; leavesName?: boolean | undefined } = {},
-  ): Promise<boolean> {
+  ): Promise<MadeFile | undefined> {
     const { attribute, sync, link, close } = this.#calls;
     const fd = this.#isRefused ? undefined : await this.#open(path.dirname(way), attributes?.mode ?? 0o666);
-    if (fd === undefined) return false;
+    if (fd === undefined) return undefined;
     let hasName = false;
     try {
       await this.#write(fd, buffers);
-      if (attributes && !(await attribute(fd, attributes))) return false;
+      const stamp = { mtimeNs: stampNow() };
+      const isSet = await attribute(fd, attributes ?? stamp);
+      if (attributes && !isSet) return undefined;
       await sync(fd);
       hasName = (await link(fd, way)) === 0;
-      if (hasName && !leavesName) await sync(fd, path.dirname(way));
-      return hasName;
+      if (!hasName) return undefined;
+      const made = fstatSync(fd, { bigint: true });
+      if (!leavesName) await sync(fd, path.dirname(way));
+      return { settled: made.mtimeNs === stamp.mtimeNs ? made : undefined };
     } finally {
       // Without a name its space goes back to the disk, which takes time.
       if (hasName) closeSync(fd);
@@ -143,7 +168,7 @@ export function callsNow(link: LinkOpen, disk: DiskCalls, group: GroupSync): New
     open: (directory, mode) => openSync(directory, namelessFlags, mode),
     write: (fd, buffers, position) => writevSync(fd, buffers, position),
     attribute: (fd, { mode, mtimeNs }) => {
-      fchmodSync(fd, mode);
+      if (mode !== undefined) fchmodSync(fd, mode);
       return disk.setModifiedNs?.(fd, mtimeNs) === true;
     },
     sync: (fd, directory) => group.sync(fd, directory),
@@ -162,13 +187,18 @@ export function callsLater(link: LinkOpen, disk: DiskCalls, group: GroupSync): N
         writev(fd, buffers, position, (error, taken) => (error ? reject(error) : resolve(taken)));
       }),
     attribute: async (fd, { mode, mtimeNs }) => {
-      await chmodLater(fd, mode);
+      if (mode !== undefined) await chmodLater(fd, mode);
       return disk.setModifiedNs?.(fd, mtimeNs) === true;
     },
     sync: (fd, directory) => group.sync(fd, directory),
     link: link.later,
     close: promisify(close),
   };
+}
+
+/** The time of now, with a fraction that the system gives to no file: what is written in the same step of its clock gets another time. */
+function stampNow(): bigint {
+  return BigInt(Date.now()) * 1_000_000n + BigInt(randomInt(1, 1_000_000));
 }
 
 interface Look {

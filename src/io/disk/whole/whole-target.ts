@@ -7,6 +7,7 @@
  * Rules: docs/resume.md#on-disk
  */
 
+import type { BigIntStats } from 'node:fs';
 import { HoplineError } from '../../../core/errors.ts';
 import { writeError } from '../../../core/system-errors.ts';
 import type { DigestAlgorithm } from '../../digests/digest.ts';
@@ -27,6 +28,8 @@ export class WholeTarget implements Target {
   readonly path: string;
   readonly replaces = false;
   readonly mayResume: boolean;
+  /** What it is once it was committed, where any change from then on will show in its times. */
+  settled: BigIntStats | undefined;
   readonly #options: FileTargetOptions;
   readonly #files: NewFiles;
   readonly #way: string;
@@ -73,8 +76,9 @@ export class WholeTarget implements Target {
     if (held !== content.size) throw new HoplineError('INTERNAL', 'a file was to be finished that is not whole');
     try {
       const { attributes, leavesDirectory: leavesName } = this.#options;
-      const isMade = await this.#files.make(this.#way, buffers, { attributes, leavesName });
-      if (!isMade) await this.#commitOther(content);
+      const made = await this.#files.make(this.#way, buffers, { attributes, leavesName });
+      this.settled = made?.settled;
+      if (!made) await this.#commitOther(content);
     } catch (error) {
       throw writeError(this.path, error);
     } finally {

@@ -135,6 +135,23 @@ test('a file is synced before it gets its name, and then the name', {
   assert.deepEqual(made, ['sync ', 'link', `sync ${root}`]);
 });
 
+test('a file that was given no time has one of its own, so that a change in the same step of the clock shows', {
+  skip: !link && 'there are no files without a name',
+}, async (t) => {
+  const { create, at } = await makeTarget(t);
+  const target = create();
+  await fill(target);
+  await target.commit();
+  assert.ok(target.settled);
+  const found = await stat(at('a'), { bigint: true });
+  for (const fact of ['dev', 'ino', 'size', 'mtimeNs', 'ctimeNs'] as const) {
+    assert.equal(target.settled[fact], found[fact], fact);
+  }
+  assert.notEqual(found.mtimeNs, found.ctimeNs);
+  await writeFile(at('a'), text);
+  assert.notEqual((await stat(at('a'), { bigint: true })).mtimeNs, found.mtimeNs);
+});
+
 test('what the system takes a few bytes at a time is written whole', {
   skip: !link && 'there are no files without a name',
 }, async (t) => {

@@ -5,11 +5,12 @@
  * Invariant: nothing else is removed, and nothing that a writer holds.
  */
 
+import type { BigIntStats } from 'node:fs';
 import { lstat, opendir, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import type { DiskCalls } from '../kernel/libc.ts';
 import { type Held, hold } from './held.ts';
-import { contentOf, readBooks } from './writing/journal.ts';
+import { contentOf, mayExist, readBooks } from './writing/journal.ts';
 import { openPart } from './writing/part.ts';
 import { journalPath, partName } from './writing/part-names.ts';
 
@@ -25,6 +26,8 @@ export interface Leftover {
 
 /** Deeper than any listing goes by default. */
 const maxDepth = 64;
+/** A smaller file is one piece, which has no journal. */
+const minJournaledBytes = 64n * 1024n;
 
 /** What is left of the file to be `base` in a directory; undefined if nothing is. Never throws. */
 export async function measureLeftover(directory: string, base: string): Promise<Leftover | undefined> {
@@ -94,7 +97,7 @@ export async function removeLeftover(
  * name, and the journal. Never throws.
  */
 export async function removeFinished(target: string, lock: DiskCalls['lock']): Promise<void> {
-  const part = path.join(path.dirname(target), partName(path.basename(target)));
+  const part = partOf(target);
   const look = (file: string) => lstat(file, { bigint: true }).catch(() => undefined);
   const [named, left, journal] = [await look(target), await look(part), await look(journalPath(part))];
   const isFinished = left ? left.ino === named?.ino && left.dev === named.dev : journal !== undefined;
@@ -108,6 +111,26 @@ export async function removeFinished(target: string, lock: DiskCalls['lock']): P
   } catch {
     // Another writer has begun there.
   }
+}
+
+/** Does that for one that was found, if its file turns out to be finished. Never throws. */
+export async function removeIfFinished(
+  { directory, base }: Pick<Leftover, 'directory' | 'base'>,
+  lock: DiskCalls['lock'],
+): Promise<void> {
+  const held = await hold(directory).catch(() => undefined);
+  if (held?.real === directory) await removeFinished(held.way(base), lock);
+  await held?.close();
+}
+
+/** Whether `removeFinished` may find anything at `target`, of which the system said `found`. */
+export function mayHaveLeft(target: string, found: BigIntStats): boolean {
+  // A second name may be that of the part file. One that was renamed has none, but the journal of a larger file stays.
+  return found.nlink > 1n || (found.size > minJournaledBytes && mayExist(journalPath(partOf(target))));
+}
+
+function partOf(target: string): string {
+  return path.join(path.dirname(target), partName(path.basename(target)));
 }
 
 /** What the journal of this name in a directory speaks of; undefined if it is none of ours. */

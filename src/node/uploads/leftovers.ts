@@ -13,7 +13,13 @@ import type { Limits } from '../../core/limits.ts';
 import type { Logger } from '../../core/log.ts';
 import { systemCode } from '../../core/system-errors.ts';
 import { Budget, type GiveBack, limitNamed } from '../../core/work/budget.ts';
-import { findLeftovers, type Leftover, measureLeftover, removeLeftover } from '../../io/disk/leftover.ts';
+import {
+  findLeftovers,
+  type Leftover,
+  measureLeftover,
+  removeIfFinished,
+  removeLeftover,
+} from '../../io/disk/leftover.ts';
 import { freeBytes } from '../../io/disk/reserve.ts';
 import type { DiskCalls } from '../../io/kernel/libc.ts';
 import { type MadeDirectory, removeDirectories } from './upload-place.ts';
@@ -81,9 +87,9 @@ export class Leftovers {
     if (root === this.#root) return this.#finding;
     this.#root = root;
     this.#finding = this.#finding.then(async () => {
-      for await (const leftover of findLeftovers(root, this.#closing.signal)) {
-        const isKnown = this.#kept.has(path.join(leftover.directory, leftover.base));
-        if (!isKnown) await this.#next(() => this.#keep(leftover, nobody, []));
+      for await (const found of findLeftovers(root, this.#closing.signal)) {
+        const isKnown = this.#kept.has(path.join(found.directory, found.base));
+        if (!isKnown) await this.#next(() => this.#keepFound(found));
       }
     });
     return this.#finding;
@@ -125,6 +131,14 @@ export class Leftovers {
     const failed = (error: unknown) => this.#live.log.warn({ reason: systemCode(error) }, 'sweeping uploads failed');
     this.#working = this.#working.then(swept).catch(failed);
     return this.#working;
+  }
+
+  /** Of a file that is whole nothing is kept: the node that wrote it was killed at its last step. */
+  async #keepFound({ directory, base }: Leftover): Promise<void> {
+    const { isClaimed, lock } = this.#options;
+    if (!isClaimed(path.join(directory, base))) await removeIfFinished({ directory, base }, lock);
+    const leftover = await measureLeftover(directory, base);
+    if (leftover) await this.#keep(leftover, nobody, []);
   }
 
   async #keep(leftover: Leftover, owner: string, made: readonly MadeDirectory[]): Promise<void> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, open, readdir, realpath, utimes, writeFile } from 'node:fs/promises';
+import { link, mkdir, open, readdir, realpath, rename, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { silentLogger } from '../../../src/core/log.ts';
@@ -63,6 +63,23 @@ test('more than all may leave together goes, by number and by bytes', async (t) 
   const byBytes = await makeLeftovers(t, { maxLeftUploadBytes: 1 });
   await byBytes.leftovers.add(await byBytes.leave('a'), 'peer', []);
   assert.deepEqual(await byBytes.left(), []);
+});
+
+test('what a node that was killed left of a file that is whole goes at once', async (t) => {
+  const { root, leftovers, leave, left } = await makeLeftovers(t);
+  for (const name of ['linked', 'renamed', 'unfinished']) await leave(name);
+  await link(path.join(root, '.linked.part'), path.join(root, 'linked'));
+  await rename(path.join(root, '.renamed.part'), path.join(root, 'renamed'));
+  await writeFile(path.join(root, 'unfinished'), 'what it is to replace');
+  await leftovers.find(root);
+  assert.deepEqual(await left(), ['unfinished']);
+  assert.deepEqual((await readdir(root)).sort(), [
+    '.unfinished.part',
+    '.unfinished.part.journal',
+    'linked',
+    'renamed',
+    'unfinished',
+  ]);
 });
 
 test('what nobody has gone on with for a week goes, with the directories that were made for it', async (t) => {

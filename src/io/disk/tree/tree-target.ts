@@ -15,7 +15,7 @@ import { writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
 import { makeNamedDirectory } from '../directories.ts';
 import type { TargetCalls } from '../durable.ts';
-import { removeFinished } from '../leftover.ts';
+import { mayHaveLeft, removeFinished } from '../leftover.ts';
 import { isSpecial, lookAtPlace, notReplaced } from '../occupant.ts';
 import { PresentFile } from '../reading/present-file.ts';
 import { lookAtEntry, QuickLooks } from '../reading/quick-looks.ts';
@@ -176,8 +176,8 @@ export class TreeTarget {
     if (!existing.isFile() || existing.size !== BigInt(file.size)) return 'differs';
     const stepNs = async () => (await this.#ask()).timeStepNs;
     if (!(await isSameTime(existing.mtimeNs, file.mtimeNs, stepNs))) return 'resembles';
-    // A second name may be that of the part file, if the one who wrote it was killed then.
-    if (!this.#options.isLookedAt && existing.nlink > 1n) await removeFinished(place, this.#calls.lock);
+    // The one who wrote it may have been killed then.
+    if (!this.#options.isLookedAt && mayHaveLeft(place, existing)) await removeFinished(place, this.#calls.lock);
     const { mode } = this.#masked(file);
     if (!this.#options.isLookedAt && !isSameMode(Number(existing.mode), mode)) await chmod(place, mode);
     return 'same';

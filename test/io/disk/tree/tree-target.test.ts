@@ -168,6 +168,17 @@ test('a part file that is a second name of a file that is here goes, unless the 
   assert.deepEqual(await readdir(place), ['a']);
 });
 
+test('the journal of a larger file that is here goes, as of a run that was killed when the part file had its name', async (t) => {
+  const { place, open } = await makeTree(t);
+  const entry = file('a', 100_000);
+  const tree = open();
+  await tree.begin([top], [entry]);
+  await write(tree, entry, 'a'.repeat(entry.size));
+  await writeFile(path.join(place, '.a.part.journal'), '', { mode: 0o600 });
+  assert.deepEqual(await open().compare([entry]), ['same']);
+  assert.deepEqual(await readdir(place), ['a']);
+});
+
 test('a file in the place of the directory that a tree goes into is told', async (t) => {
   const { root, place, open } = await makeTree(t);
   await writeFile(path.join(root.path, 'out'), 'a file');

@@ -57,18 +57,27 @@ export class RecordSealer {
     this.#direction = new SealedDirection(options);
   }
 
-  /** One record of all parts, in memory that the next one is sealed into; without any, the end of the direction. */
-  seal(parts: readonly Buffer[]): Buffer {
-    const length = parts.reduce((sum, part) => sum + part.length, 0);
-    const header = this.#headerOf(length);
-    const whole = recordHeaderBytes + length + tagBytes;
-    if (this.#memory.length < whole)
-      this.#memory = Buffer.allocUnsafeSlow(Math.min(roomFor(whole), recordHeaderBytes + this.maxContent + tagBytes));
-    const record = this.#memory.subarray(0, whole);
-    header.copy(record);
-    const { key, counter } = this.#direction.next();
-    this.#direction.aead.seal(key, counter, header, parts, record.subarray(recordHeaderBytes));
-    return record;
+  /** Records one behind the other, each of its parts, in memory that the next are sealed into; one without any is the end of the direction. */
+  seal(...records: readonly (readonly Buffer[])[]): Buffer {
+    const lengths = records.map((parts) => parts.reduce((sum, part) => sum + part.length, 0));
+    const headers = lengths.map((length) => this.#headerOf(length));
+    const whole = lengths.reduce((sum, length) => sum + recordHeaderBytes + length + tagBytes, 0);
+    if (this.#memory.length < whole) {
+      const largest = Math.max(whole, recordHeaderBytes + this.maxContent + tagBytes);
+      this.#memory = Buffer.allocUnsafeSlow(Math.min(roomFor(whole), largest));
+    }
+    let at = 0;
+    for (const [index, header] of headers.entries()) {
+      header.copy(this.#memory, at);
+      const box = this.#memory.subarray(
+        at + recordHeaderBytes,
+        at + recordHeaderBytes + (lengths[index] as number) + tagBytes,
+      );
+      const { key, counter } = this.#direction.next();
+      this.#direction.aead.seal(key, counter, header, records[index] as readonly Buffer[], box);
+      at += recordHeaderBytes + box.length;
+    }
+    return this.#memory.subarray(0, whole);
   }
 
   /** Begins a record of `length` bytes that come in parts, and writes its header; what it gives seals them in place, and then the tag. */

@@ -1,7 +1,7 @@
 /**
- * What is written to a secure circuit, on its way into records: in its order, one record at a time.
+ * What is written to a secure circuit, on its way into records: in its order, one write of the leg at a time.
  *
- * What is written while a record is on its way, or before there is a key, goes into the next one together. The first records are
+ * What is written while records are on their way, or before there is a key, goes into the next one together. The first records are
  * short, each twice as long as the one before: nothing of a record counts before its end is there, and on a long leg the first
  * megabyte takes several round trips.
  * Invariant: a write settles when all of it is with the kernel, or never will be; nothing follows the end.
@@ -14,6 +14,8 @@ import type { RecordSealer } from './record.ts';
 
 /** Bytes of content in the first record at most. */
 const firstContentBytes = 64 * 1024;
+/** Bytes of small records that are sealed and written in one go. */
+const togetherBytes = 512 * 1024;
 
 interface Write {
   left: Buffer;
@@ -141,17 +143,33 @@ export class SealedWrites {
   #flush(): void {
     const sealer = this.#sealer;
     if (!sealer || this.#isOut || this.#corks > 0 || this.#failure) return;
-    const { parts, written } = this.#next(Math.min(sealer.maxContent, this.#contentBytes, this.#allowed));
-    const isEnd = parts.length === 0 && this.#queue.length === 0 && this.#isEnding;
-    for (const { done } of parts.length === 0 ? written : []) done?.resolve();
-    if (parts.length === 0 && !isEnd) return;
-    this.#contentBytes = Math.min(sealer.maxContent, this.#contentBytes * 2);
+    const { records, written } = this.#gather(sealer);
+    const isEnd = records.length === 0 && this.#queue.length === 0 && this.#isEnding;
+    for (const { done } of records.length === 0 ? written : []) done?.resolve();
+    if (records.length === 0 && !isEnd) return;
     try {
-      this.#send(sealer.seal(parts), written, isEnd);
+      this.#send(isEnd ? sealer.seal([]) : sealer.seal(...records), written, isEnd);
     } catch (error) {
       for (const { done } of written) done?.reject(error as HoplineError);
       this.#fail(error as HoplineError);
     }
+  }
+
+  /** The content of the records that leave together, and which writes are done with them. */
+  #gather(sealer: RecordSealer): { records: Buffer[][]; written: Write[] } {
+    const records: Buffer[][] = [];
+    const written: Write[] = [];
+    for (let room = togetherBytes; room > 0; ) {
+      const most = Math.min(sealer.maxContent, this.#contentBytes);
+      if (records.length > 0 && most > room) break;
+      const next = this.#next(Math.min(most, this.#allowed));
+      written.push(...next.written);
+      if (next.parts.length === 0) break;
+      records.push(next.parts);
+      room -= most;
+      this.#contentBytes = Math.min(sealer.maxContent, this.#contentBytes * 2);
+    }
+    return { records, written };
   }
 
   /** What goes into the next record, at most `most` bytes, and which writes are done with it. */

@@ -93,6 +93,14 @@ test('a record of several parts says them as one, and one without any is the end
   assert.equal(end.length, recordHeaderBytes + tag);
 });
 
+test('records that are sealed together are those that are sealed one by one', () => {
+  const [together, single] = [new RecordSealer(options()), new RecordSealer(options())];
+  const records = [[Buffer.from('ab'), Buffer.from('c')], [randomBytes(maxClientContent)], [Buffer.from('d')], []];
+  const one = records.map((parts) => Buffer.from(single.seal(parts)));
+  assert.ok(together.seal(...records).equals(Buffer.concat(one)));
+  assert.throws(() => together.seal([Buffer.from('a')], [Buffer.alloc(maxClientContent + 1)]), { code: 'INTERNAL' });
+});
+
 test('no record can be changed in any byte, left out, repeated, swapped, cut or taken from elsewhere', () => {
   const records = sealAll([Buffer.from('one'), Buffer.from('two'), Buffer.from('three'), Buffer.alloc(0)]);
   const [one, two, three, end] = records as [Buffer, Buffer, Buffer, Buffer];

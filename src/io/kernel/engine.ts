@@ -42,8 +42,8 @@ interface SpliceOptions {
 interface SpliceResult {
   readonly bytesForward: number;
   readonly bytesBack: number;
-  readonly failure?: HoplineError;
-  readonly broken?: Side;
+  readonly failure: HoplineError | undefined;
+  readonly broken: Side | undefined;
 }
 
 /** A circuit that the engine moves. */
@@ -242,7 +242,7 @@ class RunningSplice implements Splice {
     this.#tunnel.close();
     const { bytesForward, bytesBack } = this.#tunnel;
     const broken = failure && this.#tunnel.breakage?.side;
-    const result = { bytesForward, bytesBack, ...(failure ? { failure } : {}), ...(broken ? { broken } : {}) };
+    const result = { bytesForward, bytesBack, failure, broken };
     // Behind a poll callback nobody looks after promises; behind this one somebody does.
     setImmediate(() => this.#settle(result));
   }

@@ -27,11 +27,11 @@ export interface JoinOptions {
   /** What goes to the far end first; it is neither counted nor limited. @default nothing */
   readonly lead?: Buffer | undefined;
   /** @default the system's */
-  readonly clock?: Clock;
+  readonly clock?: Clock | undefined;
   /** Given what says, at any time, how far the tunnel is. */
   readonly onJoined?: ((progress: () => TunnelProgress) => void) | undefined;
   /** Told when an engine was given and a leg did not allow it. */
-  readonly onFallback?: (reason: string) => void;
+  readonly onFallback?: ((reason: string) => void) | undefined;
 }
 
 /** What has passed through a tunnel. */
@@ -46,9 +46,9 @@ export interface TunnelProgress {
 
 export interface JoinResult extends TunnelProgress {
   /** Why the tunnel broke; undefined when both directions ended cleanly. */
-  readonly failure?: HoplineError;
+  readonly failure?: HoplineError | undefined;
   /** The leg that broke, where it was one and not this machine or the time. */
-  readonly broken?: 'near' | 'far';
+  readonly broken?: 'near' | 'far' | undefined;
 }
 
 /** What could move the bytes of `near`. What stands on a leg has another form of them, which the kernel does not know. */
@@ -99,9 +99,9 @@ async function joinInKernel(
   );
   const inKernel = true;
   onJoined?.(() => ({ bytesForward: splice.bytesForward, bytesBack: splice.bytesBack, inKernel }));
-  const result = await splice.done;
-  for (const left of [nearLeft, farLeft]) left?.settle(result.failure);
-  return { ...result, inKernel };
+  const { bytesForward, bytesBack, failure, broken } = await splice.done;
+  for (const left of [nearLeft, farLeft]) left?.settle(failure);
+  return { bytesForward, bytesBack, inKernel, failure, broken };
 }
 
 /** The unread bytes of a detached leg; its blocks go with it, so there is nobody to release them to. */

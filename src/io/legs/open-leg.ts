@@ -81,7 +81,8 @@ export async function dialFarEnd(
   if (!engine || address.includes('%')) return dialLeg(address, port, options);
   const { idleMs, setUserTimeout, signal } = options;
   const dialled = await engine.dial(address, port, { userTimeoutMs: setUserTimeout && idleMs, signal });
-  return { ...dialled, toLeg: () => legOfDialled(dialled, options) };
+  const { peer, socket, destroy } = dialled;
+  return { peer, socket, destroy, toLeg: () => legOfDialled(dialled, options) };
 }
 
 function legOfDialled({ peer, socket }: Dialled, options: LegOptions): Leg {

@@ -26,7 +26,8 @@ import { passNestedOpen } from './nested-open.ts';
 /** Runs one circuit through this node until both its legs are closed. Throws if the next leg cannot be opened. */
 export async function relayCircuit(near: LegLike, open: Open, next: Hop, node: NodeContext): Promise<void> {
   const started = node.clock.now();
-  const circuit = node.traffic.begin({ role: 'relay', peer: near.peer, next: formatHop(next), ...namesOf(open) });
+  const { hop, trace, traceId } = namesOf(open);
+  const circuit = node.traffic.begin({ role: 'relay', peer: near.peer, next: formatHop(next), hop, trace, traceId });
   const leftMs = () => Math.max(1, open.deadlineMs - Math.ceil(node.clock.now() - started));
   const relaying = { near, open, leftMs, started, circuit, node };
   try {
@@ -53,7 +54,7 @@ interface Relaying {
 async function relayToNode(next: Address, relaying: Relaying): Promise<HoplineError | undefined> {
   const { near, open, leftMs, node } = relaying;
   const far = await reachBy(dialFor(near, node), near, next, leftMs(), node);
-  const { failure } = await runTunnel(far, { ...open, hops: open.hops.slice(1), deadlineMs: leftMs() }, relaying);
+  const { failure } = await runTunnel(far, open.hops.slice(1), relaying);
   return failure;
 }
 
@@ -111,7 +112,7 @@ async function relayToMember(next: PoolHop, relaying: Relaying): Promise<Hopline
   const { hop: member } = attempt.member;
   near.post(encodeMessage({ type: 'taken', hop: open.hop + 1, address: formatHop(member) }));
   const hops = [member, ...open.hops.slice(2)];
-  const { failure, broken } = await runTunnel(far, { ...open, hops, deadlineMs: leftMs() }, relaying);
+  const { failure, broken } = await runTunnel(far, hops, relaying);
   if (failure && broken === 'far') attempt.failed(failure);
   // That a connection was taken and passed bytes does not show that a node is behind it.
   else attempt.succeeded(false);
@@ -165,25 +166,30 @@ function dialNext<End extends Leg | FarEnd>(dial: Dial<End>, dialling: Dialling)
   });
 }
 
-/** Sends OPEN on, from its receiver's place to the next, and passes bytes until both legs are closed. Never throws. */
-async function runTunnel(
-  far: Leg | FarEnd,
-  open: Open,
-  { near, started, circuit, node }: Relaying,
-): Promise<JoinResult> {
+/** Sends OPEN on, with the `hops` that are left, and passes bytes until both legs are closed. Never throws. */
+async function runTunnel(far: Leg | FarEnd, hops: readonly Hop[], relaying: Relaying): Promise<JoinResult> {
+  const { near, open, leftMs, started, circuit, node } = relaying;
   const { metrics } = node;
   metrics.openSeconds.observe((node.clock.now() - started) / 1000);
   metrics.relayed += 1;
-  const options = { ...node.join, rates: node.rates.open(), onJoined: circuit.goesOn };
-  const result = await (open.tunnel && open.hops.length === 1
-    ? joinAtEnd(far instanceof Leg ? far : far.toLeg(), open, { near, node }, options)
-    : joinLegs(near, far, { ...options, lead: nextOpen(open) }));
+  // One literal: what is spread takes V8's slow way, and this is done for each circuit.
+  const { kernel, idleMs, clock, onFallback } = node.join;
+  const isEnd = open.tunnel && hops.length === 1;
+  const lead = isEnd
+    ? undefined
+    : passOpenOn(open, { hops: hops.map(formatHop), hop: open.hop + 1, deadlineMs: leftMs() });
+  const rates = node.rates.open();
+  const options: JoinOptions = { kernel, idleMs, clock, onFallback, rates, lead, onJoined: circuit.goesOn };
+  const result = await (isEnd
+    ? joinAtEnd(far instanceof Leg ? far : far.toLeg(), relaying, options)
+    : joinLegs(near, far, options));
   const { bytesForward, bytesBack, inKernel, failure } = result;
   const moved = metrics.moved.relay[inKernel ? 'kernel' : 'process'];
   moved.forward += bytesForward;
   moved.back += bytesBack;
   metrics.relaySeconds.observe((node.clock.now() - started) / 1000);
-  const fields = { peer: near.peer, next: far.peer, ...namesOf(open), bytesForward, bytesBack };
+  const { hop, trace, traceId } = namesOf(open);
+  const fields = { peer: near.peer, next: far.peer, hop, trace, traceId, bytesForward, bytesBack };
   if (failure) {
     metrics.countFailure(failure.code);
     node.traffic.refused(near.peer, failure);
@@ -196,23 +202,16 @@ async function runTunnel(
   return result;
 }
 
-function nextOpen(open: Open): Buffer {
-  return passOpenOn(open, { hops: open.hops.map(formatHop), hop: open.hop + 1, deadlineMs: open.deadlineMs });
-}
-
 /** Where a tunnel ends, nothing is sent on but what comes from its client. */
-async function joinAtEnd(
-  far: Leg,
-  open: Open,
-  { near, node }: Pick<Relaying, 'near' | 'node'>,
-  options: JoinOptions,
-): Promise<JoinResult> {
+async function joinAtEnd(far: Leg, { near, open, node }: Relaying, options: JoinOptions): Promise<JoinResult> {
   near.post(encodeMessage({ type: 'connected' }));
   await passNestedOpen(near, far, open, node);
   return joinLegs(near, far, options);
 }
 
 function hostOf(leg: LegLike): string {
+  const host = leg.address?.host;
+  if (host !== undefined) return host;
   const parsed = parseAddress(leg.peer);
   return parsed.kind === 'ok' ? parsed.hop.host : leg.peer;
 }

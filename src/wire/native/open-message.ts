@@ -56,7 +56,7 @@ export function decodeOpen(bytes: Buffer, maxHeaderBytes: number): Decoded<Open>
   if (decoded.kind !== 'ok') return decoded;
   // The block that the bytes are in is read into again.
   const header = Buffer.from(headerOf(bytes, decoded.used));
-  return ok({ ...decoded.value, header }, decoded.used);
+  return ok(Object.assign(decoded.value, { header }), decoded.used);
 }
 
 /** What a log says of a circuit: its place there, its own id, and the id of what it is for, if its client has said one. */

@@ -398,7 +398,8 @@ test('an upload goes on at another member when its own is killed', async (t) => 
     killed = addressOf(busy);
     void busy.close({ graceMs: 0 });
   };
-  const { hops } = await upload({ source: path.join(home.path, 'new.bin'), route, limits, retry: 0, onEvent });
+  // The one that is killed may hold the file a moment longer than its circuit.
+  const { hops } = await upload({ source: path.join(home.path, 'new.bin'), route, limits, retry: 5, onEvent });
   assert.notEqual(killed, '');
   assert.notEqual(hops.map(describeHop)[1], `@them: ${killed}`);
   assert.equal(content.equals(await readFile(path.join(root.path, 'new.bin'))), true);

@@ -20,6 +20,7 @@ export interface GroupCalls extends Partial<SyncCalls> {
 interface Waiting {
   readonly fd: number;
   readonly directory: string | undefined;
+  readonly opened: number;
   readonly resolve: () => void;
   readonly reject: (cause: unknown) => void;
 }
@@ -45,10 +46,13 @@ export class GroupSync {
     });
   }
 
-  /** Settles when what the open file holds lasts, and the name that it has in `directory`. Throws what the disk failed with. */
-  sync(fd: number, directory?: string): Promise<void> {
+  /**
+   * Settles when what the open file holds lasts, and the name that it has in `directory`. Throws what the disk failed with.
+   * `opened` is greater for a file that was opened later.
+   */
+  sync(fd: number, directory?: string, opened = 0): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ fd, directory, resolve, reject });
+      this.#waiting.push({ fd, directory, opened, resolve, reject });
       if (this.#isSyncing) return;
       this.#isSyncing = true;
       // Others that have arrived with it go along.
@@ -76,9 +80,10 @@ export class GroupSync {
   }
 
   /** By the file that was opened first, since when failures are told. Whose they are, only a sync of each file says. */
-  async #syncAtOnce([first]: readonly Waiting[]): Promise<boolean> {
+  async #syncAtOnce(group: readonly Waiting[]): Promise<boolean> {
+    const first = group.reduce((one, other) => (other.opened < one.opened ? other : one));
     try {
-      return first !== undefined && (await this.#calls.syncAll?.(first.fd)) === 0;
+      return (await this.#calls.syncAll?.(first.fd)) === 0;
     } catch {
       return false;
     }

@@ -52,8 +52,8 @@ export interface NewFileCalls {
   readonly write: (fd: number, buffers: readonly Buffer[], position: number) => Soon<number>;
   /** Sets a time, and permissions where there are any; false where the time cannot be told to the nanosecond. */
   readonly attribute: (fd: number, attributes: NewAttributes) => Soon<boolean>;
-  /** Makes content and attributes last, and the name in `directory`. */
-  readonly sync: (fd: number, directory?: string) => Soon<void>;
+  /** Makes content and attributes last, and the name in `directory`; `opened` is greater for a file that was opened later. */
+  readonly sync: (fd: number, directory?: string, opened?: number) => Soon<void>;
   /** Gives it its first name: 0, or an errno. */
   readonly link: (fd: number, name: string) => Soon<number>;
   readonly close: (fd: number) => Soon<void>;
@@ -66,6 +66,8 @@ export class NewFiles {
   readonly #calls: NewFileCalls;
   readonly #isThere: (file: string) => boolean;
   #isRefused = false;
+  /** Files that have been opened, or were tried to be. */
+  #opened = 0;
 
   /** `isThere`: whether a part file, or the journal of one, was left by an earlier run. @default asks the disk */
   constructor(calls: NewFileCalls, isThere: (file: string) => boolean = mayExist) {
@@ -116,6 +118,8 @@ export class NewFiles {
     { attributes, leavesName = false }: { attributes?: Attributes | undefined; leavesName?: boolean | undefined } = {},
   ): Promise<MadeFile | undefined> {
     const { attribute, sync, link, close } = this.#calls;
+    this.#opened += 1;
+    const opened = this.#opened;
     const fd = this.#isRefused ? undefined : await this.#open(path.dirname(way), attributes?.mode ?? 0o666);
     if (fd === undefined) return undefined;
     let hasName = false;
@@ -124,11 +128,11 @@ export class NewFiles {
       const stamp = { mtimeNs: stampNow() };
       const isSet = await attribute(fd, attributes ?? stamp);
       if (attributes && !isSet) return undefined;
-      await sync(fd);
+      await sync(fd, undefined, opened);
       hasName = (await link(fd, way)) === 0;
       if (!hasName) return undefined;
       const made = fstatSync(fd, { bigint: true });
-      if (!leavesName) await sync(fd, path.dirname(way));
+      if (!leavesName) await sync(fd, path.dirname(way), opened);
       return { settled: made.mtimeNs === stamp.mtimeNs ? made : undefined };
     } finally {
       // Without a name its space goes back to the disk, which takes time.
@@ -171,7 +175,7 @@ export function callsNow(link: LinkOpen, disk: DiskCalls, group: GroupSync): New
       if (mode !== undefined) fchmodSync(fd, mode);
       return disk.setModifiedNs?.(fd, mtimeNs) === true;
     },
-    sync: (fd, directory) => group.sync(fd, directory),
+    sync: (...file) => group.sync(...file),
     link: link.now,
     close: closeSync,
   };
@@ -190,7 +194,7 @@ export function callsLater(link: LinkOpen, disk: DiskCalls, group: GroupSync): N
       if (mode !== undefined) await chmodLater(fd, mode);
       return disk.setModifiedNs?.(fd, mtimeNs) === true;
     },
-    sync: (fd, directory) => group.sync(fd, directory),
+    sync: (...file) => group.sync(...file),
     link: link.later,
     close: promisify(close),
   };

@@ -43,6 +43,13 @@ test('where nobody syncs all, each is synced once the disk has begun with all of
   assert.deepEqual(made, ['begin 1', 'begin 2', 'sync 1', 'sync 2']);
 });
 
+test('all are synced by the file that was opened first, though it comes last: what failed before is told to no other', async () => {
+  const { made, calls } = makeDisk();
+  const group = new GroupSync({ ...calls, syncAll: async (fd) => made.push(`all by ${fd}`) - 1 });
+  await Promise.all([group.sync(7, undefined, 3), group.sync(8, undefined, 2), group.sync(9, undefined, 1)]);
+  assert.deepEqual(made, ['all by 9']);
+});
+
 test('what a sync of all failed with is told to the file that it concerns, and to no other', async () => {
   const group = new GroupSync({
     ...makeDisk().calls,

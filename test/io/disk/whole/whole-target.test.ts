@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { readFile, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { GroupSync } from '../../../../src/io/disk/whole/group-sync.ts';
@@ -107,6 +107,33 @@ for (const [kind, calls] of Object.entries(kinds)) {
     assert.deepEqual(await list(), ['a']);
   });
 }
+
+test('whoever syncs files is told in which order they were opened, however long each takes to be written', async () => {
+  const opened: (number | undefined)[] = [];
+  let release = () => {};
+  const held = new Promise<void>((resolve) => (release = resolve));
+  const files = new NewFiles(
+    {
+      ...nothing,
+      open: (_, mode) => mode,
+      write: async (fd, buffers) => {
+        if (fd === 1) await held;
+        return Buffer.concat(buffers).length;
+      },
+      sync: (_fd, _directory, order) => void opened.push(order),
+      attribute: () => true,
+      link: () => constants.errno.EEXIST,
+      close: () => {},
+    },
+    () => false,
+  );
+  const make = (mode: number) => files.make('/x', [text], { attributes: { mode, mtimeNs: 0n } });
+  const first = make(1);
+  await make(2);
+  release();
+  await first;
+  assert.deepEqual(opened, [2, 1]);
+});
 
 test('a file is synced before it gets its name, and then the name', {
   skip: !link && 'there are no files without a name',

@@ -9,7 +9,7 @@
 import { lstat, mkdir, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
-import { systemCode, systemError } from '../../core/system-errors.ts';
+import { systemCode, writeError } from '../../core/system-errors.ts';
 import { syncDirectory } from '../../io/disk/directories.ts';
 import { type Held, type Hold, hold } from '../../io/disk/held.ts';
 import { checkReplaceable } from '../../io/disk/occupant.ts';
@@ -24,7 +24,7 @@ export interface UploadPlace {
   readonly device: bigint;
   /** The name without what does not matter in it, so that it is the same however the client writes it. */
   readonly name: string;
-  /** Throws `FILE_DENIED` if the directory was moved or exchanged since it was found. */
+  /** Throws `FILE_DENIED` if the directory was moved or exchanged since it was found, `DISK_FAILED` if that cannot be seen. */
   check(): Promise<void>;
   /** Directories that were made for it, the first first. */
   readonly made: readonly MadeDirectory[];
@@ -45,7 +45,7 @@ export interface UploadPlaceOptions {
   readonly judge?: ((real: string) => void) | undefined;
 }
 
-/** Finds the place for `name` below `root`, which must be a real path. Throws `FILE_DENIED`, `DISK_FAILED`, and as `judge`. */
+/** Finds the place for `name` below `root`, which must be a real path. Throws `FILE_DENIED`, `DISK_FULL`, `DISK_FAILED`, and as `judge`. */
 export async function placeUpload(
   root: string,
   name: string,
@@ -148,7 +148,11 @@ class Walk {
       device: stats.dev,
       name,
       check: async () => {
-        const still = await this.#hold(real).catch(() => undefined);
+        const still = await this.#hold(real).catch((cause) => {
+          // Without descriptors, or a disk that answers, nobody can tell.
+          if (isElsewhere(cause)) return undefined;
+          throw writeError(path.join(real, base), cause);
+        });
         await still?.close();
         const { ino, dev } = this.#current.stats;
         if (still?.real !== real || still.stats.ino !== ino || still.stats.dev !== dev) throw outside();
@@ -168,7 +172,7 @@ class Walk {
     return this.#here;
   }
 
-  /** Holds a directory, which `make` makes if there is none. Throws `FILE_DENIED`, `DISK_FAILED`. */
+  /** Holds a directory, which `make` makes if there is none. Throws `FILE_DENIED`, `DISK_FULL`, `DISK_FAILED`. */
   async #held(way: string, wanted: string, make?: () => Promise<void>): Promise<Held> {
     try {
       const held = await this.#hold(way).catch(async (error) => {
@@ -181,7 +185,7 @@ class Walk {
       await held.close();
       if (!isInside) throw outside();
     } catch (cause) {
-      throw systemError('DISK_FAILED', `cannot make ${wanted}`, cause);
+      throw writeError(wanted, cause);
     }
     throw new HoplineError('DISK_FAILED', `${wanted} is no directory`, { reason: 'ENOTDIR' });
   }
@@ -197,6 +201,11 @@ class Walk {
     }
     await syncDirectory(from.way());
   }
+}
+
+/** Whether a path that led to a directory leads there no more. */
+function isElsewhere(cause: unknown): boolean {
+  return cause instanceof HoplineError || /^(ENOENT|ENOTDIR|ELOOP|EACCES)$/.test(systemCode(cause) ?? '');
 }
 
 function denied(message: string): HoplineError {

@@ -518,3 +518,23 @@ for (const bytes of [0, 2_500_000]) {
     assert.deepEqual([origin.stats().uploaded, origin.stats().bytesUploaded], [1, bytes]);
   });
 }
+
+test('an origin that takes a file and ends before it is finished, again and again, is not sent it for ever', async (t) => {
+  const { root, home, chain } = await startWritable(t, 1);
+  await home.writeRandom('data.bin', 4096);
+  let cuts = 0;
+  const forward = (data: Buffer) => {
+    if (!data.includes('"commit"') || cuts === 12) return data;
+    cuts += 1;
+    return null;
+  };
+  const address = await startTamperer(t, chain.nodes[0]?.address.port ?? 0, { forward });
+  const source = path.join(home.path, 'data.bin');
+  const limits = { retryMinMs: 10, retryMaxMs: 50 };
+  const sending = upload({ source, route: parseVia([address], 'new.bin'), limits, retry: 2 });
+  await assert.rejects(sending, { code: 'PEER_LOST' });
+  // That of the first STORED and of the first COMMIT count, none behind them does.
+  assert.ok(cuts <= 5, `${cuts} times`);
+  await until(() => chain.nodes[0]?.stats().open === 0);
+  assert.deepEqual(await root.list(), []);
+});

@@ -31,6 +31,8 @@ export class FileSend {
   #digests: (string | undefined)[];
   #resumedBytes: number | undefined;
   #bytes = 0;
+  /** The most that was ever acknowledged. */
+  #mostBytes = 0;
   #sentBytes = 0;
   #committed: (Pick<UploadedFile, 'hops' | 'replaced' | 'alreadyThere'> & Proof) | undefined;
   /** COMMIT has left, and no answer has come: the file may be in its place. */
@@ -122,7 +124,9 @@ export class FileSend {
     const onStored = (index: number, digest: string) => {
       this.#digests[index] = digest;
       this.#bytes += this.#lengthOf(index);
-      circuits.progressed(circuit);
+      // An origin that loses again what it had must not be sent it for ever.
+      if (this.#bytes > this.#mostBytes) circuits.progressed(circuit);
+      this.#mostBytes = Math.max(this.#mostBytes, this.#bytes);
       this.#tellProgress();
     };
     const task = { ...this.#options, pieceBytes: this.#pieceBytes, algorithm, pieces, onStored };

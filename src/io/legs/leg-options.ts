@@ -1,10 +1,7 @@
 /** What every leg takes, whichever side opened it. */
 
-import type { Socket } from 'node:net';
-import { keepAliveDelayMs } from '../kernel/dialling/begin-connection.ts';
 import type { SetUserTimeout } from '../kernel/libc.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
-import { descriptorOf } from './descriptor.ts';
 
 export interface LegOptions {
   /** Milliseconds without a byte in either direction before the leg is given up. */
@@ -19,11 +16,3 @@ export interface LegOptions {
 
 /** Whoever gets a reader closes it; undefined where there is no such way. */
 export type OpenReader = (fd: number | undefined, peer: string) => SocketReader | undefined;
-
-/** Sets what the system can do for a leg. */
-export function setOptions(socket: Socket, { idleMs, setUserTimeout }: LegOptions): void {
-  socket.setNoDelay(true);
-  socket.setKeepAlive(true, keepAliveDelayMs);
-  const fd = descriptorOf(socket);
-  if (fd !== undefined) setUserTimeout?.(fd, idleMs);
-}

@@ -10,12 +10,13 @@
 import type { Socket } from 'node:net';
 import type { HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
+import { keepAliveDelayMs } from '../kernel/dialling/begin-connection.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
 import type { Arrivals } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
 import { descriptorOf, restartTimeout } from './descriptor.ts';
 import { readPastFailedWrites } from './failed-writes.ts';
-import { type LegOptions, type OpenReader, setOptions } from './leg-options.ts';
+import type { LegOptions, OpenReader } from './leg-options.ts';
 import { idled, lost } from './loss.ts';
 
 /** Less than this is not worth a descriptor of its own. */
@@ -44,15 +45,18 @@ export class Leg {
   #settleClosed = () => {};
   #abort: ((error: HoplineError) => void) | undefined;
 
-  /** Of a socket that reads by the `onread` of `arrivals`, and maybe has all options of a leg already. */
-  constructor(socket: Socket, peer: string, arrivals: Arrivals, options: LegOptions, hasOptions = false) {
-    const { idleMs, openReader } = options;
+  /** Of a socket that reads by the `onread` of `arrivals`. */
+  constructor(socket: Socket, peer: string, arrivals: Arrivals, options: LegOptions) {
+    const { idleMs, setUserTimeout, openReader } = options;
     this.#socket = socket;
     this.#arrivals = arrivals;
     this.#openReader = openReader;
     this.peer = peer;
     arrivals.comeFrom(socket);
-    if (!hasOptions) setOptions(socket, options);
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, keepAliveDelayMs);
+    const fd = descriptorOf(socket);
+    if (fd !== undefined) setUserTimeout?.(fd, idleMs);
     socket.setTimeout(idleMs);
     socket.on('timeout', () => this.#idle(idleMs));
     socket.on('end', () => arrivals.end());

@@ -8,10 +8,8 @@ import net from 'node:net';
 import type { Signal } from '../../core/signal.ts';
 import { formatHop } from '../../wire/address.ts';
 import type { Dialled } from '../kernel/dialling/dial-socket.ts';
-import { loadInheritedOptions } from '../kernel/dialling/inherited-options.ts';
 import type { KernelEngine } from '../kernel/engine.ts';
 import { Arrivals } from './arrivals.ts';
-import { descriptorOf } from './descriptor.ts';
 import { Leg } from './leg.ts';
 import type { LegOptions } from './leg-options.ts';
 import { unreachable } from './loss.ts';
@@ -22,7 +20,6 @@ export interface DialOptions extends LegOptions {
 
 /** What of a listening server is inside: it is told of each connection, or of why there is none. */
 interface Listening {
-  readonly fd?: number;
   onconnection(error: number, connection?: unknown): void;
 }
 
@@ -34,35 +31,19 @@ interface Listening {
  */
 export function acceptLegs(server: net.Server, options: () => LegOptions, take: (leg: Leg) => void): void {
   const { _handle: inside } = server as unknown as { readonly _handle: Listening };
-  const hasOptions = inheritOptions(inside);
   const onconnection = inside.onconnection.bind(inside);
   inside.onconnection = (error, connection) => {
     if (connection === undefined) onconnection(error);
-    else take(legOf(connection, options(), hasOptions));
+    else take(legOf(connection, options()));
   };
 }
 
-type HasOptions = (fd: number | undefined, options: LegOptions) => boolean;
-
-/** Has the system give each connection what legs have; returns what says whether it did. */
-function inheritOptions({ fd: listener = -1 }: Listening): HasOptions {
-  const inherited = loadInheritedOptions();
-  let givenMs: number | undefined;
-  return (fd, { idleMs, setUserTimeout }) => {
-    if (!inherited || !setUserTimeout || listener < 0 || fd === undefined) return false;
-    if (inherited.has(fd, idleMs)) return true;
-    if (idleMs !== givenMs) inherited.give(listener, idleMs);
-    givenMs = idleMs;
-    return false;
-  };
-}
-
-function legOf(handle: unknown, options: LegOptions, hasOptions: HasOptions): Leg {
+function legOf(handle: unknown, options: LegOptions): Leg {
   const arrivals = new Arrivals(options.maxBlockBytes);
   const init = { handle, allowHalfOpen: true, onread: arrivals.onread };
   const socket = new net.Socket(init as net.SocketConstructorOpts);
   const peer = formatHop({ host: socket.remoteAddress ?? 'unknown', port: socket.remotePort ?? 0 });
-  return new Leg(socket, peer, arrivals, options, hasOptions(descriptorOf(socket), options));
+  return new Leg(socket, peer, arrivals, options);
 }
 
 /** One that is to be joined with a leg. Node knows nothing of it, until it has to be a leg after all. */

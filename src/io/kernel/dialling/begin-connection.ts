@@ -25,12 +25,12 @@ const AF_INET6 = 10;
 const SOCK_STREAM = 1;
 const SOL_SOCKET = 1;
 const SO_KEEPALIVE = 9;
-export const IPPROTO_TCP = 6;
+const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
-export const TCP_USER_TIMEOUT = 18;
+const TCP_USER_TIMEOUT = 18;
 /** The last two are Node's. */
 const legOptions = [
   [IPPROTO_TCP, TCP_NODELAY, 1],
@@ -40,26 +40,17 @@ const legOptions = [
   [IPPROTO_TCP, TCP_KEEPCNT, 10],
 ] as const;
 
-/** Gives a socket what legs have. */
-export function bindLegOptions(library: Library): (fd: number, userTimeoutMs?: number) => void {
+export function bindConnect(library: Library, told: Told): Connect {
+  const socket = library.func('int socket(int family, int type, int protocol)');
+  const connect = library.func('int connect(int fd, void *address, uint32_t length)');
   const setsockopt = library.func('int setsockopt(int fd, int level, int name, void *value, int length)');
+  const close = library.func('int close(int fd)');
+  const inetPton = library.func('int inet_pton(int family, const char *text, void *address)');
   const option = new Int32Array(1);
   const set = (fd: number, level: number, name: number, value: number) => {
     option[0] = value;
     setsockopt(fd, level, name, option, option.byteLength);
   };
-  return (fd, userTimeoutMs) => {
-    for (const [level, name, value] of legOptions) set(fd, level, name, value);
-    if (userTimeoutMs !== undefined) set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, userTimeoutMs);
-  };
-}
-
-export function bindConnect(library: Library, told: Told): Connect {
-  const socket = library.func('int socket(int family, int type, int protocol)');
-  const connect = library.func('int connect(int fd, void *address, uint32_t length)');
-  const close = library.func('int close(int fd)');
-  const inetPton = library.func('int inet_pton(int family, const char *text, void *address)');
-  const giveOptions = bindLegOptions(library);
   return (text, port, userTimeoutMs) => {
     const [family, addressAt, length] = text.includes(':') ? [AF_INET6, 8, 28] : [AF_INET, 4, 16];
     const address = new Uint8Array(length);
@@ -69,7 +60,8 @@ export function bindConnect(library: Library, told: Told): Connect {
     if (inetPton(family, text, address.subarray(addressAt)) !== 1) return -constants.errno.EINVAL;
     const fd = told(socket(family, SOCK_STREAM | O_NONBLOCK | O_CLOEXEC, 0));
     if (fd < 0) return fd;
-    giveOptions(fd, userTimeoutMs);
+    for (const [level, name, value] of legOptions) set(fd, level, name, value);
+    if (userTimeoutMs !== undefined) set(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, userTimeoutMs);
     const result = told(connect(fd, address, length));
     if (result >= 0 || result === -constants.errno.EINPROGRESS) return fd;
     close(fd);

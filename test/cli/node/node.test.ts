@@ -83,12 +83,17 @@ test('a second signal ends a node at once', {
 }, async (t) => {
   const node = startProgram(t, ['node', '--listen', '127.0.0.1:0', '--grace', '600', '--idle-timeout', '600']);
   const address = /listening on (\S+)/.exec(await node.saw(/listening on .*\n/))?.[1] as string;
-  const origin = await startPeer(t, (socket) => socket.resume());
+  let hear = () => {};
+  const heard = new Promise<void>((resolve) => {
+    hear = resolve;
+  });
+  const origin = await startPeer(t, (socket) => socket.once('data', () => hear()).resume());
   const stalled = download({
     route: parseVia(`${address},${origin.address}`, 'x'),
     limits: { openMs: 60_000, probeMs: 100 },
   }).catch((error: unknown) => error);
-  await origin.connected;
+  // A circuit that is not open yet ends at the first signal.
+  await heard;
   node.child.kill('SIGTERM');
   await until(() => isRefused(Number(address.split(':')[1])));
   node.child.kill('SIGTERM');

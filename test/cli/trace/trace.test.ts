@@ -63,8 +63,8 @@ test('of the leg to the first hop a trace says what this machine knows, encrypte
   const identity = newKey().key;
   const first = await start(t, { identity });
   const via = ['--via', `${first}#${identity.public.text},${await start(t)}`];
-  const { code, stdout } = await runProgram(t, ['trace', '--json', '-c', '2', ...via]);
-  assert.equal(code, 0, stdout);
+  const { code, stdout, stderr } = await runProgram(t, ['trace', '--json', '-c', '2', ...via]);
+  assert.equal(code, 0, stdout + stderr);
   const [one, two] = stdout.split('\n', 2).map((line) => JSON.parse(line));
   assert.equal(one.encrypted, true);
   assert.equal(one.tcp.retransmits, 0);

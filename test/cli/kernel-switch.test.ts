@@ -5,8 +5,8 @@ import { readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { download, parseVia } from '../../src/index.ts';
-import { startKernelEngine } from '../../src/io/kernel/engine.ts';
 import { ask } from '../support/http.ts';
+import { whyNoKernel } from '../support/kernel.ts';
 import { startProgram } from '../support/program.ts';
 import { repository } from '../support/repository.ts';
 import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
@@ -128,13 +128,4 @@ async function writeConfig(t: TestContext, lines: readonly string[]): Promise<st
   const file = path.join((await makeTempRoot(t)).path, 'hopline.yaml');
   await writeFile(file, `${lines.join('\n')}\n`);
   return file;
-}
-
-function whyNoKernel(): string | false {
-  try {
-    startKernelEngine().close();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

@@ -1,18 +1,10 @@
 import { test } from 'node:test';
 import { type KernelEngine, startKernelEngine } from '../../src/io/kernel/engine.ts';
+import { whyNoKernel } from '../support/kernel.ts';
 import { testJoin } from './legs/join.contract.ts';
 
-function whyNot(): string | undefined {
-  try {
-    startKernelEngine().close();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}
-
-const reason = whyNot();
-if (reason !== undefined) {
+const reason = whyNoKernel();
+if (reason) {
   test('the kernel path joins legs', { skip: `the kernel path is not available: ${reason}` }, () => {});
 } else {
   for (const dialsItself of [false, true]) {

@@ -15,6 +15,7 @@ import { KernelSocket } from '../../src/io/kernel/socket.ts';
 import { joinLegs } from '../../src/io/legs/join.ts';
 import { RateLimit } from '../../src/io/rates/rate.ts';
 import { type CheckedLibc, checkLibc } from '../support/checked-libc.ts';
+import { whyNoKernel } from '../support/kernel.ts';
 import { FakeClock, makeLeg } from '../support/legs.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
@@ -292,13 +293,4 @@ function assertClean(libc: CheckedLibc, order: readonly string[]): void {
 function orders(acts: readonly string[]): string[][] {
   if (acts.length === 0) return [[]];
   return acts.flatMap((first) => orders(acts.filter((act) => act !== first)).map((rest) => [first, ...rest]));
-}
-
-function whyNoKernel(): string | false {
-  try {
-    startKernelEngine().close();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

@@ -13,6 +13,7 @@ import { nodeAead } from '../../src/secure/records/aead.ts';
 import { maxClientContent, maxNodeContent, RecordOpener, RecordSealer } from '../../src/secure/records/record.ts';
 import { SecureLeg } from '../../src/secure/secure-leg.ts';
 import { checkLibc } from '../support/checked-libc.ts';
+import { whyNoKernel } from '../support/kernel.ts';
 import { makeLeg, readAll } from '../support/legs.ts';
 
 const mib = 1024 * 1024;
@@ -152,12 +153,3 @@ test('a circuit that breaks within a record leaves nothing of it in the memory o
     assert.ok(memory.every((byte) => byte === 0));
   }
 });
-
-function whyNoKernel(): string | false {
-  try {
-    startKernelEngine().close();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
-}

@@ -12,6 +12,7 @@ import { chooseAead } from '../../src/secure/records/openssl.ts';
 import { maxClientContent, maxNodeContent, RecordOpener, RecordSealer } from '../../src/secure/records/record.ts';
 import { SecureLeg } from '../../src/secure/secure-leg.ts';
 import { type CheckedLibc, checkLibc } from '../support/checked-libc.ts';
+import { whyNoKernel } from '../support/kernel.ts';
 import { makeLeg } from '../support/legs.ts';
 
 const mib = 1024 * 1024;
@@ -160,13 +161,4 @@ function open(secure: SecureLeg, kernel: KernelEngine) {
 function assertClean(libc: CheckedLibc): void {
   assert.deepEqual(libc.violations, []);
   assert.equal(libc.open, 0);
-}
-
-function whyNoKernel(): string | false {
-  try {
-    startKernelEngine().close();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

@@ -12,6 +12,7 @@ import { type Ended, serveHttp } from '../../../src/gateway/server/http-server.t
 import type { FileKernel } from '../../../src/gateway/server/send-range.ts';
 import type { Exchange } from '../../../src/http/exchange.ts';
 import { startKernelEngine } from '../../../src/io/kernel/engine.ts';
+import { whyNoKernel } from '../../support/kernel.ts';
 import { makeTempRoot } from '../../support/temp-root.ts';
 
 const size = 3 * 1024 * 1024 + 17;
@@ -133,13 +134,4 @@ async function exchange(port: number, bytes: string): Promise<Buffer> {
   socket.write(bytes);
   await once(socket, 'close');
   return Buffer.concat(parts);
-}
-
-function whyNoKernel(): string | false {
-  try {
-    startKernelEngine().close();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

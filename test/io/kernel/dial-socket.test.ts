@@ -10,12 +10,13 @@ import { loadLibc, loadSetUserTimeout } from '../../../src/io/kernel/libc.ts';
 import { Leg } from '../../../src/io/legs/leg.ts';
 import { dialFarEnd, type FarEnd } from '../../../src/io/legs/open-leg.ts';
 import { type CheckedLibc, checkLibc } from '../../support/checked-libc.ts';
+import { whyNoKernel } from '../../support/kernel.ts';
 
 const options = { idleMs: 54_321, maxBlockBytes: 4096, setUserTimeout: loadSetUserTimeout() };
 /** SOL_SOCKET and IPPROTO_TCP, with the numbers of the options that a leg has. */
 const legOptions = { nodelay: [6, 1], keepAlive: [1, 9], idle: [6, 4], interval: [6, 5], count: [6, 6], user: [6, 18] };
 
-const skip = whyNot();
+const skip = whyNoKernel();
 
 for (const by of ['Node', 'the engine'] as const) {
   test(`a far end that ${by} dials comes to be, and can become a leg`, { skip }, async (t) => {
@@ -126,13 +127,4 @@ function readOptions(fd: number): Record<string, number | undefined> {
     return value[0];
   };
   return Object.fromEntries(Object.entries(legOptions).map(([what, where]) => [what, read(where)]));
-}
-
-function whyNot(): string | false {
-  try {
-    startKernelEngine().close();
-    return false;
-  } catch (error) {
-    return (error as Error).message;
-  }
 }

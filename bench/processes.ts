@@ -4,6 +4,7 @@
  * Knows nothing about what the programs do; harness/children.ts ends them whatever happens.
  */
 
+import { randomUUID } from 'node:crypto';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -43,8 +44,7 @@ export class Fleet extends Children {
 
   /** Runs a command to its end and says what it cost. Throws if it fails. */
   async run(command: Command, options: RunOptions = {}): Promise<Cost> {
-    const log = path.join(this.directory, 'command.log');
-    rmSync(log, { force: true });
+    const log = path.join(this.directory, `command-${randomUUID()}.log`);
     const reapedBefore = reapedSeconds();
     let started = performance.now();
     const child = this.spawn(command, 'pipe', { file: log });
@@ -72,6 +72,7 @@ export class Fleet extends Children {
       throw new Error(`${command.program} failed (${finished.code}): ${readFileSync(log, 'utf8').trim().slice(-500)}`);
     }
     const reaped = options.go ? 0 : reapedSeconds() - reapedBefore;
+    rmSync(log, { force: true });
     return {
       seconds: (finished.at - started) / 1000,
       cpuSeconds: Math.max(watch.cpuSeconds, reaped),

@@ -1,7 +1,8 @@
 // Many clients at once in one process. Usage: clients.mjs native|http COUNT ADDRESS NAME
 // A native client has the key in the file that HOPLINE_KEY_FILE names, if any.
 // Prints `ready`, waits for a line, fetches NAME once for each client, and prints
-// {"ms":[...],"firstByteMs":[...]}. The content is verified by native clients and dropped by all.
+// {"ms":[...],"firstByteMs":[...]}, or why the first one failed and exits with 1. The content is verified by native
+// clients and dropped by all.
 import http from 'node:http';
 import { Writable } from 'node:stream';
 import { pathToFileURL } from 'node:url';
@@ -12,7 +13,10 @@ const fetchOnce = speaks === 'native' ? await nativeClient() : httpClient();
 process.stdout.write('ready\n');
 await new Promise((resolve) => process.stdin.once('data', resolve));
 process.stdin.destroy();
-const results = await Promise.all(Array.from({ length: Number(count) }, timed));
+const results = await Promise.all(Array.from({ length: Number(count) }, timed)).catch((error) => {
+  console.error(error.message);
+  process.exit(1);
+});
 const rounded = (values) => values.map((value) => Math.round(value * 1000) / 1000);
 process.stdout.write(
   `${JSON.stringify({

@@ -1,7 +1,7 @@
 /**
  * A download into a stream: pieces leave in their order.
  *
- * Invariant: holds no more pieces than `maxPiecesEarly`.
+ * Invariant: holds no more pieces than `maxPiecesEarly`; bytes that the stream may still need are never released.
  */
 
 import { WriteStream } from 'node:fs';
@@ -54,7 +54,7 @@ export class StreamTarget implements Target {
   /** Settles at once while the piece whose turn it is has not come: whoever brings it may be the one who waits here. */
   async write({ index, chunks }: Piece): Promise<void> {
     if (this.#failure) throw this.#failure;
-    this.#held.set(index, this.#keepsBytes ? copies(chunks) : chunks);
+    this.#held.set(index, chunks);
     if (index === this.#next) {
       this.#emitting ??= this.#emitDue().finally(() => {
         this.#emitting = undefined;
@@ -85,7 +85,8 @@ export class StreamTarget implements Target {
         this.#position += chunk.bytes.length;
         // What is given up on the way may still be read from.
         await this.#emit(chunk.bytes);
-        chunk.release();
+        // A copy for a stream that keeps it would cost more than another block for the next piece.
+        if (!this.#keepsBytes) chunk.release();
       }
       this.#held.delete(this.#next);
       this.#next += 1;
@@ -106,10 +107,4 @@ export class StreamTarget implements Target {
 /** Whether a stream may still need its bytes once it says that they are written: a stream of the system has given them away. */
 function mayKeepBytes(stream: Writable): boolean {
   return !(stream instanceof Socket || stream instanceof WriteStream || stream === process.stdout);
-}
-
-function copies(chunks: readonly Chunk[]): Chunk[] {
-  const own = chunks.map(({ bytes }) => ({ bytes: Buffer.from(bytes), release: () => {} }));
-  for (const chunk of chunks) chunk.release();
-  return own;
 }

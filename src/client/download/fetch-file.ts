@@ -16,6 +16,7 @@ import { piecesAtFirst } from '../pieces/asking-ahead.ts';
 import { type Fetcher, PieceMap } from '../pieces/piece-map.ts';
 import { checkStatus, isFirstPiece, requestFile, requestStatus, skipFirstRead } from '../pieces/receive-piece.ts';
 import type { StartedEvent } from '../transfer-events.ts';
+import type { GatheredWrites } from './gathered-writes.ts';
 import { changedError, type FetchFileOptions, type FetchTask, PieceFetcher } from './piece-fetcher.ts';
 
 /** How often a file may change before it is given up. */
@@ -209,7 +210,7 @@ export class FileFetch {
     const start = { kind: 'started', size, reservation, leftBytes, restarted: isNew } as const;
     onEvent(start);
     const end = (failure?: unknown) => this.end(failure);
-    const own = { fetchers: this.#fetchers, over: this.#over.signal, end, writes: new Map<Fetcher, Promise<void>>() };
+    const own = { fetchers: this.#fetchers, over: this.#over.signal, end, writes: new Set<GatheredWrites>() };
     this.#current = { ...this.#options, ...own, content, algorithm, pieces, start };
     return this.#current;
   }

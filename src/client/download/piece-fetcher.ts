@@ -3,7 +3,7 @@
  *
  * Takes whatever is missing next, and at the end helps with what others are
  * slow to bring. Knows nothing about how the circuit came about.
- * Invariant: holds the piece that is arriving and the one that is being written, no more.
+ * Invariant: holds the piece that is arriving and those on their way to the target, no more.
  */
 
 import { untilAborted } from '../../core/clock.ts';
@@ -18,6 +18,7 @@ import type { Fetcher, PieceMap } from '../pieces/piece-map.ts';
 import { PieceWindow } from '../pieces/piece-window.ts';
 import { mismatchError, receivePiece } from '../pieces/receive-piece.ts';
 import type { RetryEvent, StartedEvent } from '../transfer-events.ts';
+import { GatheredWrites } from './gathered-writes.ts';
 
 export interface FetchFileOptions {
   readonly file: string;
@@ -40,8 +41,8 @@ export interface FetchTask extends FetchFileOptions {
   readonly content: TargetContent;
   /** By which the pieces that are here are known. */
   readonly algorithm: DigestAlgorithm;
-  /** What the target is being given, by whom. */
-  readonly writes: Map<Fetcher, Promise<void>>;
+  /** What the target is being given. */
+  readonly writes: Set<GatheredWrites>;
   readonly pieces: PieceMap;
   /** Those that are at work on it. */
   readonly fetchers: Set<Fetcher>;
@@ -58,6 +59,7 @@ export class PieceFetcher implements Fetcher {
   readonly #algorithm: DigestAlgorithm;
   readonly #task: FetchTask;
   readonly #startedMs: number;
+  readonly #writes: GatheredWrites;
   #receivedBytes = 0;
   /** Whether the origin takes one READ for several pieces in a row. */
   #takesMore = false;
@@ -71,6 +73,7 @@ export class PieceFetcher implements Fetcher {
     const { limits, clock } = task.client;
     this.#window = new PieceWindow(limits.maxReadsAhead, limits);
     this.#startedMs = clock.now();
+    this.#writes = new GatheredWrites({ target: task.target, clock, onFailure: task.end });
   }
 
   get asked(): readonly number[] {
@@ -114,7 +117,7 @@ export class PieceFetcher implements Fetcher {
     const unproven = pieces.unproven(this.#voucher);
     const { version } = this.#voucher;
     // What another algorithm is to prove is read from where it was written.
-    if (this.#isOther && unproven.length > 0) await Promise.all(writes.values());
+    if (this.#isOther && unproven.length > 0) await Promise.all([...writes].map((others) => others.settle()));
     const window = new PieceWindow<number>(client.limits.maxReadsAhead, client.limits);
     const next = unproven.values();
     let isSame = true;
@@ -146,12 +149,13 @@ export class PieceFetcher implements Fetcher {
   async #working(step: () => Promise<void>): Promise<void> {
     const { pieces, fetchers, writes } = this.#task;
     fetchers.add(this);
+    writes.add(this.#writes);
     try {
       await step();
     } finally {
       for (const index of this.#window.giveBack()) pieces.giveBack(index);
-      await writes.get(this);
-      writes.delete(this);
+      await this.#writes.settle();
+      writes.delete(this.#writes);
       fetchers.delete(this);
     }
   }
@@ -216,7 +220,8 @@ export class PieceFetcher implements Fetcher {
         pieces.settle(index, vouched);
         this.#window.arrived(index);
         circuits.progressed(this.#circuit);
-        return await this.#write({ index, position: range.offset, chunks: piece.chunks, vouched });
+        const isFollowed = this.asked[0] === index + 1;
+        return await this.#writes.add({ index, position: range.offset, chunks: piece.chunks, vouched }, isFollowed);
       }
       for (const chunk of piece?.chunks ?? []) chunk.release();
       pieces.giveBack(index);
@@ -231,18 +236,6 @@ export class PieceFetcher implements Fetcher {
     const attempt = this.#window.damaged(piece);
     if (attempt === undefined) throw mismatchError(piece, pieces.count, this.#circuit, client.limits);
     onEvent({ kind: 'retry', piece, attempt, hops: this.#circuit.hops });
-  }
-
-  /** Gives a piece to the target once that has taken the one before. */
-  async #write(piece: Parameters<Target['write']>[0]): Promise<void> {
-    const before = this.#task.writes.get(this);
-    this.#task.writes.set(this, this.#writeBehind(before, piece));
-    await before;
-  }
-
-  async #writeBehind(before: Promise<void> | undefined, piece: Parameters<Target['write']>[0]): Promise<void> {
-    await before;
-    await this.#task.target.write(piece).catch(this.#task.end);
   }
 }
 

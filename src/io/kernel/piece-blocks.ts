@@ -14,8 +14,8 @@ const alignment = 4096;
 const minHugeBytes = 1024 * 1024;
 /** Smaller ones come many at a time and cost little. */
 const minKeptBytes = 64 * 1024;
-/** One that is filled, one that is written and one between. */
-const maxFree = 3;
+/** Four that are written, and as many that are filled meanwhile. */
+const maxFree = 8;
 
 export class PieceBlocks {
   readonly #free: Buffer[] = [];

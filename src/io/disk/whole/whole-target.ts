@@ -14,6 +14,7 @@ import type { DigestAlgorithm } from '../../digests/digest.ts';
 import type { FileRange } from '../reading/read-blocks.ts';
 import { FileTarget, type FileTargetOptions } from '../writing/file-target.ts';
 import type { Begun, Piece, Target, TargetContent } from '../writing/target.ts';
+import { piecesAtOnce } from '../writing/write-fully.ts';
 import type { NewFiles } from './new-files.ts';
 
 /** A larger file is worth a place of its own before it is whole. */
@@ -28,6 +29,7 @@ export class WholeTarget implements Target {
   readonly path: string;
   readonly replaces = false;
   readonly mayResume: boolean;
+  readonly piecesAtOnce = piecesAtOnce;
   /** What it is once it was committed, where any change from then on will show in its times. */
   settled: BigIntStats | undefined;
   readonly #options: FileTargetOptions;
@@ -56,10 +58,11 @@ export class WholeTarget implements Target {
     return isHeld ? { reservation: 'none', left: new Map() } : this.#other.begin(content, startOver);
   }
 
-  async write(piece: Piece): Promise<void> {
-    if (!this.#content) return this.#other.write(piece);
+  /** Where they are held there is one at most. */
+  async write(...pieces: readonly Piece[]): Promise<void> {
+    if (!this.#content) return this.#other.write(...pieces);
     this.#drop();
-    this.#piece = piece;
+    [this.#piece] = pieces;
   }
 
   async digestOf(range: FileRange, algorithm: DigestAlgorithm): Promise<string> {

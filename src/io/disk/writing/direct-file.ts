@@ -44,9 +44,7 @@ export class DirectFile {
    */
   async write(buffers: readonly Buffer[], position: number): Promise<number> {
     if (position % directBlockBytes !== 0) return 0;
-    const [only] = buffers;
-    if (only && buffers.length === 1 && this.#memory.isAligned(only, directBlockBytes))
-      return this.#writeWhole(only, position);
+    if (this.#isAligned(buffers)) return this.#writeAligned(buffers, position);
     const source = new Source(buffers);
     const length = source.left - (source.left % directBlockBytes);
     let written = 0;
@@ -54,7 +52,7 @@ export class DirectFile {
       const memory = this.#free.pop() ?? this.#memory.allocate(memoryBytes, directBlockBytes);
       try {
         const filled = source.fill(memory.subarray(0, length - written));
-        const count = await this.#writeOnce(memory.subarray(0, filled), position + written);
+        const count = await this.#writeOnce([memory.subarray(0, filled)], position + written);
         written += count;
         if (count < filled) break;
       } finally {
@@ -64,14 +62,24 @@ export class DirectFile {
     return written;
   }
 
+  /** Whether the disk can read from where they are: only the last one may end within a block. */
+  #isAligned(buffers: readonly Buffer[]): boolean {
+    return buffers.every(
+      (buffer, index) =>
+        this.#memory.isAligned(buffer, directBlockBytes) &&
+        (index === buffers.length - 1 || buffer.length % directBlockBytes === 0),
+    );
+  }
+
   /** Memory that the disk can read from is not copied. */
-  async #writeWhole(memory: Buffer, position: number): Promise<number> {
-    const length = memory.length - (memory.length % directBlockBytes);
+  async #writeAligned(buffers: readonly Buffer[], position: number): Promise<number> {
+    let left = wholeBlocks(buffers);
     let written = 0;
-    while (written < length && !this.#isRefused) {
-      const count = await this.#writeOnce(memory.subarray(written, length), position + written);
-      written += count;
+    while (left.length > 0 && !this.#isRefused) {
+      const count = await this.#writeOnce(left, position + written);
       if (count === 0) break;
+      written += count;
+      left = dropBytes(left, count);
     }
     return written;
   }
@@ -80,9 +88,9 @@ export class DirectFile {
     await this.#handle.close();
   }
 
-  async #writeOnce(memory: Buffer, position: number): Promise<number> {
+  async #writeOnce(buffers: readonly Buffer[], position: number): Promise<number> {
     try {
-      const { bytesWritten } = await this.#handle.write(memory, 0, memory.length, position);
+      const { bytesWritten } = await this.#handle.writev(buffers, position);
       // A disk that is nearly full may take less than a block's multiple; the rest of that block is written again.
       return bytesWritten - (bytesWritten % directBlockBytes);
     } catch (error) {
@@ -91,6 +99,27 @@ export class DirectFile {
       return 0;
     }
   }
+}
+
+/** Of buffers of which only the last one may end within a block. */
+function wholeBlocks(buffers: readonly Buffer[]): readonly Buffer[] {
+  const last = buffers.at(-1);
+  const beyond = (last?.length ?? 0) % directBlockBytes;
+  if (!last || beyond === 0) return buffers;
+  const rest = beyond < last.length ? [last.subarray(0, last.length - beyond)] : [];
+  return [...buffers.slice(0, -1), ...rest];
+}
+
+/** What is left of `buffers` after the first `count` bytes. */
+export function dropBytes(buffers: readonly Buffer[], count: number): Buffer[] {
+  let drop = count;
+  const left: Buffer[] = [];
+  for (const buffer of buffers) {
+    const taken = Math.min(drop, buffer.length);
+    drop -= taken;
+    if (taken < buffer.length) left.push(taken > 0 ? buffer.subarray(taken) : buffer);
+  }
+  return left;
 }
 
 /** The bytes of several buffers, one behind the other. */

@@ -30,7 +30,7 @@ import { journalPath, partName } from './part-names.ts';
 import { PartSyncs } from './part-syncs.ts';
 import type { Begun, Piece, Target, TargetContent, Vouched } from './target.ts';
 import { believe, speaksOf, speaksOfEarlier } from './trusted-pieces.ts';
-import { writeFully } from './write-fully.ts';
+import { piecesAtOnce, writeFully } from './write-fully.ts';
 
 /** A smaller file costs little either way, and whoever downloaded it may read it soon. */
 const minDirectBytes = 8 * 1024 * 1024;
@@ -66,6 +66,7 @@ export class FileTarget implements Target {
   readonly path: string;
   readonly replaces: boolean;
   readonly mayResume: boolean;
+  readonly piecesAtOnce = piecesAtOnce;
   readonly #options: FileTargetOptions;
   readonly #calls: TargetCalls;
   /** Where the target is for the system. */
@@ -98,14 +99,14 @@ export class FileTarget implements Target {
   async begin(content: TargetContent, startOver = false): Promise<Begun> {
     const begun = this.#begin(content, startOver);
     this.#beginning = begun.catch(() => {});
-    try {
-      return await begun;
-    } catch (error) {
+    return begun.catch((error) => {
       throw writeError(this.path, error);
-    }
+    });
   }
 
-  async write({ index, position, chunks, vouched }: Piece): Promise<void> {
+  async write(...pieces: readonly Piece[]): Promise<void> {
+    const position = pieces[0]?.position ?? 0;
+    const chunks = pieces.flatMap((piece) => piece.chunks);
     try {
       if (!this.#handle) throw new HoplineError('INTERNAL', 'a piece came before its content');
       if (this.#syncs.failure) throw this.#syncs.failure;
@@ -113,7 +114,7 @@ export class FileTarget implements Target {
       this.#options.whole?.take(position, chunks);
       const bytes = await writeFully(this.#handle, this.#direct, chunks, position);
       this.#size = Math.max(this.#size, position + bytes);
-      if (vouched) this.#journal?.addPiece(index, vouched);
+      for (const { index, vouched } of pieces) if (vouched) this.#journal?.addPiece(index, vouched);
       if (this.#journal) this.#syncs.wrote(bytes, this.#handle, this.#journal);
     } catch (error) {
       throw writeError(this.path, error);
@@ -203,9 +204,8 @@ export class FileTarget implements Target {
     this.#size = size;
     const reservation = await reserve(handle, size, { target: this.path, way: this.#way }, this.#calls.fallocate);
     // Only where the space has been set aside: then the disk is one that the system knows the blocks of.
-    if (reservation === 'allocated' && size >= minDirectBytes) {
+    if (reservation === 'allocated' && size >= minDirectBytes)
       this.#direct ??= await DirectFile.open(handle, loadAlignedMemory());
-    }
     if (isKept && size > pieceBytes) this.#journal = await Journal.create(journal, content, left);
     return { reservation, left, isChanged };
   }

@@ -53,8 +53,8 @@ export class SpecialTarget implements Target {
     }
   }
 
-  async write(piece: Piece): Promise<void> {
-    await this.#opened?.target.write(piece);
+  async write(...pieces: readonly Piece[]): Promise<void> {
+    await this.#opened?.target.write(...pieces);
   }
 
   async commit(): Promise<void> {

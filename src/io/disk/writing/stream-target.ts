@@ -52,10 +52,10 @@ export class StreamTarget implements Target {
   }
 
   /** Settles at once while the piece whose turn it is has not come: whoever brings it may be the one who waits here. */
-  async write({ index, chunks }: Piece): Promise<void> {
+  async write(...pieces: readonly Piece[]): Promise<void> {
     if (this.#failure) throw this.#failure;
-    this.#held.set(index, chunks);
-    if (index === this.#next) {
+    for (const { index, chunks } of pieces) this.#held.set(index, chunks);
+    if (this.#held.has(this.#next)) {
       this.#emitting ??= this.#emitDue().finally(() => {
         this.#emitting = undefined;
       });

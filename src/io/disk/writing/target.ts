@@ -80,8 +80,13 @@ export interface Target {
    * Throws `DISK_FAILED`.
    */
   digestOf?(range: FileRange, algorithm: DigestAlgorithm): Promise<string>;
-  /** Takes a piece and its chunks; settles when another may be given. Throws `DISK_FULL`, `DISK_FAILED`. */
-  write(piece: Piece): Promise<void>;
+  /** How many pieces that follow one another it had better be given at once. @default 1 */
+  readonly piecesAtOnce?: number;
+  /**
+   * Takes pieces, each but the first the one behind the one before, and their chunks; settles when others may be given.
+   * Throws `DISK_FULL`, `DISK_FAILED`.
+   */
+  write(...pieces: readonly Piece[]): Promise<void>;
   /** Makes the finished file durable and visible under its name. Throws `DISK_EXISTS`, `DISK_FULL`, `DISK_FAILED`. */
   commit(): Promise<void>;
   /** Ends an unfinished transfer and leaves its pieces for a later run; resolves to how many bytes they are. Never throws. */

@@ -48,6 +48,20 @@ test('memory that the disk can read from is written as it is, whatever is beside
   assert.ok((await readFile(file)).subarray(0, 8192).equals(bytes.subarray(4096, 12_288)));
 });
 
+test('several blocks of such memory are written one behind the other, up to the last whole block', async (t) => {
+  const memory = loadAlignedMemory();
+  const { file, direct } = await openDirect(t, memory && { ...memory, allocate: () => assert.fail('it was copied') });
+  const blocks = [3 * 4096, 4096, 5 * 4096 + 100].flatMap((length) => memory?.allocate(length, directBlockBytes) ?? []);
+  if (!direct) return;
+  const content = bytes.subarray(0, 9 * 4096 + 100);
+  let at = 0;
+  for (const block of blocks) at += content.copy(block, 0, at);
+  assert.equal(await direct.write(blocks, 8192), 9 * 4096);
+  const end = 8192 + 9 * 4096;
+  assert.deepEqual((await readFile(file)).subarray(8192, end), content.subarray(0, 9 * 4096));
+  assert.deepEqual((await readFile(file)).subarray(end), Buffer.alloc(bytes.length - end));
+});
+
 test('bytes go to their position, several writes at once', async (t) => {
   const { file, direct } = await openDirect(t);
   const writes = [2, 0, 1].map((index) => {

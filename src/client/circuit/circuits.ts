@@ -131,10 +131,13 @@ export class Circuits {
     let watch: ClassicWatch | undefined;
     try {
       const { isKeyed } = this.#chooser;
+      const began = client.clock.now();
       const security = isKeyed ? securityOf(nodesOf(hops), client.identity) : undefined;
       circuit = await Circuit.open(hops, requests, client, { tunnel, avoid, security });
       // What is asked in the classic dialect is in plain, as all that would follow.
-      watch = isKeyed ? undefined : new ClassicWatch(circuit, client, nodesOf);
+      watch = isKeyed
+        ? undefined
+        : new ClassicWatch(circuit, client, { nodes: nodesOf, connectMs: client.clock.now() - began });
       circuit.onAnswered = () => watch?.close();
       await work(circuit);
       this.hops = circuit.hops;

@@ -4,8 +4,9 @@
  * Silence proves nothing: whoever is slow is silent too. What tells the two apart is that a node answers a PING before it
  * answers a classic request, for whose end it has to wait; an original answers the classic request alone. So the
  * first hop without a PONG is asked again in classic, while the circuit still waits.
- * Who is slow has much to do, and circuits are slow together: so the hops behind the first are asked only once that has
- * answered, and nobody is asked any more once the circuit is answered.
+ * Who is slow has much to do, and circuits are slow together: so a circuit whose first connection took long may be silent for
+ * longer, the hops behind the first are asked only once that has answered, and nobody is asked any more once the circuit is
+ * answered.
  * Invariant: no hop is taken for an original over which a native answer came.
  * Rules: docs/classic.md#how-our-client-notices
  */
@@ -29,25 +30,37 @@ export interface Unanswered {
   fail(error: HoplineError): void;
 }
 
+export interface ClassicWatchOptions {
+  /** Those of a circuit's hops that are nodes. @default all */
+  readonly nodes?: (hops: readonly Hop[]) => readonly Hop[];
+  /** Milliseconds that the first leg took to open. @default next to none */
+  readonly connectMs?: number;
+}
+
+/** So often as long as to connect a circuit may be silent: hundreds that open at once wait for each other, here and at the nodes. */
+const connectsOfSilence = 20;
+
 /** Looks once: when a circuit has been silent for too long, or as soon as it broke. */
 export class ClassicWatch {
   readonly #circuit: Unanswered;
   readonly #nodes: (hops: readonly Hop[]) => readonly Hop[];
   readonly #client: ClientContext;
-  readonly #over = new AbortController();
   readonly #cancel: () => void;
+  /** While hops are asked. */
+  #asking: AbortController | undefined;
+  #isOver = false;
   #verdict: Promise<HoplineError | undefined> | undefined;
 
-  /** `nodes`: those of a circuit's hops that are nodes. */
   constructor(
     circuit: Unanswered,
     client: ClientContext,
-    nodes: (hops: readonly Hop[]) => readonly Hop[] = (hops) => hops,
+    { nodes = (hops) => hops, connectMs = 0 }: ClassicWatchOptions = {},
   ) {
     this.#circuit = circuit;
     this.#nodes = nodes;
-    this.#client = { ...client, signal: AbortSignal.any([client.signal, this.#over.signal]) };
-    this.#cancel = client.clock.after(stepMs(client), () => void this.#askAndTell());
+    this.#client = client;
+    const silentMs = Math.max(stepMs(client), connectsOfSilence * connectMs);
+    this.#cancel = client.clock.after(silentMs, () => void this.#askAndTell());
   }
 
   /** `PEER_CLASSIC` if a hop of the circuit, which broke, is an original. Never throws. */
@@ -58,18 +71,22 @@ export class ClassicWatch {
 
   /** Asks nobody any more. */
   close(): void {
+    this.#isOver = true;
     this.#cancel();
-    this.#over.abort();
+    this.#asking?.abort();
   }
 
   async #askAndTell(): Promise<void> {
     if (this.#circuit.isAnswered) return;
     const error = await this.#ask();
-    if (error && !this.#over.signal.aborted && !this.#circuit.isAnswered) this.#circuit.fail(error);
+    if (error && !this.#isOver && !this.#circuit.isAnswered) this.#circuit.fail(error);
   }
 
   #ask(): Promise<HoplineError | undefined> {
-    this.#verdict ??= findClassicHop(this.#nodes(this.#circuit.hops), this.#client);
+    if (this.#verdict) return this.#verdict;
+    this.#asking = new AbortController();
+    const client = { ...this.#client, signal: AbortSignal.any([this.#client.signal, this.#asking.signal]) };
+    this.#verdict = findClassicHop(this.#nodes(this.#circuit.hops), client);
     return this.#verdict;
   }
 }

@@ -28,6 +28,9 @@ interface Taking {
   readonly onBroken: (failure: HoplineError) => void;
 }
 
+/** Memory to read into; a function says which it is at the moment when there are bytes for it. */
+export type ReadMemory = Buffer | (() => Buffer);
+
 /** Between two pieces come the end of the one, the head of the other, and little else that would have to be copied. */
 const headBytes = 4096;
 /**
@@ -110,9 +113,10 @@ export class Arrivals {
     }
   }
 
-  /** The same into `memory`: how many bytes, 0 at the end. */
-  async nextInto(memory: Buffer, signal?: Signal): Promise<number> {
+  /** The same into memory: how many bytes, 0 at the end. */
+  async nextInto(place: ReadMemory, signal?: Signal): Promise<number> {
     for (;;) {
+      const memory = memoryOf(place);
       const chunk = this.#shift();
       if (chunk) return this.#copy(chunk, memory);
       if (this.#failure) throw this.#failure;
@@ -239,4 +243,8 @@ export class Arrivals {
       else signal?.addEventListener('abort', abort);
     });
   }
+}
+
+export function memoryOf(place: ReadMemory): Buffer {
+  return typeof place === 'function' ? place() : place;
 }

@@ -12,7 +12,7 @@ import type { HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
 import { keepAliveDelayMs } from '../kernel/dialling/begin-connection.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
-import type { Arrivals } from './arrivals.ts';
+import { type Arrivals, memoryOf, type ReadMemory } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
 import { descriptorOf, restartTimeout } from './descriptor.ts';
 import { readPastFailedWrites } from './failed-writes.ts';
@@ -98,12 +98,12 @@ export class Leg {
   }
 
   /**
-   * The next bytes into `memory`, at least one of them: how many, 0 once the peer has ended. One reader at a time.
+   * The next bytes into the memory of `place`, at least one of them: how many, 0 once the peer has ended. One reader at a time.
    * Those of something large come straight from the connection, where there is a way. Throws as `read`.
    */
-  readInto(memory: Buffer, signal?: Signal): Promise<number> {
-    if (this.#reader === undefined && memory.length >= minDirectBytes) this.#readDirectly();
-    return this.#arrivals.nextInto(memory, signal);
+  readInto(place: ReadMemory, signal?: Signal): Promise<number> {
+    if (this.#reader === undefined && memoryOf(place).length >= minDirectBytes) this.#readDirectly();
+    return this.#arrivals.nextInto(place, signal);
   }
 
   /** Makes the read that waits now throw `reason`; the leg can be read again. False if none waits. */

@@ -46,7 +46,7 @@ export interface BoxOpener {
   begin(key: Buffer, counter: bigint, header: Buffer, to: Buffer): void;
   /** Opens what comes next of the content; `from` may be its place in `to`. Throws `SECURE_FAILED`, with `to` zeroed. */
   update(from: Buffer): void;
-  /** From now on all of the content is in `to`, of the same length; where it was before is zeroed. */
+  /** From now on all of the content is in `to`, of the same length, with what stood in its place; where it was before is zeroed. */
   moveTo(to: Buffer): void;
   /** Whether the content is whole and the tag right; otherwise all of `to` is zeroed. */
   finish(tag: Buffer): boolean;
@@ -162,10 +162,10 @@ export class BoxPlace {
     return to.subarray(this.#at - from.length, this.#at);
   }
 
-  /** Takes along what is there already, and zeroes it where it was. Throws `SECURE_FAILED` for memory of another length. */
+  /** Takes along all that is there, opened or not, and zeroes it where it was. Throws `SECURE_FAILED` for memory of another length. */
   moveTo(to: Buffer): void {
     if (to.length !== this.#to?.length) throw misfit();
-    this.#to.copy(to, 0, 0, this.#at);
+    this.#to.copy(to);
     this.#to.fill(0);
     this.#to = to;
   }

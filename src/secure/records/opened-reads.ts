@@ -8,7 +8,7 @@
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
-import { Arrivals } from '../../io/legs/arrivals.ts';
+import { Arrivals, memoryOf, type ReadMemory } from '../../io/legs/arrivals.ts';
 import { type Chunk, restOf } from '../../io/legs/blocks.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import { lost } from '../../io/legs/loss.ts';
@@ -32,7 +32,7 @@ export class OpenedReads {
   readonly #leg: Leg;
   readonly #options: OpenedReadsOptions;
   #opener: RecordOpener | undefined;
-  /** What large records, and what is behind them, are read into before they are opened. */
+  /** What records without a place of their own, and what is behind them, are read into before they are opened. */
   #sealed: Buffer | undefined;
   /** What was read and is not opened yet. */
   #rest: Chunk | undefined;
@@ -144,15 +144,24 @@ export class OpenedReads {
     }
   }
 
-  /** While large records come, all that comes goes into memory that is opened out of while it is near the processor. */
-  async #readNext({ due }: RecordOpener): Promise<Chunk | null> {
+  /**
+   * A large record comes into the place that its content has, and is opened there. While it has none, or smaller ones come many at
+   * a time, all that comes goes into memory that is opened out of.
+   */
+  async #readNext(opener: RecordOpener): Promise<Chunk | null> {
     const rest = this.#rest;
     this.#rest = undefined;
     if (rest) return rest;
-    if (due < minSealedBytes) return this.#leg.read();
+    if (opener.room.length > 0) return this.#readInto(() => opener.room);
+    if (opener.due < minSealedBytes) return this.#leg.read();
     this.#sealed ??= Buffer.allocUnsafeSlow(sealedBytes);
-    const count = await this.#leg.readInto(this.#sealed);
-    return count === 0 ? null : { bytes: this.#sealed.subarray(0, count), release: () => {} };
+    return this.#readInto(this.#sealed);
+  }
+
+  /** The reader whose memory it is may have left between the bytes' arrival and this one's turn, and they are elsewhere. */
+  async #readInto(place: ReadMemory): Promise<Chunk | null> {
+    const count = await this.#leg.readInto(place);
+    return count === 0 ? null : { bytes: memoryOf(place).subarray(0, count), release: () => {} };
   }
 
   /** Who interrupts the leg below means whoever reads here. */

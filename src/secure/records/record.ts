@@ -110,6 +110,8 @@ export interface Opened {
 /** A record with so much content waits behind its header until it is said where that goes. No client sends such. */
 const minPlacedBytes = 2 * maxClientContent;
 
+const nowhere = Buffer.alloc(0);
+
 /** Memory for records that nobody holds: who writes to disk gives several back at once, and new memory costs more than the cipher. */
 const maxFreeBlocks = 16;
 
@@ -151,6 +153,12 @@ export class RecordOpener {
     return isWaiting ? this.#length : 0;
   }
 
+  /** Where more of a large record's content may be received, to be taken from there and opened in place; empty where none may. */
+  get room(): Buffer {
+    const isOpen = this.#length >= minPlacedBytes && this.#content !== undefined && !this.#isBroken;
+    return isOpen ? (this.#content as Buffer).subarray(this.#filled - recordHeaderBytes) : nowhere;
+  }
+
   /** Has the content that waits for a place go into `memory`, of its length. @default memory of its own */
   place(memory?: Buffer): void {
     this.#block = memory ? undefined : this.#takeBlock();
@@ -159,7 +167,7 @@ export class RecordOpener {
     this.#box.begin(key, counter, this.#header, this.#content as Buffer);
   }
 
-  /** The memory that `place` was given is not to be used any more. */
+  /** The memory that `place` was given is not to be used any more; what was received there and not taken yet moves too. */
   keep(): void {
     if (!this.#content || this.#block || this.#isBroken) return;
     this.#block = this.#takeBlock();

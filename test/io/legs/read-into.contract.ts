@@ -52,6 +52,19 @@ export function testReadInto(way: string, skip: string | false, makeOptions: (t:
     }
   });
 
+  check('bytes go where a function says when they are here, and not where it said before', async (_t, make) => {
+    const { leg, peer } = await engaged(make);
+    const [before, after] = [Buffer.alloc(mib), Buffer.alloc(mib)];
+    let place = before;
+    const reading = leg.readInto(() => place);
+    place = after;
+    const sent = randomBytes(mib);
+    peer.write(sent);
+    const count = await reading;
+    assert.ok(count > 0 && after.subarray(0, count).equals(sent.subarray(0, count)));
+    assert.ok(before.every((byte) => byte === 0));
+  });
+
   check('an end in the middle of a piece comes behind what was sent', async (_t, make) => {
     const { leg, peer } = await make();
     peer.end(Buffer.alloc(200_000, 1));

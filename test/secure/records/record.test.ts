@@ -212,6 +212,42 @@ test('memory of a record of which a part came holds nothing of it once the circu
   }
 });
 
+test('what was received in the place of a record, and not opened yet, moves along when that is left', () => {
+  const content = randomBytes(maxNodeContent);
+  for (const aead of [nodeAead, chooseAead()]) {
+    const some = { aead, maxContent: maxNodeContent };
+    const [record] = sealAll([content], some) as [Buffer];
+    const opener = new RecordOpener(options(some));
+    const receive = (at: number, bytes: number) => record.copy(opener.room, 0, at, at + bytes);
+    const memory = Buffer.alloc(content.length);
+    opener.take(record.subarray(0, recordHeaderBytes));
+    assert.equal(opener.room.length, 0);
+    opener.place(memory);
+    opener.take(opener.room.subarray(0, receive(recordHeaderBytes, 100)));
+    assert.ok(memory.subarray(0, 100).equals(content.subarray(0, 100)));
+    const received = receive(recordHeaderBytes + 100, 5000);
+    opener.keep();
+    assert.ok(memory.every((byte) => byte === 0));
+    opener.take(opener.room.subarray(0, received));
+    opener.take(opener.room.subarray(0, receive(recordHeaderBytes + 5100, content.length - 5100)));
+    assert.equal(opener.room.length, 0);
+    const opened = opener.take(record.subarray(-tag)).content;
+    assert.ok(opened?.bytes.equals(content));
+    assert.ok(memory.every((byte) => byte === 0));
+  }
+});
+
+test('a record that is broken off has no place to receive into', () => {
+  const some = { maxContent: maxNodeContent };
+  const [record] = sealAll([randomBytes(maxNodeContent)], some) as [Buffer];
+  const opener = new RecordOpener(options(some));
+  opener.take(record.subarray(0, recordHeaderBytes));
+  opener.place(Buffer.alloc(maxNodeContent));
+  assert.equal(opener.room.length, maxNodeContent);
+  opener.forget();
+  assert.equal(opener.room.length, 0);
+});
+
 test('memory is used again once its chunk was released, and not before', () => {
   const records = sealAll([Buffer.from('first'), Buffer.from('other'), Buffer.from('third')]) as [
     Buffer,

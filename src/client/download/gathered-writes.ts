@@ -21,42 +21,59 @@ export interface GatheredWritesOptions {
 
 export class GatheredWrites {
   readonly #options: GatheredWritesOptions;
-  #waiting: Piece[] = [];
-  #cancelWrite: (() => void) | undefined;
-  #writing: Promise<void> = Promise.resolve();
+  readonly #most: number;
+  readonly #waiting: Piece[] = [];
+  /** How many of those that wait do so for the target alone, and for no other piece. */
+  #due = 0;
+  #cancelTimer: (() => void) | undefined;
+  /** What the target is being given. */
+  #write: Promise<void> = Promise.resolve();
+  /** Until nothing is due. */
+  #writing: Promise<void> | undefined;
 
   constructor(options: GatheredWritesOptions) {
     this.#options = options;
+    this.#most = options.target.piecesAtOnce ?? 1;
   }
 
   /** Takes a piece, behind which the next one of the file follows soon or does not; settles when another may come. Never throws. */
   async add(piece: Piece, isFollowed: boolean): Promise<void> {
-    const { target, clock } = this.#options;
     const last = this.#waiting.at(-1);
-    if (last && last.index + 1 !== piece.index) await this.#write();
+    if (last && last.index + 1 !== piece.index) this.#writeWaiting();
     this.#waiting.push(piece);
-    if (!isFollowed || this.#waiting.length >= (target.piecesAtOnce ?? 1)) await this.#write();
-    else this.#cancelWrite ??= clock.after(gatherMs, () => void this.#write());
+    if (!isFollowed || this.#waiting.length >= this.#most) this.#writeWaiting();
+    else this.#cancelTimer ??= this.#options.clock.after(gatherMs, () => this.#writeWaiting());
+    while (this.#waiting.length >= this.#most) await this.#write;
   }
 
   /** Settles when all pieces have been written, or could not be. Never throws. */
   async settle(): Promise<void> {
-    await this.#write();
+    this.#writeWaiting();
     await this.#writing;
   }
 
-  /** Gives the target what waits, once that has taken what came before, for which the caller waits. */
-  async #write(): Promise<void> {
-    this.#cancelWrite?.();
-    this.#cancelWrite = undefined;
-    const before = this.#writing;
-    if (this.#waiting.length > 0) this.#writing = this.#writeBehind(before, this.#waiting);
-    this.#waiting = [];
-    await before;
+  /** What waits is due; what comes while the target is busy may join it. */
+  #writeWaiting(): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    this.#due = this.#waiting.length;
+    if (this.#due > 0) this.#writing ??= this.#writeDue();
   }
 
-  async #writeBehind(before: Promise<void>, pieces: readonly Piece[]): Promise<void> {
-    await before;
-    await this.#options.target.write(...pieces).catch(this.#options.onFailure);
+  async #writeDue(): Promise<void> {
+    while (this.#due > 0) {
+      const pieces = this.#waiting.splice(0, this.#countNext());
+      this.#due = Math.max(0, this.#due - pieces.length);
+      this.#write = this.#options.target.write(...pieces).catch(this.#options.onFailure);
+      await this.#write;
+    }
+    this.#writing = undefined;
+  }
+
+  /** Of those that wait, how many may be written at once. */
+  #countNext(): number {
+    const [first] = this.#waiting;
+    const end = this.#waiting.findIndex(({ index }, at) => at === this.#most || index !== (first?.index ?? 0) + at);
+    return end < 0 ? this.#waiting.length : end;
   }
 }

@@ -99,6 +99,36 @@ test('while a slow disk has as many as it takes, as many more are held and no fu
   ]);
 });
 
+test('a slow disk holds up pieces that come slower than they are gathered, and has them together once it can', async () => {
+  const { given, writes, ends, clock } = begin(3);
+  for (const index of [0, 1, 2]) {
+    await writes.add(pieceOf(index), true);
+    clock.advance(50);
+  }
+  assert.equal(await isSettled(writes.add(pieceOf(3), true)), false);
+  assert.deepEqual(given, [[0]]);
+  ends[0]?.resolve();
+  await turn();
+  assert.deepEqual(given, [[0], [1, 2, 3]]);
+});
+
+test('it has settled once a piece is written that is not next, though it came while the one before was', async () => {
+  const { given, writes, ends } = begin(3);
+  await writes.add(pieceOf(0), false);
+  await turn();
+  await writes.add(pieceOf(1), true);
+  const added = writes.add(pieceOf(7), true);
+  const settled = writes.settle();
+  ends[0]?.resolve();
+  await turn();
+  ends[1]?.resolve();
+  assert.equal(await isSettled(settled), false);
+  assert.deepEqual(given, [[0], [1], [7]]);
+  ends[2]?.resolve();
+  await settled;
+  await added;
+});
+
 test('it has settled once what waits is written, be it in vain', async () => {
   const { given, failures, writes, ends, clock } = begin(3);
   await writes.add(pieceOf(0), true);

@@ -15,7 +15,7 @@ import { flipAt, startTamperer } from '../support/tamper.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 const pieceBytes = 4096;
-/** A client asks for four pieces at first, knowing nothing. */
+/** A client asks for 32 pieces at first, knowing nothing. */
 const limits = { pieceBytes, maxReadsAhead: 2 };
 const headBytes = 12;
 
@@ -70,7 +70,7 @@ for (const isOld of [false, true]) {
     ? 'an origin that knows one READ for each piece'
     : 'an origin that takes one READ for several pieces';
   test(`of ${who}, each piece is asked for once`, async (t) => {
-    const { content, port } = await start(t, 30);
+    const { content, port } = await start(t, 100);
     const reads: Read[] = [];
     const forward = byFrame((header) => {
       if (header.type !== 'read') return header;
@@ -80,12 +80,12 @@ for (const isOld of [false, true]) {
     });
     const { result, came } = await get(await startTamperer(t, port, { forward }));
     assert.ok(came.equals(content));
-    assert.deepEqual([result.verified, result.pieces, result.wastedBytes], [true, 30, 0]);
+    assert.deepEqual([result.verified, result.pieces, result.wastedBytes], [true, 100, 0]);
     const [first, ...others] = reads;
-    assert.deepEqual(first, { type: 'read', offset: 0, length: pieceBytes, more: 3 });
+    assert.deepEqual(first, { type: 'read', offset: 0, length: pieceBytes, more: 31 });
     assert.ok(others.every(({ version, more }) => version !== undefined && !(isOld && more !== undefined)));
     const asked = isOld ? [0, ...piecesOf(others)] : piecesOf(reads);
-    assert.deepEqual(asked, [...Array(30).keys()]);
+    assert.deepEqual(asked, [...Array(100).keys()]);
   });
 }
 
@@ -159,7 +159,7 @@ test('an origin sends as many pieces as one READ stands for, as far as the file 
 
 test('an origin that sends more pieces than were asked for breaks the protocol', async (t) => {
   const { port } = await start(t, 30);
-  const address = await startTamperer(t, port, { back: (bytes) => tellMore(bytes, 9) });
+  const address = await startTamperer(t, port, { back: (bytes) => tellMore(bytes, 99) });
   await assert.rejects(get(address), { code: 'PEER_PROTOCOL', message: /sends more pieces than were asked for/ });
 });
 

@@ -13,7 +13,7 @@ import type { Target, TargetContent, Voucher } from '../../io/disk/writing/targe
 import type { Chunk } from '../../io/legs/blocks.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { piecesAhead, piecesAtFirst, readsOf } from '../pieces/asking-ahead.ts';
+import { digestsAhead, piecesAhead, piecesAtFirst, readsOf } from '../pieces/asking-ahead.ts';
 import type { Fetcher, PieceMap } from '../pieces/piece-map.ts';
 import { PieceWindow } from '../pieces/piece-window.ts';
 import { mismatchError, receivePiece } from '../pieces/receive-piece.ts';
@@ -121,9 +121,9 @@ export class PieceFetcher implements Fetcher {
     const window = new PieceWindow<number>(client.limits.maxReadsAhead, client.limits);
     const next = unproven.values();
     let isSame = true;
-    for (;;) {
+    for (let came = 0; ; came += 1) {
       // All answers are taken, also behind one that differs: the circuit is used for something else then.
-      const ahead = window.askAhead(() => (isSame ? next.next().value : undefined));
+      const ahead = window.askAhead(() => (isSame ? next.next().value : undefined), digestsAhead(came, client.limits));
       this.#circuit.send(ahead.map((index) => ({ type: 'digest', ...this.#range(index), version }) as const));
       const [index] = window.due;
       if (index === undefined) return isSame;
@@ -187,7 +187,9 @@ export class PieceFetcher implements Fetcher {
     // A piece that comes too early to be held is asked for again: of one circuit, only behind one that came damaged.
     const early = isAlone ? Number.POSITIVE_INFINITY : undefined;
     const next = () => pieces.take(early) ?? (this.asked.length === 0 ? pieces.takeSlowest(fetchers) : undefined);
-    const pace = { isAlone, speed: this.speed / content.pieceBytes, answerMs: this.#circuit.answerMs };
+    const { pieceBytes } = content;
+    const came = Math.floor(this.#receivedBytes / pieceBytes);
+    const pace = { isAlone, came, speed: this.speed / pieceBytes, answerMs: this.#circuit.answerMs };
     const ahead = this.#window.askAhead(next, piecesAhead(pace, client.limits));
     const rangeOf = (index: number) => this.#range(index);
     this.#circuit.send(readsOf(ahead, { rangeOf, version: this.#voucher.version, takesMore: this.#takesMore }));

@@ -11,15 +11,17 @@ import type { Message, RequestOf } from '../../wire/native/messages.ts';
 
 /** How long the pieces that are asked for ahead should keep a circuit busy when others could bring them too. */
 const sharedMs = 500;
-/** A circuit that is alone may be asked for so many times `maxReadsAhead`. */
-const mostWindows = 16;
-/** Of these, with the first request, when nothing is known of the way or of the file. */
-const firstWindows = 2;
+/** A circuit may be asked for so many times `maxReadsAhead`. */
+const mostWindows = 32;
+/** Of these, at first, when nothing is known of the way or of the file: what a fast way brings before more can come. */
+const firstWindows = 16;
 
 /** What is known of a circuit. */
 export interface Pace {
   /** Whether no other circuit brings pieces of the file. */
   readonly isAlone: boolean;
+  /** Pieces that it has brought. */
+  readonly came: number;
   /** Pieces a millisecond. */
   readonly speed: number;
   /** Milliseconds from a request to its answer. */
@@ -32,12 +34,23 @@ export function piecesAtFirst(isAlone: boolean, { maxReadsAhead }: Limits): numb
 }
 
 /**
- * How many pieces may be asked for ahead: with others at work, no more than the circuit brings soon; alone, as many as it
- * brings while two answers are on their way.
+ * How many pieces may be asked for ahead. Alone, as many as have come and as many as at first besides: they grow with each
+ * round trip, however long that is and however fast the way. With others at work, no more than the circuit brings soon; two
+ * answers more let that grow likewise.
  */
-export function piecesAhead({ isAlone, speed, answerMs }: Pace, { maxReadsAhead }: Limits): number {
-  if (!isAlone) return Math.min(maxReadsAhead, Math.max(2, Math.ceil(speed * sharedMs)));
-  return Math.min(mostWindows * maxReadsAhead, Math.max(maxReadsAhead, Math.ceil(speed * 2 * answerMs)));
+export function piecesAhead({ isAlone, came, speed, answerMs }: Pace, limits: Limits): number {
+  if (isAlone) return bounded(came + firstWindows * limits.maxReadsAhead, limits);
+  const soon = Math.ceil(speed * (sharedMs + 2 * answerMs));
+  return bounded(Math.max(2, Math.min(soon, came + limits.maxReadsAhead)), limits);
+}
+
+/** How many digests: each may cost the origin a piece to read, and those behind one that differs are worth nothing. */
+export function digestsAhead(came: number, limits: Limits): number {
+  return bounded(came + limits.maxReadsAhead, limits);
+}
+
+function bounded(wanted: number, { maxReadsAhead }: Limits): number {
+  return Math.min(mostWindows * maxReadsAhead, wanted);
 }
 
 interface Reads {

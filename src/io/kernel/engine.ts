@@ -13,49 +13,14 @@
 import { type Clock, systemClock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Logger } from '../../core/log.ts';
-import { failedCall, idled, lost } from '../legs/loss.ts';
-import type { RateLimit, Rates } from '../rates/rate.ts';
+import type { RateLimit } from '../rates/rate.ts';
 import { type Dialled, dialSocket, type SocketOptions } from './dialling/dial-socket.ts';
-import type { Breakage, Side } from './direction.ts';
 import { FileSender } from './file-sender.ts';
-import { type Libc, loadLibc, type PollEvents } from './libc.ts';
-import { Pipes } from './pipes.ts';
+import { type Libc, loadLibc } from './libc.ts';
 import { KernelSocket } from './socket.ts';
 import { SocketReader } from './socket-reader.ts';
-import { Tunnel, type TunnelEnd } from './tunnel.ts';
-
-const both = ['near', 'far'] as const;
-
-interface SplicedEnd extends TunnelEnd {
-  /** The address of the peer, for messages. */
-  readonly peer: string;
-}
-
-interface SpliceOptions {
-  readonly clock: Clock;
-  /** Milliseconds without a byte in either direction before the circuit is given up. */
-  readonly idleMs: number;
-  /** How fast bytes may pass. @default as fast as they come */
-  readonly rates?: Rates | undefined;
-}
-
-interface SpliceResult {
-  readonly bytesForward: number;
-  readonly bytesBack: number;
-  readonly failure: HoplineError | undefined;
-  readonly broken: Side | undefined;
-}
-
-/** A circuit that the engine moves. */
-interface Splice {
-  /** So far. */
-  readonly bytesForward: number;
-  readonly bytesBack: number;
-  /** Settles, and never rejects, once both sockets are closed. */
-  readonly done: Promise<SpliceResult>;
-  /** Resets both connections; the result has this failure. */
-  abort(failure: HoplineError): void;
-}
+import { Pipes } from './splicing/pipes.ts';
+import { RunningSplice, type Splice, type SplicedEnd, type SpliceOptions } from './splicing/splice.ts';
 
 export interface KernelEngine {
   /** A second descriptor for an open socket, if it has one; whoever gets it closes it or hands it on. */
@@ -162,99 +127,6 @@ class PollEngine implements KernelEngine {
   }
 }
 
-class RunningSplice implements Splice {
-  readonly done: Promise<SpliceResult>;
-  readonly #tunnel: Tunnel;
-  readonly #peers: Readonly<Record<Side, string>>;
-  readonly #wakes: Readonly<Record<Side, (events: PollEvents | undefined) => void>>;
-  readonly #options: SpliceOptions;
-  #settle = (_result: SpliceResult) => {};
-  #cancelIdle = () => {};
-  #isFinished = false;
-  #moved = 0;
-  #movedAt: number;
-
-  constructor(libc: Libc, pipes: Pipes, ends: Readonly<Record<Side, SplicedEnd>>, options: SpliceOptions) {
-    this.done = new Promise((resolve) => {
-      this.#settle = resolve;
-    });
-    this.#tunnel = new Tunnel(libc, pipes, ends, options.rates, (from) => this.#turn([from]));
-    this.#peers = { near: ends.near.peer, far: ends.far.peer };
-    this.#options = options;
-    this.#movedAt = options.clock.now();
-    this.#wakes = { near: (events) => this.#wake('near', events), far: (events) => this.#wake('far', events) };
-    this.#cancelIdle = options.clock.after(options.idleMs, () => this.#checkIdle());
-    this.#turn(both.filter((side) => this.#tunnel.hasHead(side)));
-  }
-
-  get bytesForward(): number {
-    return this.#tunnel.bytesForward;
-  }
-
-  get bytesBack(): number {
-    return this.#tunnel.bytesBack;
-  }
-
-  abort(failure: HoplineError): void {
-    this.#finish(failure);
-  }
-
-  /** One side is ready, or broken when there are no events. */
-  #wake(side: Side, events: PollEvents | undefined): void {
-    const other = side === 'near' ? 'far' : 'near';
-    if (!events) this.#turn(both, side);
-    else this.#turn(both.filter((from) => (from === side && events.readable) || (from === other && events.writable)));
-  }
-
-  /** Must not throw, as it runs in a poll callback. */
-  #turn(directions: readonly Side[], broken?: Side): void {
-    if (this.#isFinished) return;
-    const tunnel = this.#tunnel;
-    for (const from of directions) tunnel.turn(from);
-    if (broken) tunnel.takeBreakage(broken);
-    if (tunnel.isOver) this.#finish(tunnel.breakage && failureOf(tunnel.breakage, this.#peers));
-    else this.#awaitMore();
-  }
-
-  #awaitMore(): void {
-    const tunnel = this.#tunnel;
-    try {
-      for (const side of both) tunnel.socket(side).await(tunnel.interest(side), this.#wakes[side]);
-    } catch (error) {
-      this.#finish(asHoplineError(error));
-    }
-    const total = tunnel.bytesForward + tunnel.bytesBack;
-    if (total !== this.#moved) this.#movedAt = this.#options.clock.now();
-    this.#moved = total;
-  }
-
-  #checkIdle(): void {
-    const { clock, idleMs } = this.#options;
-    const left = this.#movedAt + idleMs - clock.now();
-    if (left <= 0) this.abort(idled(this.#peers[this.#tunnel.awaited], idleMs));
-    else this.#cancelIdle = clock.after(Math.ceil(left), () => this.#checkIdle());
-  }
-
-  #finish(failure: HoplineError | undefined): void {
-    if (this.#isFinished) return;
-    this.#isFinished = true;
-    this.#cancelIdle();
-    this.#tunnel.close();
-    const { bytesForward, bytesBack } = this.#tunnel;
-    const broken = failure && this.#tunnel.breakage?.side;
-    const result = { bytesForward, bytesBack, failure, broken };
-    // Behind a poll callback nobody looks after promises; behind this one somebody does.
-    setImmediate(() => this.#settle(result));
-  }
-}
-
 function stopping(): HoplineError {
   return new HoplineError('NODE_STOPPING', 'the node is stopping');
-}
-
-function failureOf({ side, errno, call }: Breakage, peers: Readonly<Record<Side, string>>): HoplineError {
-  const cause = failedCall(call, errno);
-  if (side !== undefined) return lost(peers[side], cause);
-  const { code } = cause;
-  return new HoplineError('INTERNAL', `the kernel path failed at ${call} (${code})`, { reason: code, cause });
 }

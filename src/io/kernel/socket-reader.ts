@@ -39,8 +39,6 @@ export class SocketReader {
   readonly #onClose: () => void;
   /** Bytes to be woken for, as far as so many are wanted. */
   #aim = minMark;
-  /** What the system was told. */
-  #mark = 1;
   #waiting: { readonly wake: () => void; readonly sinceMs: number; readonly cancel: () => void } | undefined;
 
   constructor(libc: Libc, { socket, peer, clock, onClose }: ReaderOptions) {
@@ -75,7 +73,7 @@ export class SocketReader {
   await(wanted: number, wake: () => void): void {
     this.rest();
     const mark = wanted < minMark ? 1 : Math.min(this.#aim, wanted);
-    this.#setMark(mark);
+    this.#socket.setMark(mark);
     const cancel = mark > 1 ? this.#clock.after(maxWithheldMs, this.#lowerMark) : () => {};
     this.#waiting = { wake, sinceMs: this.#clock.now(), cancel };
     this.#socket.await(arrival, this.#onReady);
@@ -103,7 +101,7 @@ export class SocketReader {
     if (!waiting) return;
     const waitedMs = this.#clock.now() - waiting.sinceMs;
     this.rest();
-    if (this.#mark > 1 && waitedMs < shortMs) this.#aim = Math.min(maxMark, this.#aim * 4);
+    if (this.#socket.mark > 1 && waitedMs < shortMs) this.#aim = Math.min(maxMark, this.#aim * 4);
     else if (waitedMs > longMs) this.#aim = Math.max(minMark, this.#aim / 4);
     // Behind a poll callback nobody looks after promises; behind this one somebody does.
     setImmediate(waiting.wake);
@@ -111,12 +109,6 @@ export class SocketReader {
 
   readonly #lowerMark = () => {
     this.#aim = minMark;
-    this.#setMark(1);
+    this.#socket.setMark(1);
   };
-
-  #setMark(mark: number): void {
-    if (mark === this.#mark || !this.#socket.isOpen) return;
-    this.#mark = mark;
-    this.#libc.setReceiveMark(this.#socket.fd, mark);
-  }
 }

@@ -20,6 +20,7 @@ export class KernelSocket {
   #fd: number;
   #watch: PollHandle | undefined;
   #awaited = nothing;
+  #mark = 1;
   #wake: Wake = () => {};
 
   private constructor(libc: Libc, fd: number) {
@@ -57,6 +58,17 @@ export class KernelSocket {
     if (!readable && !writable) this.#watch?.stop();
     else if (this.#watch) this.#watch.start(events, this.#call);
     else this.#watch = this.#libc.poll(this.#fd, events, this.#call);
+  }
+
+  /** Bytes that must have come before the socket counts as readable; its end and a failure always do. */
+  get mark(): number {
+    return this.#mark;
+  }
+
+  setMark(bytes: number): void {
+    if (bytes === this.#mark || !this.isOpen) return;
+    this.#mark = bytes;
+    this.#libc.setReceiveMark(this.#fd, bytes);
   }
 
   /** Keeps the descriptor, and is not woken any more. */

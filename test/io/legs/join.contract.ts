@@ -14,9 +14,10 @@ import type { Leg } from '../../../src/io/legs/leg.ts';
 import { acceptLegs, dialFarEnd } from '../../../src/io/legs/open-leg.ts';
 import { RateLimit, type Rates } from '../../../src/io/rates/rate.ts';
 import { until } from '../../support/chain.ts';
-import { FakeClock } from '../../support/legs.ts';
+import { advanceUntil, FakeClock } from '../../support/legs.ts';
 
 const mib = 1024 * 1024;
+const streamBytes = 8 * mib;
 
 /** With `dialsItself`, what moves the bytes opens the far end too. */
 export type MakeJoin = (t: TestContext) => Pick<JoinOptions, 'kernel'> & { readonly dialsItself?: boolean };
@@ -37,6 +38,7 @@ interface JoinSettings {
   readonly early?: Buffer;
   readonly rates?: Rates;
   readonly lead?: Buffer;
+  readonly clock?: FakeClock;
 }
 
 /** Runs the suite; each test joins legs with what `make` returns. */
@@ -197,6 +199,71 @@ export function testJoin(make: MakeJoin): void {
     await nearLeg.closed;
     assert.equal(nearLeg.failure, stop);
     for (const [error] of await resets) assert.equal(error.code, 'ECONNRESET');
+  });
+
+  for (const end of ['its end', 'a reset'] as const) {
+    test(`behind a long stream ${end} is passed on at once, with what was before it`, async (t) => {
+      const clock = new FakeClock();
+      const { near, far, result } = await connect(t, { clock });
+      const received = collect(far);
+      await stream(near, received, clock);
+      if (end === 'its end') {
+        near.resume().end('the rest');
+        await once(far, 'end');
+        assert.equal(Buffer.concat(received.parts).subarray(streamBytes).toString(), 'the rest');
+        far.end();
+        assert.deepEqual(bytesOf(await result), { bytesForward: streamBytes + 8, bytesBack: 0 });
+      } else {
+        near.resetAndDestroy();
+        assert.equal((await result).failure?.code, 'PEER_LOST');
+      }
+      assert.equal(clock.waiting, 0);
+    });
+  }
+
+  test('behind a long stream, two that wait for each other byte by byte go on', async (t) => {
+    const clock = new FakeClock();
+    const { near, far, result } = await connect(t, { clock });
+    const received = collect(far);
+    await stream(near, received, clock);
+    far.on('data', (bytes) => far.write(bytes));
+    const answers = collect(near);
+    const exchange = async () => {
+      for (let times = 1; times <= 20; times += 1) {
+        near.write('x');
+        await until(() => answers.bytes === times);
+      }
+    };
+    await advanceUntil(clock, exchange());
+    near.end();
+    far.end();
+    assert.deepEqual(bytesOf(await result), { bytesForward: streamBytes + 20, bytesBack: 20 });
+    assert.equal(clock.waiting, 0);
+  });
+
+  test('a long stream whose reader stops goes on when it reads again, to the last byte', async (t) => {
+    const clock = new FakeClock();
+    const { near, far, result } = await connect(t, { clock });
+    const received = collect(far);
+    await stream(near, received, clock);
+    far.pause();
+    const more = randomBytes(24 * mib);
+    near.write(more);
+    // It is stuck now, and time goes on meanwhile.
+    for (let times = 0; times < 50; times += 1) {
+      clock.advance(10);
+      await turns(2);
+    }
+    far.resume();
+    await advanceUntil(
+      clock,
+      until(() => received.bytes === streamBytes + more.length),
+    );
+    assert.ok(Buffer.concat(received.parts).subarray(streamBytes).equals(more));
+    near.resume().end();
+    far.end();
+    assert.equal((await result).bytesForward, streamBytes + more.length);
+    assert.equal(clock.waiting, 0);
   });
 
   test('a leg that broke before the join is a failure, not a wait', async (t) => {
@@ -369,7 +436,7 @@ async function connectJoined(t: TestContext, options: ReturnType<MakeJoin>, sett
 
 /** Two peers, each connected to a leg here, as a relay has them: the near one accepted, the far one dialled. */
 async function connectLegs(t: TestContext, { kernel, dialsItself }: ReturnType<MakeJoin>, settings: JoinSettings) {
-  const { idleMs = 20_000, early, rates, lead } = settings;
+  const { idleMs = 20_000, early, rates, lead, clock } = settings;
   const legOptions = { idleMs, maxBlockBytes: 256 * 1024 };
   const here = await listenOnce<Leg>((server, take) => acceptLegs(server, () => legOptions, take));
   const near = net.connect({ port: here.port, host: '127.0.0.1', allowHalfOpen: true });
@@ -399,7 +466,7 @@ async function connectLegs(t: TestContext, { kernel, dialsItself }: ReturnType<M
   const fallbacks: string[] = [];
   const start = () => {
     const onFallback = (reason: string) => fallbacks.push(reason);
-    const result = joinLegs(nearLeg, farLeg, { kernel, idleMs, rates, lead, onFallback });
+    const result = joinLegs(nearLeg, farLeg, { kernel, idleMs, rates, lead, clock, onFallback });
     return result.finally(() => assert.deepEqual(fallbacks, []));
   };
   return { near, far, nearLeg, addresses: { near: nearLeg.peer, far: farLeg.peer }, start };
@@ -431,6 +498,13 @@ function collect(socket: net.Socket): { readonly parts: Buffer[]; bytes: number 
     received.bytes += part.length;
   });
   return received;
+}
+
+/** Moves so much, and lets so much time pass, that it counts as a long stream where that makes a difference. */
+async function stream(from: net.Socket, received: { readonly bytes: number }, clock: FakeClock): Promise<void> {
+  from.write(randomBytes(streamBytes));
+  await until(() => received.bytes === streamBytes);
+  clock.advance(200);
 }
 
 /** Lets the event loop come round, so that what could pass by mistake has the time to. */

@@ -7,11 +7,11 @@
  */
 
 import { constants } from 'node:os';
-import type { Rates } from '../rates/rate.ts';
+import type { Rates } from '../../rates/rate.ts';
+import type { Libc, PollEvents } from '../libc.ts';
+import type { KernelSocket } from '../socket.ts';
 import { type Breakage, Direction, type Side } from './direction.ts';
-import type { Libc, PollEvents } from './libc.ts';
 import type { Pipes } from './pipes.ts';
-import type { KernelSocket } from './socket.ts';
 
 export interface TunnelEnd {
   /** One that does not block. */
@@ -55,12 +55,9 @@ export class Tunnel {
     return this.#sockets[side];
   }
 
-  get bytesForward(): number {
-    return this.#directions.near.bytes;
-  }
-
-  get bytesBack(): number {
-    return this.#directions.far.bytes;
+  /** That came from a side and were taken by the other. */
+  bytes(from: Side): number {
+    return this.#directions[from].bytes;
   }
 
   /** Why the tunnel broke; undefined while it runs and after a clean end. */
@@ -91,13 +88,15 @@ export class Tunnel {
     };
   }
 
-  /** Moves a bounded amount in one direction, named by the side that it reads from. */
-  turn(from: Side): void {
+  /** Moves a bounded amount in one direction, named by the side that it reads from; how many bytes that were. */
+  turn(from: Side): number {
     const direction = this.#directions[from];
-    if (this.isOver || direction.isDone) return;
+    if (this.isOver || direction.isDone) return 0;
+    const before = direction.bytes;
     const breakage = direction.turn(this.#libc, this.#pipes);
     if (breakage) this.#break(breakage);
     else if (direction.isDone) this.#passEnd(from);
+    return direction.bytes - before;
   }
 
   /** Where the other direction has ended as well, closing does it. */

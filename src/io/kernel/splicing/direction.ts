@@ -7,14 +7,16 @@
  */
 
 import { constants } from 'node:os';
-import type { RateLimit } from '../rates/rate.ts';
-import { Allowance } from './allowance.ts';
-import type { Libc } from './libc.ts';
+import type { RateLimit } from '../../rates/rate.ts';
+import { Allowance } from '../allowance.ts';
+import type { Libc } from '../libc.ts';
+import type { KernelSocket } from '../socket.ts';
 import type { Pipe, Pipes } from './pipes.ts';
-import type { KernelSocket } from './socket.ts';
 
-/** Bytes that a direction may move before others have their turn. */
-const turnBytes = 1024 * 1024;
+/** Bytes that a direction may move before others have their turn; it may go beyond that by one fill. */
+const turnBytes = 2 * 1024 * 1024;
+/** More does not fit into a pipe. */
+const fillBytes = 1024 * 1024;
 /** What comes in so small parts leaves nothing behind: to look again would be in vain, and the event loop tells of more. */
 const dryBytes = 16 * 1024;
 /** Above that a copy costs more than a segment. */
@@ -115,7 +117,7 @@ export class Direction {
     if (this.#held > 0 && this.#pipe) return this.#drain(libc, this.#pipe);
     if (this.#isDone) return false;
     const limit = this.#bytes < 0 ? undefined : this.#allowance;
-    const allowed = limit ? limit.take(turnBytes) : turnBytes;
+    const allowed = limit ? limit.take(fillBytes) : fillBytes;
     if (allowed === 0) return false;
     if (!this.#allowance) this.#joinHead();
     const [head] = this.#head;

@@ -8,7 +8,7 @@
  * Invariant: a pipe is here, or one tunnel has it; once closed, none is here.
  */
 
-import type { Libc } from './libc.ts';
+import type { Libc } from '../libc.ts';
 
 const largeBytes = 1024 * 1024;
 const maxLarge = 32;

@@ -11,6 +11,7 @@ import { systemCode, writeError } from '../core/system-errors.ts';
 import { safeText } from '../core/text.ts';
 import { loading } from './process/exceptions.ts';
 import { isService } from './process/signals.ts';
+import { refuseEmpty } from './settings/flag-values.ts';
 import { exitCodes, exitHelp } from './terminal/exit-codes.ts';
 import { reportFailure } from './terminal/failure.ts';
 
@@ -83,7 +84,9 @@ export async function createProgram(first?: string): Promise<Command> {
   for (const load of commandsFor(first)) (await loading(load))(program);
   program.addHelpText('after', `\nExample:\n  $ hopline get input.txt\n${exitHelp()}`);
   for (const command of [program, ...program.commands, ...program.commands.flatMap((one) => one.commands)]) {
-    if (command !== program) command.addHelpText('after', '\nExit codes: see hopline --help');
+    if (command !== program) {
+      command.addHelpText('after', '\nExit codes: see hopline --help').hook('preAction', (_, due) => refuseEmpty(due));
+    }
     command.exitOverride().showHelpAfterError('  hint: see --help');
   }
   return program;

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { addressOf, startChain } from '../support/chain.ts';
 import { runProgram, startProgram } from '../support/program.ts';
+import { repository } from '../support/repository.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
 
 /** A relay and its origin, and the address of a node that is gone. */
@@ -140,4 +141,17 @@ test('a member whose process is killed in mid-file is left for another, also wit
   );
   assert.equal(lines.at(-1).hops[1], `@eu: ${members[1].address}`);
   assert.equal(content.equals(await readFile(path.join(out.path, 'big.bin'))), true);
+});
+
+test('a route file that is no text is told as docs/route-file.md has it', async (t) => {
+  const home = await makeTempRoot(t);
+  await writeFile(path.join(home.path, 'large'), Buffer.alloc(1024 ** 2 + 1, 0x61));
+  await writeFile(path.join(home.path, 'bytes'), Buffer.from([0xff, 0xfe, 0x61, 0x00]));
+  const documented = await readFile(new URL('docs/route-file.md', repository), 'utf8');
+  for (const file of ['large', 'bytes']) {
+    const { code, stderr } = await runProgram(t, ['get', file], { cwd: home.path });
+    assert.equal(code, 3);
+    const message = stderr.slice('hopline: '.length, stderr.indexOf('\n')).replace(file, 'FILE');
+    assert.ok(documented.includes(`| \`${message}\` `), message);
+  }
 });

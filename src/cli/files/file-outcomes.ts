@@ -121,7 +121,7 @@ export function rowsOfContent(outcomes: readonly MovedOutcome[], elapsedMs: numb
   const results = outcomes.flatMap(({ result }) => result ?? []);
   const size = results.reduce((sum, result) => sum + result.size, 0);
   const moved = results.filter((result) => !wasThere(result));
-  const movedBytes = moved.reduce((sum, result) => sum + result.size, 0);
+  const movedBytes = moved.reduce((sum, result) => sum + result.size - result.resumedBytes, 0);
   const perSecond = moved.length / Math.max(elapsedMs / 1000, 0.001);
   const seconds = (elapsedMs / 1000).toFixed(2);
   return [

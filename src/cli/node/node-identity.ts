@@ -7,13 +7,13 @@
  */
 
 import { stat } from 'node:fs/promises';
-import { homedir } from 'node:os';
 import path from 'node:path';
 import type { NodeRules } from '../../config/config.ts';
 import { asHoplineError } from '../../core/errors.ts';
 import { isReachedHere } from '../../node/root.ts';
 import { createKeyFile } from '../../secure/keys/key-file.ts';
 import { newKey } from '../../wire/keys/key.ts';
+import { homeDirectory } from '../settings/settings-place.ts';
 
 export type ChosenIdentity = Pick<NodeRules, 'identity' | 'identityFile'>;
 
@@ -28,7 +28,7 @@ const thisMachine = (): Machine => ({
   isRoot: process.geteuid?.() === 0,
   // A user that exists only while a service runs may have none, which throws.
   get home() {
-    return homedir();
+    return homeDirectory();
   },
 });
 

@@ -1,6 +1,6 @@
 /** Flags that are not on the command line: which there may be, and how their values are read. */
 
-import { InvalidArgumentError, type Option } from 'commander';
+import { type Command, InvalidArgumentError, type Option } from 'commander';
 
 /** What they say is true of one run alone, or is said where the settings are. */
 const ofOneRun: ReadonlySet<string> = new Set([
@@ -25,6 +25,27 @@ export function mayHaveDefault(option: Option): boolean {
   return option.long !== undefined && !ofOneRun.has(option.name());
 }
 
+/** What nothing at all is a value of: content to send, and that of a field. */
+const mayBeEmpty: ReadonlySet<string> = new Set(['data', 'header']);
+
+/**
+ * Ends a command with a usage error where a value is empty, as a variable of a shell is that nobody has set. To the system an
+ * empty path is the working directory, so `sync ROUTE "$DIR" --delete` would empty that one.
+ */
+export function refuseEmpty(command: Command): void {
+  const empty = 'Expected a value, and it is empty: is a variable set that should be?';
+  for (const option of command.options) {
+    const value: unknown = command.getOptionValue(option.attributeName());
+    const isEmpty = value === '' || (Array.isArray(value) && value.includes(''));
+    if (isEmpty && !mayBeEmpty.has(option.name()))
+      command.error(`error: option '${option.flags}' is invalid. ${empty}`);
+  }
+  for (const [index, text] of command.args.entries()) {
+    const argument = command.registeredArguments[Math.min(index, command.registeredArguments.length - 1)];
+    if (text === '') command.error(`error: argument '${argument?.name()}' is invalid. ${empty}`);
+  }
+}
+
 /** Whether it is on or off, and no more. */
 export function isSwitch({ required, optional }: Option): boolean {
   return !required && !optional;
@@ -36,6 +57,7 @@ export function parseValue(
   texts: readonly string[],
 ): { readonly value: unknown } | { readonly expected: string } {
   let value: unknown;
+  if (texts.includes('') && !mayBeEmpty.has(option.name())) return { expected: 'a value that is not empty' };
   try {
     for (const text of texts)
       value = option.parseArg ? (option.parseArg as (text: string, earlier: unknown) => unknown)(text, value) : text;

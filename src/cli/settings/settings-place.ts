@@ -1,14 +1,24 @@
 /** Where this user's settings are: the directory that the system has for them, and the file of routes and defaults in it. */
 
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import path from 'node:path';
 
 /** Also that of the user's own key, and of the nodes that he knows. */
 export function settingsDirectory(env = process.env, platform = process.platform): string {
   const { XDG_CONFIG_HOME, APPDATA } = env;
-  if (XDG_CONFIG_HOME) return path.join(XDG_CONFIG_HOME, 'hopline');
+  // As its specification has it, a path that is not absolute does not count.
+  if (XDG_CONFIG_HOME && path.isAbsolute(XDG_CONFIG_HOME)) return path.join(XDG_CONFIG_HOME, 'hopline');
   if (platform === 'win32' && APPDATA) return path.win32.join(APPDATA, 'hopline');
-  return path.join(homedir(), '.config', 'hopline');
+  return path.join(homeDirectory(), '.config', 'hopline');
+}
+
+/**
+ * The user's own directory. A HOME that is empty or not absolute does not count: keys and routes would be taken from the
+ * working directory then, which may be anybody's. Throws a system error for a user who has none.
+ */
+export function homeDirectory(): string {
+  const home = homedir();
+  return path.isAbsolute(home) ? home : userInfo().homedir;
 }
 
 /** The file of routes and defaults, and whether the user has named it, so that it must be there. */

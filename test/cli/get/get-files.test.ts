@@ -91,8 +91,17 @@ for (const [files, ms, words] of [
   [40, 1000, '40 files/s'],
 ] as const) {
   test(`${files} files in ${ms / 1000} s are ${words}`, () => {
-    const outcomes = Array.from({ length: files }, () => ({ file: 'a', result: { size: 1 } }));
+    const outcomes = Array.from({ length: files }, () => ({ file: 'a', result: { size: 1, resumedBytes: 0 } }));
     const rows = rowsOfContent(outcomes as never, ms);
     assert.equal(rows.find(([label]) => label === 'speed')?.[1].split(', ')[1], words);
   });
 }
+
+test('the speed of several files is that of what came in this run', () => {
+  const outcomes = [
+    { file: 'a', result: { size: 9 * 1024 ** 2, resumedBytes: 8 * 1024 ** 2 } },
+    { file: 'b', result: { size: 1024 ** 2, resumedBytes: 0 } },
+  ];
+  const rows = rowsOfContent(outcomes as never, 1000);
+  assert.equal(rows.find(([label]) => label === 'speed')?.[1].split(', ')[0], '2.0 MiB/s');
+});

@@ -73,6 +73,16 @@ test('--delete touches nothing that is not on the list, and nothing at all where
   assert.ok(!left.includes('old') && left.includes('mine') && left.includes('typo'), left);
 });
 
+test('an empty name is no directory: what lies in the working directory stays', async (t) => {
+  const { here, chain } = await startTree(t, 3);
+  await here.writeRandom('mine', 10);
+  const args = ['sync', '--via', chain.nodes.map(addressOf).join(), 'tree', '', '--delete'];
+  const refused = await runProgram(t, args, { cwd: here.path });
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /^hopline: argument 'DIR' is invalid\. Expected a value, and it is empty: /);
+  assert.deepEqual(await here.list(), ['mine']);
+});
+
 test('a copy that was interrupted anywhere is right after another run', async (t) => {
   const { chain, into, tree } = await startTree(t, 60);
   const { routes } = chain.route('tree');

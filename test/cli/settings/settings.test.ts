@@ -145,6 +145,16 @@ test('settings are where the system has them', () => {
   assert.deepEqual(settingsFile({ ...env, HOPLINE_CONFIG: 'ci.yaml' }), { file: 'ci.yaml', isNamed: true });
 });
 
+test('a home that is no place for itself does not count: nothing is taken from the working directory', (t) => {
+  const places = settingsDirectory({});
+  for (const HOME of ['', 'here', '.']) {
+    setEnv(t, { HOME });
+    assert.ok(path.isAbsolute(settingsDirectory({})), HOME);
+    assert.equal(settingsDirectory({ XDG_CONFIG_HOME: 'here' }), settingsDirectory({}));
+  }
+  assert.ok(path.isAbsolute(places));
+});
+
 /** The flags that a command runs with. */
 async function flagsBy(args: readonly string[]): Promise<object> {
   let seen: object | undefined;

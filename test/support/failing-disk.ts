@@ -8,10 +8,30 @@ export type SyncCall = 'datasync' | 'sync';
 
 /** Has `instead` answer for every such call from now on, until the test ends. */
 export async function replaceSync(t: TestContext, call: SyncCall, instead: () => Promise<void>): Promise<void> {
+  t.mock.method(await sharedByHandles(), call, instead);
+}
+
+/**
+ * The next writes of several buffers take as many bytes as `takes` says, or fail with the code that it says; those behind them are
+ * written as they are.
+ */
+export async function replaceWrites(t: TestContext, takes: readonly (number | string)[]): Promise<void> {
+  const shared = await sharedByHandles();
+  const really = shared.writev;
+  const next = [...takes];
+  t.mock.method(shared, 'writev', async function (this: FileHandle, buffers: readonly Buffer[], position: number) {
+    const take = next.shift();
+    if (typeof take === 'string') throw Object.assign(new Error(`${take}: writev`), { code: take, syscall: 'writev' });
+    const written = await really.call(this, buffers, position);
+    return { ...written, bytesWritten: Math.min(written.bytesWritten, take ?? Number.POSITIVE_INFINITY) };
+  });
+}
+
+async function sharedByHandles(): Promise<FileHandle> {
   const any = await open(import.meta.filename, 'r');
   const shared = Object.getPrototypeOf(any) as FileHandle;
   await any.close();
-  t.mock.method(shared, call, instead);
+  return shared;
 }
 
 /** Opening what `isMeant` fails as the system does with `code`, until the function returned is called, or the test ends. */

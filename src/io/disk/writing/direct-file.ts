@@ -39,27 +39,19 @@ export class DirectFile {
   }
 
   /**
-   * Writes from the beginning of `buffers`, which belong at `position`, as many whole blocks as it can; resolves to
-   * how many bytes. The rest, which may be everything, is the caller's to write. Throws what the write failed with.
+   * Writes from the beginning of `buffers`, which belong at `position`, some whole blocks; resolves to how many bytes. After 0 the
+   * next bytes are the caller's to write. Throws what the write failed with.
    */
   async write(buffers: readonly Buffer[], position: number): Promise<number> {
-    if (position % directBlockBytes !== 0) return 0;
-    if (this.#isAligned(buffers)) return this.#writeAligned(buffers, position);
-    const source = new Source(buffers);
-    const length = source.left - (source.left % directBlockBytes);
-    let written = 0;
-    while (written < length && !this.#isRefused) {
-      const memory = this.#free.pop() ?? this.#memory.allocate(memoryBytes, directBlockBytes);
-      try {
-        const filled = source.fill(memory.subarray(0, length - written));
-        const count = await this.#writeOnce([memory.subarray(0, filled)], position + written);
-        written += count;
-        if (count < filled) break;
-      } finally {
-        if (this.#free.length < maxFreeMemories) this.#free.push(memory);
-      }
+    if (this.#isRefused || position % directBlockBytes !== 0) return 0;
+    if (this.#isAligned(buffers)) return this.#writeOnce(wholeBlocks(buffers), position);
+    const memory = this.#free.pop() ?? this.#memory.allocate(memoryBytes, directBlockBytes);
+    try {
+      const filled = fill(memory, buffers);
+      return await this.#writeOnce(wholeBlocks([memory.subarray(0, filled)]), position);
+    } finally {
+      if (this.#free.length < maxFreeMemories) this.#free.push(memory);
     }
-    return written;
   }
 
   /** Whether the disk can read from where they are: only the last one may end within a block. */
@@ -71,24 +63,12 @@ export class DirectFile {
     );
   }
 
-  /** Memory that the disk can read from is not copied. */
-  async #writeAligned(buffers: readonly Buffer[], position: number): Promise<number> {
-    let left = wholeBlocks(buffers);
-    let written = 0;
-    while (left.length > 0 && !this.#isRefused) {
-      const count = await this.#writeOnce(left, position + written);
-      if (count === 0) break;
-      written += count;
-      left = dropBytes(left, count);
-    }
-    return written;
-  }
-
   async close(): Promise<void> {
     await this.#handle.close();
   }
 
   async #writeOnce(buffers: readonly Buffer[], position: number): Promise<number> {
+    if (buffers.length === 0) return 0;
     try {
       const { bytesWritten } = await this.#handle.writev(buffers, position);
       // A disk that is nearly full may take less than a block's multiple; the rest of that block is written again.
@@ -122,32 +102,9 @@ export function dropBytes(buffers: readonly Buffer[], count: number): Buffer[] {
   return left;
 }
 
-/** The bytes of several buffers, one behind the other. */
-class Source {
-  readonly #buffers: readonly Buffer[];
-  #index = 0;
-  #offset = 0;
-  /** Bytes that have not been taken. */
-  left: number;
-
-  constructor(buffers: readonly Buffer[]) {
-    this.#buffers = buffers;
-    this.left = buffers.reduce((sum, { length }) => sum + length, 0);
-  }
-
-  /** Copies the next bytes into `memory`, as many as there are or fit; returns how many. */
-  fill(memory: Buffer): number {
-    let filled = 0;
-    while (filled < memory.length && this.left > 0) {
-      const buffer = this.#buffers[this.#index] as Buffer;
-      const copied = buffer.copy(memory, filled, this.#offset);
-      filled += copied;
-      this.left -= copied;
-      this.#offset += copied;
-      if (this.#offset < buffer.length) break;
-      this.#index += 1;
-      this.#offset = 0;
-    }
-    return filled;
-  }
+/** Copies as many bytes of `buffers`, one behind the other, as fit into `memory`; returns how many. */
+function fill(memory: Buffer, buffers: readonly Buffer[]): number {
+  let filled = 0;
+  for (const buffer of buffers) filled += buffer.copy(memory, filled);
+  return filled;
 }

@@ -112,9 +112,9 @@ export class FileTarget implements Target {
       if (this.#syncs.failure) throw this.#syncs.failure;
       checkUncut(this.#handle, this.#size, this.path);
       this.#options.whole?.take(position, chunks);
-      const bytes = await writeFully(this.#handle, this.#direct, chunks, position);
+      const book = ({ index, vouched }: Piece) => vouched && this.#journal?.addPiece(index, vouched);
+      const bytes = await writeFully(this.#handle, this.#direct, pieces, book);
       this.#size = Math.max(this.#size, position + bytes);
-      for (const { index, vouched } of pieces) if (vouched) this.#journal?.addPiece(index, vouched);
       if (this.#journal) this.#syncs.wrote(bytes, this.#handle, this.#journal);
     } catch (error) {
       throw writeError(this.path, error);

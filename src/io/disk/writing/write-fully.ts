@@ -1,8 +1,8 @@
-/** Chunks to a file, however little of them the system takes at a time. */
+/** Pieces to a file, however little of them the system takes at a time. */
 
 import type { FileHandle } from 'node:fs/promises';
-import type { Chunk } from '../../legs/blocks.ts';
 import { type DirectFile, dropBytes } from './direct-file.ts';
+import type { Piece } from './target.ts';
 
 /**
  * Pieces of a file that are written at once: a write of four costs the disk's driver a half of what four cost, and a quarter of
@@ -11,23 +11,30 @@ import { type DirectFile, dropBytes } from './direct-file.ts';
 export const piecesAtOnce = 4;
 
 /**
- * Writes chunks one behind the other from `position` on, what it can by way of `direct`, another way into the same file;
- * resolves to how many bytes they were.
+ * Writes pieces one behind the other, what it can by way of `direct`, another way into the same file; resolves to how many bytes
+ * they are. Tells `onWritten` of each that is with the system, also where the next one fails. Throws what the system says.
  */
 export async function writeFully(
   handle: FileHandle,
   direct: DirectFile | undefined,
-  chunks: readonly Chunk[],
-  position: number,
+  pieces: readonly Piece[],
+  onWritten: (piece: Piece) => void,
 ): Promise<number> {
-  const buffers = chunks.map(({ bytes }) => bytes);
-  const written = (await direct?.write(buffers, position)) ?? 0;
-  let left = dropBytes(buffers, written);
-  let at = position + written;
-  while (left.length > 0) {
-    const { bytesWritten } = await handle.writev(left, at);
-    at += bytesWritten;
-    left = dropBytes(left, bytesWritten);
+  const buffers = pieces.flatMap(({ chunks }) => chunks.map(({ bytes }) => bytes));
+  const ends = pieces.map(endOf);
+  const position = pieces[0]?.position ?? 0;
+  let left = dropBytes(buffers, 0);
+  let at = position;
+  let told = 0;
+  for (;;) {
+    for (; told < pieces.length && (ends[told] as number) <= at; told += 1) onWritten(pieces[told] as Piece);
+    if (left.length === 0) return at - position;
+    const count = (await direct?.write(left, at)) || (await handle.writev(left, at)).bytesWritten;
+    at += count;
+    left = dropBytes(left, count);
   }
-  return at - position;
+}
+
+function endOf({ position, chunks }: Piece): number {
+  return chunks.reduce((end, { bytes }) => end + bytes.length, position);
 }

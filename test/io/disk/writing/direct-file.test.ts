@@ -3,8 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { open, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { DirectFile, directBlockBytes } from '../../../../src/io/disk/writing/direct-file.ts';
+import { DirectFile, directBlockBytes, dropBytes } from '../../../../src/io/disk/writing/direct-file.ts';
 import { type AlignedMemory, loadAlignedMemory } from '../../../../src/io/kernel/aligned-memory.ts';
+import { replaceWrites } from '../../../support/failing-disk.ts';
 import { makeTempRoot } from '../../../support/temp-root.ts';
 
 const bytes = randomBytes(3 * 1024 * 1024 + 5000);
@@ -21,6 +22,19 @@ async function openDirect(t: TestContext, memory: AlignedMemory | undefined = lo
   return { file, direct };
 }
 
+/** Writes until the rest is left to the caller; resolves to how many bytes were written. */
+async function writeBlocks(
+  direct: DirectFile | undefined,
+  buffers: readonly Buffer[],
+  position: number,
+): Promise<number> {
+  let written = 0;
+  for (let count = -1; count !== 0; written += count) {
+    count = (await direct?.write(dropBytes(buffers, written), position + written)) ?? 0;
+  }
+  return written;
+}
+
 /** Cuts `content` so that no cut is at a block, and one part is empty. */
 function cut(content: Buffer): Buffer[] {
   const at = [0, 100, 300_001, 300_001, 1_500_000, content.length];
@@ -30,7 +44,7 @@ function cut(content: Buffer): Buffer[] {
 test('whole blocks are written, whatever the buffers are cut like; the rest is left to the caller', async (t) => {
   const { file, direct } = await openDirect(t);
   const whole = bytes.length - (bytes.length % directBlockBytes);
-  assert.equal(await direct?.write(cut(bytes), 0), direct && whole);
+  assert.equal(await writeBlocks(direct, cut(bytes), 0), direct ? whole : 0);
   if (direct) assert.deepEqual((await readFile(file)).subarray(0, whole), bytes.subarray(0, whole));
   if (direct) assert.deepEqual((await readFile(file)).subarray(whole), Buffer.alloc(bytes.length - whole));
 });
@@ -86,10 +100,19 @@ test('memory that the disk cannot read from leaves no byte wrong', async (t) => 
     allocate: (length) => Buffer.allocUnsafeSlow(length + 1).subarray(1),
     isAligned: () => true,
   });
-  const written = (await direct?.write([bytes], 0)) ?? 0;
+  const written = await writeBlocks(direct, [bytes], 0);
   const content = await readFile(file);
   assert.deepEqual(content.subarray(0, written), bytes.subarray(0, written));
   assert.deepEqual(content.subarray(written), Buffer.alloc(bytes.length - written));
+});
+
+test('a file system that refuses in the middle is asked no more, and the rest is left to the caller', async (t) => {
+  const { file, direct } = await openDirect(t);
+  if (!direct) return;
+  assert.equal(await direct.write([bytes.subarray(0, 8192)], 0), 8192);
+  await replaceWrites(t, ['EINVAL']);
+  for (const position of [8192, 0]) assert.equal(await direct.write([bytes.subarray(8192, 16_384)], position), 0);
+  assert.deepEqual(await readFile(file), Buffer.concat([bytes.subarray(0, 8192), Buffer.alloc(bytes.length - 8192)]));
 });
 
 test('the file that is open is written, whatever has its name now', async (t) => {

@@ -538,3 +538,18 @@ test('an origin that takes a file and ends before it is finished, again and agai
   await until(() => chain.nodes[0]?.stats().open === 0);
   assert.deepEqual(await root.list(), []);
 });
+
+test('what is at the origin is compared by digests that are all asked for before the first comes', async (t) => {
+  const { root, home, put, origin } = await startWritable(t, 1);
+  await writeFile(path.join(root.path, 'data.bin'), await home.writeRandom('data.bin', 9 * mib + 1));
+  const seen: string[] = [];
+  const note = (type: string) => (bytes: Buffer) => {
+    const frames = bytes.toString('latin1').split(`{"type":"${type}"`).length - 1;
+    seen.push(...Array<string>(frames).fill(type));
+    return bytes;
+  };
+  const address = await startTamperer(t, origin.address.port, { forward: note('digest'), back: note('end') });
+  const { alreadyThere } = await put('data.bin', { route: parseVia(address, 'data.bin') });
+  assert.equal(alreadyThere, true);
+  assert.deepEqual(seen, [...Array(10).fill('digest'), ...Array(10).fill('end')]);
+});

@@ -15,7 +15,9 @@ import type { Vouched } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import { type Proof, proofBy } from '../download-result.ts';
+import { digestsAhead } from '../pieces/asking-ahead.ts';
 import { PieceMap } from '../pieces/piece-map.ts';
+import { PieceWindow } from '../pieces/piece-window.ts';
 import { checkStatus, chosenDigest, requestStatus } from '../pieces/receive-piece.ts';
 import type { UploadedFile } from '../upload-result.ts';
 import { PieceSender, type SendFileOptions } from './upload-pieces.ts';
@@ -169,16 +171,23 @@ export class FileSend {
     const algorithm = checkStatus(status, this.#offered, client.limits);
     if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
     this.#algorithm = algorithm;
+    const rangeOf = (index: number) => ({ offset: index * this.#pieceBytes, length: this.#lengthOf(index) });
+    const window = new PieceWindow<number>(client.limits.maxReadsAhead, client.limits);
+    const next = this.#digests.keys();
     const buffer = this.#newBuffer();
-    for (let index = 0; index < this.#pieces; index += 1) {
-      const [offset, length] = [index * this.#pieceBytes, this.#lengthOf(index)];
-      circuit.send([{ type: 'digest', offset, length, version: status.version }]);
-      const bytes = await source.readPiece(buffer, offset);
+    let isSame = true;
+    for (let came = 0; ; came += 1) {
+      // All answers are taken, also behind one that differs: the circuit may be used for something else then.
+      const ahead = window.askAhead(() => (isSame ? next.next().value : undefined), digestsAhead(came, client.limits));
+      circuit.send(ahead.map((index) => ({ type: 'digest', ...rangeOf(index), version: status.version }) as const));
+      const [index] = window.due;
+      if (index === undefined) return isSame;
+      const bytes: Buffer | undefined = isSame ? await source.readPiece(buffer, rangeOf(index).offset) : undefined;
       const { digest } = await circuit.receive('end', file);
-      this.#digests[index] = algorithm.digestOf(bytes).toString('hex');
-      if (this.#digests[index] !== digest) return false;
+      window.shift();
+      if (bytes) this.#digests[index] = algorithm.digestOf(bytes).toString('hex');
+      isSame &&= this.#digests[index] === digest;
     }
-    return true;
   }
 
   /** The pieces, of which all that the origin does not miss have arrived. Throws `PEER_PROTOCOL` for some that the file has not. */

@@ -164,7 +164,8 @@ export class Direction {
     if (given < 0) return this.#retry(this.#to, given, 'splice');
     this.#held -= given;
     this.#bytes += given;
-    return this.#held > 0 || !this.#isDry;
+    // What was not taken finds no room at once either.
+    return this.#held === 0 && !this.#isDry;
   }
 
   /** Whether to try again at once; any failure but "not now" breaks the direction. */

@@ -73,7 +73,7 @@ export class RunningSplice implements Splice {
     this.#movedAt = options.clock.now();
     this.#wakes = { near: (events) => this.#wake('near', events), far: (events) => this.#wake('far', events) };
     this.#cancelIdle = options.clock.after(options.idleMs, () => this.#checkIdle());
-    this.#turn(both.filter((side) => this.#tunnel.hasHead(side)));
+    this.#turn(both.filter((side) => this.#tunnel.isHolding(side)));
   }
 
   get bytesForward(): number {
@@ -112,7 +112,8 @@ export class RunningSplice implements Splice {
       socket: this.#tunnel.socket(from),
       moved: this.#tunnel.bytes(from),
       turn: () => {
-        this.#turn([from]);
+        // What waits for its receiver goes on by itself.
+        if (!this.#tunnel.isHolding(from)) this.#turn([from]);
         return this.#tunnel.bytes(from);
       },
       onOver: () => {

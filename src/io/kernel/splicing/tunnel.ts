@@ -106,8 +106,8 @@ export class Tunnel {
     this.#libc.shutdownWrites(this.#sockets[from === 'near' ? 'far' : 'near'].fd);
   }
 
-  /** Whether bytes wait to go to the other side from the beginning. */
-  hasHead(from: Side): boolean {
+  /** Whether bytes from a side wait for the other to take them. */
+  isHolding(from: Side): boolean {
     return this.#directions[from].isHolding;
   }
 

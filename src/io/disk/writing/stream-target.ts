@@ -95,8 +95,13 @@ export class StreamTarget implements Target {
 
   #emit(bytes: Buffer): Promise<void> {
     const written = new Promise<void>((resolve, reject) => {
+      const fail = (cause: unknown) => reject(this.#failure ?? writeError('the output', cause));
+      // A stream that is destroyed need not say what became of what it was given.
+      const onClose = () => fail(new Error('it was closed before the end'));
+      this.#stream.once('close', onClose);
       this.#stream.write(bytes, (cause) => {
-        if (cause) reject(this.#failure ?? writeError('the output', cause));
+        this.#stream.off('close', onClose);
+        if (cause) fail(cause);
         else resolve();
       });
     });

@@ -84,6 +84,17 @@ test('an output that was closed fails the piece, and everything after it', async
   await assert.rejects(target.commit(), { code: 'DISK_FAILED' });
 });
 
+test('a stream that is destroyed in the middle of a write fails the piece that it took and says nothing of', async () => {
+  const cause = Object.assign(new Error('the reader left'), { code: 'EPIPE' });
+  for (const given of [undefined, cause]) {
+    const out = new Writable({ write: () => {} });
+    const target = new StreamTarget(out, never, 8);
+    const writing = give(target, 'abc', 0);
+    out.destroy(given);
+    await assert.rejects(writing, { code: 'DISK_FAILED', ...(given && { cause }) });
+  }
+});
+
 test('a changed file starts over while nothing has left, and fails once something has', async () => {
   const out = new PassThrough();
   const target = new StreamTarget(out, never, 8);

@@ -10,9 +10,13 @@ import { loadKoffi } from './libc.ts';
 /** The size of huge pages on most machines. */
 export const hugePageBytes = 2 * 1024 * 1024;
 const MADV_HUGEPAGE = 14;
+const MADV_POPULATE_WRITE = 23;
 
 export interface AlignedMemory {
-  /** Memory of `bytes` bytes whose address is a multiple of `alignment`; of huge pages, where that is `hugePageBytes` and the system has any. */
+  /**
+   * Memory of `bytes` bytes, all of which will be filled, whose address is a multiple of `alignment`; of huge pages, where
+   * that is `hugePageBytes` and the system has any.
+   */
   allocate(bytes: number, alignment: number): Buffer;
   isAligned(memory: Buffer, alignment: number): boolean;
 }
@@ -29,8 +33,9 @@ export const loadAlignedMemory = once((): AlignedMemory | undefined => {
         const memory = Buffer.allocUnsafeSlow(bytes + alignment);
         const start = (alignment - beyond(memory, alignment)) % alignment;
         const aligned = memory.subarray(start, start + bytes);
-        // Without an effect where there are none, or they are of another size.
-        if (alignment === hugePageBytes) madvise(aligned, bytes, MADV_HUGEPAGE);
+        // All pages of it in one call, in place of an exception for each. Without an effect where the system knows no such advice,
+        // or its pages are of another size.
+        madvise(aligned, bytes, alignment === hugePageBytes ? MADV_HUGEPAGE : MADV_POPULATE_WRITE);
         return aligned;
       },
       isAligned: (memory, alignment) => beyond(memory, alignment) === 0,

@@ -5,11 +5,11 @@
  * Invariant: after `end` neither a timer nor a listener of the call is left.
  */
 
-import { setMaxListeners } from 'node:events';
 import { type Clock, systemClock } from '../core/clock.ts';
 import { asHoplineError, HoplineError } from '../core/errors.ts';
 import type { OptionNames } from '../core/failure/known-names.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
+import { OwnSignal } from '../core/signal.ts';
 import { openReadersLater } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
 import type { Resolver } from '../io/names/resolve.ts';
@@ -109,9 +109,7 @@ export function startClient({
       `no circuit can bring ${minRate} bytes a second under a limit of ${limitRate}`,
     );
   }
-  const stop = new AbortController();
-  // Every circuit and every pause of a transfer listens.
-  setMaxListeners(0, stop.signal);
+  const stop = new OwnSignal();
   const interrupt = () => {
     stop.abort(new HoplineError('INTERRUPTED', 'the transfer was interrupted', { cause: signal?.reason }));
   };
@@ -124,7 +122,7 @@ export function startClient({
       limits: { ...defaultLimits, ...limits },
       clock,
       resolve,
-      signal: stop.signal,
+      signal: stop,
       setUserTimeout: loadSetUserTimeout(),
       openReader,
       rate,

@@ -12,6 +12,9 @@ export interface Signal {
   removeEventListener(type: 'abort', action: () => void): void;
 }
 
+/** The reason where there is no other: an error, as whoever destroys a socket needs, and one for all, since its stack says nothing. */
+const notNeeded = new Error('nobody waits for it any more');
+
 /** A signal that its owner aborts, at most once. */
 export class OwnSignal implements Signal {
   #isAborted = false;
@@ -39,13 +42,30 @@ export class OwnSignal implements Signal {
     this.#actions.delete(action);
   }
 
-  abort(reason: unknown): void {
+  abort(reason: unknown = notNeeded): void {
     if (this.#isAborted) return;
     this.#isAborted = true;
     this.#reason = reason;
     // One that is removed by another before its turn is not called any more.
     for (const action of [...this.#actions]) if (this.#actions.delete(action)) action();
   }
+}
+
+/** Aborts with the reason of the first of two that aborts. Whoever has it lets go of both in the end, by `release`. */
+export function eitherOf(one: Signal, other: Signal): { readonly signal: Signal; readonly release: () => void } {
+  const signal = new OwnSignal();
+  const followed = [one, other].map((source) => {
+    const follow = () => signal.abort(source.reason);
+    if (source.aborted) follow();
+    else source.addEventListener('abort', follow, { once: true });
+    return () => source.removeEventListener('abort', follow);
+  });
+  return {
+    signal,
+    release: () => {
+      for (const letGo of followed) letGo();
+    },
+  };
 }
 
 /** For those who need the real one. It stays with `signal` for as long as that lasts, so each should be asked for once. */

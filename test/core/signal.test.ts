@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { OwnSignal, toAbortSignal } from '../../src/core/signal.ts';
+import { eitherOf, OwnSignal, toAbortSignal } from '../../src/core/signal.ts';
 
 test('tells each listener once, and none that has left', () => {
   const signal = new OwnSignal();
@@ -42,4 +42,24 @@ test('an action that another removes before its turn is not called', () => {
     () => signal.throwIfAborted(),
     (reason) => reason === 'why',
   );
+});
+
+test('the reason is an error where none is given', () => {
+  const signal = new OwnSignal();
+  signal.abort();
+  assert.ok(signal.reason instanceof Error);
+});
+
+test('either of two aborts with the reason of the first, and follows neither once it is released', () => {
+  for (const place of [0, 1]) {
+    const sources = [new OwnSignal(), new OwnSignal()] as const;
+    const { signal } = eitherOf(...sources);
+    const released = eitherOf(...sources);
+    released.release();
+    assert.equal(signal.aborted, false);
+    sources[place]?.abort('first');
+    sources[1 - place]?.abort('second');
+    assert.deepEqual([signal.aborted, signal.reason, released.signal.aborted], [true, 'first', false]);
+    assert.deepEqual(eitherOf(...sources).signal.aborted, true);
+  }
 });

@@ -7,6 +7,7 @@
 
 import { pause } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { eitherOf, type Signal } from '../../core/signal.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
 import type { RoutePlan } from '../../wire/route.ts';
@@ -73,9 +74,22 @@ export class Circuits {
   async run(
     requests: () => readonly Message[],
     work: (circuit: Circuit) => Promise<void>,
-    over: AbortSignal = this.#client.signal,
+    over: Signal = this.#client.signal,
   ): Promise<void> {
-    const client = { ...this.#client, signal: AbortSignal.any([this.#client.signal, over]) };
+    const { signal, release } = eitherOf(this.#client.signal, over);
+    try {
+      await this.#runUntil(over, requests, work, { ...this.#client, signal });
+    } finally {
+      release();
+    }
+  }
+
+  async #runUntil(
+    over: Signal,
+    requests: () => readonly Message[],
+    work: (circuit: Circuit) => Promise<void>,
+    client: ClientContext,
+  ): Promise<void> {
     let failed: Failed | undefined;
     for (;;) {
       const way = this.#chooser.choose();

@@ -12,6 +12,7 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { eitherOf, OwnSignal } from '../../core/signal.ts';
 import type { Hop } from '../../wire/address.ts';
 import { isJustBroken } from '../trace/ask-hop.ts';
 import type { ClientContext } from './circuit.ts';
@@ -47,7 +48,7 @@ export class ClassicWatch {
   readonly #client: ClientContext;
   readonly #cancel: () => void;
   /** While hops are asked. */
-  #asking: AbortController | undefined;
+  #asking: OwnSignal | undefined;
   #isOver = false;
   #verdict: Promise<HoplineError | undefined> | undefined;
 
@@ -84,9 +85,9 @@ export class ClassicWatch {
 
   #ask(): Promise<HoplineError | undefined> {
     if (this.#verdict) return this.#verdict;
-    this.#asking = new AbortController();
-    const client = { ...this.#client, signal: AbortSignal.any([this.#client.signal, this.#asking.signal]) };
-    this.#verdict = findClassicHop(this.#nodes(this.#circuit.hops), client);
+    this.#asking = new OwnSignal();
+    const { signal, release } = eitherOf(this.#client.signal, this.#asking);
+    this.#verdict = findClassicHop(this.#nodes(this.#circuit.hops), { ...this.#client, signal }).finally(release);
     return this.#verdict;
   }
 }

@@ -7,6 +7,7 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { eitherOf, OwnSignal } from '../../core/signal.ts';
 import type { Hop } from '../../wire/address.ts';
 import type { AnswerOf } from '../../wire/native/messages.ts';
 import { askHop, isJustBroken, nameLeg, tellSilence } from '../trace/ask-hop.ts';
@@ -61,8 +62,9 @@ export async function findBroken(
   client: ClientContext,
   { ms = client.limits.probeMs, from = 1 }: { readonly ms?: number; readonly from?: number } = {},
 ): Promise<{ readonly place: number; readonly error: HoplineError } | undefined> {
-  const found = new AbortController();
-  const context = { ...client, signal: AbortSignal.any([client.signal, found.signal]) };
+  const found = new OwnSignal();
+  const { signal, release } = eitherOf(client.signal, found);
+  const context = { ...client, signal };
   const taken = membersTaken(hops);
   const probes = hops.slice(from - 1).map((_hop, index) => probe(taken.slice(0, from + index), context, ms));
   try {
@@ -74,6 +76,7 @@ export async function findBroken(
   } finally {
     found.abort();
     await Promise.all(probes);
+    release();
   }
 }
 

@@ -3,6 +3,7 @@
 import type { Clock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import type { Signal } from '../../core/signal.ts';
 import type { SetUserTimeout } from '../../io/kernel/libc.ts';
 import type { Leg } from '../../io/legs/leg.ts';
 import type { LegOptions } from '../../io/legs/leg-options.ts';
@@ -13,7 +14,7 @@ import { firstLegError } from './refusal-text.ts';
 export interface FirstLegOptions extends Pick<LegOptions, 'openReader'> {
   readonly limits: Limits;
   readonly clock: Clock;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   readonly resolve: Resolver;
   /** For every leg; undefined where it cannot be. */
   readonly setUserTimeout?: SetUserTimeout | undefined;

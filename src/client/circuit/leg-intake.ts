@@ -7,6 +7,7 @@
 import type { Clock } from '../../core/clock.ts';
 import type { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import type { Signal } from '../../core/signal.ts';
 import { readHead, readHeadNow } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { readWithin } from '../../io/rates/limited-leg.ts';
@@ -17,7 +18,7 @@ import { Patience } from './patience.ts';
 export interface LegIntakeOptions {
   readonly limits: Limits;
   readonly clock: Clock;
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Of all circuits together. @default as fast as content comes */
   readonly rate?: RateLimit | undefined;
   /** Bytes of content a second that a circuit must bring. @default any */
@@ -29,7 +30,7 @@ export class LegIntake {
   readonly #clock: Clock;
   readonly #pace: Patience;
   readonly #rate: RateLimit | undefined;
-  readonly #signal: AbortSignal;
+  readonly #signal: Signal;
   readonly #decode: (bytes: Buffer) => ReturnType<typeof decodeAnswer>;
 
   /** `peer` is how the leg's other end is called in messages. */

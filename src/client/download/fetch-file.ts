@@ -8,6 +8,7 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { OwnSignal, type Signal } from '../../core/signal.ts';
 import { availableDigests, type DigestAlgorithm, digestOfPieces } from '../../io/digests/digest.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
@@ -34,7 +35,7 @@ interface Joined {
 export class FileFetch {
   readonly #options: FetchFileOptions;
   readonly #digests = availableDigests();
-  readonly #over = new AbortController();
+  readonly #over = new OwnSignal();
   readonly #fetchers = new Set<Fetcher>();
   readonly #atWork = new Set<Promise<void>>();
   /** Circuits are judged one after the other: each may change what the next is compared with. */
@@ -58,7 +59,7 @@ export class FileFetch {
         await circuits.run(
           () => this.requests(),
           (circuit) => this.fetchOver(circuit, this.#readsAhead),
-          this.#over.signal,
+          this.#over,
         );
       } catch (error) {
         // Who takes no further circuit still serves those that he took.
@@ -121,13 +122,13 @@ export class FileFetch {
     const isWanted = current && !current.pieces.hasArrived(0) && isFirstPiece(status, client.limits);
     const hasFirst = hasFirstRead && isWanted === true;
     if (hasFirstRead && !hasFirst) await skipFirstRead(circuit, status, file, client.limits, this.#piecesAtFirst);
-    if (!current || this.#over.signal.aborted) return undefined;
+    if (!current || this.#over.aborted) return undefined;
     return { fetcher: this.#fetcher(circuit, status, current), hasFirst };
   }
 
   /** Aborts when there is nothing more to be fetched, whatever the reason. */
-  get over(): AbortSignal {
-    return this.#over.signal;
+  get over(): Signal {
+    return this.#over;
   }
 
   /** How many pieces have not arrived, once the file has begun. */
@@ -167,7 +168,7 @@ export class FileFetch {
 
   /** Begins with the first STATUS; lets a later one in if what is here is what its origin has. */
   async #admit(circuit: Circuit, status: AnswerOf<'status'>): Promise<Current | undefined> {
-    if (this.#over.signal.aborted) return undefined;
+    if (this.#over.aborted) return undefined;
     try {
       const current = this.#current ?? (await this.#start(circuit, status, false));
       const isOther = status.digest !== current.algorithm.name;
@@ -210,7 +211,7 @@ export class FileFetch {
     const start = { kind: 'started', size, reservation, leftBytes, restarted: isNew } as const;
     onEvent(start);
     const end = (failure?: unknown) => this.end(failure);
-    const own = { fetchers: this.#fetchers, over: this.#over.signal, end, writes: new Set<GatheredWrites>() };
+    const own = { fetchers: this.#fetchers, over: this.#over, end, writes: new Set<GatheredWrites>() };
     this.#current = { ...this.#options, ...own, content, algorithm, pieces, start };
     return this.#current;
   }

@@ -8,6 +8,7 @@
 
 import { untilAborted } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { Target, TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
@@ -47,7 +48,7 @@ export interface FetchTask extends FetchFileOptions {
   /** Those that are at work on it. */
   readonly fetchers: Set<Fetcher>;
   /** Aborts when nobody waits for the file any more. */
-  readonly over: AbortSignal;
+  readonly over: Signal;
   /** Ends the fetch for all, once the file is whole or since there is no use in going on. */
   readonly end: (failure?: unknown) => void;
 }

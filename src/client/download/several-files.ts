@@ -141,7 +141,7 @@ export class SeveralFiles {
     const shared = { circuits, client: this.#client, listener: this, parallel: this.#parallel };
     const run = new FilesRun([...this.#missing], shared);
     await run.run().catch(async (error) => {
-      const failure = this.#client.signal.aborted ? this.#client.signal.reason : asHoplineError(error);
+      const failure = asHoplineError(this.#client.signal.aborted ? this.#client.signal.reason : error);
       for (const job of this.#missing) await job.failed(failure);
     });
     await this.#finishing.over();

@@ -10,6 +10,7 @@ import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import { untilAborted } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { eitherOf, OwnSignal } from '../../core/signal.ts';
 import { availableDigests } from '../../io/digests/digest.ts';
 import { nameCopy } from '../../io/disk/reading/versioned-file.ts';
 import { describeHop } from '../../wire/address.ts';
@@ -60,7 +61,7 @@ export async function openRemoteFile(options: RemoteReaderOptions): Promise<Remo
 class RemoteReader {
   readonly opened: Promise<Identity>;
   readonly #options: RemoteReaderOptions;
-  readonly #over = new AbortController();
+  readonly #over = new OwnSignal();
   readonly #running: Promise<void>;
   readonly #reads: ContentStream[] = [];
   /** Origins that had another version. */
@@ -78,7 +79,7 @@ class RemoteReader {
     this.#options = options;
     this.opened = new Promise((resolve, reject) => {
       this.#onOpened = resolve;
-      this.#over.signal.addEventListener('abort', () => reject(this.#failure), { once: true });
+      this.#over.addEventListener('abort', () => reject(this.#failure));
     });
     this.#running = this.#run().catch((error) => this.#end(error));
   }
@@ -108,23 +109,28 @@ class RemoteReader {
     await circuits.run(
       () => this.#requests(),
       (circuit) => this.#serve(circuit),
-      this.#over.signal,
+      this.#over,
     );
   }
 
   /** Serves reads over a circuit that was kept, if there is one; false if another is needed, which then says why. */
   async #runKept(): Promise<boolean> {
     const { kept, client } = this.#options;
-    const circuit = kept.take({ ...client, signal: AbortSignal.any([client.signal, this.#over.signal]) });
-    if (!circuit) return false;
+    const { signal, release } = eitherOf(client.signal, this.#over);
+    const circuit = kept.take({ ...client, signal });
+    if (!circuit) {
+      release();
+      return false;
+    }
     try {
       circuit.send(this.#requests());
       await this.#serve(circuit);
       return true;
     } catch {
-      return this.#over.signal.aborted;
+      return this.#over.aborted;
     } finally {
       await circuit.close();
+      release();
     }
   }
 
@@ -157,14 +163,14 @@ class RemoteReader {
     const fetcher = new RangeFetcher(circuit, status, this.#options, ahead);
     this.#identify(status, circuit);
     onOpen(circuit);
-    while (!this.#over.signal.aborted) {
+    while (!this.#over.aborted) {
       const [due] = this.#reads;
       if (due) {
         await fetcher.fill(due);
         this.#reads.shift();
       } else {
         this.#isIdle = circuit.isSettled;
-        await untilAborted(this.#nextRead(), this.#over.signal);
+        await untilAborted(this.#nextRead(), this.#over);
         this.#isIdle = false;
         if (this.#isDone) return kept.keep(circuit, client);
       }

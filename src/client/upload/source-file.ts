@@ -8,6 +8,7 @@ import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import { inWords, systemReason } from '../../core/system-errors.ts';
 import { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import { spool } from './spooled-source.ts';
@@ -41,7 +42,7 @@ export class SourceFile {
   }
 
   /** All that comes from a stream; `name` is what it is called in messages. Throws as `spool`. */
-  static async ofStream(stream: Readable, name: string, signal: AbortSignal): Promise<SourceFile> {
+  static async ofStream(stream: Readable, name: string, signal: Signal): Promise<SourceFile> {
     const { handle, remove } = await spool(stream, signal);
     return new SourceFile(name, new VersionedFile(handle, await handle.stat({ bigint: true })), remove);
   }

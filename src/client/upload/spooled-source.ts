@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import { asHoplineError } from '../../core/errors.ts';
+import { type Signal, toAbortSignal } from '../../core/signal.ts';
 import { writeError } from '../../core/system-errors.ts';
 
 export interface Spooled {
@@ -20,7 +21,7 @@ export interface Spooled {
 }
 
 /** Takes all that comes from `stream`. Throws what the disk of temporary files or the stream fails with, and the reason of `signal`. */
-export async function spool(stream: Readable, signal: AbortSignal): Promise<Spooled> {
+export async function spool(stream: Readable, signal: Signal): Promise<Spooled> {
   // It may break before anybody reads it, which then tells.
   stream.once('error', () => {});
   const directory = await mkdtemp(path.join(tmpdir(), 'hopline-put-')).catch((error) => {
@@ -34,7 +35,7 @@ export async function spool(stream: Readable, signal: AbortSignal): Promise<Spoo
     // Windows keeps the name of an open file.
     if (process.platform !== 'win32') await remove();
     // Behind all that was written before.
-    for await (const part of addAbortSignal(signal, stream)) await handle.appendFile(part);
+    for await (const part of addAbortSignal(toAbortSignal(signal), stream)) await handle.appendFile(part);
     return { handle, remove };
   } catch (error) {
     await handle?.close();

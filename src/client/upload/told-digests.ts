@@ -5,6 +5,7 @@
  */
 
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import type { Signal } from '../../core/signal.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { QuickLooks } from '../../io/disk/reading/quick-looks.ts';
 import type { Manifest } from '../download/tree-listing.ts';
@@ -36,7 +37,7 @@ export function isToldOf({ path, size }: ComparedFile, { digests, algorithm }: T
 export async function findToldSame<File extends ComparedFile>(
   files: readonly File[],
   { digests, algorithm }: ToldDigests,
-  { looks, signal }: { readonly looks: QuickLooks; readonly signal: AbortSignal },
+  { looks, signal }: { readonly looks: QuickLooks; readonly signal: Signal },
 ): Promise<readonly File[]> {
   const same: File[] = [];
   for (const [index, file] of files.entries()) {

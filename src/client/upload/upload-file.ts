@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import { OwnSignal } from '../../core/signal.ts';
 import { availableDigests, type DigestAlgorithm, digestOfPieces, ownDigest } from '../../io/digests/digest.ts';
 import type { Vouched } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
@@ -26,7 +27,8 @@ export class FileSend {
   readonly #options: SendFileOptions;
   readonly #offered = availableDigests();
   readonly #upload = randomBytes(16).toString('hex');
-  readonly #over = new AbortController();
+  /** Aborts when it has ended for good. */
+  readonly over = new OwnSignal();
   readonly #pieceBytes: number;
   readonly #pieces: number;
   #algorithm: DigestAlgorithm | undefined;
@@ -68,11 +70,6 @@ export class FileSend {
   /** What ended the sending for good, on this machine: no other circuit can mend it. */
   get failure(): HoplineError | undefined {
     return this.#fatal;
-  }
-
-  /** Aborts with that. */
-  get over(): AbortSignal {
-    return this.#over.signal;
   }
 
   /** What it came to, once it is done. Throws what ended the sending. */
@@ -138,7 +135,7 @@ export class FileSend {
       .finally(() => {
         this.#sentBytes += sender.sentBytes;
       });
-    if (this.#over.signal.aborted) return;
+    if (this.over.aborted) return;
     try {
       source.check();
     } catch (error) {
@@ -247,7 +244,7 @@ export class FileSend {
   /** Ends the sending for good: no other circuit can mend it. */
   #fail(error: unknown): void {
     this.#fatal ??= asHoplineError(error);
-    this.#over.abort();
+    this.over.abort();
   }
 }
 

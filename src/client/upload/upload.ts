@@ -9,6 +9,7 @@
 import type { Readable } from 'node:stream';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
+import type { Signal } from '../../core/signal.ts';
 import { checkName, type RoutePlan } from '../../wire/route.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import { Circuits } from '../circuit/circuits.ts';
@@ -69,7 +70,7 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
   });
 }
 
-function openSource(source: string | Readable, signal: AbortSignal): Promise<SourceFile> {
+function openSource(source: string | Readable, signal: Signal): Promise<SourceFile> {
   return typeof source === 'string' ? SourceFile.open(source) : SourceFile.ofStream(source, 'the input', signal);
 }
 

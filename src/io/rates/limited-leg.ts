@@ -6,6 +6,7 @@
  * closed.
  */
 
+import { OwnSignal, type Signal } from '../../core/signal.ts';
 import type { LegLike } from '../legs/leg-like.ts';
 import type { RateLimit } from './rate.ts';
 
@@ -21,7 +22,7 @@ export function limitWrites(leg: LegLike, rate: RateLimit | undefined): Writer {
 export async function readWithin(
   rate: Pick<RateLimit, 'allow' | 'giveBack'> | undefined,
   wanted: number,
-  signal: AbortSignal,
+  signal: Signal,
   read: (allowed: number) => Promise<number>,
 ): Promise<number> {
   if (!rate) return read(wanted);
@@ -38,7 +39,7 @@ export async function readWithin(
 class LimitedWriter implements Writer {
   readonly #leg: LegLike;
   readonly #rate: RateLimit;
-  readonly #gone = new AbortController();
+  readonly #gone = new OwnSignal();
   #last: Promise<void> = Promise.resolve();
 
   constructor(leg: LegLike, rate: RateLimit) {
@@ -56,7 +57,7 @@ class LimitedWriter implements Writer {
   async #writeParts(bytes: Buffer): Promise<void> {
     for (let left = bytes; left.length > 0; ) {
       // A closed leg needs no allowance: its write says why it is closed.
-      const granted = await this.#rate.allow(left.length, this.#gone.signal).catch(() => left.length);
+      const granted = await this.#rate.allow(left.length, this.#gone).catch(() => left.length);
       await this.#leg.write(left.subarray(0, granted));
       left = left.subarray(granted);
     }

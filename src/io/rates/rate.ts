@@ -12,6 +12,7 @@
 
 import type { Clock } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 
 /** Below this, a second brings less than a segment. */
 const minBytesPerSecond = 1024;
@@ -107,12 +108,12 @@ export class RateLimit {
   }
 
   /** Waits until some of `wanted` bytes may pass; resolves to how many. Throws the signal's reason. */
-  async allow(wanted: number, signal: AbortSignal): Promise<number> {
+  async allow(wanted: number, signal: Signal): Promise<number> {
     signal.throwIfAborted();
     return this.grant(wanted) || this.#allowLater(wanted, signal);
   }
 
-  #allowLater(wanted: number, signal: AbortSignal): Promise<number> {
+  #allowLater(wanted: number, signal: Signal): Promise<number> {
     return new Promise((resolve, reject) => {
       const abort = () => {
         cancel();

@@ -5,6 +5,7 @@
  */
 
 import { asHoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import type { Tasks } from '../../core/work/tasks.ts';
 import { openServed } from '../../io/disk/reading/served-file.ts';
 import type { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
@@ -27,7 +28,7 @@ export type DueRequest =
 export interface DueOptions {
   readonly beforeWait: () => void;
   /** Its reason is thrown in place of the next request. */
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
 }
 
 export class DueRequests {

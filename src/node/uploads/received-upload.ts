@@ -10,6 +10,7 @@
 import type { BigIntStats } from 'node:fs';
 import path from 'node:path';
 import { HoplineError } from '../../core/errors.ts';
+import type { Signal } from '../../core/signal.ts';
 import type { GiveBack } from '../../core/work/budget.ts';
 import { chooseDigest, type DigestAlgorithm } from '../../io/digests/digest.ts';
 import { versionOf } from '../../io/disk/reading/versioned-file.ts';
@@ -37,7 +38,7 @@ interface UploadingClient extends Claimant {
   /** As `LegLike.sealedBy` of its circuit. */
   readonly sealedBy: string | undefined;
   /** Aborts when its circuit has ended. */
-  readonly gone: AbortSignal;
+  readonly gone: Signal;
 }
 
 export class Upload {
@@ -224,7 +225,7 @@ interface Placed {
   readonly place: UploadPlace;
   readonly claim: Claim;
   readonly grant: Grant;
-  readonly gone: AbortSignal;
+  readonly gone: Signal;
   /** Takes note of the digest of a small file that is at its place. */
   readonly remember: (file: BigIntStats, digest: string) => Promise<void>;
   /** Lets go of the place. Unless the file is finished, what is left of it is noted. Never throws. */

@@ -9,6 +9,7 @@
 
 import { every } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import { OwnSignal, type Signal } from '../../core/signal.ts';
 import { ownerOf } from '../../core/work/budget.ts';
 import { PieceBlocks } from '../../io/kernel/piece-blocks.ts';
 import type { Chunk } from '../../io/legs/blocks.ts';
@@ -38,9 +39,8 @@ const workingMs = 1000;
 
 export class Receiver {
   readonly #options: ReceiverOptions;
-  readonly #failed = new AbortController();
-  /** Aborts when the client is gone. */
-  readonly #gone = new AbortController();
+  readonly #failed = new OwnSignal();
+  #gone: OwnSignal | undefined;
   readonly #blocks = new PieceBlocks();
   #upload: Upload | undefined;
   /** Of content, that were written. */
@@ -51,19 +51,17 @@ export class Receiver {
 
   constructor(options: ReceiverOptions) {
     this.#options = options;
-    const lost = () => this.#gone.abort(new HoplineError('PEER_LOST', `${options.leg.peer} is gone`));
-    void options.leg.closed.then(lost);
   }
 
   /** Aborts when a piece could not be written, with the reason; nothing more is to be waited for then. */
-  get failure(): AbortSignal {
-    return this.#failed.signal;
+  get failure(): Signal {
+    return this.#failed;
   }
 
   /** Settles when every piece so far has been answered. Throws if one could not be written. */
   async settle(): Promise<void> {
     await this.#storing;
-    this.#failed.signal.throwIfAborted();
+    this.#failed.throwIfAborted();
   }
 
   /** Begins an upload and ends the one before it. Throws as `Upload.begin`. */
@@ -72,7 +70,7 @@ export class Receiver {
     await this.close();
     const owner = ownerOf(leg.address?.host ?? leg.peer);
     const end = (reason: HoplineError) => this.#end(reason);
-    const client = { owner, grant, sealedBy: leg.sealedBy, end, gone: this.#gone.signal };
+    const client = { owner, grant, sealedBy: leg.sealedBy, end, gone: this.#untilGone() };
     this.#upload = await this.#working(() => Upload.begin(request, node, client));
     const { ready } = this.#upload;
     const missing = ready.missing.reduce((sum, [, count]) => sum + count, 0);
@@ -83,7 +81,7 @@ export class Receiver {
   /** Takes a piece. Throws `HASH_MISMATCH` if it is not what its digest says, `PEER_PROTOCOL`, and what broke the leg. */
   async write({ index, digest }: RequestOf<'write'>): Promise<void> {
     const { leg, rate } = this.#options;
-    const { signal } = this.#failed;
+    const signal = this.#failed;
     const upload = this.#current('WRITE');
     const block = this.#blocks.take(upload.lengthOf(index));
     const hasher = upload.algorithm.start();
@@ -147,6 +145,16 @@ export class Receiver {
   }
 
   /** Ends the circuit: a client that goes on over another one does not listen any more, any other is told why. */
+  /** Aborts when the client is gone. Most circuits upload nothing, and need none. */
+  #untilGone(): Signal {
+    if (this.#gone) return this.#gone;
+    const { leg } = this.#options;
+    const gone = new OwnSignal();
+    this.#gone = gone;
+    void leg.closed.then(() => gone.abort(new HoplineError('PEER_LOST', `${leg.peer} is gone`)));
+    return gone;
+  }
+
   #end(reason: HoplineError): void {
     if (reason.code === 'PEER_LOST') this.#options.leg.destroy(reason);
     else this.#fail(reason);
@@ -154,7 +162,7 @@ export class Receiver {
 
   /** The client is told instead of what it asks next. One that takes its time over an answer may not hold file and memory so long. */
   #fail(reason: HoplineError): void {
-    if (this.#failed.signal.aborted) return;
+    if (this.#failed.aborted) return;
     const { leg, node } = this.#options;
     this.#failed.abort(reason);
     this.#cancelEnd = node.clock.after(node.limits.lingerMs, () => leg.destroy(reason));

@@ -9,6 +9,7 @@
 import type { BigIntStats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { HoplineError } from '../../../core/errors.ts';
+import type { Signal } from '../../../core/signal.ts';
 import { systemError, writeError } from '../../../core/system-errors.ts';
 import { availableDigests, type DigestAlgorithm } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
@@ -25,11 +26,11 @@ export class PresentFile implements Target {
   readonly replaces = false;
   readonly mayResume = true;
   readonly isPresent = true;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Signal | undefined;
   readonly #whole: WholeDigest | undefined;
   #read: BigIntStats | undefined;
 
-  constructor(target: string, signal?: AbortSignal, whole?: WholeDigest) {
+  constructor(target: string, signal?: Signal, whole?: WholeDigest) {
     this.path = target;
     this.#signal = signal;
     this.#whole = whole;

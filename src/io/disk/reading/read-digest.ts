@@ -1,6 +1,7 @@
 /** The digests of what a file on disk holds in a range: read once, whatever it is compared with. */
 
 import type { FileHandle } from 'node:fs/promises';
+import type { Signal } from '../../../core/signal.ts';
 import type { DigestAlgorithm, Hasher } from '../../digests/digest.ts';
 import { type FileRange, readBlocks } from './read-blocks.ts';
 
@@ -9,10 +10,10 @@ const blockBytes = 1024 * 1024;
 
 export class RangeReader {
   readonly #handle: FileHandle;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Signal | undefined;
   #block: Buffer | undefined;
 
-  constructor(handle: FileHandle, signal?: AbortSignal) {
+  constructor(handle: FileHandle, signal?: Signal) {
     this.#handle = handle;
     this.#signal = signal;
   }
@@ -40,7 +41,7 @@ export async function digestOfRange(
   handle: FileHandle,
   { offset, length }: FileRange,
   algorithm: DigestAlgorithm,
-  signal?: AbortSignal,
+  signal?: Signal,
 ): Promise<string> {
   const hasher = algorithm.start();
   await new RangeReader(handle, signal).read(offset, offset + length, [hasher]);

@@ -11,6 +11,7 @@ import { chmod, type FileHandle, lstat, mkdir, open, utimes } from 'node:fs/prom
 import path from 'node:path';
 import { setImmediate as immediately } from 'node:timers/promises';
 import { HoplineError } from '../../../core/errors.ts';
+import type { Signal } from '../../../core/signal.ts';
 import { writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
 import { makeNamedDirectory } from '../directories.ts';
@@ -50,7 +51,7 @@ export interface TreeFile extends TreeDirectory {
 export type TreeVerdict = 'same' | 'missing' | 'resembles' | 'differs' | 'directory' | 'special';
 
 export interface TreeTargetOptions extends Pick<FileTargetOptions, 'force' | 'resume' | 'calls'> {
-  readonly signal: AbortSignal;
+  readonly signal: Signal;
   /** Whether nothing is made, and nothing changed. @default false */
   readonly isLookedAt?: boolean;
 }
@@ -241,7 +242,7 @@ function parentOf(relative: string): string {
 async function inGroups<Item, Result>(
   items: readonly Item[],
   work: (item: Item) => Promise<Result>,
-  signal?: AbortSignal,
+  signal?: Signal,
 ): Promise<Result[]> {
   const results: Result[] = [];
   for (let next = 0; next < items.length; next += atOnce) {

@@ -9,6 +9,7 @@
 import { type FileHandle, unlink } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
+import type { Signal } from '../../../core/signal.ts';
 import { writeError } from '../../../core/system-errors.ts';
 import type { DigestAlgorithm } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
@@ -47,7 +48,7 @@ export interface FileTargetOptions {
   /** What the system offers beyond Node, and calls in the place of Node's. @default whatever there is */
   readonly calls?: Partial<TargetCalls>;
   /** Ends the reading of what an earlier run left; `begin` then throws its reason. */
-  readonly signal?: AbortSignal;
+  readonly signal?: Signal;
   /** Leaves it to the caller to make the name durable. @default false */
   readonly leavesDirectory?: boolean;
   /** Whether there is a file of that name, which will be replaced. */
@@ -69,7 +70,6 @@ export class FileTarget implements Target {
   readonly piecesAtOnce = piecesAtOnce;
   readonly #options: FileTargetOptions;
   readonly #calls: TargetCalls;
-  /** Where the target is for the system. */
   readonly #way: string;
   readonly #part: string;
   readonly #syncs: PartSyncs;

@@ -12,6 +12,7 @@ import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { promisify } from 'node:util';
 import { pause, systemClock } from '../../../core/clock.ts';
+import type { Signal } from '../../../core/signal.ts';
 import { systemCode, writeError } from '../../../core/system-errors.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { notReplaced } from '../occupant.ts';
@@ -29,12 +30,12 @@ export class SpecialTarget implements Target {
   readonly replaces = false;
   readonly mayResume = false;
   readonly maxPiecesEarly: number;
-  readonly #signal: AbortSignal;
+  readonly #signal: Signal;
   readonly #whole: WholeDigest | undefined;
   #opened: { readonly stream: Writable; readonly target: StreamTarget } | undefined;
 
   /** A FIFO may have no reader for ever, or one that stops; only `signal` ends the wait. */
-  constructor(path: string, signal: AbortSignal, maxPiecesEarly: number, whole?: WholeDigest) {
+  constructor(path: string, signal: Signal, maxPiecesEarly: number, whole?: WholeDigest) {
     this.path = path;
     this.maxPiecesEarly = maxPiecesEarly;
     this.#signal = signal;
@@ -84,7 +85,7 @@ export class SpecialTarget implements Target {
 }
 
 /** Throws what the system says, `DISK_FAILED` if it is something else by now, and the reason of `signal`. */
-async function openSpecial(path: string, signal: AbortSignal): Promise<Writable> {
+async function openSpecial(path: string, signal: Signal): Promise<Writable> {
   const { O_WRONLY, O_NONBLOCK = 0, O_NOCTTY = 0 } = constants;
   for (;;) {
     signal.throwIfAborted();

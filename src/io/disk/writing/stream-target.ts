@@ -9,6 +9,7 @@ import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 import { untilAborted } from '../../../core/clock.ts';
 import { HoplineError } from '../../../core/errors.ts';
+import type { Signal } from '../../../core/signal.ts';
 import { writeError } from '../../../core/system-errors.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import type { Chunk } from '../../legs/blocks.ts';
@@ -20,7 +21,7 @@ export class StreamTarget implements Target {
   readonly mayResume = false;
   readonly maxPiecesEarly: number;
   readonly #stream: Writable;
-  readonly #signal: AbortSignal;
+  readonly #signal: Signal;
   readonly #held = new Map<number, readonly Chunk[]>();
   readonly #keepsBytes: boolean;
   readonly #whole: WholeDigest | undefined;
@@ -30,7 +31,7 @@ export class StreamTarget implements Target {
   #failure: HoplineError | undefined;
 
   /** A reader of the stream may stop for ever; only `signal` ends the wait for it. */
-  constructor(stream: Writable, signal: AbortSignal, maxPiecesEarly: number, whole?: WholeDigest) {
+  constructor(stream: Writable, signal: Signal, maxPiecesEarly: number, whole?: WholeDigest) {
     this.#stream = stream;
     this.#signal = signal;
     this.#whole = whole;

@@ -8,6 +8,7 @@ import { constants, type Dirent } from 'node:fs';
 import { access, readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { HoplineError } from '../../../core/errors.ts';
+import type { Signal } from '../../../core/signal.ts';
 import { systemError, writeError } from '../../../core/system-errors.ts';
 import { loadDiskCalls } from '../../kernel/libc.ts';
 import { makeDirectory, syncDirectory } from '../directories.ts';
@@ -29,7 +30,7 @@ export interface PlaceOptions
 
 export interface FilePlaceOptions extends PlaceOptions {
   /** For a FIFO or a device, which content is streamed into: what ends the waits, and how much may come early. @default refused */
-  readonly stream?: { readonly signal: AbortSignal; readonly maxPiecesEarly: number };
+  readonly stream?: { readonly signal: Signal; readonly maxPiecesEarly: number };
   /** What is to come may turn out to be a directory too, so that one in its place is no mistake yet. @default false */
   readonly mayBeDirectory?: boolean;
 }

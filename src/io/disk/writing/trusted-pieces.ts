@@ -7,6 +7,7 @@
 
 import type { FileHandle } from 'node:fs/promises';
 import { HoplineError } from '../../../core/errors.ts';
+import type { Signal } from '../../../core/signal.ts';
 import { availableDigests, type Hasher } from '../../digests/digest.ts';
 import type { WholeDigest } from '../../digests/whole-digest.ts';
 import { RangeReader } from '../reading/read-digest.ts';
@@ -39,7 +40,7 @@ export async function believe(
   books: Books,
   content: TargetContent,
   handle: FileHandle,
-  { signal, whole }: { readonly signal?: AbortSignal | undefined; readonly whole?: WholeDigest | undefined },
+  { signal, whole }: { readonly signal?: Signal | undefined; readonly whole?: WholeDigest | undefined },
 ): Promise<Map<number, Vouched>> {
   const left = new Map<number, Vouched>();
   const find = (wanted: TargetContent | undefined) => availableDigests().find(({ name }) => name === wanted?.algorithm);

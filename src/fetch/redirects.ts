@@ -14,6 +14,8 @@ import { fieldValue } from '../http/fields.ts';
 import { followRedirect, isRedirect, type RedirectedRequest } from '../http/redirect.ts';
 
 const maxRedirects = 10;
+/** Characters of where a redirect leads that a message has. */
+const maxToldLocation = 400;
 /** Statuses that say that another try may do better. */
 export const passingStatuses: readonly number[] = [502, 503, 504];
 
@@ -98,8 +100,9 @@ export class Asker {
 export function statusError(href: string, { status, reason, fields }: HttpAnswer): HoplineError {
   const details = { reason: String(status) };
   if (status < 400) {
-    const isRedirected = isRedirect(status, fields);
-    const message = isRedirected ? `${href} redirects (status ${status})` : `${href} answered with status ${status}`;
+    const to = isRedirect(status, fields) ? safeText(fieldValue(fields, 'location') ?? '', maxToldLocation) : undefined;
+    const message =
+      to === undefined ? `${href} answered with status ${status}` : `${href} redirects to ${to} (status ${status})`;
     return new HoplineError('HTTP_REDIRECT', message, details);
   }
   const code = status < 500 ? 'HTTP_CLIENT_ERROR' : 'HTTP_SERVER_ERROR';

@@ -232,7 +232,7 @@ test('the head of an answer from the web is a line for each field', () => {
   fc.assert(
     fc.property(anyText, (text) => {
       for (const json of [true, false]) {
-        const report = createFetchReport({ include: true, output: 'x', json }, false);
+        const report = createFetchReport({ include: true, output: 'x', json }, process.stdout, false);
         const shown = printed(() => report.event({ ...head, reason: text, fields: [text, text, 'Server', text] }));
         assertLines(shown, json ? 5 : 4);
         assertLines(

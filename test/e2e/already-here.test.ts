@@ -128,7 +128,7 @@ test('the same command again ends with 0, and says why; in a list and as JSON to
     text.stdout,
     /\nhere +data\.bin \(already here; nothing was fetched\)\nsize +2\.0 MiB \(2097152 bytes\)\n/,
   );
-  assert.match(text.stdout, /\narrived +undamaged, all 2 pieces\n$/);
+  assert.match(text.stdout, /\ncompared +the same, all 2 pieces\n$/);
   const json = await get('data.bin', '--json');
   assert.equal(JSON.parse(json.stdout.trim().split('\n').at(-1) ?? '').alreadyHere, true);
   const list = await get('data.bin', 'tree/a');

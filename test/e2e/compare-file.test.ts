@@ -72,7 +72,7 @@ test('verify ends with 0 for the same and 7 for another, by the name in the work
   };
   const same = await run('eu:data.bin');
   assert.deepEqual([same.code, same.stderr], [0, '']);
-  assert.match(same.stdout, /^route .*\nsame +data\.bin and data\.bin\nsize .*\narrived +undamaged, all 2 pieces\n$/);
+  assert.match(same.stdout, /^route .*\nsame +data\.bin and data\.bin\nsize .*\ncompared +the same, all 2 pieces\n$/);
   content[mib] = (content[mib] ?? 0) ^ 1;
   await writeFile(file, content);
   const other = await run('--via', chain.nodes.map(addressOf).join(), 'data.bin');

@@ -58,7 +58,7 @@ export function addFetchCommand(program: Command): void {
     .option('-I, --head', 'ask for the head alone, as -X HEAD does')
     .option('-d, --data <DATA>', 'content to send; @FILE for what is in a file')
     .option('-H, --header <FIELD>', "a field to send, 'Name: value'; repeatable", fieldFlag)
-    .option('-o, --output <PATH>', 'where to write: a file, or a directory to put it into')
+    .option('-o, --output <PATH>', 'where to write: a file, a directory to put it into, or - for stdout')
     .option('-f, --force', 'replace an existing file')
     .option(
       '--checksum <NAME:HEX>',
@@ -95,12 +95,17 @@ export function addFetchCommand(program: Command): void {
     .action((url: string | undefined, _flags, command: Command) =>
       runWithDefaults<FetchFlags>(
         command,
-        ({ output }) => (output === undefined ? process.stderr : process.stdout),
-        (flags) => startFetch(url, flags),
+        ({ output }) => (isForFile(output) ? process.stdout : process.stderr),
+        ({ output, ...flags }) => startFetch(url, isForFile(output) ? { ...flags, output } : flags),
       ),
     );
   addSecurityFlags(fetch);
   addTimeFlags(fetch).addOption(progressFlag());
+}
+
+/** Whether `-o` names another place than stdout, where content goes anyway. */
+function isForFile(output: string | undefined): output is string {
+  return output !== undefined && output !== '-';
 }
 
 async function startFetch(url: string | undefined, flags: FetchFlags): Promise<void> {
@@ -126,7 +131,8 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
   const { body, fields: own } = await readContent(flags);
   const fields = withTrace(own ?? [], process.env.TRACEPARENT);
   const ca = flags.cacert && (await readTextFile(flags.cacert, certificatesRules));
-  const report = createFetchReport(flags, method === 'HEAD');
+  const stream = streamFor(flags);
+  const report = createFetchReport(flags, stream, method === 'HEAD');
   const log = flags.log === undefined ? undefined : await openFetchLog(flags.log, url, report.say);
   const { signal, end } = startInterruption();
   const { connectTimeout, idleTimeout } = flags;
@@ -147,7 +153,7 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
       method,
       fields,
       body,
-      stream: process.stdout,
+      stream,
       signal,
       limits,
       onEvent,
@@ -165,6 +171,11 @@ async function runFetch(url: string, flags: FetchFlags): Promise<void> {
     await log?.close();
     end();
   }
+}
+
+/** Where content goes that is not saved. Among JSON lines there is no place for it. */
+function streamFor({ json, output }: FetchFlags): NodeJS.WriteStream {
+  return json && output !== undefined ? process.stderr : process.stdout;
 }
 
 /** The hops that were given, with the keys that are known of them. Throws as `secureRoutes`, and for --require-key without hops. */

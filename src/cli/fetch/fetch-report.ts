@@ -14,9 +14,10 @@ interface FetchReportFlags extends ReportFlags {
   readonly output?: string;
 }
 
-/** Content goes to stdout, or into a file; then results go to stdout, else to stderr with `--json`. */
+/** What is not saved goes to `content`. Results go to stdout beside a file, else to stderr with `--json`. */
 export function createFetchReport(
   { include, output, ...flags }: FetchReportFlags,
+  content: NodeJS.WriteStream,
   isHead: boolean,
 ): Report<FetchEvent, FetchResult> {
   let verdict: string | undefined;
@@ -25,7 +26,7 @@ export function createFetchReport(
     // A bar over the content itself would help nobody.
     progress:
       flags.progress ?? (output !== undefined || (process.stderr.isTTY && !process.stdout.isTTY) ? undefined : 'none'),
-    formatResult: (result: FetchResult) => (result.path === null ? '' : formatSaved(result, result.path, verdict)),
+    formatResult: (result: FetchResult) => formatFetch(result, output !== undefined, verdict),
   } as const;
   const report = createReport<FetchEvent, FetchResult>(flags, output === undefined ? process.stderr : process.stdout, {
     result: (result) => ['done', result],
@@ -33,8 +34,8 @@ export function createFetchReport(
   });
   const look = (head: FetchHead & { readonly isFinal: boolean }) => {
     verdict = head.cache;
-    if (include || isHead) process.stdout.write(formatHead(head));
-    if (head.isFinal && head.isStreamed && !isHead) refuseBinary(head);
+    if (include || isHead) content.write(formatHead(head));
+    if (head.isFinal && head.isStreamed && !isHead && content.isTTY) refuseBinary(head);
   };
   const event = (told: FetchEvent) => {
     if (told.kind === 'head') look(told);
@@ -50,10 +51,22 @@ function formatHead({ status, reason, fields }: FetchHead): string {
 
 /** A terminal would take binary content for commands. */
 function refuseBinary({ url, fields, status }: FetchHead): void {
-  if (!process.stdout.isTTY || status === 204 || status === 304) return;
+  if (status === 204 || status === 304) return;
   const type = fieldValue(fields, 'content-type')?.split(';')[0]?.trim().toLowerCase();
   if (type === undefined || /^text\/|[/+](json|xml|javascript|x-www-form-urlencoded|yaml)$/.test(type)) return;
   throw new HoplineError('USAGE_INVALID', `${url} is ${type}, which is not for a terminal: write it to a file with -o`);
+}
+
+/** Nothing where the content itself is the result. */
+function formatFetch(result: FetchResult, isForFile: boolean, cache: string | undefined): string {
+  const { url, status, path: file } = result;
+  if (file !== null) return formatSaved(result, file, cache);
+  return isForFile
+    ? formatRows([
+        ['url', url],
+        ['saved', `nothing: status ${status} has no content`],
+      ])
+    : '';
 }
 
 function formatSaved(result: FetchResult, file: string, cache: string | undefined): string {

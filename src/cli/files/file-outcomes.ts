@@ -129,12 +129,14 @@ export function rowsOfContent(outcomes: readonly MovedOutcome[], elapsedMs: numb
     ['speed', `${formatRate(movedBytes, elapsedMs)}, ${formatPerSecond(perSecond)}, ${seconds} s`],
     results.length === 0
       ? ['arrived', 'no file']
-      : rowOfProof(describeArrived(results.length, outcomes.length), results),
+      : moved.length > 0
+        ? rowOfProof(describePart(results.length, outcomes.length, 'that did'), results)
+        : rowOfProof(describePart(results.length, outcomes.length, 'that are'), results, { wasThere: true }),
   ];
 }
 
-function describeArrived(arrived: number, files: number): string {
-  return arrived === files ? 'every piece of every file' : `every piece of the ${arrived} that did`;
+function describePart(part: number, files: number, which: string): string {
+  return part === files ? 'every piece of every file' : `every piece of the ${part} ${which}`;
 }
 
 /** Below ten a second the fraction counts, and below one a tenth may be all there is. */

@@ -57,7 +57,7 @@ function formatDownload(routes: RoutePlan['routes'], result: DownloadResult, has
     ...rowsOfDigest(result),
     rowOfSpeed(result),
     result.verified
-      ? rowOfProof(describePieces(result), [result])
+      ? rowOfProof(describePieces(result), [result], { wasThere: result.alreadyHere })
       : ['verified', `${hasChecksum ? 'by --checksum alone' : 'no'}, the classic dialect has no digests`],
   ]);
 }

@@ -2,7 +2,9 @@
 
 import { stat } from 'node:fs/promises';
 import type { Command } from 'commander';
+import type { TransferOptions } from '../../client/transfer.ts';
 import { HoplineError } from '../../core/errors.ts';
+import type { RoutePlan } from '../../wire/route.ts';
 import { addFilterFlags, type FilterFlags } from '../files/file-filter.ts';
 import { countFlag, rateFlag } from '../flags.ts';
 import { addRouteFlags, overRoutes, type RouteFlags } from '../route-flags.ts';
@@ -75,8 +77,23 @@ async function runSync(from: string, into: string, flags: SyncFlags): Promise<vo
     if (flags.up) return (await import('../put/put-tree.ts')).putTree({ file, routes }, here, flags, options);
     const { getTree } = await import('./get-tree.ts');
     const choices = { ...flags, force: true, resume: true };
-    await getTree({ file, routes }, choices, options, { into, deletes: flags.delete ?? false });
+    const sync = { into, deletes: flags.delete ?? false };
+    await getTree({ file, routes }, choices, options, sync).catch(async (error) => {
+      throw (await asFile(error, { routes, file }, options)) ?? error;
+    });
   });
+}
+
+/** What is said where there is no directory to list, but a file. */
+async function asFile(error: unknown, { routes, file }: RoutePlan, transfer: TransferOptions) {
+  if (!(error instanceof HoplineError) || error.code !== 'FILE_DENIED') return undefined;
+  const { statFile } = await import('../../client/listings/stat-file.ts');
+  const found = await statFile({ routes, file, ...transfer }).catch(() => undefined);
+  if (found?.kind !== 'file') return undefined;
+  return new HoplineError(
+    'USAGE_INVALID',
+    `"${file}" is a file at the origin, and sync takes a directory; get fetches a file`,
+  );
 }
 
 /** What is said where the first argument is no route, but a directory here. */

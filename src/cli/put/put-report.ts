@@ -48,6 +48,6 @@ function formatUpload(source: string, routes: RoutePlan['routes'], result: Uploa
     rowOfSize(result.size, result.alreadyThere ? 0 : result.resumedBytes),
     ...rowsOfDigest(result),
     rowOfSpeed(result),
-    rowOfProof(describePieces(result), [result]),
+    rowOfProof(describePieces(result), [result], { wasThere: result.alreadyThere }),
   ]);
 }

@@ -98,12 +98,18 @@ export function rowsOfDigest({
 
 /**
  * What is known of `what` that came: that a node with this key vouched for all of it, or that it is as it was told by whoever
- * answered. Of several files, whether each has the same word.
+ * answered. Of several files, whether each has the same word. What was there already has not arrived, but was compared.
  */
-export function rowOfProof(what: string, proofs: readonly Pick<DownloadResult | UploadResult, 'verifiedBy'>[]): Row {
+export function rowOfProof(
+  what: string,
+  proofs: readonly Pick<DownloadResult | UploadResult, 'verifiedBy'>[],
+  { wasThere = false } = {},
+): Row {
   const keys = new Set(proofs.map(({ verifiedBy }) => verifiedBy));
   const [key] = keys;
-  if (key === undefined || keys.has(undefined)) return ['arrived', `undamaged, ${what}`];
+  if (key === undefined || keys.has(undefined)) {
+    return wasThere ? ['compared', `the same, ${what}`] : ['arrived', `undamaged, ${what}`];
+  }
   return [
     'verified',
     keys.size === 1 ? `by key ${key.slice(0, shortKey)}, ${what}` : `by a key for each file, ${what}`,

@@ -112,6 +112,6 @@ function formatComparison(here: string, file: string, routes: RoutePlan['routes'
     rowOfRoutes(routes, result),
     isSame ? ['same', `${here} and ${file}`] : ['differs', `${here} from ${file}, ${difference}`],
     rowOfSize(size),
-    ...(isSame ? [rowOfProof(describePieces({ size, pieces }), [result])] : []),
+    ...(isSame ? [rowOfProof(describePieces({ size, pieces }), [result], { wasThere: true })] : []),
   ]);
 }

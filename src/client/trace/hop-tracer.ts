@@ -19,6 +19,7 @@ import { type AskedHop, askHop, isJustBroken, tellSilence } from './ask-hop.ts';
 import { type Finding, type HopLook, roundTripsOf, type WayDirection, wayTo } from './hop-look.ts';
 import {
   failureFinding,
+  tellBehindClassic,
   tellBrokenOff,
   tellChanged,
   tellClassic,
@@ -182,7 +183,7 @@ export class HopTracer {
     const limits = { ...this.#client.limits, connectMs: this.#options.patienceMs };
     if (await speaksClassic(membersTaken(wayTo(look)), { ...this.#client, limits })) {
       look.state = 'classic';
-      note(look, tellClassic(look));
+      note(look, tellBehindClassic(look));
       answers();
     } else note(look, tellLostInClassic(look));
   }

@@ -42,6 +42,12 @@ export function tellClassic(look: HopLook): Finding {
   return { kind: 'warning', message, advice: 'run `hopline node` there' };
 }
 
+/** Behind a hop that speaks classic nobody can tell what else a hop speaks. */
+export function tellBehindClassic(look: HopLook): Finding {
+  const message = `${describeLook(look)} answers in the classic dialect, since a hop before it speaks that alone: nothing is verified over it, and nothing more can be looked at`;
+  return { kind: 'warning', message, advice: 'run `hopline node` at the hop before it' };
+}
+
 /** Behind a hop that speaks classic nobody says which leg it is. */
 export function tellLostInClassic(look: HopLook): Finding {
   const message = `no answer comes from ${describeLook(look)}; the hop before it speaks classic, and does not say why`;

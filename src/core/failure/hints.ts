@@ -66,7 +66,7 @@ const hints = {
   UPLOAD_DENIED: 'on the origin, start the node with --writable, or a larger --max-upload',
   HASH_MISMATCH:
     'a hop on the route alters bytes, so try another; or the origin has another file than --checksum is of',
-  DISK_EXISTS: 'use --force to replace a file (for an upload on the node too), or another name',
+  DISK_EXISTS: 'use --force to replace a file (for put and sync --up on the node), or another name',
   DISK_BUSY: 'wait for the other transfer, or use another name',
   DISK_FULL: 'make room there, or use another place',
   DISK_FAILED: 'check the place that is written to, or use another',

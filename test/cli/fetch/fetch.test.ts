@@ -77,7 +77,7 @@ test('every way to fail has its exit code, and an error page is shown', async (t
   const table = [
     [`${server.url}/200`, 0, /^page/],
     [`${server.url}/304`, 0, /^$/],
-    [`${server.url}/302`, 5, /redirects \(status 302\)\n {2}hint: use -L/],
+    [`${server.url}/302`, 5, /redirects to \/200 \(status 302\)\n {2}hint: use -L/],
     [`${server.url}/404`, 11, /answered 404 Not Found\n/],
     [`${server.url}/503`, 12, /answered 503 Service Unavailable\n/],
     ['ftp://127.0.0.1/', 2, /expected a URL/],
@@ -520,4 +520,26 @@ test('a fetched page can be read from a pipe, byte by byte as it was sent', asyn
   child.stdout?.setEncoding('latin1');
   assert.ok(child.stdout);
   assert.ok(Buffer.from(await text(child.stdout), 'latin1').equals(content));
+});
+
+test('-o - is stdout; with --json, what is not saved is not among the lines; a file that was not made is told', async (t) => {
+  const out = await makeTempRoot(t);
+  const server = await startWebServer(t, (request, response) => {
+    response.statusCode = Number(request.url?.slice(1));
+    response.end(response.statusCode === 204 ? undefined : `page ${request.url}\n`);
+  });
+  const options = { cwd: out.path };
+  const stdout = await runProgram(t, ['fetch', `${server.url}/200`, '-o', '-'], options);
+  assert.deepEqual([stdout.code, stdout.stdout], [0, 'page /200\n']);
+  const failed = await runProgram(t, ['fetch', `${server.url}/404`, '-o', 'new', '--json', '-i'], options);
+  const events = failed.stdout
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line).event);
+  assert.deepEqual([failed.code, events[0], events.at(-1)], [11, 'head', 'error']);
+  assert.match(failed.stderr, /^HTTP\/1\.1 404 [\s\S]*\npage \/404\n$/);
+  const none = await runProgram(t, ['fetch', `${server.url}/204`, '-o', 'new'], options);
+  assert.equal(none.code, 0);
+  assert.match(none.stdout, /\nsaved +nothing: status 204 has no content\n$/);
+  assert.deepEqual(await out.list(), []);
 });

@@ -73,6 +73,17 @@ test('--delete touches nothing that is not on the list, and nothing at all where
   assert.ok(!left.includes('old') && left.includes('mine') && left.includes('typo'), left);
 });
 
+test('a file at the origin is called one, not something that is not served', async (t) => {
+  const { here, chain } = await startTree(t, 1);
+  const args = ['sync', '--via', chain.nodes.map(addressOf).join(), 'tree/d0/f0', 'copy'];
+  const { code, stderr } = await runProgram(t, args, { cwd: here.path });
+  assert.equal(code, 2);
+  assert.match(
+    stderr,
+    /^hopline: "tree\/d0\/f0" is a file at the origin, and sync takes a directory; get fetches a file\n/,
+  );
+});
+
 test('an empty name is no directory: what lies in the working directory stays', async (t) => {
   const { here, chain } = await startTree(t, 3);
   await here.writeRandom('mine', 10);

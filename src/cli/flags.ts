@@ -63,16 +63,12 @@ export function rateFlag(text: string): number {
 }
 
 export function countFlag(text: string): number {
-  const count = Number(text);
-  if (!/^\d+$/.test(text) || count < 1 || count > 1_000_000) {
-    throw new InvalidArgumentError('Expected a whole number from 1 to 1000000.');
-  }
-  return count;
+  return wholeFrom(1, text);
 }
 
 /** How often, maybe never. */
 export function timesFlag(text: string): number {
-  return text === '0' ? 0 : countFlag(text);
+  return wholeFrom(0, text);
 }
 
 /** Bytes, maybe with K, M, G or T for powers of 1024. */
@@ -95,4 +91,10 @@ export function given<T extends object>(values: T): { [Key in keyof T]?: Exclude
 /** Whether neither `--no-kernel` nor HOPLINE_KERNEL turns the kernel path off. */
 export function mayUseKernel(flags: { readonly kernel: boolean }): boolean {
   return flags.kernel && process.env.HOPLINE_KERNEL !== 'off';
+}
+
+function wholeFrom(least: number, text: string): number {
+  const count = Number(text);
+  if (/^\d+$/.test(text) && count >= least && count <= 1_000_000) return count;
+  throw new InvalidArgumentError(`Expected a whole number from ${least} to 1000000.`);
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InvalidArgumentError } from 'commander';
-import { rateFlag } from '../../src/cli/flags.ts';
+import { countFlag, rateFlag, timesFlag } from '../../src/cli/flags.ts';
 
 for (const [text, bytes] of [
   ['1K', 1024],
@@ -17,3 +17,9 @@ for (const [text, bytes] of [
 for (const text of ['', '0', '1023', '0.5K', '-5M', '.5M', '5.M', '1e9', '5KB', '5 M', 'fast', 'Infinity', '0x1000']) {
   test(`a rate of "${text}" is none`, () => assert.throws(() => rateFlag(text), InvalidArgumentError));
 }
+
+test('a number of times may be 0, and the message for one that is none says so', () => {
+  assert.equal(timesFlag('0'), 0);
+  assert.throws(() => timesFlag('-1'), /whole number from 0 to 1000000/);
+  assert.throws(() => countFlag('0'), /whole number from 1 to 1000000/);
+});

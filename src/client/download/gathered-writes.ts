@@ -1,7 +1,7 @@
 /**
  * Verified pieces on their way to the target: several that follow one another are written at once, where they come quickly.
  *
- * A write costs a hand-over between threads and a wait for the disk, however long it is (docs/kernel-path.md).
+ * A write costs a hand-over between threads and a wait for the disk, however long it is (docs/performance.md).
  * Invariant: pieces are written in the order in which they came, and wait at most `gatherMs` for others; of those that are
  * being written and those that wait there are at most as many as the target takes at once.
  */

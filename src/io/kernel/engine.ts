@@ -4,7 +4,7 @@
  * Owns the tunnels with their pipes, the senders and the readers. The event loop is the
  * scheduler: a socket that stays ready is reported again after all others, so
  * a fast circuit cannot starve a slow one.
- * How it works, and what was measured: docs/kernel-path.md
+ * How it works: docs/kernel-path.md; what was measured: docs/performance.md
  *
  * Invariant: an engine without tunnels does not keep the process alive; once
  * closed, it holds no descriptor and takes none.

@@ -10,7 +10,7 @@ import { type AlignedMemory, hugePageBytes, loadAlignedMemory } from './aligned-
 
 /** What the disk wants addresses to be multiples of. */
 const alignment = 4096;
-/** From here on in huge pages, as many as fit: to receive, to hash and to write a block touches each of its pages (docs/kernel-path.md). */
+/** From here on in huge pages, as many as fit: to receive, to hash and to write a block touches each of its pages (docs/performance.md). */
 const minHugeBytes = 1024 * 1024;
 /** Smaller ones come many at a time and cost little. */
 const minKeptBytes = 64 * 1024;

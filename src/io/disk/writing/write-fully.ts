@@ -6,7 +6,7 @@ import type { Piece } from './target.ts';
 
 /**
  * Pieces of a file that are written at once: a write of four costs the disk's driver a half of what four cost, and a quarter of
- * the hand-overs between threads (docs/kernel-path.md).
+ * the hand-overs between threads (docs/performance.md).
  */
 export const piecesAtOnce = 4;
 

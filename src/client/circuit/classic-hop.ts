@@ -60,7 +60,8 @@ export class ClassicWatch {
     this.#circuit = circuit;
     this.#nodes = nodes;
     this.#client = client;
-    const silentMs = Math.max(stepMs(client), connectsOfSilence * connectMs);
+    // Whatever held the first connection up: what is asked then must still be answered within `openMs`.
+    const silentMs = Math.min(client.limits.connectMs, Math.max(stepMs(client), connectsOfSilence * connectMs));
     this.#cancel = client.clock.after(silentMs, () => void this.#askAndTell());
   }
 

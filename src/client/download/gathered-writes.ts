@@ -2,14 +2,14 @@
  * Verified pieces on their way to the target: several that follow one another are written at once, where they come quickly.
  *
  * A write costs a hand-over between threads and a wait for the disk, however long it is (docs/performance.md).
- * Invariant: pieces are written in the order in which they came, and wait at most `gatherMs` for others; of those that are
- * being written and those that wait there are at most as many as the target takes at once.
+ * Invariant: pieces are written in the order in which they came, and wait at most `gatherMs` for others; at most as many are
+ * being written as the target takes at once, and at most as many wait.
  */
 
 import type { Clock } from '../../core/clock.ts';
 import type { Piece, Target } from '../../io/disk/writing/target.ts';
 
-/** What it costs to be killed; on a circuit that brings less than a piece in that time, pieces do not wait for long either. */
+/** Long enough for four pieces of a fast circuit; what waits is lost if the process is killed. */
 const gatherMs = 50;
 
 export interface GatheredWritesOptions {

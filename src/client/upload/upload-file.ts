@@ -10,7 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
-import { OwnSignal } from '../../core/signal.ts';
+import { OwnSignal, type Signal } from '../../core/signal.ts';
 import { availableDigests, type DigestAlgorithm, digestOfPieces, ownDigest } from '../../io/digests/digest.ts';
 import type { Vouched } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
@@ -27,8 +27,7 @@ export class FileSend {
   readonly #options: SendFileOptions;
   readonly #offered = availableDigests();
   readonly #upload = randomBytes(16).toString('hex');
-  /** Aborts when it has ended for good. */
-  readonly over = new OwnSignal();
+  readonly #over = new OwnSignal();
   readonly #pieceBytes: number;
   readonly #pieces: number;
   #algorithm: DigestAlgorithm | undefined;
@@ -70,6 +69,11 @@ export class FileSend {
   /** What ended the sending for good, on this machine: no other circuit can mend it. */
   get failure(): HoplineError | undefined {
     return this.#fatal;
+  }
+
+  /** Aborts with that. */
+  get over(): Signal {
+    return this.#over;
   }
 
   /** What it came to, once it is done. Throws what ended the sending. */
@@ -135,7 +139,7 @@ export class FileSend {
       .finally(() => {
         this.#sentBytes += sender.sentBytes;
       });
-    if (this.over.aborted) return;
+    if (this.#over.aborted) return;
     try {
       source.check();
     } catch (error) {
@@ -244,7 +248,7 @@ export class FileSend {
   /** Ends the sending for good: no other circuit can mend it. */
   #fail(error: unknown): void {
     this.#fatal ??= asHoplineError(error);
-    this.over.abort();
+    this.#over.abort();
   }
 }
 

@@ -67,7 +67,8 @@ test('of the leg to the first hop a trace says what this machine knows, encrypte
   assert.equal(code, 0, stdout + stderr);
   const [one, two] = stdout.split('\n', 2).map((line) => JSON.parse(line));
   assert.equal(one.encrypted, true);
-  assert.equal(one.tcp.retransmits, 0);
+  // Where the machine is busy an acknowledgement may be late, and the system sends a segment or two again.
+  assert.ok([0, 1, 2].includes(one.tcp.retransmits), JSON.stringify(one.tcp));
   for (const key of ['rttMs', 'rttVarMs', 'bytesSent', 'bytesReceived']) assert.ok(one.tcp[key] > 0, key);
   // Two probes of 8 KiB have passed.
   assert.ok(one.tcp.bytesSent > 8192 && one.tcp.bytesReceived > 8192, JSON.stringify(one.tcp));

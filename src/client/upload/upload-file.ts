@@ -98,9 +98,8 @@ export class FileSend {
   #put(): Message {
     const { file, source, force } = this.#options;
     const { size, version } = source;
-    const digests = this.#offered.map(({ name }) => name);
-    const put = { type: 'put', name: file, size, pieceBytes: this.#pieceBytes, version, digests } as const;
-    return { ...put, upload: this.#upload, ...(force ? { force } : {}) };
+    const put = { type: 'put', name: file, size, pieceBytes: this.#pieceBytes, version, upload: this.#upload } as const;
+    return { ...put, digests: this.#offered.map(({ name }) => name), ...(force ? { force } : {}) };
   }
 
   /** Sends what is missing over a circuit that began with PUT, and COMMIT. Throws what the circuit fails with. */

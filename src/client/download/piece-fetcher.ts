@@ -14,7 +14,8 @@ import type { Target, TargetContent, Voucher } from '../../io/disk/writing/targe
 import type { Chunk } from '../../io/legs/blocks.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { digestsAhead, piecesAhead, piecesAtFirst, readsOf } from '../pieces/asking-ahead.ts';
+import { piecesAhead, piecesAtFirst, readsOf } from '../pieces/asking-ahead.ts';
+import { compareDigests } from '../pieces/compare-digests.ts';
 import type { Fetcher, PieceMap } from '../pieces/piece-map.ts';
 import { PieceWindow } from '../pieces/piece-window.ts';
 import { mismatchError, receivePiece } from '../pieces/receive-piece.ts';
@@ -116,23 +117,19 @@ export class PieceFetcher implements Fetcher {
   async prove(): Promise<boolean> {
     const { pieces, client, content, writes } = this.#task;
     const unproven = pieces.unproven(this.#voucher);
-    const { version } = this.#voucher;
     // What another algorithm is to prove is read from where it was written.
     if (this.#isOther && unproven.length > 0) await Promise.all([...writes].map((others) => others.settle()));
-    const window = new PieceWindow<number>(client.limits.maxReadsAhead, client.limits);
-    const next = unproven.values();
-    let isSame = true;
-    for (let came = 0; ; came += 1) {
-      // All answers are taken, also behind one that differs: the circuit is used for something else then.
-      const ahead = window.askAhead(() => (isSame ? next.next().value : undefined), digestsAhead(came, client.limits));
-      this.#circuit.send(ahead.map((index) => ({ type: 'digest', ...this.#range(index), version }) as const));
-      const [index] = window.due;
-      if (index === undefined) return isSame;
-      const { digest } = await this.#circuit.receive('end', content.file);
-      window.shift();
-      if (digest === (await this.#digestHere(index))) pieces.vouch(index, this.#voucher);
-      else isSame = false;
-    }
+    return compareDigests(this.#circuit, client.limits, {
+      file: content.file,
+      version: this.#voucher.version,
+      indexes: unproven,
+      rangeOf: (index) => this.#range(index),
+      digestHere: (index) => this.#digestHere(index),
+      onCompared: (index, isSame) => {
+        if (isSame) pieces.vouch(index, this.#voucher);
+        return isSame;
+      },
+    });
   }
 
   get #isOther(): boolean {
@@ -140,7 +137,7 @@ export class PieceFetcher implements Fetcher {
   }
 
   /** The digest, by this origin's algorithm, of a piece that is here. */
-  async #digestHere(index: number): Promise<string | undefined> {
+  #digestHere(index: number): string | undefined | Promise<string | undefined> {
     const { pieces, target } = this.#task;
     if (!this.#isOther) return pieces.digestOf(index);
     return target.digestOf?.(this.#range(index), this.#algorithm);

@@ -6,11 +6,12 @@
 
 import { HoplineError } from '../../core/errors.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
-import { availableDigests, type DigestAlgorithm } from '../../io/digests/digest.ts';
+import { availableDigests } from '../../io/digests/digest.ts';
 import type { AnswerOf } from '../../wire/native/messages.ts';
 import { checkName } from '../../wire/route.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
+import { compareDigests } from '../pieces/compare-digests.ts';
 import { checkStatus, requestStatus } from '../pieces/receive-piece.ts';
 import type { UploadEvent } from '../transfer-events.ts';
 import { SourceFile } from '../upload/source-file.ts';
@@ -88,22 +89,27 @@ class Comparison {
     const algorithm = checkStatus(status, availableDigests(), client.limits);
     this.#begin(status);
     if (status.size !== this.#source.size) return;
-    let asked = this.#next;
-    const askUpTo = (end: number) => {
-      for (; asked < Math.min(end, this.#pieces); asked += 1) {
-        circuit.send([{ type: 'digest', ...this.#rangeOf(asked), version: status.version }]);
-      }
-    };
     const buffer = Buffer.allocUnsafeSlow(Math.min(status.size, status.pieceBytes));
-    while (this.#next < this.#pieces) {
-      askUpTo(this.#next + client.limits.maxReadsAhead);
-      await this.#compareNext(circuit, algorithm, buffer);
-      // A file that changes again and again is not compared for ever.
-      if (this.#next > this.#furthest) circuits.progressed(circuit);
-      this.#furthest = Math.max(this.#furthest, this.#next);
-      const { offset, length } = this.#rangeOf(this.#next - 1);
-      onEvent({ kind: 'progress', bytes: offset + length, size: status.size });
-    }
+    await compareDigests(circuit, client.limits, {
+      file,
+      version: status.version,
+      indexes: this.#left(),
+      rangeOf: (index) => this.#rangeOf(index),
+      digestHere: async (index) => {
+        const bytes = await this.#source.readPiece(buffer, this.#rangeOf(index).offset);
+        return algorithm.digestOf(bytes).toString('hex');
+      },
+      onCompared: (index, isSame) => {
+        if (!isSame) this.#differing.push(index);
+        this.#next = index + 1;
+        // A file that changes again and again is not compared for ever.
+        if (this.#next > this.#furthest) circuits.progressed(circuit);
+        this.#furthest = Math.max(this.#furthest, this.#next);
+        const { offset, length } = this.#rangeOf(index);
+        onEvent({ kind: 'progress', bytes: offset + length, size: status.size });
+        return true;
+      },
+    });
   }
 
   /** What was compared with another version is worth nothing. */
@@ -117,13 +123,10 @@ class Comparison {
     this.#options.onEvent?.({ kind: 'started', size: status.size, leftBytes: 0 });
   }
 
-  async #compareNext(circuit: Circuit, algorithm: DigestAlgorithm, buffer: Buffer): Promise<void> {
-    const { offset } = this.#rangeOf(this.#next);
-    const bytes = await this.#source.readPiece(buffer, offset);
-    const own = algorithm.digestOf(bytes).toString('hex');
-    const { digest } = await circuit.receive('end', this.#options.file);
-    if (digest !== own) this.#differing.push(this.#next);
-    this.#next += 1;
+  /** The pieces that have not been compared yet. */
+  *#left(): Generator<number, undefined> {
+    for (let index = this.#next; index < this.#pieces; index += 1) yield index;
+    return undefined;
   }
 
   get #pieces(): number {

@@ -1,26 +1,24 @@
 /**
  * One file on its way to an origin: what is known of it there, and the last word that makes it visible.
  *
- * Each circuit begins with PUT and learns what is missing at its origin. Owns
- * the digests of the file. Does not know how pieces go over a circuit.
+ * Each circuit begins with PUT and learns what is missing at its origin. Does not know how pieces go over a circuit.
  * Invariant: progress counts what an origin has acknowledged, and nothing else.
  * Specification: docs/protocol/requests.md#uploads
  */
 
 import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import type { Limits } from '../../core/limits.ts';
 import { OwnSignal, type Signal } from '../../core/signal.ts';
-import { availableDigests, type DigestAlgorithm, digestOfPieces, ownDigest } from '../../io/digests/digest.ts';
+import { availableDigests, ownDigest } from '../../io/digests/digest.ts';
 import type { Vouched } from '../../io/disk/writing/target.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import { type Proof, proofBy } from '../download-result.ts';
-import { digestsAhead } from '../pieces/asking-ahead.ts';
+import { compareDigests } from '../pieces/compare-digests.ts';
 import { PieceMap } from '../pieces/piece-map.ts';
-import { PieceWindow } from '../pieces/piece-window.ts';
 import { checkStatus, chosenDigest, requestStatus } from '../pieces/receive-piece.ts';
 import type { UploadedFile } from '../upload-result.ts';
+import { SourcePieces } from './source-pieces.ts';
 import { PieceSender, type SendFileOptions } from './upload-pieces.ts';
 
 export class FileSend {
@@ -28,10 +26,7 @@ export class FileSend {
   readonly #offered = availableDigests();
   readonly #upload = randomBytes(16).toString('hex');
   readonly #over = new OwnSignal();
-  readonly #pieceBytes: number;
-  readonly #pieces: number;
-  #algorithm: DigestAlgorithm | undefined;
-  #digests: (string | undefined)[];
+  readonly #cut: SourcePieces;
   #resumedBytes: number | undefined;
   #bytes = 0;
   /** The most that was ever acknowledged. */
@@ -45,10 +40,7 @@ export class FileSend {
   /** Throws `USAGE_INVALID` for a file that is larger than any upload. */
   constructor(options: SendFileOptions) {
     this.#options = options;
-    const { size } = options.source;
-    this.#pieceBytes = choosePieceBytes(size, options.client.limits);
-    this.#pieces = Math.ceil(size / this.#pieceBytes);
-    this.#digests = new Array(this.#pieces);
+    this.#cut = new SourcePieces(options.source, options.client.limits);
   }
 
   /** What a circuit that `sendOver` gets begins with. */
@@ -80,15 +72,16 @@ export class FileSend {
   async result(): Promise<UploadedFile> {
     if (this.#fatal) throw this.#fatal;
     if (!this.#committed) throw new HoplineError('INTERNAL', 'the sending ended before the file was whole');
+    const { source, client } = this.#options;
     const resumedBytes = this.#resumedBytes ?? 0;
-    const wastedBytes = Math.max(0, this.#sentBytes - (this.#options.source.size - resumedBytes));
-    const digests = { pieces: this.#pieces, piecesDigest: await this.#digest() };
+    const wastedBytes = Math.max(0, this.#sentBytes - (source.size - resumedBytes));
+    const digests = { pieces: this.#cut.count, piecesDigest: await this.#cut.digest(client.signal) };
     return { ...this.#committed, ...digests, digest: ownDigest(digests), resumedBytes, wastedBytes };
   }
 
   /** Bytes that the origin has acknowledged last, and keeps for a later run: it keeps no books of a file of one piece. */
   get keptBytes(): number {
-    return this.#pieces > 1 ? this.#bytes : 0;
+    return this.#cut.count > 1 ? this.#bytes : 0;
   }
 
   #ask(): Message {
@@ -98,7 +91,14 @@ export class FileSend {
   #put(): Message {
     const { file, source, force } = this.#options;
     const { size, version } = source;
-    const put = { type: 'put', name: file, size, pieceBytes: this.#pieceBytes, version, upload: this.#upload } as const;
+    const put = {
+      type: 'put',
+      name: file,
+      size,
+      pieceBytes: this.#cut.pieceBytes,
+      version,
+      upload: this.#upload,
+    } as const;
     return { ...put, digests: this.#offered.map(({ name }) => name), ...(force ? { force } : {}) };
   }
 
@@ -119,20 +119,16 @@ export class FileSend {
 
   async #sendMissing(circuit: Circuit, ready: AnswerOf<'ready'>): Promise<void> {
     const { file, source, circuits } = this.#options;
-    const algorithm = chosenDigest(ready.digest, this.#offered);
-    if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
-    this.#algorithm = algorithm;
+    this.#cut.digestBy(chosenDigest(ready.digest, this.#offered));
     const pieces = this.#piecesAt(ready);
-    const onStored = (index: number, digest: string) => {
-      this.#digests[index] = digest;
-      this.#bytes += this.#lengthOf(index);
+    const onStored = (index: number) => {
+      this.#bytes += this.#cut.rangeOf(index).length;
       // An origin that loses again what it had must not be sent it for ever.
       if (this.#bytes > this.#mostBytes) circuits.progressed(circuit);
       this.#mostBytes = Math.max(this.#mostBytes, this.#bytes);
       this.#tellProgress();
     };
-    const task = { ...this.#options, pieceBytes: this.#pieceBytes, algorithm, pieces, onStored };
-    const sender = new PieceSender(circuit, task);
+    const sender = new PieceSender(circuit, { ...this.#options, cut: this.#cut, pieces, onStored });
     await sender
       .run((error) => this.#fail(error))
       .finally(() => {
@@ -168,26 +164,15 @@ export class FileSend {
       throw error;
     });
     if (status?.size !== source.size) return false;
-    const algorithm = checkStatus(status, this.#offered, client.limits);
-    if (algorithm.name !== this.#algorithm?.name) this.#digests = new Array(this.#pieces);
-    this.#algorithm = algorithm;
-    const rangeOf = (index: number) => ({ offset: index * this.#pieceBytes, length: this.#lengthOf(index) });
-    const window = new PieceWindow<number>(client.limits.maxReadsAhead, client.limits);
-    const next = this.#digests.keys();
-    const buffer = this.#newBuffer();
-    let isSame = true;
-    for (let came = 0; ; came += 1) {
-      // All answers are taken, also behind one that differs: the circuit may be used for something else then.
-      const ahead = window.askAhead(() => (isSame ? next.next().value : undefined), digestsAhead(came, client.limits));
-      circuit.send(ahead.map((index) => ({ type: 'digest', ...rangeOf(index), version: status.version }) as const));
-      const [index] = window.due;
-      if (index === undefined) return isSame;
-      const bytes: Buffer | undefined = isSame ? await source.readPiece(buffer, rangeOf(index).offset) : undefined;
-      const { digest } = await circuit.receive('end', file);
-      window.shift();
-      if (bytes) this.#digests[index] = algorithm.digestOf(bytes).toString('hex');
-      isSame &&= this.#digests[index] === digest;
-    }
+    this.#cut.digestBy(checkStatus(status, this.#offered, client.limits));
+    const buffer = this.#cut.newBuffer();
+    return compareDigests(circuit, client.limits, {
+      file,
+      version: status.version,
+      indexes: new Array(this.#cut.count).keys(),
+      rangeOf: (index) => this.#cut.rangeOf(index),
+      digestHere: async (index) => (await this.#cut.read(index, buffer)).digest,
+    });
   }
 
   /** The pieces, of which all that the origin does not miss have arrived. Throws `PEER_PROTOCOL` for some that the file has not. */
@@ -196,13 +181,13 @@ export class FileSend {
     const there = new Map<number, Vouched>();
     let leftBytes = 0;
     let end = 0;
-    for (const [first, count] of [...missing, [this.#pieces, 0] as const]) {
-      if (first < end || count > this.#pieces - first) {
+    for (const [first, count] of [...missing, [this.#cut.count, 0] as const]) {
+      if (first < end || count > this.#cut.count - first) {
         throw new HoplineError('PEER_PROTOCOL', 'the origin misses pieces that the file does not have');
       }
       for (; end < first; end += 1) {
-        there.set(end, { digest: this.#digests[end] ?? '', version: source.version });
-        leftBytes += this.#lengthOf(end);
+        there.set(end, { digest: this.#cut.digestOf(end), version: source.version });
+        leftBytes += this.#cut.rangeOf(end).length;
       }
       end = first + count;
     }
@@ -210,38 +195,11 @@ export class FileSend {
     if (this.#resumedBytes === undefined) onEvent({ kind: 'started', size: source.size, leftBytes });
     else this.#tellProgress();
     this.#resumedBytes ??= leftBytes;
-    return new PieceMap(this.#pieces, there);
+    return new PieceMap(this.#cut.count, there);
   }
 
   #tellProgress(): void {
     this.#options.onEvent({ kind: 'progress', bytes: this.#bytes, size: this.#options.source.size });
-  }
-
-  #lengthOf(index: number): number {
-    return Math.min(this.#pieceBytes, this.#options.source.size - index * this.#pieceBytes);
-  }
-
-  #newBuffer(): Buffer {
-    return Buffer.allocUnsafeSlow(Math.min(this.#options.source.size, this.#pieceBytes));
-  }
-
-  /** Of the pieces that an earlier run had sent the digests are not known yet. */
-  async #digest(): Promise<UploadedFile['piecesDigest']> {
-    const { source, client } = this.#options;
-    const algorithm = this.#algorithm;
-    if (!algorithm) return null;
-    try {
-      const buffer = this.#newBuffer();
-      for (let index = 0; index < this.#pieces; index += 1) {
-        if (this.#digests[index] !== undefined) continue;
-        client.signal.throwIfAborted();
-        const bytes = await source.readPiece(buffer, index * this.#pieceBytes);
-        this.#digests[index] = algorithm.digestOf(bytes).toString('hex');
-      }
-    } catch {
-      return null;
-    }
-    return { algorithm: algorithm.name, hex: digestOfPieces(this.#digests as string[], algorithm) };
   }
 
   /** Ends the sending for good: no other circuit can mend it. */
@@ -249,12 +207,4 @@ export class FileSend {
     this.#fatal ??= asHoplineError(error);
     this.#over.abort();
   }
-}
-
-/** The client's own cut, in larger pieces where these would be too many. */
-function choosePieceBytes(size: number, { pieceBytes, maxReadBytes, maxUploadPieces }: Limits): number {
-  let chosen = pieceBytes;
-  while (Math.ceil(size / chosen) > maxUploadPieces && chosen * 2 <= maxReadBytes) chosen *= 2;
-  if (Math.ceil(size / chosen) <= maxUploadPieces) return chosen;
-  throw new HoplineError('USAGE_INVALID', `an upload has at most ${chosen * maxUploadPieces} bytes, not ${size}`);
 }

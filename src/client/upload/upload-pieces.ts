@@ -9,13 +9,13 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
 import type { PieceMap } from '../pieces/piece-map.ts';
 import { PieceWindow } from '../pieces/piece-window.ts';
 import type { UploadEvent } from '../transfer-events.ts';
 import type { SourceFile } from './source-file.ts';
+import type { SourcePieces } from './source-pieces.ts';
 
 export interface SendFileOptions {
   /** The name at the origin. */
@@ -31,12 +31,11 @@ export interface SendFileOptions {
 
 /** The file as one origin has it. */
 export interface SendTask extends SendFileOptions {
-  readonly pieceBytes: number;
-  readonly algorithm: DigestAlgorithm;
+  readonly cut: SourcePieces;
   /** Those that the origin has have arrived. */
   readonly pieces: PieceMap;
   /** The origin has the piece. Must not throw. */
-  readonly onStored: (index: number, digest: string) => void;
+  readonly onStored: (index: number) => void;
 }
 
 export class PieceSender {
@@ -74,16 +73,14 @@ export class PieceSender {
 
   /** Reads and sends until nothing is left or the circuit is over. Throws as the source does. */
   async #send(): Promise<void> {
-    const { source, pieceBytes, algorithm, pieces } = this.#task;
-    const newBuffer = () => Buffer.allocUnsafeSlow(Math.min(source.size, pieceBytes));
-    const buffers = [newBuffer(), newBuffer()] as const;
+    const { cut, pieces } = this.#task;
+    const buffers = [cut.newBuffer(), cut.newBuffer()] as const;
     const writes = [Promise.resolve(), Promise.resolve()];
     for (let turn = 0; ; turn = 1 - turn) {
       const index = await this.#next();
       if (index === undefined) break;
       await writes[turn];
-      const bytes = await source.readPiece(buffers[turn] as Buffer, index * pieceBytes);
-      const digest = algorithm.digestOf(bytes).toString('hex');
+      const { bytes, digest } = await cut.read(index, buffers[turn] as Buffer);
       if (this.#isOver) break;
       this.#window.add({ index, digest });
       pieces.tell();
@@ -116,7 +113,7 @@ export class PieceSender {
       const isStored = await this.#receiveStored(index, file);
       this.#window.shift();
       if (isStored) {
-        onStored(index, digest);
+        onStored(index);
         pieces.settle(index, { digest, version: source.version });
         continue;
       }

@@ -16,10 +16,10 @@ type Program = typeof import('./program.ts');
 
 listenForSignals();
 listenForExceptions();
-// As the program would answer, which takes as long to load as all else.
-if (['--version', '-V'].includes(process.argv[2] ?? ''))
-  process.stdout.on('error', () => {}).write(`${softwareVersion}\n`);
-else void runProgram();
+// As the program would answer, which takes as long to load as all else; it is left to say why nobody can read the answer.
+if (['--version', '-V'].includes(process.argv[2] ?? '')) {
+  process.stdout.once('error', () => void runProgram()).write(`${softwareVersion}\n`);
+} else void runProgram();
 
 async function runProgram(): Promise<void> {
   const { run } = await loading(loadRest);

@@ -15,7 +15,7 @@ import { refuseEmpty } from './settings/flag-values.ts';
 import { exitCodes, exitHelp } from './terminal/exit-codes.ts';
 import { reportFailure } from './terminal/failure.ts';
 
-// A reader that went away (`| head`) is no reason to fail: the work goes on without it. A disk that takes no results is one, in the end.
+// A reader that went away (`| head`) is no reason to fail: the work goes on without it. A disk that takes no results is told of in the end.
 let unwritten: unknown;
 process.stdout.on('error', (error) => {
   const isGone = process.stdout.isTTY || ['EPIPE', 'ECONNRESET'].includes(systemCode(error) ?? '');
@@ -46,30 +46,43 @@ const commands: Readonly<Record<string, () => Promise<(program: Command) => void
 
 /** Runs the command that `argv` names; resolves to the exit code. */
 export async function run(argv: readonly string[]): Promise<number> {
-  const exitCode = await runCommand(argv);
-  // A service has done more than print.
-  if (exitCode !== exitCodes.ok.code || isService) return exitCode;
+  let failure: unknown;
+  try {
+    await runCommand(argv);
+    // A service has done more than print.
+    if (isService) return exitCodes.ok.code;
+  } catch (error) {
+    failure = error;
+  }
+  const exitCode = exitCodeFor(failure);
   // A file tells in this turn what became of the last line.
   await new Promise((resolve) => setImmediate(resolve));
-  return unwritten === undefined ? exitCode : reportFailure(writeError('the output', unwritten));
+  if (unwritten === undefined || comesFrom(failure, unwritten)) return exitCode;
+  const exitCodeOfOutput = reportFailure(writeError('the output', unwritten));
+  return exitCode === exitCodes.ok.code ? exitCodeOfOutput : exitCode;
 }
 
-async function runCommand(argv: readonly string[]): Promise<number> {
+/** Throws what the command does, and `CommanderError` where there was only help, or a mistake, to print. */
+async function runCommand(argv: readonly string[]): Promise<void> {
   const [first, asked] = argv.slice(2);
   // What completes the line of a command needs that command; a shell says `complete -- WORDS`.
   const isComplete = first === 'complete';
   const program = await createProgram(isComplete ? argv[4] : first);
-  try {
-    if (first === 'help' && asked !== undefined && !Object.hasOwn(commands, asked)) {
-      program.error(`error: unknown command '${safeText(asked)}'`);
-    }
-    if (isComplete) (await import('./completion/completion-command.ts')).addCompleteCommand(program);
-    await program.parseAsync(argv);
-    return exitCodes.ok.code;
-  } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
-    return reportFailure(error);
+  if (first === 'help' && asked !== undefined && !Object.hasOwn(commands, asked)) {
+    program.error(`error: unknown command '${safeText(asked)}'`);
   }
+  if (isComplete) (await import('./completion/completion-command.ts')).addCompleteCommand(program);
+  await program.parseAsync(argv);
+}
+
+function exitCodeFor(failure: unknown): number {
+  if (failure === undefined) return exitCodes.ok.code;
+  if (failure instanceof CommanderError) return failure.exitCode === 0 ? exitCodes.ok.code : exitCodes.usage.code;
+  return reportFailure(failure);
+}
+
+function comesFrom(failure: unknown, cause: unknown): boolean {
+  return failure === cause || (failure instanceof Error && comesFrom(failure.cause, cause));
 }
 
 /** The program with the command `first`, or with all of them where that is none. */

@@ -5,12 +5,12 @@ import { exitCodeOf } from './exit-codes.ts';
 import { jsonLine, say } from './lines.ts';
 import { drawRoute } from './route-picture.ts';
 
-/** Thrown by a command whose exit code was decided by another process, which has said why. */
+/** Thrown by a command that has said why it fails, or another process has. */
 export class ExitWith extends Error {
   readonly exitCode: number;
 
-  constructor(exitCode: number) {
-    super(`exit ${exitCode}`);
+  constructor(exitCode: number, options?: ErrorOptions) {
+    super(`exit ${exitCode}`, options);
     this.exitCode = exitCode;
   }
 }
@@ -23,7 +23,7 @@ export async function tellFailureOn(
   try {
     await command();
   } catch (error) {
-    throw new ExitWith(reportFailure(error, json));
+    throw new ExitWith(reportFailure(error, json), { cause: error });
   }
 }
 

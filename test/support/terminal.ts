@@ -17,10 +17,11 @@ export async function converse(
   args: readonly string[],
   talk: readonly (readonly [RegExp, string])[],
   env: NodeJS.ProcessEnv = {},
+  size?: { readonly columns: number; readonly rows: number },
 ) {
   const home = await makeTempRoot(t);
   const command = [process.execPath, mainFile, ...args].map((word) => `"${word}"`).join(' ');
-  const child = spawn('script', ['-qec', `stty -echo; ${command}`, '/dev/null'], {
+  const child = spawn('script', ['-qec', `stty -echo${size ? ` cols ${size.columns} rows ${size.rows}` : ''}; ${command}`, '/dev/null'], {
     cwd: home.path,
     env: { ...process.env, ...env },
   });

@@ -17,11 +17,27 @@ export function print(text: string): void {
   process.stdout.write(`${escapeText(text)}\n`);
 }
 
-/** Lines of results at a terminal, in place of the `over` lines that were printed last. */
-export function printOver(over: number, lines: readonly string[]): void {
+/** Lines of results at a terminal, in place of `over`, those that were printed last. */
+export function printOver(over: readonly string[], lines: readonly string[]): void {
+  const rows = over.reduce((sum, line) => sum + rowsOf(line), 0);
   // A cursor that goes up stops at the first line of the screen.
-  const up = over > 0 ? `\u001b[${over}A\r\u001b[J` : '';
+  const up = rows > 0 ? `\u001b[${rows}A\r\u001b[J` : '';
   process.stdout.write(`${up}${lines.map((line) => `${escapeText(line)}\n`).join('')}`);
+}
+
+/** The first of the lines, as many as a screen has room for with the cursor below them; at least one. */
+export function onScreen(lines: readonly string[]): readonly string[] {
+  let left = (process.stdout.rows || 24) - 1;
+  const end = lines.findIndex((line) => {
+    left -= rowsOf(line);
+    return left < 0;
+  });
+  return end < 0 ? lines : lines.slice(0, Math.max(1, end));
+}
+
+/** How many rows of the terminal a line takes: one that is longer than the terminal is wide goes on in the next. */
+function rowsOf(line: string): number {
+  return Math.max(1, Math.ceil(escapeText(line).length / (process.stdout.columns || 80)));
 }
 
 /** Labels and texts as lines, the texts below each other. */

@@ -8,7 +8,7 @@
 import type { HopLook } from '../../client/trace/hop-look.ts';
 import { loadTcpInfo } from '../../io/kernel/tcp-info.ts';
 import type { RoutePlan } from '../../wire/route.ts';
-import { jsonLine, print, printOver } from '../terminal/lines.ts';
+import { jsonLine, onScreen, print, printOver } from '../terminal/lines.ts';
 import { jsonOfLook } from './trace-json.ts';
 import {
   addressWidthOf,
@@ -74,17 +74,17 @@ function reportInOrder(tell: (look: HopLook, all: readonly HopLook[]) => void): 
 }
 
 function reportLive(options: () => TraceTextOptions): TraceReport {
-  let drawn = 0;
+  let drawn: readonly string[] = [];
   let dueMs = 0;
   const draw = (lines: readonly string[]) => {
     printOver(drawn, lines);
-    drawn = lines.length;
+    drawn = lines;
   };
   return {
     look: (looks) => {
       if (performance.now() < dueMs) return;
       dueMs = performance.now() + drawEveryMs;
-      draw(formatTrace(looks, options()).slice(0, Math.max(1, (process.stdout.rows || 24) - 1)));
+      draw(onScreen(formatTrace(looks, options())));
     },
     end: (looks) => draw(formatTrace(looks, options())),
   };

@@ -83,6 +83,20 @@ test('at a terminal the table is drawn over itself', { skip: !hasScript }, async
   assert.match(screens.at(-1) ?? '', /^hop [^\n]*\n 1 {3}127\.0\.0\.1:\d+ +ok [^\n]*\n$/);
 });
 
+test('so it is on a terminal whose lines are shorter than the table is wide', { skip: !hasScript }, async (t) => {
+  const columns = 20;
+  const size = { columns, rows: 40 };
+  const { shown } = await converse(t, ['trace', '-c', '3', '--via', await start(t)], [], {}, size);
+  const screens = shown.replaceAll('\r', '').split(new RegExp(`${String.fromCharCode(27)}\\[(\\d+)A\u001b\\[J`));
+  assert.ok(screens.length > 1, 'it was drawn again');
+  for (let at = 1; at < screens.length; at += 2) {
+    const lines = (screens[at - 1] ?? '').split('\n').slice(0, -1);
+    assert.ok(lines.some(({ length }) => length > columns), 'a line goes on in the next row');
+    const rows = lines.reduce((sum, { length }) => sum + Math.ceil(length / columns), 0);
+    assert.equal(Number(screens[at]), rows, screens[at - 1]);
+  }
+});
+
 test('a route file and --via at once are a mistake', async (t) => {
   const { code, stderr } = await runProgram(t, ['trace', 'input.txt', '--via', '127.0.0.1:1']);
   assert.equal(code, 2);

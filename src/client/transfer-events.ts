@@ -124,7 +124,7 @@ export type DownloadEvent = StartedEvent | FallbackEvent | OnTheWay;
 export type UploadEvent = UploadStartedEvent | OnTheWay;
 
 export type FilesEvent =
-  | (OfFile & (StartedEvent | RetryEvent))
+  | (OfFile & (StartedEvent | RetryEvent | PartEvent<'kept'>))
   | FilesProgressEvent
   | RerouteEvent
   | ({ readonly kind: 'settled' } & FileOutcome);
@@ -133,7 +133,7 @@ export type TreeEvent = ListedEvent | FilesEvent;
 
 /** As several files that are downloaded. */
 export type UploadsEvent =
-  | (OfFile & (UploadStartedEvent | RetryEvent))
+  | (OfFile & (UploadStartedEvent | RetryEvent | PartEvent<'kept'>))
   | FilesProgressEvent
   | RerouteEvent
   | ({ readonly kind: 'settled' } & FileOutcome<UploadResult>);

@@ -201,7 +201,7 @@ test('reports of downloads and uploads show foreign names in one line', () => {
         );
         assertLines(printed(() => put.done({ ...result, ...more, file: text } as never)));
       }
-      const talk = createFilesTalk({ files: 1, formatResult: () => '' });
+      const talk = createFilesTalk({ files: 1, where: 'here', formatResult: () => '' });
       assertLines(
         printed(() => talk.event({ kind: 'retry', file: text, piece: 0, attempt: 1, hops } as never)),
         1,

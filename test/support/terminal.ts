@@ -21,10 +21,14 @@ export async function converse(
 ) {
   const home = await makeTempRoot(t);
   const command = [process.execPath, mainFile, ...args].map((word) => `"${word}"`).join(' ');
-  const child = spawn('script', ['-qec', `stty -echo${size ? ` cols ${size.columns} rows ${size.rows}` : ''}; ${command}`, '/dev/null'], {
-    cwd: home.path,
-    env: { ...process.env, ...env },
-  });
+  const child = spawn(
+    'script',
+    ['-qec', `stty -echo${size ? ` cols ${size.columns} rows ${size.rows}` : ''}; ${command}`, '/dev/null'],
+    {
+      cwd: home.path,
+      env: { ...process.env, ...env },
+    },
+  );
   t.after(() => child.kill('SIGKILL'));
   let shown = '';
   let told = 0;

@@ -14,7 +14,7 @@ import { startConnecting, startFileProgress } from '../terminal/progress.ts';
 import type { ProgressStyle } from '../terminal/progress-flag.ts';
 import type { Report, ReportFlags } from '../terminal/report.ts';
 import { type Row, rowOfProof, rowOfSize, sparseNotice, tellDamage, tellReroute } from '../terminal/show.ts';
-import { formatRate } from '../terminal/units.ts';
+import { countOf, formatBytes, formatRate } from '../terminal/units.ts';
 
 /** Failures that get a line each; `--json` tells all. */
 const maxFailureLines = 20;
@@ -26,6 +26,8 @@ interface FilesWords<Result> {
   readonly size?: number;
   /** How progress is told. */
   readonly progress?: ProgressStyle | undefined;
+  /** Where files go. */
+  readonly where: 'here' | 'there';
   /** What is printed in the end. */
   readonly formatResult: (result: Result) => string;
 }
@@ -36,26 +38,46 @@ export function createFilesTalk<Result>({
   route = [],
   size,
   progress: style,
+  where,
   formatResult,
 }: FilesWords<Result>): Report<FilesEvent | UploadsEvent, Result> {
   const connecting = startConnecting(route);
   const progress = startFileProgress(files, route.length, size, style);
   let bytes = 0;
   const settled = { arrived: 0, failed: 0 };
+  const kept = { files: 0, bytes: 0 };
   let warned = false;
   const warnOfSparse = (event: { readonly kind: 'started'; readonly reservation?: Reservation }) => {
     const { reservation } = event;
     if (reservation === 'sparse' && !warned) say(sparseNotice);
     warned ||= reservation === 'sparse';
   };
+  const tell = (event: FilesEvent | UploadsEvent) => {
+    switch (event.kind) {
+      case 'started':
+        warnOfSparse(event);
+        break;
+      case 'progress':
+        bytes = event.bytes;
+        break;
+      case 'retry':
+        progress.say(tellDamage(event.file, event));
+        break;
+      case 'reroute':
+        progress.say(tellReroute(event));
+        break;
+      case 'kept':
+        kept.files += 1;
+        kept.bytes += event.bytes;
+        break;
+      default:
+        settled[event.error ? 'failed' : 'arrived'] += 1;
+    }
+  };
   return {
     event: (event) => {
       if (event.kind !== 'reroute') connecting.stop();
-      if (event.kind === 'progress') bytes = event.bytes;
-      if (event.kind === 'settled') settled[event.error ? 'failed' : 'arrived'] += 1;
-      if (event.kind === 'retry') progress.say(tellDamage(event.file, event));
-      if (event.kind === 'reroute') progress.say(tellReroute(event));
-      if (event.kind === 'started') warnOfSparse(event);
+      tell(event);
       progress.update({ ...settled, bytes });
     },
     done: (result) => void process.stdout.write(formatResult(result)),
@@ -63,8 +85,18 @@ export function createFilesTalk<Result>({
     stop: () => {
       connecting.stop();
       progress.stop();
+      if (kept.files > 0) say(tellKept(kept, where));
     },
   };
+}
+
+function tellKept(
+  { files, bytes }: { readonly files: number; readonly bytes: number },
+  where: 'here' | 'there',
+): string {
+  const place = where === 'there' ? ' at the origin' : '';
+  const unfinished = countOf(files, 'unfinished file', 'unfinished files');
+  return `kept ${formatBytes(bytes)} of ${unfinished}${place}; the same command goes on from there`;
 }
 
 /** Tells which files failed, on stderr unless scripts were told. Throws `ExitWith` if one did: as an interruption, or else as the first. */

@@ -42,7 +42,8 @@ export async function getFiles(
     formatSummary(routes, outcomes, performance.now() - started);
   const report = createReport<FilesEvent, readonly FileOutcome[]>(flags, process.stdout, {
     route: { files: files.length, routes: jsonOfRoutes(routes) },
-    text: () => createFilesTalk({ files: files.length, route: routes[0], progress: flags.progress, formatResult }),
+    text: () =>
+      createFilesTalk({ files: files.length, route: routes[0], progress: flags.progress, where: 'here', formatResult }),
   });
   const options = { routes, files, output, force, resume, parallel, ...transfer, onEvent: report.event };
   const outcomes = await downloadFiles(options).finally(report.stop);

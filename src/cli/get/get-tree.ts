@@ -84,7 +84,14 @@ function createTreeTalk(
     event: (event) => {
       if (event.kind !== 'listed') return talk.event(event);
       const { files, unchanged, due } = event;
-      talk = createFilesTalk({ files: files - unchanged, route: routes[0], size: due.size, progress, formatResult });
+      talk = createFilesTalk({
+        files: files - unchanged,
+        route: routes[0],
+        size: due.size,
+        progress,
+        where: 'here',
+        formatResult,
+      });
     },
     done: (result) => talk.done(result),
     say,

@@ -38,7 +38,7 @@ export function addSyncCommand(program: Command): void {
     .option('--parallel <N>', 'over that many circuits at once (default: 1, with --up 4)', countFlag)
     .option(
       '--json',
-      'print one JSON object a line: listing, started, progress, retry, reroute, done or error, summary',
+      'print one JSON object a line: listing, started, progress, retry, reroute, kept, done or error, summary',
     )
     .option('--min-rate <RATE>', 'give up a circuit that brings less', rateFlag)
     .addHelpText(

@@ -53,7 +53,14 @@ export async function putFiles(
   const report = createReport<UploadsEvent, readonly FileOutcome<UploadResult>[]>(flags, process.stdout, {
     route: { files: files.length, routes: jsonOfRoutes(routes) },
     result: (outcomes) => ['summary', countOutcomes(outcomes, leftOut)],
-    text: () => createFilesTalk({ files: files.length, route: routes[0], progress: flags.progress, formatResult }),
+    text: () =>
+      createFilesTalk({
+        files: files.length,
+        route: routes[0],
+        progress: flags.progress,
+        where: 'there',
+        formatResult,
+      }),
   });
   const options = { routes, files, force: flags.force, parallel: flags.parallel, ...transfer, onEvent: report.event };
   const outcomes = await uploadFiles(options).finally(report.stop);

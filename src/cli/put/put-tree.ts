@@ -59,7 +59,14 @@ function createTreeTalk(
     event: (event) => {
       if (event.kind !== 'listed') return talk.event(event);
       const { due } = event;
-      talk = createFilesTalk({ files: due.files, route: routes[0], size: due.size, progress, formatResult });
+      talk = createFilesTalk({
+        files: due.files,
+        route: routes[0],
+        size: due.size,
+        progress,
+        where: 'there',
+        formatResult,
+      });
     },
     done: (result) => talk.done(result),
     say,

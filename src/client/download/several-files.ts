@@ -75,7 +75,9 @@ export class SeveralFiles {
   /** In the order in which the files were added. */
   readonly outcomes: FileOutcome[] = [];
   readonly circuits: Circuits;
-  readonly onEvent: (event: FilesEvent) => void;
+  readonly #tell: (event: FilesEvent) => void;
+  /** Bytes of each file that was begun and is not settled. */
+  readonly #sizes = new Map<string, number>();
   readonly #client: ClientContext;
   readonly #startedMs: number;
   readonly #parallel: number | undefined;
@@ -93,7 +95,7 @@ export class SeveralFiles {
     client: ClientContext,
   ) {
     this.circuits = circuits;
-    this.onEvent = onEvent;
+    this.#tell = onEvent;
     this.#client = client;
     this.#startedMs = client.clock.now();
     this.#parallel = parallel;
@@ -112,7 +114,8 @@ export class SeveralFiles {
       const target = choose();
       const failed = async (error: HoplineError): Promise<void> => {
         this.#missing.delete(job);
-        await target.keep();
+        const bytes = await target.keep();
+        if (bytes > 0) this.#tell({ kind: 'kept', file, bytes, size: this.#sizes.get(file) ?? bytes });
         this.#settle(place, { file, error });
       };
       const arrived = async (finish: () => Promise<Fetched>): Promise<void> => {
@@ -149,7 +152,12 @@ export class SeveralFiles {
 
   onBytes = (count: number): void => {
     this.#bytes += count;
-    this.onEvent({ kind: 'progress', bytes: this.#bytes, settled: this.#settled });
+    this.#tell({ kind: 'progress', bytes: this.#bytes, settled: this.#settled });
+  };
+
+  onEvent = (event: FilesEvent): void => {
+    if (event.kind === 'started') this.#sizes.set(event.file, event.size);
+    this.#tell(event);
   };
 
   async #finish(target: Target, finish: () => Promise<Fetched>): Promise<DownloadResult> {
@@ -169,7 +177,8 @@ export class SeveralFiles {
   #settle(place: number, outcome: FileOutcome): void {
     this.outcomes[place] = outcome;
     this.#settled += 1;
-    this.onEvent({ kind: 'settled', ...outcome });
+    this.#sizes.delete(outcome.file);
+    this.#tell({ kind: 'settled', ...outcome });
   }
 }
 

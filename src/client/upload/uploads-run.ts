@@ -191,6 +191,10 @@ export class UploadsRun {
       // What was rerouted is that of the run, not of one file.
       this.#tell(place, { file, result: { file, size, ...sent, reroutes: 0, elapsedMs } });
     } catch (error) {
+      const { keptBytes: bytes } = send;
+      // Pieces of another version are worth nothing to the next run.
+      const isWorth = bytes > 0 && asHoplineError(error).code !== 'FILE_CHANGED';
+      if (isWorth) this.#options.onEvent?.({ kind: 'kept', file, bytes, size });
       this.#tell(place, { file, error: asHoplineError(error) });
     } finally {
       this.#moving.delete(file);

@@ -5,6 +5,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import path from 'node:path';
+import type { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { type TestContext, test } from 'node:test';
 import { startNode } from '../../../src/index.ts';
@@ -16,8 +17,11 @@ const skip = !existsSync('/dev/full') && 'no /dev/full';
 function runInto(t: TestContext, place: string, args: readonly string[]) {
   const output = openSync(place, 'w');
   t.after(() => closeSync(output));
-  const options = { stdio: ['ignore', output, 'pipe'], encoding: 'utf8', timeout: 120_000 } as const;
-  return spawnSync(process.execPath, [mainFile, ...args], options);
+  return spawnSync(process.execPath, [mainFile, ...args], {
+    stdio: ['ignore', output, 'pipe'],
+    encoding: 'utf8',
+    timeout: 120_000,
+  });
 }
 
 test('results that do not fit on the disk are a failure, and what was done besides is done', { skip }, async (t) => {
@@ -54,7 +58,7 @@ test('content that does not fit is told of once', { skip }, async (t) => {
   t.after(() => closeSync(full));
   const args = [mainFile, 'get', '--via', `127.0.0.1:${node.address.port}`, path.basename(mainFile), '-o', '-'];
   const child = spawn(process.execPath, args, { stdio: ['ignore', full, 'pipe'] });
-  const [stderr, [status]] = await Promise.all([text(child.stderr), once(child, 'close')]);
+  const [stderr, [status]] = await Promise.all([text(child.stderr as Readable), once(child, 'close')]);
   assert.equal(status, 8, stderr);
   assert.equal(stderr.match(/the disk is full/g)?.length, 1, stderr);
 });

@@ -91,7 +91,10 @@ test('so it is on a terminal whose lines are shorter than the table is wide', { 
   assert.ok(screens.length > 1, 'it was drawn again');
   for (let at = 1; at < screens.length; at += 2) {
     const lines = (screens[at - 1] ?? '').split('\n').slice(0, -1);
-    assert.ok(lines.some(({ length }) => length > columns), 'a line goes on in the next row');
+    assert.ok(
+      lines.some(({ length }) => length > columns),
+      'a line goes on in the next row',
+    );
     const rows = lines.reduce((sum, { length }) => sum + Math.ceil(length / columns), 0);
     assert.equal(Number(screens[at]), rows, screens[at - 1]);
   }

@@ -1,6 +1,7 @@
 /** The calls of the kernel path, made for real, with a book of every descriptor and watch that they open. */
 
-import type { Libc, PollHandle } from '../../src/io/kernel/libc.ts';
+import type { Libc } from '../../src/io/kernel/libc.ts';
+import type { PollHandle } from '../../src/io/kernel/watches.ts';
 
 export interface CheckedLibc extends Libc {
   /** Calls on what was not open, and closes in the wrong order; none of them was made. */

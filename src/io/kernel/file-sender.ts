@@ -14,8 +14,9 @@ import { HoplineError } from '../../core/errors.ts';
 import { lost } from '../legs/loss.ts';
 import type { RateLimit } from '../rates/rate.ts';
 import { Allowance } from './allowance.ts';
-import type { Libc, PollEvents } from './libc.ts';
+import type { Libc } from './libc.ts';
 import type { KernelSocket } from './socket.ts';
+import type { PollEvents } from './watches.ts';
 
 const sliceBytes = 1024 * 1024;
 const room: PollEvents = { readable: false, writable: true };

@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { constants, type } from 'node:os';
 import { once } from '../once.ts';
 import { bindConnect, type Connect } from './dialling/begin-connection.ts';
+import { bindPoll, type LoopHandle, type Poll } from './watches.ts';
 
 type Foreign = ((...parameters: unknown[]) => number) & { async(...parameters: unknown[]): void };
 
@@ -18,22 +19,7 @@ interface Koffi {
   load(library: string | null): { func(declaration: string): Foreign };
   errno(): number;
   address(memory: Buffer): bigint;
-  node: { poll(fd: number, events: PollEvents, callback: PollCallback): PollHandle };
-}
-
-export interface PollEvents {
-  readonly readable: boolean;
-  readonly writable: boolean;
-}
-
-/** Called by the event loop. It must not throw, and no microtask runs behind it before another callback. */
-type PollCallback = (status: number, events: PollEvents) => void;
-
-/** A watch of the event loop on a descriptor, for as long as the states last that it was started for. */
-export interface PollHandle {
-  start(events: PollEvents, callback: PollCallback): void;
-  stop(): void;
-  close(): void;
+  node: { poll(fd: number, callback: () => void): LoopHandle };
 }
 
 /** Each call returns what the C function does, or its errno negated. */
@@ -64,7 +50,7 @@ export interface Libc {
   /** The failure of a socket that has not been told yet, as a positive errno; 0 without one. */
   takeError(fd: number): number;
   /** Watches a descriptor on the event loop, once each. Throws where that cannot be. */
-  poll(fd: number, events: PollEvents, callback: PollCallback): PollHandle;
+  readonly poll: Poll;
 }
 
 /** The calls for files; each is missing where it cannot be made. */
@@ -174,7 +160,7 @@ export const loadLibc = once((): Libc => {
       const result = getsockopt(fd, SOL_SOCKET, SO_ERROR, errorValue, errorLength);
       return result < 0 ? 0 : (errorValue[0] ?? 0);
     },
-    poll: (fd, events, callback) => koffi.node.poll(fd, events, callback),
+    poll: bindPoll(libc, told, (fd, turn) => koffi.node.poll(fd, turn)),
   };
 });
 

@@ -11,8 +11,9 @@
 import { constants } from 'node:os';
 import type { Clock } from '../../core/clock.ts';
 import { failedCall, lost } from '../legs/loss.ts';
-import type { Libc, PollEvents } from './libc.ts';
+import type { Libc } from './libc.ts';
 import type { KernelSocket } from './socket.ts';
+import type { PollEvents } from './watches.ts';
 
 /** Bytes to be woken for at most: what the other end sends while these are taken is the next wake's. */
 const maxMark = 512 * 1024;

@@ -8,7 +8,8 @@
  * is done to it reaches no file that got the number since, and no memory that was freed.
  */
 
-import type { Libc, PollEvents, PollHandle } from './libc.ts';
+import type { Libc } from './libc.ts';
+import type { PollEvents, PollHandle } from './watches.ts';
 
 /** Told what the socket is ready for, or nothing if it is broken. */
 type Wake = (events: PollEvents | undefined) => void;

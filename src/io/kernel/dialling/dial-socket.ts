@@ -7,8 +7,9 @@
 import type { Signal } from '../../../core/signal.ts';
 import { formatHop } from '../../../wire/address.ts';
 import { failedCall, unreachable } from '../../legs/loss.ts';
-import type { Libc, PollEvents } from '../libc.ts';
+import type { Libc } from '../libc.ts';
 import { KernelSocket } from '../socket.ts';
+import type { PollEvents } from '../watches.ts';
 
 export interface SocketOptions {
   /** Milliseconds for what was sent to be acknowledged. @default the system's */

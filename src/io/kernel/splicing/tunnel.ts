@@ -8,8 +8,9 @@
 
 import { constants } from 'node:os';
 import type { Rates } from '../../rates/rate.ts';
-import type { Libc, PollEvents } from '../libc.ts';
+import type { Libc } from '../libc.ts';
 import type { KernelSocket } from '../socket.ts';
+import type { PollEvents } from '../watches.ts';
 import { type Breakage, Direction, type Side } from './direction.ts';
 import type { Pipes } from './pipes.ts';
 

@@ -176,14 +176,14 @@ export class Circuit {
     throw new HoplineError('PEER_PROTOCOL', `${nameHop(1, this.hops)} answered ${answer.type} where ${type} was due`);
   }
 
-  /** Fills `memory` with the raw bytes that are next, and shows each part of it to `see` as it arrives. Throws as `receive`. */
-  async receiveInto(memory: Buffer, see: (part: Buffer) => void): Promise<void> {
+  /** Fills `memory` with the raw bytes that are next, and tells `onBytes` how many have come as they do. Throws as `receive`. */
+  async receiveInto(memory: Buffer, onBytes: (count: number) => void): Promise<void> {
     this.#showLife();
-    const count = await this.#intake.fill(memory, (part) => {
+    const filled = await this.#intake.fill(memory, (count) => {
       this.#showLife();
-      see(part);
+      onBytes(count);
     });
-    if (count < memory.length) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
+    if (filled < memory.length) throw new HoplineError('PEER_LOST', `${nameHop(1, this.hops)} ended the circuit`);
   }
 
   /** Does something that may take long, and shows meanwhile that the circuit is used. Throws what `work` does. */

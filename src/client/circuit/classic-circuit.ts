@@ -52,7 +52,7 @@ export class ClassicCircuit {
     const blocks = new PieceBlocks();
     for (let position = 0; position < size; position += pieceBytes) {
       const block = blocks.take(Math.min(size - position, pieceBytes));
-      const count = await this.#intake.fill(block.bytes, ({ length }) => onBytes(length));
+      const count = await this.#intake.fill(block.bytes, onBytes);
       if (count < block.bytes.length) {
         const missing = `${size - position - count} of ${size} bytes before the end`;
         throw new HoplineError('PEER_LOST', `${nameHop(1, this.#route.hops)} ended the circuit ${missing}`);

@@ -48,16 +48,16 @@ export class LegIntake {
   }
 
   /**
-   * Fills `memory` with content and shows each part of it to `see` as it arrives; resolves to how many bytes came, fewer
+   * Fills `memory` with content and tells `onBytes` how many bytes have come as they do; resolves to how many came, fewer
    * where the peer ended before. Throws `TIMEOUT_IDLE`, `TIMEOUT_SLOW`, and what broke the leg.
    */
-  async fill(memory: Buffer, see: (part: Buffer) => void): Promise<number> {
+  async fill(memory: Buffer, onBytes: (count: number) => void): Promise<number> {
     for (let filled = 0; filled < memory.length; ) {
       const rest = filled > 0 ? memory.subarray(filled) : memory;
       const count = await (this.#rate ? this.#readWithin(this.#rate, rest) : this.#readInto(rest));
       if (count === 0) return filled;
-      see(memory.subarray(filled, filled + count));
       filled += count;
+      onBytes(count);
     }
     return memory.length;
   }

@@ -189,6 +189,7 @@ export class PieceFetcher implements Fetcher {
     const came = Math.floor(this.#receivedBytes / pieceBytes);
     const pace = { isAlone, came, speed: this.speed / pieceBytes, answerMs: this.#circuit.answerMs };
     const ahead = this.#window.askAhead(next, piecesAhead(pace, client.limits));
+    if (ahead.length === 0) return;
     const rangeOf = (index: number) => this.#range(index);
     this.#circuit.send(readsOf(ahead, { rangeOf, version: this.#voucher.version, takesMore: this.#takesMore }));
   }

@@ -40,9 +40,9 @@ test('content comes in the parts that the limit allows, all of it and in order',
   const parts: number[] = [];
   let isDone = false;
   let received = 0;
-  const filling = intake.fill(memory, (part) => {
-    parts.push(part.length);
-    received += part.length;
+  const filling = intake.fill(memory, (count) => {
+    parts.push(count);
+    received += count;
     assert.ok(received <= rate.burstBytes + clock.now() * 102.4, `${received} after ${clock.now()} ms`);
   });
   const done = filling.finally(() => {

@@ -26,7 +26,7 @@ const defaults = {
   maxReadBytes: 16 * 1024 * 1024,
   /** READs, or WRITEs, that a client sends ahead of the answers. */
   maxReadsAhead: 32,
-  /** Files that a client asks for ahead of the answers. */
+  /** Files that a client asks for, or sends, ahead of the answers. */
   maxFilesAhead: 32,
   /** Bytes that one PROBE may send, and that it may ask for. */
   maxProbeBytes: 1024 * 1024,

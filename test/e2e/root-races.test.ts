@@ -133,7 +133,7 @@ test(
         const circuit = await openCircuit(t, nodes as [RunningNode], [{ type: 'put', name, ...cut, upload }]);
         try {
           await circuit.receive('ready');
-          await circuit.sendPiece({ type: 'write', index: 0, digest: sha256(bytes) }, bytes);
+          await circuit.sendPiece([{ type: 'write', index: 0, digest: sha256(bytes) }], bytes);
           await circuit.receive('stored');
           circuit.send([{ type: 'commit' }]);
           await circuit.receive('committed');

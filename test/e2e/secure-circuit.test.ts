@@ -87,7 +87,7 @@ test('a file goes up, encrypted', async (t) => {
   assert.deepEqual((await circuit.receive('ready')).missing, [[0, 3]]);
   for (let index = 0; index < 3; index += 1) {
     const piece = content.subarray(index * mib, (index + 1) * mib);
-    await circuit.sendPiece({ type: 'write', index, digest: sha256(piece) }, piece);
+    await circuit.sendPiece([{ type: 'write', index, digest: sha256(piece) }], piece);
     assert.equal((await circuit.receive('stored')).index, index);
   }
   circuit.send([{ type: 'commit' }]);

@@ -66,7 +66,7 @@ async function startOrigin(t: TestContext, options: Partial<NodeOptions> = {}) {
 /** Sends all pieces and COMMIT, and takes the answers. */
 async function finish(circuit: Awaited<ReturnType<typeof openCircuit>>, indexes: readonly number[] = [0, 1, 2, 3]) {
   for (const index of indexes) {
-    await circuit.sendPiece(write(index), piece(index));
+    await circuit.sendPiece([write(index)], piece(index));
     assert.deepEqual(await circuit.receive('stored'), { type: 'stored', index });
   }
   circuit.send([{ type: 'commit' }]);
@@ -77,9 +77,9 @@ test('pieces may come in any order, all at once, with other requests among them,
   const { open, root, node } = await startOrigin(t);
   const circuit = await open([{ type: 'ping' }, put, { type: 'ping' }]);
   await circuit.receive('pong');
-  assert.deepEqual(await circuit.receive('ready'), { type: 'ready', digest: 'sha256', missing: [[0, 4]] });
+  assert.deepEqual(await circuit.receive('ready'), { type: 'ready', digest: 'sha256', missing: [[0, 4]], ahead: true });
   await circuit.receive('pong');
-  for (const index of [3, 1, 1, 0, 2]) void circuit.sendPiece(write(index), piece(index));
+  for (const index of [3, 1, 1, 0, 2]) void circuit.sendPiece([write(index)], piece(index));
   circuit.send([{ type: 'ping' }, { type: 'stat', name: 'a.bin', digests: ['sha256'] }, { type: 'commit' }]);
   for (const index of [3, 1, 1, 0, 2]) assert.deepEqual(await circuit.receive('stored'), { type: 'stored', index });
   await circuit.receive('pong');
@@ -163,12 +163,13 @@ test('a file on the way, and a directory at the end, are no place for an upload'
   await refused({ ...put, name: 'folder', force: true }, 'DISK_EXISTS');
 });
 
+const pastTheEnd: Message = { type: 'write', index: 4, digest: sha256(piece(0)) };
 const outOfTurn: readonly (readonly [what: string, requests: readonly Message[]])[] = [
   ['a WRITE without a PUT', [write(0)]],
   ['a COMMIT without a PUT', [{ type: 'commit' }]],
-  ['a WRITE behind a PUT that was refused', [{ ...put, name: '../x' }, write(0)]],
+  ['a WRITE of a piece past the end behind a PUT that was refused', [{ ...put, name: '../x' }, pastTheEnd]],
   ['a COMMIT with pieces missing', [put, { type: 'commit' }]],
-  ['a piece past the end', [put, { type: 'write', index: 4, digest: sha256(piece(0)) }]],
+  ['a piece past the end', [put, pastTheEnd]],
   ['a piece far past the end', [put, { type: 'write', index: Number.MAX_SAFE_INTEGER, digest: sha256(piece(0)) }]],
   ['a piece of an empty file', [{ ...put, size: 0 }, write(0)]],
 ];
@@ -191,9 +192,9 @@ test('a piece with other bytes than its digest says is refused, and may be sent 
   const { open, root } = await startOrigin(t);
   const circuit = await open([put]);
   await circuit.receive('ready');
-  await circuit.sendPiece(write(1), piece(0));
-  await circuit.sendPiece(write(0), piece(0));
-  await circuit.sendPiece({ type: 'write', index: 2, digest: 'ab'.repeat(16) }, piece(2));
+  await circuit.sendPiece([write(1)], piece(0));
+  await circuit.sendPiece([write(0)], piece(0));
+  await circuit.sendPiece([{ type: 'write', index: 2, digest: 'ab'.repeat(16) }], piece(2));
   await assert.rejects(circuit.receive('stored'), { code: 'HASH_MISMATCH', hop: 1 });
   assert.equal((await circuit.receive('stored')).index, 0);
   await assert.rejects(circuit.receive('stored'), { code: 'HASH_MISMATCH', hop: 1 });
@@ -208,9 +209,9 @@ test('a piece that is too short, and a client that ends in the middle of one, ke
     const { missing } = await circuit.receive('ready');
     assert.deepEqual(missing, end === 'stall' ? [[0, 4]] : [[1, 3]]);
     const index = end === 'stall' ? 0 : 3;
-    await circuit.sendPiece(write(index), piece(index));
+    await circuit.sendPiece([write(index)], piece(index));
     await circuit.receive('stored');
-    await circuit.sendPiece(write(1), piece(1).subarray(0, 100));
+    await circuit.sendPiece([write(1)], piece(1).subarray(0, 100));
     if (end === 'stall') await assert.rejects(circuit.receive('stored'), { code: /TIMEOUT_IDLE|PEER_LOST/ });
     await circuit.close();
     await until(() => node.stats().open === 0);
@@ -226,7 +227,7 @@ test('the same upload over another circuit takes over from the one that the node
   const { open, root, node } = await startOrigin(t, { limits: { ...short, idleMs: 60_000 } });
   const first = await open([put]);
   await first.receive('ready');
-  await first.sendPiece(write(2), piece(2));
+  await first.sendPiece([write(2)], piece(2));
   await first.receive('stored');
   const stranger = await open([{ ...put, upload: '1'.repeat(32) }]);
   await assert.rejects(stranger.receive('ready'), { code: 'DISK_BUSY', hop: 1 });
@@ -248,7 +249,7 @@ test('of a small file there is nothing before its COMMIT, and what was left or s
   const begin = async (request: Message) => {
     const circuit = await open([request]);
     assert.deepEqual((await circuit.receive('ready')).missing, [[0, 1]]);
-    await circuit.sendPiece(write(0), content);
+    await circuit.sendPiece([write(0)], content);
     await circuit.receive('stored');
     return circuit;
   };
@@ -334,7 +335,7 @@ test('uploads that bring one piece and go leave the disk all but that, and can b
   const large = randomBytes(16 * mib);
   const part = (index: number) => large.subarray(index * mib, (index + 1) * mib);
   const send = (circuit: Awaited<ReturnType<typeof open>>, index: number) =>
-    circuit.sendPiece({ type: 'write', index, digest: sha256(part(index)) }, part(index));
+    circuit.sendPiece([{ type: 'write', index, digest: sha256(part(index)) }], part(index));
   const request = { ...put, size: large.length, pieceBytes: mib };
   const taken = async (name: string) => ((await lstat(path.join(root, `.${name}.part`))).blocks ?? 0) * 512;
   const names = ['a', 'b', 'c', 'd'];
@@ -381,7 +382,7 @@ test('a second PUT on a circuit ends the first, whose pieces stay', async (t) =>
   const { open, list } = await startOrigin(t);
   const circuit = await open([put]);
   await circuit.receive('ready');
-  await circuit.sendPiece(write(0), piece(0));
+  await circuit.sendPiece([write(0)], piece(0));
   await circuit.receive('stored');
   circuit.send([{ ...put, name: 'b.bin' }]);
   await circuit.receive('ready');
@@ -400,7 +401,7 @@ test('a READY holds no more ranges than fit: what does not counts as missing, an
   const request = { ...put, size: large.length };
   const send = async (circuit: Awaited<ReturnType<typeof open>>, indexes: readonly number[]) => {
     const sending = indexes.map((index) =>
-      circuit.sendPiece({ type: 'write', index, digest: sha256(part(index)) }, part(index)),
+      circuit.sendPiece([{ type: 'write', index, digest: sha256(part(index)) }], part(index)),
     );
     for (const index of indexes) assert.equal((await circuit.receive('stored')).index, index);
     await Promise.all(sending);
@@ -433,10 +434,10 @@ test('a disk that fails in the middle is told at once, though the client says no
   const { open, root, node } = await startOrigin(t, { limits: { ...short, idleMs: 60_000 } });
   const circuit = await open([put]);
   await circuit.receive('ready');
-  await circuit.sendPiece(write(0), piece(0));
+  await circuit.sendPiece([write(0)], piece(0));
   await circuit.receive('stored');
   await fillDisk(path.join(root, '.a.bin.part'));
-  await circuit.sendPiece(write(1), piece(1));
+  await circuit.sendPiece([write(1)], piece(1));
   await assert.rejects(circuit.receive('stored'), { code: 'DISK_FULL', hop: 1, reason: 'ENOSPC' });
   await until(() => node.stats().open === 0);
   const next = await open([put]);

@@ -129,7 +129,7 @@ export class Circuit {
   /** Sends requests without waiting for their answers. */
   send(requests: readonly Message[]): void {
     this.#leg.cork();
-    for (const request of requests) this.#leg.post(encodeMessage(request));
+    for (const request of requests) this.#writer.post(encodeMessage(request));
     this.#leg.uncork();
     this.#count(requests);
   }
@@ -142,14 +142,12 @@ export class Circuit {
     if (requests.length > 0) this.#sentMs = this.#client.clock.now();
   }
 
-  /** Sends a request and the raw bytes that follow it; settles when their buffer is free. Throws what broke the circuit. */
-  sendPiece(request: Message, bytes: Buffer): Promise<void> {
-    this.#due += 1;
-    this.#sentMs = this.#client.clock.now();
+  /** Sends requests, raw bytes that follow the last of them, and requests `behind`; settles when the buffer is free. Throws what broke the circuit. */
+  sendPiece(requests: readonly Message[], bytes: Buffer, behind: readonly Message[] = []): Promise<void> {
     this.#leg.cork();
-    // In one queue: under a limit, a piece is still leaving when the next one is sent.
-    this.#writer.write(encodeMessage(request)).catch(() => {});
+    this.send(requests);
     const written = this.#writer.write(bytes);
+    this.send(behind);
     this.#leg.uncork();
     return written;
   }

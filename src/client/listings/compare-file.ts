@@ -14,7 +14,7 @@ import type { Circuits } from '../circuit/circuits.ts';
 import { compareDigests } from '../pieces/compare-digests.ts';
 import { checkStatus, requestStatus } from '../pieces/receive-piece.ts';
 import type { UploadEvent } from '../transfer-events.ts';
-import { SourceFile } from '../upload/source-file.ts';
+import { SourceFile } from '../upload/source/source-file.ts';
 import { type LookOptions, type LookResult, look, lookNames } from './look.ts';
 
 export interface CompareFileOptions extends Omit<LookOptions, 'onEvent'> {

@@ -114,7 +114,7 @@ function probe(circuit: Circuit, direction: WayDirection, bytes: number, client:
 function sendProbe(circuit: Circuit, direction: WayDirection, bytes: number): void {
   if (direction === 'down') circuit.send([{ type: 'probe', up: 0, down: bytes }]);
   // What breaks the circuit is thrown by whoever waits for the answer.
-  else circuit.sendPiece({ type: 'probe', up: bytes, down: 0 }, Buffer.alloc(bytes)).catch(() => {});
+  else circuit.sendPiece([{ type: 'probe', up: bytes, down: 0 }], Buffer.alloc(bytes)).catch(() => {});
 }
 
 /** A hop that brings a byte now and then is never silent, so that nothing else would end the wait for all of them. */

@@ -8,7 +8,7 @@
 import { asHoplineError } from '../../core/errors.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import { SourceFile } from './source-file.ts';
+import { SourceFile } from './source/source-file.ts';
 import { FileSend } from './upload-file.ts';
 import type { FileToSend } from './uploads-run.ts';
 

@@ -9,7 +9,7 @@ import type { Signal } from '../../core/signal.ts';
 import type { DigestAlgorithm } from '../../io/digests/digest.ts';
 import type { QuickLooks } from '../../io/disk/reading/quick-looks.ts';
 import type { Manifest } from '../download/tree-listing.ts';
-import { SourceFile } from './source-file.ts';
+import { SourceFile } from './source/source-file.ts';
 
 export interface ComparedFile {
   /** Below the directory that is sent. */

@@ -9,17 +9,19 @@
 import { randomBytes } from 'node:crypto';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { OwnSignal, type Signal } from '../../core/signal.ts';
-import { availableDigests, ownDigest } from '../../io/digests/digest.ts';
-import type { Vouched } from '../../io/disk/writing/target.ts';
+import { availableDigests, type DigestAlgorithm, ownDigest } from '../../io/digests/digest.ts';
 import type { AnswerOf, Message } from '../../wire/native/messages.ts';
 import type { Circuit } from '../circuit/circuit.ts';
 import { type Proof, proofBy } from '../download-result.ts';
-import { compareDigests } from '../pieces/compare-digests.ts';
-import { PieceMap } from '../pieces/piece-map.ts';
-import { checkStatus, chosenDigest, requestStatus } from '../pieces/receive-piece.ts';
+import type { PieceMap } from '../pieces/piece-map.ts';
+import { chosenDigest, requestStatus } from '../pieces/receive-piece.ts';
 import type { UploadedFile } from '../upload-result.ts';
-import { SourcePieces } from './source-pieces.ts';
-import { PieceSender, type SendFileOptions } from './upload-pieces.ts';
+import { isThere } from './is-there.ts';
+import { SourcePieces } from './source/source-pieces.ts';
+import { PieceSender, piecesAt, type SendFileOptions } from './upload-pieces.ts';
+import { isOfOneFile, receiveAhead, sendWhole, takeWhole } from './whole-file.ts';
+
+type Outcome = Pick<UploadedFile, 'replaced' | 'alreadyThere'>;
 
 export class FileSend {
   readonly #options: SendFileOptions;
@@ -32,9 +34,13 @@ export class FileSend {
   /** The most that was ever acknowledged. */
   #mostBytes = 0;
   #sentBytes = 0;
-  #committed: (Pick<UploadedFile, 'hops' | 'replaced' | 'alreadyThere'> & Proof) | undefined;
+  #committed: (Pick<UploadedFile, 'hops'> & Outcome & Proof) | undefined;
   /** COMMIT has left, and no answer has come: the file may be in its place. */
   #isInDoubt = false;
+  /** Whether it was before what was sent last. */
+  #wasInDoubt = false;
+  #isDamaged = false;
+  #ahead: DigestAlgorithm | undefined;
   #fatal: HoplineError | undefined;
 
   /** Throws `USAGE_INVALID` for a file that is larger than any upload. */
@@ -58,7 +64,7 @@ export class FileSend {
     return this.#committed !== undefined;
   }
 
-  /** What ended the sending for good, on this machine: no other circuit can mend it. */
+  /** What ended the sending for good, on this machine. */
   get failure(): HoplineError | undefined {
     return this.#fatal;
   }
@@ -91,43 +97,95 @@ export class FileSend {
   #put(): Message {
     const { file, source, force } = this.#options;
     const { size, version } = source;
-    const put = {
-      type: 'put',
-      name: file,
-      size,
-      pieceBytes: this.#cut.pieceBytes,
-      version,
-      upload: this.#upload,
-    } as const;
-    return { ...put, digests: this.#offered.map(({ name }) => name), ...(force ? { force } : {}) };
+    const cut = { size, pieceBytes: this.#cut.pieceBytes, version };
+    const digests = this.#offered.map(({ name }) => name);
+    return { type: 'put', name: file, ...cut, upload: this.#upload, digests, ...(force ? { force } : {}) };
   }
 
-  /** Sends what is missing over a circuit that began with PUT, and COMMIT. Throws what the circuit fails with. */
+  /** Whether all of it goes in one piece, and none came damaged: then it may be sent ahead. */
+  get isSmall(): boolean {
+    return this.#cut.count <= 1 && !this.#isDamaged;
+  }
+
+  /** The digest by which the origin that `sendOver` came to takes files ahead of its answers; undefined if it takes none. */
+  get ahead(): DigestAlgorithm | undefined {
+    return this.#ahead;
+  }
+
+  /** Sends what is missing over a circuit that began with `requests`, and COMMIT. Throws what the circuit fails with. */
   async sendOver(circuit: Circuit): Promise<void> {
-    const { file } = this.#options;
     if (this.#isInDoubt) {
       if (await this.#isThere(circuit)) {
         // What it was that COMMIT replaced, its lost answer said.
-        this.#committed = { hops: circuit.hops, replaced: false, alreadyThere: false, ...proofBy(circuit.key?.text) };
+        this.#end(circuit, {});
         return;
       }
       circuit.send([this.#put()]);
     }
-    const ready = await circuit.receive('ready', file);
-    await this.#sendMissing(circuit, ready);
+    this.#wasInDoubt = this.#isInDoubt;
+    const pieces = this.#begin(await circuit.receive('ready', this.#options.file));
+    if (this.#ahead && this.isSmall && !pieces.isComplete) {
+      await this.#sendWhole(circuit, []);
+      if (!this.#over.aborted) await this.#takeWhole(circuit, pieces);
+      if (!this.#isDamaged) return;
+    }
+    await this.#sendMissing(circuit, pieces);
   }
 
-  async #sendMissing(circuit: Circuit, ready: AnswerOf<'ready'>): Promise<void> {
+  /**
+   * Sends all of a file that `isSmall`, behind requests that are not answered; `takeAhead` takes its answers. If the file cannot be
+   * read, nothing is sent, and that is the `failure`.
+   */
+  async sendAhead(circuit: Circuit, algorithm: DigestAlgorithm): Promise<void> {
+    this.#cut.digestBy(algorithm);
+    await this.#sendWhole(circuit, [this.#put()]);
+  }
+
+  /**
+   * Takes the answers to what `sendAhead` sent, all of them where the file is refused. One that came damaged is not done then, and
+   * not small any more. Throws what the circuit fails with.
+   */
+  async takeAhead(circuit: Circuit): Promise<void> {
+    const { file } = this.#options;
+    try {
+      const ready = await receiveAhead(circuit, 'ready', { file, behind: this.#cut.count + 1 });
+      await this.#takeWhole(circuit, this.#begin(ready));
+    } catch (error) {
+      // Where the origin has refused it, COMMIT has changed nothing.
+      if (isOfOneFile(error)) this.#isInDoubt = this.#wasInDoubt;
+      throw error;
+    }
+  }
+
+  async #sendWhole(circuit: Circuit, requests: readonly Message[]): Promise<void> {
+    const { source } = this.#options;
+    try {
+      source.check();
+      await sendWhole(circuit, requests, this.#cut);
+    } catch (error) {
+      return this.#fail(error);
+    }
+    this.#sentBytes += source.size;
+    this.#wasInDoubt = this.#isInDoubt;
+    this.#isInDoubt = true;
+  }
+
+  async #takeWhole(circuit: Circuit, pieces: PieceMap): Promise<void> {
+    const { file, circuits, onEvent } = this.#options;
+    const onStored = () => pieces.isComplete || this.#noteStored(circuit, 0);
+    const committed = await takeWhole(circuit, { file, cut: this.#cut, onStored });
+    if (committed) {
+      circuits.progressed(circuit);
+      return this.#end(circuit, committed);
+    }
+    this.#isInDoubt = this.#wasInDoubt;
+    this.#isDamaged = true;
+    onEvent({ kind: 'retry', piece: 0, attempt: 1, hops: circuit.hops });
+  }
+
+  async #sendMissing(circuit: Circuit, pieces: PieceMap): Promise<void> {
     const { file, source, circuits } = this.#options;
-    this.#cut.digestBy(chosenDigest(ready.digest, this.#offered));
-    const pieces = this.#piecesAt(ready);
-    const onStored = (index: number) => {
-      this.#bytes += this.#cut.rangeOf(index).length;
-      // An origin that loses again what it had must not be sent it for ever.
-      if (this.#bytes > this.#mostBytes) circuits.progressed(circuit);
-      this.#mostBytes = Math.max(this.#mostBytes, this.#bytes);
-      this.#tellProgress();
-    };
+    const onStored = (index: number) => this.#noteStored(circuit, index);
     const sender = new PieceSender(circuit, { ...this.#options, cut: this.#cut, pieces, onStored });
     await sender
       .run((error) => this.#fail(error))
@@ -145,61 +203,51 @@ export class FileSend {
     this.#isInDoubt = true;
     circuit.send([{ type: 'commit' }]);
     const { replaced } = await circuit.receive('committed', file);
-    this.#committed = { hops: circuit.hops, replaced, alreadyThere: false, ...proofBy(circuit.key?.text) };
+    this.#end(circuit, { replaced });
+  }
+
+  #noteStored(circuit: Circuit, index: number): void {
+    this.#bytes += this.#cut.rangeOf(index).length;
+    // An origin that loses again what it had must not be sent it for ever.
+    if (this.#bytes > this.#mostBytes) this.#options.circuits.progressed(circuit);
+    this.#mostBytes = Math.max(this.#mostBytes, this.#bytes);
+    this.#tellProgress();
   }
 
   /** A file has the name at the origin, over a circuit that began with STAT: it may be this one. */
   async lookOver(circuit: Circuit): Promise<void> {
     if (!(await this.#isThere(circuit))) return;
-    this.#resumedBytes = this.#options.source.size;
-    this.#committed = { hops: circuit.hops, replaced: false, alreadyThere: true, ...proofBy(circuit.key?.text) };
+    // Of one whose COMMIT was not answered it is the name that this client has given it.
+    if (!this.#isInDoubt) this.#resumedBytes = this.#options.source.size;
+    this.#end(circuit, { alreadyThere: !this.#isInDoubt });
   }
 
-  /** Whether the origin has the file, as it is here: the answer to a STAT is due. Throws what the circuit fails with. */
-  async #isThere(circuit: Circuit): Promise<boolean> {
-    const { file, source, client } = this.#options;
-    const status = await circuit.receive('status', file).catch((error) => {
-      // Who may not read what he has sent asks again: an origin remembers what was completed.
-      if (/^(FILE_NOT_FOUND|AUTH_DENIED)$/.test(asHoplineError(error).code)) return undefined;
-      throw error;
-    });
-    if (status?.size !== source.size) return false;
-    this.#cut.digestBy(checkStatus(status, this.#offered, client.limits));
-    const buffer = this.#cut.newBuffer();
-    return compareDigests(circuit, client.limits, {
-      file,
-      version: status.version,
-      indexes: new Array(this.#cut.count).keys(),
-      rangeOf: (index) => this.#cut.rangeOf(index),
-      digestHere: async (index) => (await this.#cut.read(index, buffer)).digest,
-    });
+  #isThere(circuit: Circuit): Promise<boolean> {
+    return isThere(circuit, { ...this.#options, cut: this.#cut, offered: this.#offered });
   }
 
-  /** The pieces, of which all that the origin does not miss have arrived. Throws `PEER_PROTOCOL` for some that the file has not. */
-  #piecesAt({ missing }: AnswerOf<'ready'>): PieceMap {
+  /** What READY says of the file, told to whoever hears of progress. Throws `PEER_PROTOCOL`. */
+  #begin(ready: AnswerOf<'ready'>): PieceMap {
     const { source, onEvent } = this.#options;
-    const there = new Map<number, Vouched>();
-    let leftBytes = 0;
-    let end = 0;
-    for (const [first, count] of [...missing, [this.#cut.count, 0] as const]) {
-      if (first < end || count > this.#cut.count - first) {
-        throw new HoplineError('PEER_PROTOCOL', 'the origin misses pieces that the file does not have');
-      }
-      for (; end < first; end += 1) {
-        there.set(end, { digest: this.#cut.digestOf(end), version: source.version });
-        leftBytes += this.#cut.rangeOf(end).length;
-      }
-      end = first + count;
-    }
+    const algorithm = chosenDigest(ready.digest, this.#offered);
+    this.#cut.digestBy(algorithm);
+    this.#ahead = ready.ahead ? algorithm : undefined;
+    const { pieces, leftBytes } = piecesAt(ready, this.#cut, source);
     this.#bytes = leftBytes;
     if (this.#resumedBytes === undefined) onEvent({ kind: 'started', size: source.size, leftBytes });
     else this.#tellProgress();
-    this.#resumedBytes ??= leftBytes;
-    return new PieceMap(this.#cut.count, there);
+    // What an unanswered COMMIT left there is of this run.
+    this.#resumedBytes ??= this.#wasInDoubt ? 0 : leftBytes;
+    return pieces;
   }
 
   #tellProgress(): void {
     this.#options.onEvent({ kind: 'progress', bytes: this.#bytes, size: this.#options.source.size });
+  }
+
+  /** The file is at its place. */
+  #end({ hops, key }: Circuit, { replaced = false, alreadyThere = false }: Partial<Outcome>): void {
+    this.#committed = { hops, replaced, alreadyThere, ...proofBy(key?.text) };
   }
 
   /** Ends the sending for good: no other circuit can mend it. */

@@ -9,13 +9,15 @@
  */
 
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
+import type { Vouched } from '../../io/disk/writing/target.ts';
+import type { AnswerOf } from '../../wire/native/messages.ts';
 import type { Circuit, ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
-import type { PieceMap } from '../pieces/piece-map.ts';
+import { PieceMap } from '../pieces/piece-map.ts';
 import { PieceWindow } from '../pieces/piece-window.ts';
 import type { UploadEvent } from '../transfer-events.ts';
-import type { SourceFile } from './source-file.ts';
-import type { SourcePieces } from './source-pieces.ts';
+import type { SourceFile } from './source/source-file.ts';
+import type { SourcePieces } from './source/source-pieces.ts';
 
 export interface SendFileOptions {
   /** The name at the origin. */
@@ -85,7 +87,7 @@ export class PieceSender {
       this.#window.add({ index, digest });
       pieces.tell();
       this.sentBytes += bytes.length;
-      writes[turn] = this.#circuit.sendPiece({ type: 'write', index, digest }, bytes).catch(() => {});
+      writes[turn] = this.#circuit.sendPiece([{ type: 'write', index, digest }], bytes).catch(() => {});
     }
     await Promise.all(writes);
   }
@@ -144,4 +146,28 @@ export class PieceSender {
     this.#isOver = true;
     this.#task.pieces.tell();
   }
+}
+
+/** The pieces of a file, of which all that the origin does not miss have arrived. Throws `PEER_PROTOCOL` for some that the file has not. */
+export function piecesAt({ missing }: AnswerOf<'ready'>, cut: SourcePieces, { version }: SourceFile): PiecesThere {
+  const there = new Map<number, Vouched>();
+  let leftBytes = 0;
+  let end = 0;
+  for (const [first, count] of [...missing, [cut.count, 0] as const]) {
+    if (first < end || count > cut.count - first) {
+      throw new HoplineError('PEER_PROTOCOL', 'the origin misses pieces that the file does not have');
+    }
+    for (; end < first; end += 1) {
+      there.set(end, { digest: cut.digestOf(end), version });
+      leftBytes += cut.rangeOf(end).length;
+    }
+    end = first + count;
+  }
+  return { pieces: new PieceMap(cut.count, there), leftBytes };
+}
+
+interface PiecesThere {
+  readonly pieces: PieceMap;
+  /** Of those that the origin has. */
+  readonly leftBytes: number;
 }

@@ -16,7 +16,7 @@ import { Circuits } from '../circuit/circuits.ts';
 import { type TransferOptions, transferNames, withClient } from '../transfer.ts';
 import type { UploadEvent } from '../transfer-events.ts';
 import type { UploadedFile, UploadResult } from '../upload-result.ts';
-import { SourceFile } from './source-file.ts';
+import { SourceFile } from './source/source-file.ts';
 import { FileSend } from './upload-file.ts';
 
 export interface UploadOptions extends TransferOptions {

@@ -1,19 +1,20 @@
 /**
- * Several files on their way to one origin: a few at once, each circuit used for one file after the other.
+ * Several files on their way to one origin, in a few lanes at once.
  *
- * Owns which file is sent next and what became of each. Does not know how a file goes over a circuit.
+ * Owns which file is sent next and what became of each. Does not know how files go over circuits.
  * Invariant: when `send` has settled every file has its outcome, and no open file is left here.
  */
 
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
-import type { Circuit, ClientContext } from '../circuit/circuit.ts';
+import type { ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
 import type { FileOutcome } from '../download-result.ts';
 import type { UploadEvent, UploadsEvent } from '../transfer-events.ts';
 import type { UploadResult } from '../upload-result.ts';
-import { SourceFile } from './source-file.ts';
-import { sendAlone, withoutUploads } from './upload.ts';
+import { SourceFile } from './source/source-file.ts';
+import { withoutUploads } from './upload.ts';
 import { FileSend } from './upload-file.ts';
+import { type Sending, UploadsLane, type UploadsWork } from './uploads-lane.ts';
 
 /** A file here, and the name that it gets at the origin. */
 export interface FileToSend {
@@ -36,16 +37,8 @@ export interface UploadsOptions {
 /** Each file waits for the origin's disk, which others can use meanwhile. */
 const atOnce = 4;
 
-/** A file that is open here, and on its way. */
-interface Sending {
-  readonly place: number;
-  readonly file: string;
-  readonly source: SourceFile;
-  readonly send: FileSend;
-}
-
 /** Files on their way over circuits that the caller has. */
-export class UploadsRun {
+export class UploadsRun implements UploadsWork {
   readonly outcomes: FileOutcome<UploadResult>[] = [];
   readonly #circuits: Circuits;
   readonly #options: UploadsOptions;
@@ -53,7 +46,7 @@ export class UploadsRun {
   readonly #startedMs: number;
   /** Of each file under way, the bytes that the origin has. */
   readonly #moving = new Map<string, number>();
-  /** Files of lanes that got no circuit. */
+  /** Files that lanes could not send over the circuits that they had, the next one last. */
   readonly #returned: Sending[] = [];
   #atWork = 0;
   #next = 0;
@@ -71,79 +64,47 @@ export class UploadsRun {
   /** Never throws. */
   async send(): Promise<void> {
     const { files, parallel = atOnce } = this.#options;
-    const lanes = Math.min(parallel, files.length);
-    this.#atWork = lanes;
-    await Promise.all(Array.from({ length: lanes }, () => this.#sendInTurn()));
+    this.#atWork = Math.min(parallel, files.length);
+    const run = async () => {
+      await new UploadsLane(this, this.#circuits, this.#client.limits).run();
+      this.#atWork -= 1;
+    };
+    await Promise.all(Array.from({ length: this.#atWork }, run));
     // What a lane left when the last of the others had just ended.
     this.#atWork = 1;
-    if (this.#returned.length > 0) await this.#sendInTurn();
+    if (this.#returned.length > 0) await run();
   }
 
-  /** Sends one file after the other, as long as there are any. Never throws. */
-  async #sendInTurn(): Promise<void> {
-    for (let sending = await this.#open(); sending; sending = await this.#open()) {
-      let now: Sending | undefined = sending;
-      try {
-        await this.#circuits.run(
-          () => now?.send.requests() ?? [],
-          async (circuit) => {
-            while (now) {
-              const goesOn = await this.#sendOver(circuit, now);
-              now = goesOn ? await this.#open() : undefined;
-              if (now) circuit.send(now.send.requests());
-            }
-          },
-        );
-      } catch (error) {
-        // Who takes no further circuit still serves those that he took.
-        if (now && this.#atWork > 1 && isFull(asHoplineError(error))) {
-          this.#returned.push(now);
-          break;
-        }
-        // What no circuit could mend is no better for the files behind it.
-        this.#failure ??= this.#client.signal.aborted
-          ? asHoplineError(this.#client.signal.reason)
-          : withoutUploads(asHoplineError(error));
-        if (now) await this.#settle(now, this.#failure);
-      }
-    }
-    this.#atWork -= 1;
-  }
-
-  /** Sends a file over a circuit that begins with it; resolves to whether the circuit can take another. Throws what the circuit fails with. */
-  async #sendOver(circuit: Circuit, sending: Sending): Promise<boolean> {
-    const { send } = sending;
-    let failure: HoplineError | undefined;
-    try {
-      await send.sendOver(circuit);
-    } catch (error) {
-      failure = asHoplineError(error);
-      if (!isItsOwn(failure)) throw failure;
-    }
-    if (failure?.code === 'DISK_BUSY') {
-      // A circuit of ours that broke may still hold the name: that passes, and is waited for alone.
-      failure = await sendAlone(send, this.#circuits).then(() => undefined, asHoplineError);
-      await this.#settle(sending, failure);
-      return false;
-    }
-    let isUsable = failure === undefined || leavesCircuit(failure);
-    if (failure?.code === 'DISK_EXISTS' && circuit.isSettled) {
-      circuit.send(send.lookRequests());
-      // Whatever fails now, what was refused is told.
-      isUsable = await send.lookOver(circuit).then(
-        () => true,
-        (error) => leavesCircuit(asHoplineError(error)),
-      );
-    }
-    await this.#settle(sending, send.isDone ? undefined : (failure ?? send.failure));
-    return isUsable && circuit.isSettled;
+  get filesAhead(): number {
+    const { files, parallel = atOnce } = this.#options;
+    const share = Math.max(1, Math.ceil(files.length / (2 * parallel)));
+    return Math.min(this.#client.limits.maxFilesAhead, share);
   }
 
   /** The next file that can be sent; those that cannot have failed. */
+  async take(): Promise<Sending | undefined> {
+    for (;;) {
+      const next = this.#returned.pop() ?? (await this.#open());
+      if (!next || !this.#failure) return next;
+      await this.settle(next, this.#failure);
+    }
+  }
+
+  giveBack(files: readonly Sending[]): void {
+    this.#returned.push(...files.toReversed());
+  }
+
+  fail(error: HoplineError): HoplineError | undefined {
+    // Who takes no further circuit still serves those that he took.
+    if (this.#atWork > 1 && isFull(error)) return undefined;
+    // What no circuit could mend is no better for the files behind it.
+    const { signal } = this.#client;
+    this.#failure ??= signal.aborted ? asHoplineError(signal.reason) : withoutUploads(error);
+    return this.#failure;
+  }
+
   async #open(): Promise<Sending | undefined> {
     const { files, force = false } = this.#options;
-    const returned = this.#returned.pop();
-    if (returned) return returned;
     for (;;) {
       const place = this.#next;
       const chosen = files[place];
@@ -182,7 +143,7 @@ export class UploadsRun {
     this.#options.onEvent?.({ kind: 'progress', bytes: this.#bytes, settled: this.#settled });
   }
 
-  async #settle({ place, file, source, send }: Sending, failure: HoplineError | undefined): Promise<void> {
+  async settle({ place, file, source, send }: Sending, failure: HoplineError | undefined): Promise<void> {
     const { size } = source;
     try {
       if (failure) throw failure;
@@ -207,16 +168,6 @@ export class UploadsRun {
     this.#settled += 1;
     this.#options.onEvent?.({ kind: 'settled', ...outcome });
   }
-}
-
-/** Whether a circuit takes further requests after this refusal. */
-function leavesCircuit({ code }: HoplineError): boolean {
-  return code.startsWith('FILE_') || code === 'AUTH_DENIED';
-}
-
-/** Whether a failure leaves other files as they are. */
-function isItsOwn({ code, reason }: HoplineError): boolean {
-  return /^(FILE|DISK|HASH)_|^AUTH_DENIED$/.test(code) || (code === 'UPLOAD_DENIED' && reason === 'EFBIG');
 }
 
 /** Whether a node takes no further circuit, or no further upload. */

@@ -10,8 +10,8 @@ import { OwnSignal, type Signal } from '../../core/signal.ts';
 import type { LegLike } from '../legs/leg-like.ts';
 import type { RateLimit } from './rate.ts';
 
-/** Something that bytes are written to; `write` as `Leg.write`. */
-export type Writer = Pick<LegLike, 'write'>;
+/** Something that bytes are written to, as to a leg. */
+export type Writer = Pick<LegLike, 'write' | 'post'>;
 
 /** The leg as it is where nothing is limited. */
 export function limitWrites(leg: LegLike, rate: RateLimit | undefined): Writer {
@@ -41,6 +41,8 @@ class LimitedWriter implements Writer {
   readonly #rate: RateLimit;
   readonly #gone = new OwnSignal();
   #last: Promise<void> = Promise.resolve();
+  /** Writes that the leg does not have all of. */
+  #waiting = 0;
 
   constructor(leg: LegLike, rate: RateLimit) {
     this.#leg = leg;
@@ -49,9 +51,19 @@ class LimitedWriter implements Writer {
   }
 
   write(bytes: Buffer): Promise<void> {
+    this.#waiting += 1;
     const write = this.#last.then(() => this.#writeParts(bytes));
-    this.#last = write.catch(() => {});
+    const settle = () => {
+      this.#waiting -= 1;
+    };
+    this.#last = write.then(settle, settle);
     return write;
+  }
+
+  /** No limit holds it back, but what is written before does. */
+  post(bytes: Buffer): void {
+    if (this.#waiting === 0) this.#leg.post(bytes);
+    else this.write(bytes).catch(() => {});
   }
 
   async #writeParts(bytes: Buffer): Promise<void> {

@@ -28,6 +28,13 @@ export function countPieces({ size, pieceBytes }: PutRequest): number {
   return Math.ceil(size / pieceBytes);
 }
 
+/** Bytes of piece `index`. Throws `PEER_PROTOCOL` if there is no such piece. */
+export function lengthOfPiece(put: PutRequest, index: number): number {
+  const pieces = countPieces(put);
+  if (index < pieces) return Math.min(put.pieceBytes, put.size - index * put.pieceBytes);
+  throw new HoplineError('PEER_PROTOCOL', `a WRITE is for piece ${index} of ${pieces}`);
+}
+
 /** `name`: that of the file, without what does not matter in it. */
 export function contentOfPut({ size, pieceBytes }: PutRequest, name: string, algorithm: DigestName): TargetContent {
   return { file: name, size, pieceBytes, algorithm };

@@ -27,7 +27,7 @@ import { servedRoot } from '../root.ts';
 import type { Claim, Claimant, FinishedUpload } from './claims.ts';
 import { beginTarget, voucherOf } from './earlier-pieces.ts';
 import { MissingPieces } from './missing-pieces.ts';
-import { checkCut, contentOfPut, countPieces, type PutRequest } from './put-request.ts';
+import { checkCut, contentOfPut, countPieces, lengthOfPiece, type PutRequest } from './put-request.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
 import type { UploadSlot } from './upload-slots.ts';
 
@@ -150,12 +150,18 @@ export class Upload {
 
   /** What a client needs to know to go on. */
   get ready(): AnswerOf<'ready'> {
-    return { type: 'ready', digest: this.algorithm.name, missing: this.#missing.ranges(maxMissingRanges) };
+    const missing = this.#missing.ranges(maxMissingRanges);
+    return { type: 'ready', digest: this.algorithm.name, missing, ahead: true };
   }
 
   /** What the upload has for as long as it moves bytes. */
   get slot(): UploadSlot {
     return this.#placed.claim.slot;
+  }
+
+  /** Whether no piece is missing. */
+  get isWhole(): boolean {
+    return this.#missing.count === 0;
   }
 
   /** Whether the file is at its place, since this circuit's COMMIT or an earlier one's. */
@@ -165,8 +171,7 @@ export class Upload {
 
   /** Bytes of piece `index`. Throws `PEER_PROTOCOL` if there is no such piece. */
   lengthOf(index: number): number {
-    if (index < this.pieces) return Math.min(this.#put.pieceBytes, this.size - index * this.#put.pieceBytes);
-    throw new HoplineError('PEER_PROTOCOL', `a WRITE is for piece ${index} of ${this.pieces}`);
+    return lengthOfPiece(this.#put, index);
   }
 
   /** Writes a piece whose digest was compared, unless it is here already; releases its chunks. Throws as a target. */

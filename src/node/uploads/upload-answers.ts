@@ -3,6 +3,7 @@
  *
  * A piece is written while the next one arrives, and answered when it is with
  * the system; a disk that fails is told at once, not when the client speaks next.
+ * What a client sent ahead of an answer that turned out to be a refusal is refused as well, and the next PUT is taken as it comes.
  * Invariant: at most two pieces are held, one that arrives and one that is being written.
  * Specification: docs/protocol/requests.md#uploads
  */
@@ -16,10 +17,11 @@ import type { Chunk } from '../../io/legs/blocks.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { readWithin } from '../../io/rates/limited-leg.ts';
 import type { RateLimit } from '../../io/rates/rate.ts';
-import type { Message, RequestOf } from '../../wire/native/messages.ts';
+import { type Message, type RequestOf, refusal } from '../../wire/native/messages.ts';
 import { namesOf, type Open } from '../../wire/native/open-message.ts';
 import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
+import { checkCut, lengthOfPiece } from './put-request.ts';
 import { Upload } from './received-upload.ts';
 
 export interface ReceiverOptions {
@@ -42,7 +44,10 @@ export class Receiver {
   readonly #failed = new OwnSignal();
   #gone: OwnSignal | undefined;
   readonly #blocks = new PieceBlocks();
+  #put: RequestOf<'put'> | undefined;
   #upload: Upload | undefined;
+  /** Why the last PUT was refused, or a piece of it. */
+  #refused: HoplineError | undefined;
   /** Of content, that were written. */
   bytes = 0;
   /** The piece before, until it has been answered. Never rejects. */
@@ -68,10 +73,17 @@ export class Receiver {
   async put(request: RequestOf<'put'>): Promise<void> {
     const { leg, node, grant, send } = this.#options;
     await this.close();
+    this.#put = request;
+    this.#refused = undefined;
+    // Who has gone may have come back over another circuit: what is left of this one must not get in its way.
+    if (leg.failure) throw leg.failure;
     const owner = ownerOf(leg.address?.host ?? leg.peer);
     const end = (reason: HoplineError) => this.#end(reason);
     const client = { owner, grant, sealedBy: leg.sealedBy, end, gone: this.#untilGone() };
-    this.#upload = await this.#working(() => Upload.begin(request, node, client));
+    this.#upload = await this.#working(() => Upload.begin(request, node, client)).catch((error) => {
+      this.#refused = asHoplineError(error);
+      throw error;
+    });
     const { ready } = this.#upload;
     const missing = ready.missing.reduce((sum, [, count]) => sum + count, 0);
     node.log.info({ ...this.#fields(), bytes: request.size, missing, pieces: this.#upload.pieces }, 'upload begun');
@@ -80,29 +92,27 @@ export class Receiver {
 
   /** Takes a piece. Throws `HASH_MISMATCH` if it is not what its digest says, `PEER_PROTOCOL`, and what broke the leg. */
   async write({ index, digest }: RequestOf<'write'>): Promise<void> {
-    const { leg, rate } = this.#options;
-    const signal = this.#failed;
+    const { rate } = this.#options;
+    if (!this.#upload && this.#put && this.#refused) return this.#drop(index, this.#put, this.#refused);
     const upload = this.#current('WRITE');
     const block = this.#blocks.take(upload.lengthOf(index));
     const hasher = upload.algorithm.start();
     // The time for which the limit holds it back is not the client's.
     const within = rate && {
-      allow: (wanted: number) => upload.slot.during(rate.allow(wanted, signal)),
+      allow: (wanted: number) => upload.slot.during(rate.allow(wanted, this.#failed)),
       giveBack: (bytes: number) => rate.giveBack(bytes),
     };
     try {
-      for (let filled = 0; filled < block.bytes.length; ) {
-        const memory = block.bytes.subarray(filled);
-        const read = (allowed: number) => leg.readInto(memory.subarray(0, allowed), signal);
-        const count = await readWithin(within, memory.length, signal, read);
-        if (count === 0) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
-        upload.slot.moved(count);
-        hasher.update(memory.subarray(0, count));
-        filled += count;
-      }
+      await this.#fill(block.bytes, within, (part) => {
+        upload.slot.moved(part.length);
+        hasher.update(part);
+      });
       const isRight = hasher.digest() === digest;
       await this.settle();
-      if (!isRight) throw new HoplineError('HASH_MISMATCH', `piece ${index} came damaged`);
+      if (!isRight) {
+        this.#refused = new HoplineError('HASH_MISMATCH', `piece ${index} came damaged`);
+        throw this.#refused;
+      }
       this.#storing = this.#store(upload, { index, digest, block });
     } catch (error) {
       block.release();
@@ -110,13 +120,39 @@ export class Receiver {
     }
   }
 
+  /** Takes a piece of an upload that was refused, for the sake of what follows it, and refuses it as well. */
+  async #drop(index: number, put: RequestOf<'put'>, refused: HoplineError): Promise<void> {
+    const { node, open, rate, send } = this.#options;
+    checkCut(put, node.limits);
+    const length = lengthOfPiece(put, index);
+    const memory = Buffer.allocUnsafeSlow(Math.min(length, node.limits.maxBlockBytes));
+    for (let left = length; left > 0; left -= memory.length) await this.#fill(memory.subarray(0, left), rate, () => {});
+    await send(refusal(refused, open.hop));
+  }
+
+  /** Fills `memory` with raw bytes that follow a WRITE, and shows each part of them to `see`. */
+  async #fill(memory: Buffer, within: Parameters<typeof readWithin>[0], see: (part: Buffer) => void): Promise<void> {
+    const { leg } = this.#options;
+    const signal = this.#failed;
+    for (let filled = 0; filled < memory.length; ) {
+      const rest = memory.subarray(filled);
+      const read = (allowed: number) => leg.readInto(rest.subarray(0, allowed), signal);
+      const count = await readWithin(within, rest.length, signal, read);
+      if (count === 0) throw new HoplineError('PEER_LOST', `${leg.peer} ended in the middle of a piece`);
+      see(rest.subarray(0, count));
+      filled += count;
+    }
+  }
+
   /** Makes the file of the upload visible. Throws `PEER_PROTOCOL` while pieces are missing, and as a target. */
   async commit(): Promise<void> {
-    const { node, send } = this.#options;
+    const { node, open, send } = this.#options;
+    if (this.#refused && !this.#upload?.isWhole) return send(refusal(this.#refused, open.hop));
     const upload = this.#current('COMMIT');
     const { isFinished } = upload;
     const { replaced } = await this.#working(() => upload.slot.during(upload.commit()));
     this.#upload = undefined;
+    this.#refused = undefined;
     await upload.end();
     if (!isFinished) {
       node.metrics.uploaded += 1;
@@ -144,7 +180,6 @@ export class Receiver {
     return work().finally(stop);
   }
 
-  /** Ends the circuit: a client that goes on over another one does not listen any more, any other is told why. */
   /** Aborts when the client is gone. Most circuits upload nothing, and need none. */
   #untilGone(): Signal {
     if (this.#gone) return this.#gone;
@@ -155,6 +190,7 @@ export class Receiver {
     return gone;
   }
 
+  /** Ends the circuit: a client that goes on over another one does not listen any more, any other is told why. */
   #end(reason: HoplineError): void {
     if (reason.code === 'PEER_LOST') this.#options.leg.destroy(reason);
     else this.#fail(reason);

@@ -153,6 +153,8 @@ const answer = v.variant('type', [
     type: v.literal('ready'),
     digest: shortText,
     missing: v.pipe(v.array(v.strictTuple([count, positive])), v.maxLength(maxMissingRanges)),
+    /** Whether WRITE and COMMIT may come before READY on this circuit, and behind a PUT that is refused. */
+    ahead: v.optional(v.boolean()),
   }),
   v.object({ type: v.literal('stored'), index: count }),
   /** READY or COMMITTED takes its time: the origin is at it. */

@@ -34,7 +34,7 @@ test('a node takes the bytes of a probe, sends as many as it is asked for, and t
   const [relay, origin] = [await start(t), await start(t, { next: [] })];
   const circuit = await openCircuit(t, [relay, origin], [ping]);
   await circuit.receive('pong');
-  void circuit.sendPiece(probe(300_000, 0), Buffer.alloc(300_000, 7));
+  void circuit.sendPiece([probe(300_000, 0)], Buffer.alloc(300_000, 7));
   circuit.send([probe(0, 200_000), ping]);
   assert.equal((await receiveProbed(circuit)).length, 0);
   assert.ok((await receiveProbed(circuit)).equals(Buffer.alloc(200_000)));
@@ -45,7 +45,7 @@ test('what a probe moves is counted as content is', async (t) => {
   const node = await start(t);
   const circuit = await openCircuit(t, [node], [probe(0, 5_000)]);
   await receiveProbed(circuit);
-  await circuit.sendPiece(probe(7_000, 0), Buffer.alloc(7_000));
+  await circuit.sendPiece([probe(7_000, 0)], Buffer.alloc(7_000));
   await receiveProbed(circuit);
   const { process } = node.stats().moved.origin;
   assert.deepEqual(process, { forward: 7_000, back: 5_000 });
@@ -68,7 +68,7 @@ for (const limit of ['maxProbes', 'maxPeerProbes'] as const) {
     const first = await openCircuit(t, [node], [ping]);
     await first.receive('pong');
     // Half of it: the node waits for the rest.
-    void first.sendPiece(probe(2_000, 0), Buffer.alloc(1_000));
+    void first.sendPiece([probe(2_000, 0)], Buffer.alloc(1_000));
     await until(() => node.stats().moved.origin.process.forward === 1_000);
     const second = await openCircuit(t, [node], [probe(0, 1)]);
     const reason = limit === 'maxProbes' ? 'MAX_PROBES' : 'MAX_PEER_PROBES';
@@ -108,7 +108,7 @@ test('probes pass under the rate of content, in both directions', async (t) => {
     const circuit = await openCircuit(t, [node], [ping]);
     await circuit.receive('pong');
     const before = clock.now();
-    void circuit.sendPiece(probe(up, down), Buffer.alloc(up));
+    void circuit.sendPiece([probe(up, down)], Buffer.alloc(up));
     await advanceUntil(clock, receiveProbed(circuit));
     await circuit.close();
     assert.ok(clock.now() - before >= 600, `${clock.now() - before} ms for 100,000 bytes at 100,000 a second`);

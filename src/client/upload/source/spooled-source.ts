@@ -9,9 +9,9 @@ import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
-import { asHoplineError } from '../../core/errors.ts';
-import { type Signal, toAbortSignal } from '../../core/signal.ts';
-import { writeError } from '../../core/system-errors.ts';
+import { asHoplineError } from '../../../core/errors.ts';
+import { type Signal, toAbortSignal } from '../../../core/signal.ts';
+import { writeError } from '../../../core/system-errors.ts';
 
 export interface Spooled {
   /** At its beginning, to be read. */

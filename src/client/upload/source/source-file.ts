@@ -7,10 +7,10 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import type { Readable } from 'node:stream';
-import { asHoplineError, HoplineError } from '../../core/errors.ts';
-import type { Signal } from '../../core/signal.ts';
-import { inWords, systemReason } from '../../core/system-errors.ts';
-import { VersionedFile } from '../../io/disk/reading/versioned-file.ts';
+import { asHoplineError, HoplineError } from '../../../core/errors.ts';
+import type { Signal } from '../../../core/signal.ts';
+import { inWords, systemReason } from '../../../core/system-errors.ts';
+import { VersionedFile } from '../../../io/disk/reading/versioned-file.ts';
 import { spool } from './spooled-source.ts';
 
 export class SourceFile {

@@ -5,11 +5,11 @@
  * Invariant: all digests are by one algorithm, and each is of bytes that were read here.
  */
 
-import { HoplineError } from '../../core/errors.ts';
-import type { Limits } from '../../core/limits.ts';
-import type { Signal } from '../../core/signal.ts';
-import { type DigestAlgorithm, digestOfPieces } from '../../io/digests/digest.ts';
-import type { UploadedFile } from '../upload-result.ts';
+import { HoplineError } from '../../../core/errors.ts';
+import type { Limits } from '../../../core/limits.ts';
+import type { Signal } from '../../../core/signal.ts';
+import { type DigestAlgorithm, digestOfPieces } from '../../../io/digests/digest.ts';
+import type { UploadedFile } from '../../upload-result.ts';
 import type { SourceFile } from './source-file.ts';
 
 export class SourcePieces {

@@ -101,9 +101,12 @@ export function fieldLines(fields: RawFields): string {
 /** The values of all fields called `name`, which is in lower case, joined by commas; undefined if there is none. */
 export function fieldValue(fields: RawFields, name: string): string | undefined {
   let found: string | undefined;
-  forEachField(fields, (field, value) => {
-    if (isNamed(field, name)) found = found === undefined ? value : `${found}, ${value}`;
-  });
+  // Twenty times a request: a function for each would be a tenth of what a request allocates.
+  for (let index = 0; index + 1 < fields.length; index += 2) {
+    if (!isNamed(fields[index] ?? '', name)) continue;
+    const value = fields[index + 1] ?? '';
+    found = found === undefined ? value : `${found}, ${value}`;
+  }
   return found;
 }
 
@@ -135,9 +138,7 @@ export function hasAny(fields: RawFields, ...names: readonly string[]): boolean 
 /** How many fields are called `name`, which is in lower case. */
 export function countFields(fields: RawFields, name: string): number {
   let count = 0;
-  forEachField(fields, (field) => {
-    if (isNamed(field, name)) count += 1;
-  });
+  for (let index = 0; index + 1 < fields.length; index += 2) if (isNamed(fields[index] ?? '', name)) count += 1;
   return count;
 }
 

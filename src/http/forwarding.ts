@@ -98,7 +98,7 @@ export interface PassOptions {
 /** The end-to-end fields of a request, with what this gateway adds. */
 export function passedFields(fields: RawFields, options: PassOptions): ForwardedRequest {
   const { peer, scheme, authority, version, name } = options;
-  const isTrusted = options.trusted !== undefined && isInList(options.trusted, peer);
+  const isTrusted = isTrustedPeer(options);
   const passed = endToEndFields(
     fields,
     ending[isTrusted ? 'trusted' : 'others'][options.passOverrides ? 'overrides' : 'none'],
@@ -124,7 +124,7 @@ export function passedFields(fields: RawFields, options: PassOptions): Forwarded
   );
   // Of another trace it would mean nothing.
   if (state) passed.push('tracestate', state);
-  return { fields: passed, client: clientOf(fields, options), traceparent };
+  return { fields: passed, client: nearest(claimed('x-forwarded-for'), options), traceparent };
 }
 
 /** The part that this gateway is of a trace that a client claims; without one, of a trace that begins here, and stands in its log. */
@@ -136,12 +136,12 @@ function traceOf(claim = ''): { readonly traceparent: TraceParent; readonly goes
 }
 
 /** For a request that is not passed on, but answered by a connection. */
-export function traceOfTunnel(
-  fields: RawFields,
-  { peer, trusted }: Pick<PassOptions, 'peer' | 'trusted'>,
-): TraceParent {
-  const isTrusted = trusted !== undefined && isInList(trusted, peer);
-  return traceOf(isTrusted ? fieldValue(fields, 'traceparent') : undefined).traceparent;
+export function traceOfTunnel(fields: RawFields, from: Pick<PassOptions, 'peer' | 'trusted'>): TraceParent {
+  return traceOf(isTrustedPeer(from) ? fieldValue(fields, 'traceparent') : undefined).traceparent;
+}
+
+function isTrustedPeer({ peer, trusted }: Pick<PassOptions, 'peer' | 'trusted'>): boolean {
+  return trusted !== undefined && isInList(trusted, peer);
 }
 
 /** Whether the request has been through the gateway of this name before. */
@@ -151,8 +151,12 @@ export function isLoop(fields: RawFields, name: string): boolean {
 }
 
 /** The nearest address that is not itself a trusted proxy's; that of the peer, unless it is trusted and says another. */
-export function clientOf(fields: RawFields, { peer, trusted }: Pick<PassOptions, 'peer' | 'trusted'>): string {
-  const claim = trusted && isInList(trusted, peer) ? fieldValue(fields, 'x-forwarded-for') : undefined;
+export function clientOf(fields: RawFields, from: Pick<PassOptions, 'peer' | 'trusted'>): string {
+  return nearest(isTrustedPeer(from) ? fieldValue(fields, 'x-forwarded-for') : undefined, from);
+}
+
+/** The same, by what a peer that is trusted claims. */
+function nearest(claim: string | undefined, { peer, trusted }: Pick<PassOptions, 'peer' | 'trusted'>): string {
   if (claim === undefined || !trusted) return peer;
   for (const address of listMembers(claim).reverse()) {
     if (!/^[0-9a-f.:]+$/.test(address)) return peer;

@@ -46,8 +46,7 @@ export function pickSlot(
 ): Slot | undefined {
   const preferred = prefer === undefined ? undefined : slots.get(prefer);
   if (preferred && isFit(preferred, tried) && !preferred.health.isEjected(now)) return preferred;
-  const fit = [...slots.values()].filter((slot) => isFit(slot, tried));
-  let candidates: readonly Slot[] = best(fit, avoid, now);
+  let candidates: readonly Slot[] = best(slots, tried, avoid, now);
   while (isSome(candidates)) {
     const slot = balance(candidates, key);
     if (candidates.length === 1 || takesTurn(slot, now)) return slot;
@@ -61,12 +60,18 @@ function isFit(slot: Slot, tried: readonly Slot[]): boolean {
 }
 
 /** Those that are second to none: not to be avoided, neither ejected nor unproven, and of the lowest priority, in this order. */
-function best(slots: readonly Slot[], avoid: readonly string[] | undefined, now: number): readonly Slot[] {
+function best(
+  slots: ReadonlyMap<string, Slot>,
+  tried: readonly Slot[],
+  avoid: readonly string[] | undefined,
+  now: number,
+): readonly Slot[] {
   let found: Slot[] = [];
   let least = 0;
-  for (const slot of slots) {
+  for (const slot of slots.values()) {
+    if (!isFit(slot, tried)) continue;
     const demerits = (avoid?.includes(slot.name) ? 2 : 0) + (isDoubtful(slot, now) ? 1 : 0);
-    const [first] = found;
+    const first = found[0];
     const order = first ? demerits - least || slot.member.priority - first.member.priority : -1;
     if (order > 0) continue;
     if (order < 0) found = [];

@@ -42,15 +42,22 @@ export interface SentRequest {
 /** From the head of its answer on, the request's signal means nothing: whoever has the content ends it. */
 export function sendRequest(request: HttpRequest, options: SendOptions): SentRequest {
   const { over, isKept, maxHeadBytes } = options;
-  const sent = http.request({
-    ...over,
+  const { agent, host, port, createConnection, traceparent } = over;
+  // Named one by one: Node goes through an object that is made by spreading another at several times the cost.
+  const asked: http.RequestOptions & Pick<ServerOf, 'traceparent'> = {
+    agent,
+    host,
+    port,
+    createConnection,
+    traceparent,
     method: request.method,
     path: request.target,
     headers: outgoingFields(request, isKept),
     setHost: false,
     maxHeaderSize: maxHeadBytes,
     insecureHTTPParser: false,
-  });
+  };
+  const sent = http.request(asked);
   const answer = new Promise<HttpAnswer>((resolve, reject) => awaitHead(sent, request, options, { resolve, reject }));
   beginSending(sent, request, options);
   return { sent, answer };

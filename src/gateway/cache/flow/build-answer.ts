@@ -9,8 +9,8 @@ import { type CacheStatus, withCacheStatus } from '../../../http/caching/cache-s
 import type { RequestRules } from '../../../http/caching/request-rules.ts';
 import type { HttpAnswer, HttpRequest, RawFields } from '../../../http/exchange.ts';
 import { fieldValue } from '../../../http/fields.ts';
-import { dateOf } from '../../../http/representation/conditions.ts';
-import { type SelectedAnswer, selectAnswer } from '../../../http/representation/select-answer.ts';
+import { dateOf, type Validators } from '../../../http/representation/conditions.ts';
+import { type Representation, type SelectedAnswer, selectAnswer } from '../../../http/representation/select-answer.ts';
 import type { EntryHead } from '../disk/entry-record.ts';
 import type { StoredContent } from '../disk/stored-content.ts';
 import type { Filling } from './arriving-content.ts';
@@ -69,28 +69,42 @@ function serveFilling(serving: Serving, { filling, bytes, trailers }: Arriving):
 
 /** `size` is undefined where ranges are out of the question. */
 function planAnswer({ request, head, ageS, status }: Serving, size: number | undefined): SelectedAnswer {
-  const { fields, reason, arrivedMs } = head;
-  const selected = selectAnswer(request, {
-    head: { status: head.status, reason, fields },
-    size,
-    validators: {
-      get etag() {
-        return fieldValue(fields, 'etag');
-      },
-      // When an answer was sent stands in for when it was changed (RFC 9111, 4.3.2).
-      get lastModified() {
-        return dateOf(fields, 'last-modified') ?? dateOf(fields, 'date') ?? arrivedMs;
-      },
-    },
-    get dateMs() {
-      return dateOf(fields, 'date') ?? arrivedMs;
-    },
-  });
+  const selected = selectAnswer(request, new StoredRepresentation(head, size));
   const age = ageS === undefined ? [] : ['Age', String(Math.max(0, Math.floor(ageS)))];
   return {
     ...selected,
     head: { ...selected.head, fields: withCacheStatus([...selected.head.fields, ...age], status) },
   };
+}
+
+/** What is stored, of which validators and date are read only for the few requests that ask about them. */
+class StoredRepresentation implements Representation, Validators {
+  readonly head: Representation['head'];
+  readonly size: number | undefined;
+  readonly #arrivedMs: number;
+
+  constructor({ status, reason, fields, arrivedMs }: EntryHead, size: number | undefined) {
+    this.head = { status, reason, fields };
+    this.size = size;
+    this.#arrivedMs = arrivedMs;
+  }
+
+  get validators(): Validators {
+    return this;
+  }
+
+  get etag(): string | undefined {
+    return fieldValue(this.head.fields, 'etag');
+  }
+
+  /** When an answer was sent stands in for when it was changed (RFC 9111, 4.3.2). */
+  get lastModified(): number {
+    return dateOf(this.head.fields, 'last-modified') ?? this.dateMs;
+  }
+
+  get dateMs(): number {
+    return dateOf(this.head.fields, 'date') ?? this.#arrivedMs;
+  }
 }
 
 function inMemory({ ranges, frame }: SelectedAnswer, content: Buffer): Buffer | undefined {

@@ -1,7 +1,7 @@
 /**
  * The few calls of the C library that Node does not offer, through koffi where it loads.
  *
- * Owns the bindings and the numbers of the system's headers. Everything here has
+ * Owns the bindings. Everything here has
  * a portable path beside it: a caller that gets nothing uses that one.
  * Functions are bound once in a process: it takes longer than a short transfer.
  * Invariant: a call of C never throws; a failure is its errno, negated as the kernel does.
@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { constants, type } from 'node:os';
 import { once } from '../once.ts';
 import { bindConnect, type Connect } from './dialling/begin-connection.ts';
+import { IPPROTO_TCP, O_CLOEXEC, O_NONBLOCK, SOL_SOCKET, TCP_USER_TIMEOUT } from './numbers.ts';
 import { bindPoll, type LoopHandle, type Poll } from './watches.ts';
 
 type Foreign = ((...parameters: unknown[]) => number) & { async(...parameters: unknown[]): void };
@@ -68,8 +69,6 @@ export interface DiskCalls {
 /** Lets the system give up a connection whose peer has not acknowledged anything for so long, in milliseconds. */
 export type SetUserTimeout = (fd: number, ms: number) => void;
 
-const O_NONBLOCK = 0o4000;
-const O_CLOEXEC = 0o2000000;
 const F_DUPFD_CLOEXEC = 1030;
 const F_SETPIPE_SZ = 1031;
 const SPLICE_F_MOVE = 1;
@@ -80,7 +79,6 @@ const MSG_NOSIGNAL = 0x4000;
 const MSG_MORE = 0x8000;
 const RWF_NOWAIT = 8;
 const SHUT_WR = 1;
-const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const SO_LINGER = 13;
 const SO_RCVLOWAT = 18;
@@ -90,8 +88,6 @@ const LOCK_EX = 2;
 const LOCK_NB = 4;
 const UTIME_OMIT = 0x3ffffffen;
 const secondNs = 1_000_000_000n;
-const IPPROTO_TCP = 6;
-const TCP_USER_TIMEOUT = 18;
 // Elsewhere these numbers differ, or nobody has tried.
 const knownMachines: readonly string[] = ['x64', 'arm64', 'riscv64', 'loong64'];
 

@@ -6,6 +6,7 @@
 
 import { once } from '../once.ts';
 import { loadKoffi } from './libc.ts';
+import { IPPROTO_TCP } from './numbers.ts';
 
 export interface TcpInfo {
   /** Of the connection itself, acknowledged by the peer's system; smoothed, with its mean deviation. */
@@ -21,7 +22,6 @@ export interface TcpInfo {
 /** Undefined for a descriptor that is no TCP connection. */
 export type ReadTcpInfo = (fd: number) => TcpInfo | undefined;
 
-const IPPROTO_TCP = 6;
 const TCP_INFO = 11;
 /** Up to the bytes that came, which Linux has had since 4.1. */
 const leastBytes = 136;

@@ -1,10 +1,11 @@
 /**
  * connect(2), with the options that legs have.
  *
- * Owns the shape of the system's addresses, and the numbers of what is set for a connection. Does not know how it goes on.
+ * Owns the shape of the system's addresses, and what is set for a connection. Does not know how it goes on.
  */
 
 import { constants } from 'node:os';
+import { IPPROTO_TCP, O_CLOEXEC, O_NONBLOCK, SOL_SOCKET, TCP_USER_TIMEOUT } from '../numbers.ts';
 
 /** Of silence, before the system asks a peer whether it is still there. */
 export const keepAliveDelayMs = 15_000;
@@ -18,19 +19,14 @@ interface Library {
 }
 type Told = (result: number) => number;
 
-const O_NONBLOCK = 0o4000;
-const O_CLOEXEC = 0o2000000;
 const AF_INET = 2;
 const AF_INET6 = 10;
 const SOCK_STREAM = 1;
-const SOL_SOCKET = 1;
 const SO_KEEPALIVE = 9;
-const IPPROTO_TCP = 6;
 const TCP_NODELAY = 1;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
-const TCP_USER_TIMEOUT = 18;
 /** The last two are Node's. */
 const legOptions = [
   [IPPROTO_TCP, TCP_NODELAY, 1],

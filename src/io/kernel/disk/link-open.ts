@@ -6,6 +6,7 @@
 
 import { constants } from 'node:os';
 import { loadKoffi } from '../libc.ts';
+import { AT_FDCWD } from '../numbers.ts';
 
 /** Gives an open file its first name, and never one that is taken: 0, or an errno. */
 export interface LinkOpen {
@@ -14,7 +15,6 @@ export interface LinkOpen {
   readonly later: (fd: number, name: string) => Promise<number>;
 }
 
-const AT_FDCWD = -100;
 const AT_SYMLINK_FOLLOW = 0x400;
 
 /** Linux's linkat(2), or undefined. */

@@ -5,6 +5,7 @@
  */
 
 import { loadKoffi } from '../libc.ts';
+import { AT_FDCWD, O_CLOEXEC } from '../numbers.ts';
 
 /**
  * The descriptor, or undefined. Flags that make something are not for it. With `from`, an open directory, the path begins there,
@@ -14,8 +15,6 @@ export type OpenCached = (path: string, flags: number, from?: number) => number 
 
 /** The same on all machines that have it. */
 const SYS_openat2 = 437;
-const AT_FDCWD = -100;
-const O_CLOEXEC = 0o2000000;
 const RESOLVE_NO_XDEV = 0x01n;
 const RESOLVE_CACHED = 0x20n;
 

@@ -10,17 +10,40 @@ import { OwnSignal, type Signal } from './signal.ts';
 export interface Clock {
   /** Milliseconds on a monotonic scale. */
   readonly now: () => number;
-  /** Calls `action` once after `ms` milliseconds; the function returned cancels it. */
+  /**
+   * Calls `action` once after `ms` milliseconds, when what came within them has been taken; the function returned cancels it. So
+   * nobody is late whose bytes wait in a socket because this process was busy.
+   */
   readonly after: (ms: number, action: () => void) => () => void;
 }
 
 export const systemClock: Clock = {
   now: () => performance.now(),
   after: (ms, action) => {
-    const timer = setTimeout(action, ms);
-    return () => clearTimeout(timer);
+    let cancelTaken = () => {};
+    const timer = setTimeout(() => {
+      cancelTaken = onceTaken(action);
+    }, ms);
+    return () => {
+      clearTimeout(timer);
+      cancelTaken();
+    };
   },
 };
+
+/** Calls `action` when what lies in the sockets of this process has been taken; the function returned cancels it. */
+export function onceTaken(action: () => void): () => void {
+  // Before immediates the event loop looks at its sockets, and whoever hears of them by an immediate hears before the next round of these.
+  let turn = setImmediate(() => {
+    turn = setImmediate(action);
+  });
+  return () => clearImmediate(turn);
+}
+
+/** Milliseconds since `startedMs` of that clock, to the microsecond. */
+export function elapsedSince(clock: Pick<Clock, 'now'>, startedMs: number): number {
+  return Math.round((clock.now() - startedMs) * 1000) / 1000;
+}
 
 /** How long some work may take. */
 export interface Deadline {

@@ -7,7 +7,7 @@
  * Rules: docs/http/client.md
  */
 
-import { type Clock, pause, systemClock, withDeadline } from '../core/clock.ts';
+import { type Clock, elapsedSince, pause, systemClock, withDeadline } from '../core/clock.ts';
 import { asHoplineError, type ErrorCode, HoplineError } from '../core/errors.ts';
 import { refuseUnknown } from '../core/failure/known-names.ts';
 import { defaultLimits, type Limits } from '../core/limits.ts';
@@ -154,7 +154,7 @@ class Fetch {
       replaced: target?.replaces ?? false,
       resumedBytes: left?.offset ?? 0,
       digest: this.#whole?.digest ?? null,
-      elapsedMs: this.#clock.now() - this.#startedMs,
+      elapsedMs: elapsedSince(this.#clock, this.#startedMs),
     };
   }
 

@@ -36,6 +36,11 @@ export async function makeLeg(t: TestContext, changed: Partial<LegOptions> = {})
   return { leg, peer };
 }
 
+/** Keeps this process from everything for so many milliseconds. */
+export function block(ms: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+}
+
 /** Everything that a leg receives until its peer ends. */
 export async function readAll(leg: LegLike): Promise<Buffer> {
   const parts: Buffer[] = [];

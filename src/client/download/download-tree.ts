@@ -8,6 +8,7 @@
 
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { elapsedSince } from '../../core/clock.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { type ExtraFiles, findExtraFiles } from '../../io/disk/tree/extra-files.ts';
 import { type TreeFile, TreeTarget } from '../../io/disk/tree/tree-target.ts';
@@ -84,7 +85,7 @@ export async function downloadTree(options: DownloadTreeOptions): Promise<TreeRe
     const filled = fill(tree, manifest, run, options);
     const counts = await (dryRun ? filled : filled.finally(() => tree.finish()));
     const extra = options.findsExtra ? { extra: await findExtra(tree.path, listed, options, client) } : {};
-    return { path: tree.path, ...counts, ...extra, outcomes: run.outcomes, elapsedMs: clock.now() - startedMs };
+    return { path: tree.path, ...counts, ...extra, outcomes: run.outcomes, elapsedMs: elapsedSince(clock, startedMs) };
   });
 }
 

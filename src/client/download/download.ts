@@ -8,6 +8,7 @@
 
 import path from 'node:path';
 import type { Writable } from 'node:stream';
+import { elapsedSince } from '../../core/clock.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { type FileDigest, WholeDigest } from '../../io/digests/whole-digest.ts';
 import { StreamTarget } from '../../io/disk/writing/stream-target.ts';
@@ -93,7 +94,7 @@ export async function download(options: DownloadOptions): Promise<DownloadResult
         content = await fetchClassic({ file, hops }, target, client, progress);
       }
       await target.commit();
-      return resultOf(target, whole.digest, { ...content, elapsedMs: client.clock.now() - started });
+      return resultOf(target, whole.digest, { ...content, elapsedMs: elapsedSince(client.clock, started) });
     } catch (error) {
       const bytes = (await target?.keep()) ?? 0;
       if (bytes > 0) progress.tell({ kind: 'kept', bytes, size: progress.size });

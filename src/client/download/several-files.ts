@@ -7,6 +7,7 @@
  */
 
 import path from 'node:path';
+import { elapsedSince } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { Tasks } from '../../core/work/tasks.ts';
@@ -163,7 +164,7 @@ export class SeveralFiles {
   async #finish(target: Target, finish: () => Promise<Fetched>): Promise<DownloadResult> {
     const fetched = await finish();
     await target.commit();
-    const elapsedMs = this.#client.clock.now() - this.#startedMs;
+    const elapsedMs = elapsedSince(this.#client.clock, this.#startedMs);
     // What was wasted or rerouted is that of the run, not of one file.
     return resultOf(target, undefined, {
       ...fetched,

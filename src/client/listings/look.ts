@@ -4,6 +4,7 @@
  * Does not know what is asked. Invariant: when a question is answered, no socket or timer of it is left.
  */
 
+import { elapsedSince } from '../../core/clock.ts';
 import type { OptionNames } from '../../core/failure/known-names.ts';
 import type { Hop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
@@ -54,6 +55,6 @@ export async function look(options: LookOptions, { request, answer }: Question):
       },
     );
     const { hops, reroutes } = circuits;
-    return { ...proof, hops, reroutes, elapsedMs: client.clock.now() - startedMs };
+    return { ...proof, hops, reroutes, elapsedMs: elapsedSince(client.clock, startedMs) };
   });
 }

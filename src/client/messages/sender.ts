@@ -7,7 +7,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { type Clock, systemClock } from '../../core/clock.ts';
+import { type Clock, elapsedSince, systemClock } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { defaultLimits, type Limits } from '../../core/limits.ts';
@@ -119,7 +119,7 @@ export async function openSender(options: SenderOptions): Promise<Sender> {
       circuit.isAnswered = true;
       watch?.close();
       const hash = compare(answer, message, nameHop(hops.length, hops));
-      return { server: answer.server, hash, elapsedMs: client.clock.now() - began };
+      return { server: answer.server, hash, elapsedMs: elapsedSince(client.clock, began) };
     },
     close: async () => {
       watch?.close();

@@ -9,6 +9,7 @@
 
 import path from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { elapsedSince } from '../../core/clock.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import { type LocalTree, readLocalTree } from '../../io/disk/reading/local-tree.ts';
 import { QuickLooks } from '../../io/disk/reading/quick-looks.ts';
@@ -94,7 +95,7 @@ export async function uploadTree(options: UploadTreeOptions): Promise<UploadTree
       const own = new Set(files.map((file) => file.path));
       const extra = there.files.map((file) => file.path).filter((name) => !own.has(name) && select(name));
       const planned = dryRun ? { planned: due.map((file) => file.path) } : {};
-      return { ...counts, outcomes: run.outcomes, extra, ...planned, elapsedMs: client.clock.now() - startedMs };
+      return { ...counts, outcomes: run.outcomes, extra, ...planned, elapsedMs: elapsedSince(client.clock, startedMs) };
     } finally {
       looks.close();
     }

@@ -7,6 +7,7 @@
  */
 
 import type { Readable } from 'node:stream';
+import { elapsedSince } from '../../core/clock.ts';
 import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { type OptionNames, refuseUnknown } from '../../core/failure/known-names.ts';
 import type { Signal } from '../../core/signal.ts';
@@ -56,7 +57,7 @@ export async function upload(options: UploadOptions): Promise<UploadResult> {
       const circuits = await Circuits.over(routes, client, options);
       sending = new FileSend({ file, source, force, client, circuits, onEvent });
       const sent = await sendAlone(sending, circuits);
-      const elapsedMs = client.clock.now() - started;
+      const elapsedMs = elapsedSince(client.clock, started);
       return { file, size: source.size, ...sent, reroutes: circuits.reroutes, elapsedMs };
     } catch (error) {
       const { keptBytes: bytes = 0 } = sending ?? {};

@@ -5,6 +5,7 @@
  * Invariant: when `send` has settled every file has its outcome, and no open file is left here.
  */
 
+import { elapsedSince } from '../../core/clock.ts';
 import { asHoplineError, type HoplineError } from '../../core/errors.ts';
 import type { ClientContext } from '../circuit/circuit.ts';
 import type { Circuits } from '../circuit/circuits.ts';
@@ -148,7 +149,7 @@ export class UploadsRun implements UploadsWork {
     try {
       if (failure) throw failure;
       const sent = await send.result();
-      const elapsedMs = this.#client.clock.now() - this.#startedMs;
+      const elapsedMs = elapsedSince(this.#client.clock, this.#startedMs);
       // What was rerouted is that of the run, not of one file.
       this.#tell(place, { file, result: { file, size, ...sent, reroutes: 0, elapsedMs } });
     } catch (error) {

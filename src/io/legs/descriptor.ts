@@ -1,6 +1,17 @@
 /** What Node keeps to itself of a socket: the number of its descriptor, and its timer. */
 
 import type { Socket } from 'node:net';
+import { onceTaken } from '../../core/clock.ts';
+
+/** Calls `act` whenever nothing has come for the time that the socket was given, not even while this process was busy. */
+export function onTimeout(socket: Socket, act: () => void): void {
+  socket.on('timeout', () => {
+    const { bytesRead } = socket;
+    onceTaken(() => {
+      if (!socket.destroyed && socket.bytesRead === bytesRead) act();
+    });
+  });
+}
 
 /** Undefined for a socket that is closed, and where sockets have none. */
 export function descriptorOf(socket: Socket): number | undefined {

@@ -14,7 +14,7 @@ import { keepAliveDelayMs } from '../kernel/dialling/begin-connection.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
 import { type Arrivals, memoryOf, type ReadMemory } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
-import { descriptorOf, restartTimeout } from './descriptor.ts';
+import { descriptorOf, onTimeout, restartTimeout } from './descriptor.ts';
 import { readPastFailedWrites } from './failed-writes.ts';
 import type { LegOptions, OpenReader } from './leg-options.ts';
 import { idled, lost } from './loss.ts';
@@ -58,7 +58,7 @@ export class Leg {
     const fd = descriptorOf(socket);
     if (fd !== undefined) setUserTimeout?.(fd, idleMs);
     socket.setTimeout(idleMs);
-    socket.on('timeout', () => this.#idle(idleMs));
+    onTimeout(socket, () => this.#idle(idleMs));
     socket.on('end', () => arrivals.end());
     socket.on('error', (cause) => arrivals.fail(lost(peer, cause)));
     this.closed = new Promise((resolve) => {

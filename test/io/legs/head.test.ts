@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { type TestContext, test } from 'node:test';
+import { systemClock } from '../../../src/core/clock.ts';
 import { Arrivals } from '../../../src/io/legs/arrivals.ts';
 import { readExactly, readHead, readHeadNow, readUntilQuiet } from '../../../src/io/legs/head.ts';
 import type { LegLike } from '../../../src/io/legs/leg-like.ts';
 import { decodeClassicRequest } from '../../../src/wire/classic/classic-text.ts';
 import { type Decoded, more, ok } from '../../../src/wire/decoded.ts';
 import { decodeFrame, encodeFrame } from '../../../src/wire/native/frame.ts';
-import { FakeClock, makeLeg, readAll } from '../../support/legs.ts';
+import { block, FakeClock, makeLeg, readAll } from '../../support/legs.ts';
 
 const decode = (bytes: Buffer) => decodeFrame(bytes, 1024);
 const classic = (bytes: Buffer) => decodeClassicRequest(bytes, 1024);
@@ -36,6 +38,18 @@ test('a head that comes a byte at a time is read, and its deadline is gone', asy
     await new Promise((resolve) => peer.write(Buffer.of(byte), resolve));
   assert.deepEqual(await read, { type: 'ping' });
   assert.equal(clock.waiting, 0);
+});
+
+test('a head that lies in the socket is in time, however long this process is busy', async (t) => {
+  const { leg, peer } = await makeLeg(t);
+  if (peer.connecting) await once(peer, 'connect');
+  for (const ms of [20, 50]) {
+    const read = readHead(leg, decode, { clock: systemClock, ms });
+    peer.write(encodeFrame({ type: 'ping' }));
+    block(4 * ms);
+    assert.deepEqual(await read, { type: 'ping' });
+  }
+  await assert.rejects(readHead(leg, decode, { clock: systemClock, ms: 20 }), { code: 'TIMEOUT_HEAD' });
 });
 
 test('what was read past a head is read next, also by the next head', async (t) => {

@@ -5,7 +5,7 @@ import { test } from 'node:test';
 import { HoplineError } from '../../../src/core/errors.ts';
 import { dialLeg } from '../../../src/io/legs/open-leg.ts';
 import { receiveAll, startPeer } from '../../support/chain.ts';
-import { makeLeg, readAll, writeUntilStopped } from '../../support/legs.ts';
+import { block, makeLeg, readAll, writeUntilStopped } from '../../support/legs.ts';
 
 const options = { idleMs: 10_000, maxBlockBytes: 64 * 1024 };
 
@@ -92,6 +92,17 @@ test('a leg that holds bytes which nobody reads is not taken for a silent one', 
   }
   assert.equal(leg.failure, undefined);
   assert.equal(`${first?.bytes}${(await leg.read())?.bytes}`, 'waiting');
+  await assert.rejects(leg.read(), { code: 'TIMEOUT_IDLE' });
+});
+
+test('a leg whose bytes lie in the socket is not silent, however long this process is busy', async (t) => {
+  const idleMs = 50;
+  const { leg, peer } = await makeLeg(t, { idleMs });
+  if (peer.connecting) await once(peer, 'connect');
+  const read = leg.read();
+  peer.write('here');
+  block(4 * idleMs);
+  assert.equal(`${(await read)?.bytes}`, 'here');
   await assert.rejects(leg.read(), { code: 'TIMEOUT_IDLE' });
 });
 

@@ -6,10 +6,11 @@ import { once } from 'node:events';
 import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as nextTimer, setImmediate as turn } from 'node:timers/promises';
+import { systemClock } from '../../../src/core/clock.ts';
 import { HoplineError } from '../../../src/core/errors.ts';
 import type { Leg } from '../../../src/io/legs/leg.ts';
 import type { LegOptions } from '../../../src/io/legs/leg-options.ts';
-import { makeLeg, writeUntilStopped } from '../../support/legs.ts';
+import { block, makeLeg, writeUntilStopped } from '../../support/legs.ts';
 
 const mib = 1024 * 1024;
 
@@ -50,6 +51,16 @@ export function testReadInto(way: string, skip: string | false, makeOptions: (t:
       const rest = count < text.length ? await fill(leg, text.length - count) : Buffer.alloc(0);
       assert.equal(memory.toString('latin1', 0, count) + rest, text);
     }
+  });
+
+  check('bytes that lie in the socket are in time, however long this process is busy', async (_t, make) => {
+    const { leg, peer } = await engaged(make);
+    const reading = leg.readInto(Buffer.alloc(mib));
+    const cancel = systemClock.after(50, () => leg.interrupt(new HoplineError('TIMEOUT_HEAD', 'late')));
+    peer.write('here');
+    block(200);
+    assert.equal(await reading, 4);
+    cancel();
   });
 
   check('bytes go where a function says when they are here, and not where it said before', async (_t, make) => {

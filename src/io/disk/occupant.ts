@@ -35,10 +35,11 @@ export async function lookAtPlace(target: string): Promise<Occupant> {
   return isDescriptor ? { kind: 'special', what: 'a link to an open file' } : { kind: 'link', what: 'a link' };
 }
 
-/** Throws `DISK_FAILED` if what is called `target` must not be replaced, and what the system says. */
-export async function checkReplaceable(target: string, shown: string = target): Promise<void> {
+/** What is called `target`. Throws `DISK_FAILED` if it must not be replaced, and what the system says. */
+export async function checkReplaceable(target: string, shown: string = target): Promise<Occupant> {
   const occupant = await lookAtPlace(target);
   if (isSpecial(occupant)) throw notReplaced(shown, occupant);
+  return occupant;
 }
 
 /** Whether it is no file, and stands for no file. */

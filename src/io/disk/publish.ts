@@ -11,7 +11,7 @@ import { systemCode } from '../../core/system-errors.ts';
 import type { DurableCalls } from './durable.ts';
 import { checkReplaceable } from './occupant.ts';
 import { isAt } from './own-file.ts';
-import { exists } from './writing/part-names.ts';
+import { exists, isDirectory } from './writing/part-names.ts';
 
 export interface UnpublishedFile {
   readonly handle: FileHandle;
@@ -24,19 +24,20 @@ export interface UnpublishedFile {
   readonly size: number;
 }
 
-/** Gives what `handle` is open on its name. Throws `DISK_EXISTS`, `DISK_FAILED`, or what the system says. */
+/** Gives what `handle` is open on its name; resolves to whether it replaced something. Throws `DISK_EXISTS`, `DISK_FAILED`, or what the system says. */
 export async function publish(
   finished: UnpublishedFile,
   force: boolean,
   calls: Pick<DurableCalls, 'link' | 'rename'>,
-): Promise<void> {
+): Promise<boolean> {
   const { handle, part, way, target, size } = finished;
   const written = await handle.stat({ bigint: true });
   if (written.size !== BigInt(size)) throw disturbed(target, `has ${written.size} bytes in place of ${size}`);
   if (!(await isAt(part, written))) throw disturbed(target, 'is not there any more');
-  await name(finished, force, calls);
+  const replaced = await name(finished, force, calls);
   // Whoever may write to the directory may also do it between the two.
   if (!(await isAt(way, written))) throw disturbed(target, 'is not there any more');
+  return replaced;
 }
 
 /**
@@ -55,20 +56,24 @@ async function name(
   { part, way, target }: UnpublishedFile,
   force: boolean,
   { link, rename }: Pick<DurableCalls, 'link' | 'rename'>,
-): Promise<void> {
+): Promise<boolean> {
   if (force) {
-    await checkReplaceable(way, target);
-    return rename(part, way);
+    const { kind } = await checkReplaceable(way, target);
+    if (kind === 'directory') throw isDirectory(target);
+    await rename(part, way);
+    return kind !== 'nothing';
   }
   try {
     await link(part, way);
   } catch (error) {
     if (systemCode(error) === 'EEXIST') throw exists(target);
     if (await lstat(way).catch(() => undefined)) throw exists(target);
-    return rename(part, way);
+    await rename(part, way);
+    return false;
   }
   // One that stays is no harm: whoever opens it sees that it is a file already.
   await unlink(part).catch(() => {});
+  return false;
 }
 
 function disturbed(target: string, how: string): HoplineError {

@@ -27,7 +27,6 @@ export function isHeldWhole({ size, pieceBytes }: Pick<TargetContent, 'size' | '
 
 export class WholeTarget implements Target {
   readonly path: string;
-  readonly replaces = false;
   readonly mayResume: boolean;
   readonly piecesAtOnce = piecesAtOnce;
   /** What it is once it was committed, where any change from then on will show in its times. */
@@ -48,6 +47,10 @@ export class WholeTarget implements Target {
     this.#way = options.way ?? target;
     if (files.hasLeft(this.#way)) this.#part = new FileTarget(target, options);
     this.mayResume = this.#part?.mayResume ?? false;
+  }
+
+  get replaces(): boolean {
+    return this.#part?.replaces ?? false;
   }
 
   async begin(content: TargetContent, startOver = false): Promise<Begun> {

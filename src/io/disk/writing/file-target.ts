@@ -27,7 +27,7 @@ import { type Attributes, finishAttributes, ownerMode } from '../tree/attributes
 import { DirectFile } from './direct-file.ts';
 import { Journal, mayExist, readBooks } from './journal.ts';
 import { ignoreGone, openPart } from './part.ts';
-import { journalPath, partName } from './part-names.ts';
+import { isDirectory, journalPath, partName } from './part-names.ts';
 import { PartSyncs } from './part-syncs.ts';
 import type { Begun, Piece, Target, TargetContent, Vouched } from './target.ts';
 import { believe, speaksOf, speaksOfEarlier } from './trusted-pieces.ts';
@@ -65,7 +65,7 @@ export interface FileTargetOptions {
 
 export class FileTarget implements Target {
   readonly path: string;
-  readonly replaces: boolean;
+  replaces: boolean;
   readonly mayResume: boolean;
   readonly piecesAtOnce = piecesAtOnce;
   readonly #options: FileTargetOptions;
@@ -143,7 +143,7 @@ export class FileTarget implements Target {
       await this.#syncs.sync(handle);
       // Under its name before the lock goes: whoever waits for it finds that the part file is no more.
       const finished = { handle, part: this.#part, way: this.#way, target: this.path, size: this.#size };
-      await publish(finished, this.#options.force, this.#calls);
+      this.replaces = await publish(finished, this.#options.force, this.#calls);
       if ((mode & ownerMode) !== ownerMode) await handle.chmod(mode);
       // Its journal too: one of that name that is removed later would be another writer's.
       await this.#journal?.remove();
@@ -186,7 +186,7 @@ export class FileTarget implements Target {
   }
 
   async #begin(content: TargetContent, startOver: boolean): Promise<Begun> {
-    if (this.#options.isTaken) throw new HoplineError('DISK_EXISTS', `${this.path} is a directory`);
+    if (this.#options.isTaken) throw isDirectory(this.path);
     await checkReplaceable(this.#way, this.path);
     await this.#syncs.settle();
     await this.#journal?.close();

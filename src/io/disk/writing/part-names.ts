@@ -7,6 +7,10 @@ export function exists(target: string): HoplineError {
   return new HoplineError('DISK_EXISTS', `${target} exists already`);
 }
 
+export function isDirectory(target: string): HoplineError {
+  return new HoplineError('DISK_EXISTS', `${target} is a directory`);
+}
+
 /**
  * What `base` is called while it is unfinished; wire/name.ts knows such names. Cut so that what is put around it never makes it
  * longer than file systems take.

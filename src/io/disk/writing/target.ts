@@ -59,7 +59,7 @@ export interface Begun {
 export interface Target {
   /** Where the file will be, or null for a stream. */
   readonly path: string | null;
-  /** Whether there is a file of that name now, which `commit` will replace. */
+  /** Whether there is a file of that name now, which `commit` will replace; once it has settled, whether it did. */
   readonly replaces: boolean;
   /** Whether an earlier run has left something, so that not every piece may be missing. */
   readonly mayResume: boolean;

@@ -91,6 +91,7 @@ for (const [kind, calls] of Object.entries(kinds)) {
     const forced = create({ force: true });
     await fill(forced);
     await forced.commit();
+    assert.equal(forced.replaces, true);
     assert.deepEqual(await readFile(at('a')), text);
     assert.deepEqual(await list(), ['a']);
   });

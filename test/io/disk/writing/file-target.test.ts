@@ -53,6 +53,23 @@ test('nothing is at the target until commit, and nothing else after it', async (
   assert.deepEqual(await readFile(at('a')), text);
 });
 
+test('what gets the name while a file is written is replaced with force, which is told, unless it is a directory', async (t) => {
+  const { create, list, at } = await makeTarget(t, { force: true });
+  const target = await create();
+  await fill(target);
+  await writeFile(at('a'), 'meanwhile');
+  assert.equal(target.replaces, false);
+  await target.commit();
+  assert.equal(target.replaces, true);
+  assert.deepEqual(await readFile(at('a')), text);
+  const refused = await create(at('b'));
+  await fill(refused);
+  await mkdir(at('b'));
+  await assert.rejects(refused.commit(), { code: 'DISK_EXISTS', message: /b is a directory$/ });
+  await refused.discard();
+  assert.deepEqual(await list(), ['a', 'b']);
+});
+
 test('a file of several pieces has a journal while it is unfinished, and none afterwards', async (t) => {
   const { create, list, at } = await makeTarget(t);
   const bytes = randomBytes(5000);

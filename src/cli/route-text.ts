@@ -2,7 +2,7 @@
 
 import { HoplineError } from '../core/errors.ts';
 import { readTextFile } from '../io/disk/reading/text-file.ts';
-import { parseAddress } from '../wire/address.ts';
+import { isUrl, parseAddress } from '../wire/address.ts';
 import { withoutKeys } from '../wire/keyed-hop.ts';
 import { parseRoute, parseVia, type RoutePlan } from '../wire/route.ts';
 import { findNamedRoute } from './settings/named-route.ts';
@@ -52,10 +52,15 @@ export async function askRouteFile(): Promise<string> {
 export async function readRouteText(file: string, more: readonly string[] = []): Promise<string> {
   const rules = { what: 'the route file', code: 'ROUTE_UNREADABLE', invalid: 'ROUTE_SYNTAX' } as const;
   return readTextFile(file, rules).catch((error: HoplineError) => {
-    if (error.reason !== 'ENOENT' || !isHops(file)) throw error;
-    const meant = `did you mean --via ${[file, ...more].join(' ')}?`;
-    throw new HoplineError(error.code, `there is no route file ${file}; ${meant}`, { cause: error });
+    const meant = meantBy(file, more);
+    if (error.reason !== 'ENOENT' || meant === undefined) throw error;
+    throw new HoplineError(error.code, `there is no route file ${file}; did you mean ${meant}?`, { cause: error });
   });
+}
+
+function meantBy(file: string, more: readonly string[]): string | undefined {
+  if (isUrl(file)) return `hopline fetch ${file}`;
+  return isHops(file) ? `--via ${[file, ...more].join(' ')}` : undefined;
 }
 
 function isHops(text: string): boolean {

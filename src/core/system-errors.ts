@@ -4,6 +4,7 @@
  * The only table of the system's codes; a code that is not in it is shown as it is. Knows nothing of who asked.
  */
 
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { type ErrorCode, HoplineError } from './errors.ts';
 
@@ -68,14 +69,18 @@ export function systemError(code: ErrorCode, what: string, cause: unknown): Hopl
 /** `cannot write FILE: why`, as `DISK_FULL` where there is no room, else `DISK_FAILED`; an error of ours as it is. */
 export function writeError(file: string, cause: unknown): HoplineError {
   const isFull = ['ENOSPC', 'EDQUOT'].includes(systemCode(cause) ?? '');
-  const why = lacksDirectory(cause)
-    ? `the directory ${path.dirname(file)} does not exist; make it, or name another place`
-    : systemReason(cause);
+  const why = isAboutDirectory(cause) ? whyNotIn(path.dirname(file)) : systemReason(cause);
   return failed(isFull ? 'DISK_FULL' : 'DISK_FAILED', `cannot write ${file}`, why, cause);
 }
 
+/** A directory that is there and yet lacks what is made in it is one of the system's own, such as `/proc`. */
+function whyNotIn(directory: string): string {
+  if (existsSync(directory)) return `no file can be made in ${directory}; name another place`;
+  return `the directory ${directory} does not exist; make it, or name another place`;
+}
+
 /** Calls that find a file missing look for its directory, where what they are to make cannot be there yet. */
-function lacksDirectory(cause: unknown): boolean {
+function isAboutDirectory(cause: unknown): boolean {
   if (systemCode(cause) !== 'ENOENT' || !(cause instanceof Error) || !('syscall' in cause)) return false;
   return cause.syscall === 'open' || cause.syscall === 'access' || cause.syscall === 'mkdir';
 }

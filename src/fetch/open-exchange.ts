@@ -12,6 +12,7 @@ import { fieldValue } from '../http/fields.ts';
 import { parseHttpUrl } from '../http/http-url.ts';
 import { type Dial, dialDirect } from '../http/transport/dial.ts';
 import { createDirectExchange } from '../http/transport/direct.ts';
+import { checkAuthorities } from '../http/transport/encrypt.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
 import type { FetchOptions } from './fetch-options.ts';
 
@@ -25,6 +26,7 @@ export function openExchange(options: FetchOptions, limits: Limits, clock: Clock
   if (asked?.scheme === 'https') {
     throw new HoplineError('USAGE_INVALID', 'a proxy is spoken to over http: expected HOST:PORT');
   }
+  if (ca !== undefined) checkAuthorities(ca, 'what is given as authorities');
   const direct = createDirectExchange({ ...limits, clock, dial, ca, insecure, proxy: asked });
   // Under another Host, an answer is not that of its URL.
   const isCached = cache !== undefined && fieldValue(fields, 'host') === undefined;

@@ -11,6 +11,7 @@ import { systemError } from '../core/system-errors.ts';
 import type { AuthFiles, AuthRules } from '../gateway/auth/auth-files.ts';
 import type { HttpCache, SiteCacheOptions } from '../gateway/cache/cache.ts';
 import type { HttpServers, SiteOptions } from '../gateway/server/start.ts';
+import { checkAuthorities } from '../http/transport/encrypt.ts';
 import type { NodeOptions } from '../node/options.ts';
 import { checkOutside } from '../node/root.ts';
 import { type OpenBackend, openBackend } from './open-backend.ts';
@@ -54,6 +55,7 @@ export async function openSites(rules: readonly SiteRules[], options: OpenSitesO
     const sites: SiteOptions[] = [];
     for (const { backend: text, servers, caFile, cache: caching, auth, ...site } of rules) {
       const ca = caFile && String(await readPem('authorities', caFile));
+      if (ca !== undefined) checkAuthorities(ca, `the file of authorities ${caFile}`);
       const told = ca ? { ...servers, tls: { ...servers?.tls, ca } } : servers;
       const backend = await openBackend(text, { limits, pools, resolve, identity }, told);
       opened.push(backend);

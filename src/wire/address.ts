@@ -42,6 +42,7 @@ export type ParsedHop<Kind extends Hop = Hop> =
   | { readonly kind: 'bad'; readonly expected: string };
 
 const poolName = /^[A-Za-z0-9_.-]{1,64}$/;
+const scheme = /^[a-z][a-z0-9+.-]*:\/\//i;
 const labels = /^(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*\.?$/i;
 const endsInNumber = /(^|\.)(\d+|0x[\da-f]*)\.?$/i;
 
@@ -64,6 +65,7 @@ export function isPoolHop(hop: Hop): hop is PoolHop {
 
 /** Parses a hop that is no pool; says what was expected where it is not one. */
 export function parseAddress(text: string): ParsedHop<Address> {
+  if (isUrl(text.trim())) return { kind: 'bad', expected: 'a hop, HOST:PORT, without "://" and what stands before it' };
   const parts = splitHostPort(text.trim());
   if (!parts) return { kind: 'bad', expected: 'a hop, HOST PORT or HOST:PORT, such as 127.0.0.1 7001' };
   const [host, portText] = parts;
@@ -73,6 +75,11 @@ export function parseAddress(text: string): ParsedHop<Address> {
   const port = parsePort(portText);
   if (port === undefined) return { kind: 'bad', expected: 'a port from 1 to 65535' };
   return { kind: 'ok', hop: { host, port } };
+}
+
+/** Whether `text` begins as a URL does, and so is no hop. */
+export function isUrl(text: string): boolean {
+  return scheme.test(text);
 }
 
 /** Whether `text` is an address, IPv6 without brackets, or a host name. */

@@ -138,7 +138,7 @@ for (const [args, expected] of [
   ],
   [
     ['--listen', '127.0.0.1:0', '--site', '*=a', '--tls-cert', 'package.json', '--tls-key', 'package.json'],
-    /the certificate and its key cannot be used/,
+    /what is given as the certificate is none in PEM/,
   ],
 ] as const) {
   test(`gateway ${args.join(' ')} is a usage error with a hint`, async (t) => {

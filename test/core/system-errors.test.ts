@@ -35,6 +35,8 @@ test('a file that cannot be written names the directory that it lacks, and no ot
     writeError('a/x', failed('ENOENT', { syscall: 'rename' })).message,
     'cannot write a/x: there is no such file',
   );
+  const { message } = writeError(path.join(root.path, 'x'), failed('ENOENT', { syscall: 'open' }));
+  assert.ok(message.endsWith(`: no file can be made in ${root.path}; name another place`), message);
   for (const code of ['ENOSPC', 'EDQUOT']) assert.equal(writeError('x', failed(code)).code, 'DISK_FULL');
 });
 

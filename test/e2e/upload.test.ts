@@ -226,7 +226,7 @@ test('a source that changes or shrinks while it is sent is an error, and nothing
     await assert.rejects(put('new.bin', { onEvent, retry: 3 }), {
       code: 'FILE_CHANGED',
       hop: 0,
-      message: /data\.bin changed while it was sent/,
+      message: /data\.bin changed while it was read/,
     });
     await changed;
     assert.ok(!(await root.list()).includes('new.bin'));
@@ -236,9 +236,9 @@ test('a source that changes or shrinks while it is sent is an error, and nothing
 test('a source that is no regular file, or is not there, is told in one line before anything is opened', async (t) => {
   const { home, put, origin, chain } = await startWritable(t, 1);
   for (const [source, words] of [
-    [home.path, /^cannot send .*: it is a directory$/],
-    [path.join(home.path, 'none'), /^cannot send .*: there is no such file$/],
-    ...(process.platform === 'win32' ? [] : ([['/dev/null', /^cannot send .*: it is not a regular file$/]] as const)),
+    [home.path, /^cannot read .*: it is a directory$/],
+    [path.join(home.path, 'none'), /^cannot read .*: there is no such file$/],
+    ...(process.platform === 'win32' ? [] : ([['/dev/null', /^cannot read .*: it is not a regular file$/]] as const)),
   ] as const) {
     await assert.rejects(put('new.bin', { source }), { code: 'USAGE_INVALID', message: words });
   }

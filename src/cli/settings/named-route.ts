@@ -7,6 +7,7 @@
 
 import { existsSync } from 'node:fs';
 import { HoplineError } from '../../core/errors.ts';
+import { isUrl } from '../../wire/address.ts';
 import type { RoutePlan } from '../../wire/route.ts';
 import { loadSettings } from './load-settings.ts';
 import { isRouteName } from './settings.ts';
@@ -35,8 +36,8 @@ export async function findNamedRoute(argument: string): Promise<NamedRoute | und
     const meant = `write ./${argument} for the file, or ${name}: and the name behind it for the route`;
     throw new HoplineError('USAGE_INVALID', `${argument} is a file here, and ${name} is a route: ${meant}`);
   }
-  // A hop is told as such by whoever reads route files.
-  if (isHere || /^\d+([#,|]|$)/.test(file)) return undefined;
+  // A hop or a URL is told as such by whoever reads route files.
+  if (isHere || isUrl(argument) || /^\d+([#,|]|$)/.test(file)) return undefined;
   const known = [...(settings?.routes.keys() ?? [])];
   const has = settings
     ? `${settings.file} has ${known.length > 0 ? known.join(', ') : 'none'}`

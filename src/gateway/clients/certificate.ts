@@ -24,16 +24,22 @@ const warnDays = 14;
 
 /** The first certificate. Throws `USAGE_INVALID` unless certificate and key are ones, and belong together. */
 export function readCertificate({ cert, key }: ServerTls): X509Certificate {
-  try {
-    createSecureContext({ cert, key });
-    const first = new X509Certificate(cert);
-    // A context takes a key of another kind, and fails at each handshake.
-    if (first.checkPrivateKey(createPrivateKey(key))) return first;
-  } catch (cause) {
-    const reason = systemCode(cause) ?? 'not in PEM';
-    throw new HoplineError('USAGE_INVALID', `the certificate and its key cannot be used (${reason})`, { cause });
+  const first = read('what is given as the certificate is none in PEM', () => new X509Certificate(cert));
+  const own = read('what is given as its key is none in PEM, or has a passphrase', () => createPrivateKey(key));
+  // A context takes a key of another kind, and fails at each handshake.
+  if (!first.checkPrivateKey(own)) {
+    throw new HoplineError('USAGE_INVALID', 'the certificate and its key do not belong together');
   }
-  throw new HoplineError('USAGE_INVALID', 'the certificate and its key do not belong together');
+  read('the certificate and its key cannot be used', () => createSecureContext({ cert, key }));
+  return first;
+}
+
+function read<Value>(otherwise: string, reading: () => Value): Value {
+  try {
+    return reading();
+  } catch (cause) {
+    throw new HoplineError('USAGE_INVALID', `${otherwise} (${systemCode(cause) ?? 'unknown'})`, { cause });
+  }
 }
 
 /** What is wrong with its time at `now`, in milliseconds since 1970, or undefined. */

@@ -5,6 +5,7 @@
  * Invariant: a connection whose certificate is not right is closed, unless told otherwise.
  */
 
+import { X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { isIP } from 'node:net';
 import type { Duplex } from 'node:stream';
@@ -51,6 +52,18 @@ export async function encrypt(
   }
 }
 
+/** Throws `USAGE_INVALID` unless `pem`, which is called `what` in messages, begins with a certificate: what is none is believed by nobody. */
+export function checkAuthorities(pem: string, what: string): void {
+  try {
+    new X509Certificate(pem);
+  } catch (cause) {
+    throw new HoplineError('USAGE_INVALID', `${what} holds no certificate in PEM`, { cause });
+  }
+}
+
+/** Characters of a list that may have hundreds of names. */
+const maxNamesShown = 200;
+
 const certificateFaults: Readonly<Record<string, string>> = {
   CERT_HAS_EXPIRED: 'its certificate has expired',
   CERT_NOT_YET_VALID: 'its certificate is not valid yet',
@@ -65,9 +78,15 @@ const certificateFaults: Readonly<Record<string, string>> = {
 
 function tlsError(address: Address, cause: unknown): HoplineError {
   const reason = systemCode(cause) ?? 'unknown';
-  const fault = certificateFaults[reason] ?? 'it ended the handshake';
+  const fault = `${certificateFaults[reason] ?? 'it ended the handshake'}${namesIn(cause)}`;
   return new HoplineError('TLS_FAILED', `no secure connection to ${formatHop(address)}: ${fault} (${reason})`, {
     cause,
     reason,
   });
+}
+
+/** Which names a certificate is for, where that is what is wrong with it. They are the server's words. */
+function namesIn(cause: unknown): string {
+  const { cert } = cause as { readonly cert?: { readonly subjectaltname?: string } };
+  return cert?.subjectaltname ? `: ${cert.subjectaltname.slice(0, maxNamesShown)}` : '';
 }

@@ -430,7 +430,10 @@ test('a certificate must be right: known, of that name, and not expired', async 
   const misnamed = await startWebServer(t, (_, response) => response.end('ok\n'), wrong);
   const other = await runProgram(t, ['fetch', misnamed.url, '--cacert', wrong.file]);
   assert.equal(other.code, 4);
-  assert.match(other.stderr, /its certificate is for another name/);
+  assert.match(other.stderr, /its certificate is for another name: DNS:other\.example /);
+  const none = await runProgram(t, ['fetch', server.url, '--cacert', mainFile]);
+  assert.deepEqual([none.code, none.stdout], [2, '']);
+  assert.match(none.stderr, /holds no certificate in PEM/);
 });
 
 test('a certificate that has expired is refused', async (t) => {

@@ -99,6 +99,7 @@ test('each way to fail has its exit code, one line and a hint, and leaves nothin
       3,
       /did you mean --via 127\.0\.0\.1:1,127\.0\.0\.1:2 a\?\n {2}hint: check its name and place/,
     ],
+    [['http://127.0.0.1/a'], 3, /did you mean hopline fetch http:\/\/127\.0\.0\.1\/a\?/],
     [['no such.txt'], 3, /cannot read the route file no such\.txt: there is no such file/],
     [['--via', '127.0.0.1:1', 'data.bin'], 4, /this machine cannot reach hop 1/],
     [['--via', via, 'data.bin/..'], 3, /climbs out of the root/],

@@ -136,7 +136,7 @@ test('each way to fail has its exit code, one line and a hint', async (t) => {
     [['-', '--via', via], 2, /what comes from stdin needs a name: --as NAME, or NAME:FILE/],
     [['data.bin', '-', '--via', via], 2, /stdin goes alone/],
     [['data.bin', 'sub/data.bin', '--via', via], 2, /data\.bin and sub\/data\.bin would both get the name "data\.bin"/],
-    [['none.bin', '--via', via], 2, /cannot send none\.bin: there is no such file/],
+    [['none.bin', '--via', via], 2, /cannot read none\.bin: there is no such file/],
     [['data.bin', '--via', via, '--as', '../x'], 3, /climbs out of the root/],
     [['data.bin', 'none.txt'], 3, /cannot read the route file none\.txt/],
     [['data.bin', '--via', '127.0.0.1:1'], 4, /this machine cannot reach hop 1/],

@@ -28,6 +28,16 @@ for (const [certKind, keyKind] of [
   });
 }
 
+test('says which of the two is none', options, async (t) => {
+  const { cert, key } = await makePair(t);
+  const refused = (tls: Parameters<typeof readCertificate>[0], message: RegExp) =>
+    assert.throws(() => readCertificate(tls), { code: 'USAGE_INVALID', message });
+  refused({ cert: key, key }, /as the certificate is none in PEM/);
+  refused({ cert: 'text', key }, /as the certificate is none in PEM/);
+  refused({ cert, key: cert }, /as its key is none in PEM/);
+  refused({ cert, key: '' }, /as its key is none in PEM/);
+});
+
 test('takes a certificate with its key, and with others behind it', options, async (t) => {
   const [own, other] = [await makePair(t, 'rsa'), await makePair(t)];
   const read = readCertificate({ cert: own.cert + other.cert, key: own.key });

@@ -85,11 +85,11 @@ export class SourceFile {
 
   #ours(error: unknown): HoplineError {
     const { code, reason = 'unknown' } = asHoplineError(error);
-    if (code === 'FILE_CHANGED') return new HoplineError(code, `${this.path} changed while it was sent`, { hop: 0 });
+    if (code === 'FILE_CHANGED') return new HoplineError(code, `${this.path} changed while it was read`, { hop: 0 });
     return new HoplineError('DISK_FAILED', `cannot read ${this.path}: ${inWords(reason)}`, { cause: error, reason });
   }
 }
 
 function unusable(path: string, why: string, cause?: unknown): HoplineError {
-  return new HoplineError('USAGE_INVALID', `cannot send ${path}: ${why}`, { cause });
+  return new HoplineError('USAGE_INVALID', `cannot read ${path}: ${why}`, { cause });
 }

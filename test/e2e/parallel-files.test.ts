@@ -10,6 +10,9 @@ import { makeTempRoot, type TempRoot } from '../support/temp-root.ts';
 
 const mib = 1_048_576;
 
+/** Circuits are counted here, and one that is silent for long gets another beside it, which asks whether its hops are nodes. */
+const patient = { connectMs: 600_000, probeMs: 600_000 };
+
 /** Files `many/0` and so on of these sizes, at the end of two hops. */
 async function startMany(t: TestContext, sizes: readonly number[], limits = {}) {
   const [root, out] = [await makeTempRoot(t), await makeTempRoot(t)];
@@ -31,7 +34,8 @@ test('small files come over all circuits, and progress is that of all of them', 
   const sizes = Array.from({ length: 200 }, (_, index) => (index * 97) % 5000);
   const { root, out, routes, files, served } = await startMany(t, sizes);
   const events: FilesEvent[] = [];
-  const options = { routes, files, output: out.path, parallel: 4, onEvent: (event: FilesEvent) => events.push(event) };
+  const onEvent = (event: FilesEvent) => void events.push(event);
+  const options = { routes, files, output: out.path, parallel: 4, limits: patient, onEvent };
   const outcomes = await downloadFiles(options);
   assert.deepEqual(
     outcomes.map(({ file, result }) => [file, result?.verified]),
@@ -126,7 +130,7 @@ test('uploads go over as many circuits as are asked for, and as many as the node
     for (const { file } of files) await home.writeRandom(file, 1000);
     const chain = await startChain(t, 1, root.path, { uploads: {}, limits });
     const { routes } = chain.route('any');
-    const outcomes = await uploadFiles({ routes, files, parallel });
+    const outcomes = await uploadFiles({ routes, files, parallel, limits: patient });
     assert.deepEqual(
       outcomes.flatMap(({ error }) => error?.message ?? []),
       [],

@@ -1,13 +1,15 @@
 // Sends first flights to a node, each over a connection of its own. Usage: flights.mjs FILE COUNT AT_ONCE PORT FROM EXPECT [BYTES]
 // FILE has flights, each behind its length (4 bytes, big-endian); they are used in turn, COUNT of them, 0 for no end.
-// FROM is the address to dial from. Prints `ready`, waits for a line, waits for the first bytes of each answer, and prints
+// FROM is the address to dial from; empty for the system to choose, which then finds ports again that were used a moment ago.
+// Prints `ready`, waits for a line, waits for the first bytes of each answer, and prints
 // {"ms":[...]} at the end. EXPECT is how an answer has to begin, in hex; nothing for whatever comes.
 // With BYTES, so many at least have to come; then the connection is ended and read to its end.
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 
-const [file, count, atOnce, port, localAddress, expected = '', bytes = '0'] = process.argv.slice(2);
+const [file, count, atOnce, port, from, expected = '', bytes = '0'] = process.argv.slice(2);
 const flights = split(readFileSync(file));
+const localAddress = from === '' ? undefined : from;
 const last = Number(count) || Number.POSITIVE_INFINITY;
 const wanted = Number(bytes);
 const times = [];

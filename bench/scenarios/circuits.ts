@@ -39,7 +39,7 @@ export async function runCircuits(bench: Bench, content: Content): Promise<void>
 async function fetchEach({ fleet, settings }: Bench, chain: Chain, file: string): Promise<Measured> {
   const { circuits } = settings;
   const port = /:(\d+)/.exec(chain.address)?.[1] ?? '';
-  const args = [driver, file, String(circuits), String(atOnce), port, '127.0.0.1', '', String(fileBytes)];
+  const args = [driver, file, String(circuits), String(atOnce), port, '', '', String(fileBytes)];
   const command = { program: process.execPath, args };
   const { stdout: _times, ...measured } = await measureClient(fleet, chain, circuits * fileBytes, [command], {
     go: true,

@@ -209,6 +209,19 @@ export const loadSetUserTimeout = once((): SetUserTimeout | undefined => {
   }
 });
 
+/** Whether a connection has this TCP_USER_TIMEOUT; undefined where nobody can be asked. */
+export const loadHasUserTimeout = once((): ((fd: number, ms: number) => boolean) | undefined => {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    const declaration = 'int getsockopt(int fd, int level, int name, void *value, void *length)';
+    const getsockopt = loadKoffi().load(null).func(declaration);
+    const [value, length] = [new Int32Array(1), Int32Array.of(4)];
+    return (fd, ms) => getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, value, length) === 0 && value[0] === ms;
+  } catch {
+    return undefined;
+  }
+});
+
 /** Throws, with the reason as its message, where it does not load. */
 export function loadKoffi(): Koffi {
   try {

@@ -10,7 +10,6 @@
 import type { Socket } from 'node:net';
 import type { HoplineError } from '../../core/errors.ts';
 import type { Signal } from '../../core/signal.ts';
-import { keepAliveDelayMs } from '../kernel/dialling/begin-connection.ts';
 import type { SocketReader } from '../kernel/socket-reader.ts';
 import { type Arrivals, memoryOf, type ReadMemory } from './arrivals.ts';
 import type { Chunk } from './blocks.ts';
@@ -45,18 +44,14 @@ export class Leg {
   #settleClosed = () => {};
   #abort: ((error: HoplineError) => void) | undefined;
 
-  /** Of a socket that reads by the `onread` of `arrivals`. */
+  /** Of a socket that reads by the `onread` of `arrivals`, and has the options of its connection. */
   constructor(socket: Socket, peer: string, arrivals: Arrivals, options: LegOptions) {
-    const { idleMs, setUserTimeout, openReader } = options;
+    const { idleMs, openReader } = options;
     this.#socket = socket;
     this.#arrivals = arrivals;
     this.#openReader = openReader;
     this.peer = peer;
     arrivals.comeFrom(socket);
-    socket.setNoDelay(true);
-    socket.setKeepAlive(true, keepAliveDelayMs);
-    const fd = descriptorOf(socket);
-    if (fd !== undefined) setUserTimeout?.(fd, idleMs);
     socket.setTimeout(idleMs);
     onTimeout(socket, () => this.#idle(idleMs));
     socket.on('end', () => arrivals.end());

@@ -7,8 +7,10 @@
 import net from 'node:net';
 import type { Signal } from '../../core/signal.ts';
 import { formatHop } from '../../wire/address.ts';
+import { keepAliveDelayMs } from '../kernel/dialling/begin-connection.ts';
 import type { Dialled } from '../kernel/dialling/dial-socket.ts';
 import type { KernelEngine } from '../kernel/engine.ts';
+import { loadHasUserTimeout } from '../kernel/libc.ts';
 import { Arrivals } from './arrivals.ts';
 import { Leg } from './leg.ts';
 import type { LegOptions } from './leg-options.ts';
@@ -18,9 +20,17 @@ export interface DialOptions extends LegOptions {
   readonly signal?: Signal | undefined;
 }
 
-/** What of a listening server is inside: it is told of each connection, or of why there is none. */
-interface Listening {
-  onconnection(error: number, connection?: unknown): void;
+/** What is inside of a socket of Node's. */
+interface Inside {
+  /** Below 0 where it has none. */
+  readonly fd: number;
+  setNoDelay(isOn: boolean): void;
+  setKeepAlive(isOn: boolean, delaySeconds: number): void;
+}
+
+/** And of a listening server: it is told of each connection, or of why there is none. */
+interface Listening extends Inside {
+  onconnection(error: number, connection?: Inside): void;
 }
 
 /**
@@ -32,13 +42,27 @@ interface Listening {
 export function acceptLegs(server: net.Server, options: () => LegOptions, take: (leg: Leg) => void): void {
   const { _handle: inside } = server as unknown as { readonly _handle: Listening };
   const onconnection = inside.onconnection.bind(inside);
+  const hasUserTimeout = loadHasUserTimeout();
   inside.onconnection = (error, connection) => {
-    if (connection === undefined) onconnection(error);
-    else take(legOf(connection, options()));
+    if (connection === undefined) return onconnection(error);
+    const current = options();
+    const { idleMs, setUserTimeout } = current;
+    // On Linux a connection has the options that its listener had when it was made: one question in place of six calls.
+    if (!setUserTimeout || !hasUserTimeout?.(connection.fd, idleMs)) {
+      setOptions(connection, current);
+      if (setUserTimeout && hasUserTimeout) setOptions(inside, current);
+    }
+    take(legOf(connection, current));
   };
 }
 
-function legOf(handle: unknown, options: LegOptions): Leg {
+function setOptions(inside: Inside, { idleMs, setUserTimeout }: LegOptions): void {
+  inside.setNoDelay(true);
+  inside.setKeepAlive(true, keepAliveDelayMs / 1000);
+  if (inside.fd >= 0) setUserTimeout?.(inside.fd, idleMs);
+}
+
+function legOf(handle: Inside, options: LegOptions): Leg {
   const arrivals = new Arrivals(options.maxBlockBytes);
   const init = { handle, allowHalfOpen: true, onread: arrivals.onread };
   const socket = new net.Socket(init as net.SocketConstructorOpts);
@@ -92,6 +116,8 @@ export function dialLeg(address: string, port: number, options: DialOptions): Pr
     socket.once('connect', () => {
       signal?.removeEventListener('abort', abort);
       socket.off('error', fail);
+      const { _handle: inside } = socket as unknown as { readonly _handle: Inside };
+      setOptions(inside, options);
       resolve(new Leg(socket, peer, arrivals, options));
     });
   });

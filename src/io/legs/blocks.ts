@@ -1,13 +1,19 @@
 /**
- * The memory that a leg reads into: blocks that are recycled when released, and grow while reads fill them.
+ * The memory that a leg reads into: a block that all legs share, then blocks of its own that are recycled when released, and grow
+ * while reads fill them.
  *
- * Invariant: a block is read into again only after whoever held its last chunk has released it.
+ * Invariant: a block is read into again only after whoever held its last chunk has released it; of the shared one nobody holds any.
  */
 
 import type { OnReadOpts } from 'node:net';
 
-/** More than most heads; memory outside of V8's heap makes it collect often, and a short circuit has two legs. */
+/** More than most heads. */
 const firstBlockBytes = 4 * 1024;
+/**
+ * What all legs read into until a read fills it: what came is copied out at once. A block for each of them would be memory outside
+ * of V8's heap, which makes it collect often. On Windows the system fills a block later than it is asked to.
+ */
+const firstBlock = process.platform === 'win32' ? undefined : Buffer.allocUnsafeSlow(firstBlockBytes);
 /** A consumer that writes to disk gives several blocks back at once; allocating them anew costs more than keeping them. */
 const maxFreeBlocks = 16;
 
@@ -35,12 +41,15 @@ export class Blocks {
       callback: (length, buffer) => {
         const block = buffer as Buffer;
         if (length === block.length) this.#bytes = Math.min(this.#bytes * 4, this.#maxBytes);
-        return take({ bytes: block.subarray(0, length), release: () => this.#recycle(block) });
+        const bytes = block.subarray(0, length);
+        if (block === firstBlock) return take({ bytes: Buffer.from(bytes), release: keepNone });
+        return take({ bytes, release: () => this.#recycle(block) });
       },
     };
   }
 
   #next(): Buffer {
+    if (firstBlock && this.#bytes === firstBlockBytes) return firstBlock;
     return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#bytes);
   }
 
@@ -48,6 +57,8 @@ export class Blocks {
     if (block.length === this.#bytes && this.#free.length < maxFreeBlocks) this.#free.push(block);
   }
 }
+
+function keepNone(): void {}
 
 /** What is left of a chunk behind its first bytes, to be released in its place: thousands of heads may come out of one chunk. */
 export function restOf({ bytes, release }: Chunk, used: number): Chunk {

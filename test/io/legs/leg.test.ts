@@ -172,3 +172,22 @@ test('a dial that is aborted rejects with the signal’s reason', async (t) => {
   await assert.rejects(dialled, reason);
   await assert.rejects(dialLeg('127.0.0.1', port, { ...options, signal: controller.signal }), reason);
 });
+
+test('what is held of one leg stays as it came, whatever it and other legs read meanwhile', async (t) => {
+  const pairs = [await makeLeg(t), await makeLeg(t)];
+  const held: { readonly text: string; readonly bytes: Buffer }[] = [];
+  // Small ones, then some that fill a block, and small ones again.
+  for (const size of [10, 20, 5000, 5000, 30]) {
+    for (const [index, { leg, peer }] of pairs.entries()) {
+      const text = `${index}${String(size)}`.repeat(size).slice(0, size);
+      peer.write(text);
+      for (let came = 0; came < size; ) {
+        const chunk = await leg.read();
+        assert.ok(chunk);
+        held.push({ text: text.slice(came, came + chunk.bytes.length), bytes: chunk.bytes });
+        came += chunk.bytes.length;
+      }
+    }
+  }
+  for (const { text, bytes } of held) assert.equal(String(bytes), text);
+});

@@ -2,6 +2,7 @@
 
 import { type Command, Option } from 'commander';
 import { type DownloadOptions, download } from '../../client/download/download.ts';
+import type { DownloadEvent } from '../../client/transfer-events.ts';
 import { HoplineError } from '../../core/errors.ts';
 import { parseFileName, parseRoute, parseVia, type RoutePlan } from '../../wire/route.ts';
 import { addFilterFlags, type FilterFlags, isForTrees } from '../files/file-filter.ts';
@@ -13,6 +14,7 @@ import { findNamedRoute, type NamedRoute } from '../settings/named-route.ts';
 import { progressFlag } from '../terminal/progress-flag.ts';
 import { isTold, type ReportFlags } from '../terminal/report.ts';
 import { createGetReport } from './get-report.ts';
+import { optimizeLate } from './late-optimizing.ts';
 
 interface GetFlags extends RouteFlags, ReportFlags, FilterFlags {
   readonly output?: string;
@@ -103,8 +105,12 @@ async function runGet(argument: string | undefined, more: readonly string[], fla
     const report = createGetReport(route, flags, talkStream(flags));
     const output = flags.output === '-' ? process.stdout : flags.output;
     const choices = { force, classic, parallel, resume, onChange, checksum, digest };
+    const onEvent = (event: DownloadEvent) => {
+      if (event.kind === 'started') optimizeLate(event.size - event.leftBytes);
+      report.event(event);
+    };
     try {
-      report.done(await download({ route, output, ...choices, ...options, onEvent: report.event }));
+      report.done(await download({ route, output, ...choices, ...options, onEvent }));
     } catch (error) {
       const isTree = error instanceof HoplineError && error.code === 'FILE_IS_DIRECTORY';
       if (!isTree || flags.output === '-') throw error;

@@ -64,6 +64,7 @@ export function checkLibc(libc: Libc): CheckedLibc {
       if (fd >= 0) open.add(fd);
       return fd;
     },
+    isConnected: (fd) => guard('isConnected', [fd], () => (libc.isConnected(fd) ? 1 : 0)) === 1,
     close: (fd) =>
       guard('close', [fd], () => {
         if (watched.has(fd)) return wrong(`close of ${fd}, which is watched`);

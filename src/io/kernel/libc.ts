@@ -43,6 +43,8 @@ export interface Libc {
   setPipeBytes(fd: number, bytes: number): number;
   duplicate(fd: number): number;
   readonly connect: Connect;
+  /** Whether a connection that was begun has come to be. */
+  isConnected(fd: number): boolean;
   close(fd: number): number;
   /** Sends the end of the stream. */
   shutdownWrites(fd: number): number;
@@ -112,6 +114,8 @@ export const loadLibc = once((): Libc => {
   const setsockopt = libc.func('int setsockopt(int fd, int level, int name, void *value, int length)');
   const getsockopt = libc.func('int getsockopt(int fd, int level, int name, void *value, void *length)');
 
+  const getpeername = libc.func('int getpeername(int fd, void *address, void *length)');
+
   const pair = new Int32Array(2);
   const place = new BigInt64Array(1);
   /** One struct iovec. */
@@ -121,6 +125,8 @@ export const loadLibc = once((): Libc => {
   const errorLength = Int32Array.of(4);
   const single = Buffer.alloc(1);
   const mark = new Int32Array(1);
+  const address = new Int32Array(1);
+  const addressLength = new Int32Array(1);
 
   return {
     splice: (from, to, bytes) => told(splice(from, 0, to, 0, bytes, SPLICE_F_MOVE | SPLICE_F_NONBLOCK)),
@@ -149,6 +155,10 @@ export const loadLibc = once((): Libc => {
     setPipeBytes: (fd, bytes) => told(fcntl(fd, F_SETPIPE_SZ, bytes)),
     duplicate: (fd) => told(fcntl(fd, F_DUPFD_CLOEXEC, 0)),
     connect: bindConnect(libc, told),
+    isConnected: (fd) => {
+      addressLength[0] = address.byteLength;
+      return getpeername(fd, address, addressLength) === 0;
+    },
     close: (fd) => told(close(fd)),
     shutdownWrites: (fd) => told(shutdown(fd, SHUT_WR)),
     resetOnClose: (fd) => told(setsockopt(fd, SOL_SOCKET, SO_LINGER, linger, linger.byteLength)),

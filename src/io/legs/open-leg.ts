@@ -87,6 +87,10 @@ export async function dialFarEnd(
   const { idleMs, setUserTimeout, signal } = options;
   const dialled = await engine.dial(address, port, { userTimeoutMs: setUserTimeout && idleMs, signal });
   const { peer, socket, destroy } = dialled;
+  if (signal?.aborted) {
+    destroy();
+    throw signal.reason;
+  }
   return { peer, socket, destroy, toLeg: () => legOfDialled(dialled, options) };
 }
 

@@ -75,8 +75,9 @@ export type OpenChanges = Partial<Pick<OpenFields, 'hops' | 'hop' | 'deadlineMs'
 
 /** An OPEN as it came but for `changes`: every other byte of its header goes on untouched. */
 export function passOpenOn({ header }: Open, changes: OpenChanges): Buffer {
-  const values = Object.entries(changes).map(([name, value]) => [name, JSON.stringify(value)]);
-  return encodeFrame(replaceMembers({ bytes: header, members: findMembers(header) }, Object.fromEntries(values)));
+  const values: Record<string, string> = {};
+  for (const name of Object.keys(changes) as (keyof OpenChanges)[]) values[name] = JSON.stringify(changes[name]);
+  return encodeFrame(replaceMembers({ bytes: header, members: findMembers(header) }, values));
 }
 
 /** Decodes an OPEN at the beginning of something else; null, with nothing used, for what does not begin like a frame. */

@@ -39,12 +39,15 @@ export function dialSocket(libc: Libc, host: string, port: number, options: Sock
     const fd = libc.connect(host, port, userTimeoutMs);
     if (fd < 0) return reject(refused(peer, -fd));
     const socket = KernelSocket.own(libc, fd);
+    const dialled = { peer, socket, destroy: () => socket.close() };
+    // On one machine the peer's system has answered by now, and nobody need be woken for it.
+    if (libc.isConnected(fd)) return resolve(dialled);
     let isOver = false;
     const settle = (failure?: unknown) => {
       if (isOver) return;
       isOver = true;
       signal?.removeEventListener('abort', abort);
-      if (failure === undefined) resolve({ peer, socket, destroy: () => socket.close() });
+      if (failure === undefined) resolve(dialled);
       else {
         socket.close();
         reject(failure);

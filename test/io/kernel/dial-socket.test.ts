@@ -18,11 +18,14 @@ const legOptions = { nodelay: [6, 1], keepAlive: [1, 9], idle: [6, 4], interval:
 
 const skip = whyNoKernel();
 
-for (const by of ['Node', 'the engine'] as const) {
+/** On loopback a connection mostly is there at once: the last one waits all the same. */
+for (const by of ['Node', 'the engine', 'the engine, after a while,'] as const) {
+  const isLate = by === 'the engine, after a while,';
+
   test(`a far end that ${by} dials comes to be, and can become a leg`, { skip }, async (t) => {
     for (const host of ['127.0.0.1', '::1']) {
       const { port, accepted } = await listenOnce(t, host);
-      const { engine } = makeEngine(t);
+      const { engine } = makeEngine(t, isLate);
       const end = await dialFarEnd(host, port, by === 'Node' ? undefined : engine, options);
       assert.equal(end.peer, host === '::1' ? `[::1]:${port}` : `127.0.0.1:${port}`);
       const leg = end instanceof Leg ? end : end.toLeg();
@@ -46,7 +49,7 @@ for (const by of ['Node', 'the engine'] as const) {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as net.AddressInfo;
     await new Promise((resolve) => server.close(resolve));
-    const { engine, libc } = makeEngine(t);
+    const { engine, libc } = makeEngine(t, isLate);
     await assert.rejects(dialFarEnd('127.0.0.1', port, by === 'Node' ? undefined : engine, options), (error) => {
       assert.ok(error instanceof HoplineError);
       assert.equal(error.code, 'PEER_UNREACHABLE');
@@ -60,7 +63,7 @@ for (const by of ['Node', 'the engine'] as const) {
   test(`${by} gives up dialling when the signal aborts, before or after it began`, { skip }, async (t) => {
     const { port } = await listenOnce(t, '127.0.0.1');
     for (const isEarly of [true, false]) {
-      const { engine, libc } = makeEngine(t);
+      const { engine, libc } = makeEngine(t, isLate);
       const signal = new OwnSignal();
       const reason = new HoplineError('NODE_STOPPING', 'enough');
       if (isEarly) signal.abort(reason);
@@ -95,8 +98,8 @@ test('an address with a zone is left to Node, and one that is none is refused', 
   assertClean(libc);
 });
 
-function makeEngine(t: TestContext): { engine: KernelEngine; libc: CheckedLibc } {
-  const libc = checkLibc(loadLibc());
+function makeEngine(t: TestContext, isLate = false): { engine: KernelEngine; libc: CheckedLibc } {
+  const libc = checkLibc(isLate ? { ...loadLibc(), isConnected: () => false } : loadLibc());
   const engine = startKernelEngine(libc);
   t.after(() => engine.close());
   return { engine, libc };

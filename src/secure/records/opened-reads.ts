@@ -38,7 +38,7 @@ export class OpenedReads {
   #rest: Chunk | undefined;
   /** Requests that wait for the client to show that it is there. */
   #held: Buffer | undefined;
-  /** Whoever waits to read, and the memory that it reads into. */
+  /** Whoever waits to read, for whom nothing has come yet, and the memory that it reads into. */
   #asked: { readonly memory?: Buffer } | undefined;
   #isConfirmed = false;
   #isPaused = false;
@@ -97,6 +97,8 @@ export class OpenedReads {
   }
 
   #ask(asked: { readonly memory?: Buffer }): void {
+    // Into the memory of one who is served at once goes what is here, and nothing else.
+    if (!this.arrivals.isEmpty) return;
     this.#asked = asked;
     if (this.#isWaiting) void this.#pump();
   }
@@ -185,6 +187,7 @@ export class OpenedReads {
     const isEmpty = content.bytes.length === 0;
     if (!isEmpty && !this.#isConfirmed) throw altered('it is not the one that confirms');
     if (!isEmpty) {
+      this.#asked = undefined;
       if (!this.arrivals.take(content)) this.#isPaused = true;
       return;
     }

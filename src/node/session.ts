@@ -19,7 +19,7 @@ import { type Dialect, detectDialect } from '../wire/dialect.ts';
 import { decodeRequest, encodeMessage, type RequestOf, refusal } from '../wire/native/messages.ts';
 import { type CircuitNames, decodeOpen, namesOf, type Open } from '../wire/native/open-message.ts';
 import { encodeRefusal as encodePacketRefusal } from '../wire/packet/write-packet.ts';
-import { unlimitedGrant } from './authority/grant.ts';
+import { type Grant, unlimitedGrant } from './authority/grant.ts';
 import { serveClassic } from './classic/classic-session.ts';
 import type { NodeContext } from './context.ts';
 import { messageForLog } from './logged-failure.ts';
@@ -148,8 +148,8 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
   const { security, clock, limits, metrics, stopping: signal } = node;
   if (!security) throw new HoplineError('PEER_PROTOCOL', 'the client asks for encryption, and this node has no key');
   node.connections.wake(leg);
-  const { headMs: ms, maxHeaderBytes, pieceBytes: maxEarlyBytes } = limits;
-  const options = { ...security, trace: open.trace, clock, ms, maxHeaderBytes, maxEarlyBytes, signal };
+  const { headMs: ms, maxHeaderBytes, pieceBytes: unconfirmedBytes, maxUnconfirmedBytes } = limits;
+  const options = { ...security, trace: open.trace, clock, ms, maxHeaderBytes, unconfirmedBytes, signal };
   const {
     leg: secure,
     key,
@@ -174,6 +174,8 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
     }
     if (purpose !== 'requests') return await serveTunnel(secure, open, purpose, node);
     metrics.servedSecurely += 1;
+    // A recorded first message brings no more than it asked for when it was new. What is counted, a key gets once it is confirmed.
+    if (!isCounted(grant)) secure.allowUnconfirmed(Math.max(0, maxUnconfirmedBytes - unconfirmedBytes));
     const served = serveOrigin(secure, open, { node, grant, place: leg });
     // A first request that came behind the confirmation is already one of the key's circuits.
     if (isConfirmed && !secure.failure) grant.confirm();
@@ -182,6 +184,11 @@ async function serveSecurely(leg: Leg, open: Open, node: NodeContext): Promise<v
   } catch (error) {
     await refuse(secure, error, { node, dialect: 'native', names: namesOf(open), place: leg });
   }
+}
+
+/** Whether circuits, or what passes on them, are counted against the client. */
+function isCounted({ rights }: Grant): boolean {
+  return rights.limitRate !== undefined || rights.maxCircuits !== undefined;
 }
 
 type Purpose = 'packets' | 'requests' | RequestOf<'connect'>;

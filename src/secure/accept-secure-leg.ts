@@ -40,8 +40,8 @@ export interface AcceptSecureOptions {
   /** Milliseconds for the first message, and again for the client to show that it is there. */
   readonly ms: number;
   readonly maxHeaderBytes: number;
-  /** Bytes that a client gets before it has shown that it is there. */
-  readonly maxEarlyBytes: number;
+  /** Bytes that any client gets before it has shown that it is there; `SecureLeg.allowUnconfirmed` adds to them. */
+  readonly unconfirmedBytes: number;
   readonly aead: Aead;
   /** When the work of a handshake is done, which anybody may ask for. */
   readonly share: LoopShare;
@@ -93,7 +93,7 @@ async function inTurn<Result>(
 function answerFirst(
   leg: Leg,
   { header, pattern, message }: FirstRecord,
-  { own, trace, window, maxHeaderBytes, maxEarlyBytes, aead }: AcceptSecureOptions,
+  { own, trace, window, maxHeaderBytes, unconfirmedBytes, aead }: AcceptSecureOptions,
 ): SecureClient {
   const handshake = Handshake.responder({ pattern, prologue: prologueOf(trace, header), own });
   const { time, early } = decodeHello(handshake.read(message), maxHeaderBytes);
@@ -107,7 +107,7 @@ function answerFirst(
   secure.begin({
     sealer: new RecordSealer({ aead, key: send, maxContent: maxNodeContent }),
     opener: new RecordOpener({ aead, key: receive, maxContent: maxClientContent }),
-    unconfirmed: { early, isEarly, maxBytes: maxEarlyBytes },
+    unconfirmed: { early, isEarly, maxBytes: unconfirmedBytes },
   });
   return { leg: secure, key: handshake.remote, isEarly };
 }

@@ -53,7 +53,7 @@ export class SealedContent implements ContentSender {
 
   async send(head: Buffer | undefined, length: number, fill: (block: Buffer) => Promise<void>): Promise<void> {
     const { writes, fail } = this.#options;
-    const sealer = writes.lend();
+    const sealer = writes.lend((head?.length ?? 0) + length);
     try {
       if (head) await this.#sendBytes(sealer.seal([head]), length > 0);
       for (let left = length; left > 0; ) {

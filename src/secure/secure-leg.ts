@@ -57,7 +57,7 @@ export class SecureLeg implements LegLike {
     const fail = (error: HoplineError) => this.destroy(error);
     const onConfirmed = () => {
       this.#confirm();
-      this.#writes.allowAll();
+      this.#writes.allow(Number.POSITIVE_INFINITY);
     };
     this.#writes = new SealedWrites(leg, fail);
     this.#reads = new OpenedReads({ leg, fail, onConfirmed });
@@ -103,9 +103,14 @@ export class SecureLeg implements LegLike {
     return undefined;
   }
 
-  openContent(kernel: KernelEngine): SealedContent | undefined {
+  /** Of a node whose client has not shown yet that it is there: so many bytes more may be written before. */
+  allowUnconfirmed(bytes: number): void {
+    this.#writes.allow(bytes);
+  }
+
+  openContent(kernel: KernelEngine, bytes: number): SealedContent | undefined {
     const leg = this.#leg;
-    if (leg.descriptor === undefined || !this.#writes.isFree) return undefined;
+    if (leg.descriptor === undefined || !this.#writes.isFreeFor(bytes)) return undefined;
     const fail = (error: HoplineError) => this.destroy(error);
     this.#content ??= SealedContent.open(kernel, { leg, writes: this.#writes, fail });
     return this.#content;

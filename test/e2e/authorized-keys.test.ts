@@ -319,6 +319,20 @@ test('a file that is not there, or that others may write, lets nobody in, until 
   await until(fine);
 });
 
+test('a client whose key has no limits of its own gets as much as the node allows before it has shown that it is there', async (t) => {
+  const { node, root } = await guard(t, [lineFor(alice, 'all')], {
+    limits: { headMs: 3000, maxUnconfirmedBytes: 2 * mib },
+  });
+  await writeFile(path.join(root, 'large'), Buffer.alloc(4 * mib));
+  const reads = [0, 1, 2].map((index): Message => ({ type: 'read', offset: index * mib, length: mib }));
+  const stolen = posing(identity, alice.public);
+  const socket = await connectRaw(t, node);
+  const received = receiveAll(socket);
+  socket.write(firstMessage({ hops: [addressOf(node)], requests: [stat('large'), ...reads], ...stolen }).bytes);
+  const bytes = (await received).length;
+  assert.ok(bytes >= 2 * mib && bytes <= 2 * mib + 4096, `${bytes} bytes`);
+});
+
 test('nothing counts against a key before its client has shown that it is there', async (t) => {
   const { ask, node, root } = await guard(t, [lineFor(alice, 'all,max-circuits="1",limit-rate="1M"')], {
     limits: { headMs: 3000 },

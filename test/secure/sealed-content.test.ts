@@ -75,7 +75,7 @@ for (const aead of aeads) {
     const [first, second] = [randomBytes(3 * mib), randomBytes(mib)];
     await secure.write(Buffer.from('before'));
     const sending = open(secure, kernel).send(Buffer.from('head'), first.length, filler(first));
-    assert.equal(secure.openContent(kernel), undefined, 'one at a time');
+    assert.equal(secure.openContent(kernel, mib), undefined, 'one at a time');
     const between = secure.write(Buffer.from('between'));
     await sending;
     await between;
@@ -94,17 +94,22 @@ for (const aead of aeads) {
   });
 }
 
-test('content is not sent before the client has shown that it is there, nor while a record is on its way', {
+test('no more content is sent than a client may have before it has shown that it is there, and none while a record is on its way', {
   skip,
 }, async (t) => {
   const early = await makeNode(t, { isConfirmed: false });
-  assert.equal(early.secure.openContent(early.kernel), undefined);
+  assert.equal(early.secure.openContent(early.kernel, mib + 1), undefined);
+  early.receive();
+  await open(early.secure, early.kernel).send(undefined, mib - 1, filler(randomBytes(mib - 1)));
+  assert.equal(early.secure.openContent(early.kernel, 2), undefined);
+  early.secure.allowUnconfirmed(1);
+  assert.ok(early.secure.openContent(early.kernel, 2));
   const { secure, kernel } = await makeNode(t);
   const written = secure.write(randomBytes(mib));
-  assert.equal(secure.openContent(kernel), undefined);
+  assert.equal(secure.openContent(kernel, mib), undefined);
   secure.destroy();
   await assert.rejects(written, HoplineError);
-  assert.equal(secure.openContent(kernel), undefined);
+  assert.equal(secure.openContent(kernel, mib), undefined);
 });
 
 for (const [how, act] of [
@@ -153,7 +158,7 @@ test('content that cannot be had breaks the circuit within its record, and nothi
 });
 
 function open(secure: SecureLeg, kernel: KernelEngine) {
-  const content = secure.openContent(kernel);
+  const content = secure.openContent(kernel, mib);
   assert.ok(content);
   return content;
 }

@@ -71,7 +71,7 @@ async function connect(t: TestContext, settings: Settings = {}): Promise<Ends> {
     own: node,
     window,
     share: new LoopShare(),
-    maxEarlyBytes: mib,
+    unconfirmedBytes: mib,
     aead,
     ...settings.accept,
   });
@@ -329,7 +329,7 @@ test('a first message that comes again is not answered before its client has sho
   const again = await makeLeg(t);
   const clock = new FakeClock();
   again.peer.write(messages[0] as Buffer);
-  const common = { trace, clock, ms: 10_000, maxHeaderBytes, maxEarlyBytes: mib, aead: nodeAead };
+  const common = { trace, clock, ms: 10_000, maxHeaderBytes, unconfirmedBytes: mib, aead: nodeAead };
   const { leg: replayed } = await acceptSecureLeg(again.leg, { ...common, own: node, window, share: new LoopShare() });
   await once(again.peer, 'data');
   const asked = requestOf(replayed);
@@ -357,7 +357,7 @@ test('an unconfirmed client gets no more than it may, and the rest once it has s
       received.push(bytes.length);
       return [bytes];
     },
-    accept: { maxEarlyBytes: 1000 },
+    accept: { unconfirmedBytes: 1000 },
   });
   const { leg } = await accepted;
   assert.equal((await requestOf(leg))?.type, 'stat');
@@ -380,7 +380,7 @@ test('a first message that asks for what may not be early, or for too much, is r
 
 test('garbage in place of a first message is refused at its header', async (t) => {
   const window = new EarlyWindow({ clock: systemClock, wallClock: Date.now, earlyMs: 10_000, maxEarly: 100 });
-  const common = { trace, clock: systemClock, ms: 10_000, maxHeaderBytes, maxEarlyBytes: mib, aead: nodeAead };
+  const common = { trace, clock: systemClock, ms: 10_000, maxHeaderBytes, unconfirmedBytes: mib, aead: nodeAead };
   for (const header of [
     'fe02000000000100',
     'fe01020000000100',

@@ -31,10 +31,10 @@ export type LegLike = Pick<
   /** Of one that seals: bytes that have come of the record at hand, none of which can be read before it is whole. */
   readonly partialBytes?: number;
   /**
-   * Of one that seals: what content is sent by that this process has read, at a fraction of what writing it costs. Undefined
-   * while something is on its way or held back, and where there is no such way.
+   * Of one that seals: what `bytes` of frames and content are sent by that this process has read, at a fraction of what writing
+   * them costs. Undefined while something is on its way, where so much may not be sent yet, and where there is no such way.
    */
-  readonly openContent?: (kernel: KernelEngine) => ContentSender | undefined;
+  readonly openContent?: (kernel: KernelEngine, bytes: number) => ContentSender | undefined;
 };
 
 export interface ContentSender {

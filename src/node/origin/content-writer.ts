@@ -131,7 +131,7 @@ export class ContentWriter {
     if (!this.#kernel || !this.#leg.openContent || this.#rate || length < minKernelBytes) return false;
     const head = this.#outbox.take();
     if (!head) await this.#outbox.drain();
-    const sender = this.#leg.openContent(this.#kernel);
+    const sender = this.#leg.openContent(this.#kernel, (head?.length ?? 0) + length);
     if (sender) await sender.send(head, length, fill);
     else if (head) await this.#leg.write(head);
     return sender !== undefined;

@@ -54,15 +54,16 @@ export class SealedWrites {
     this.#send(sealer.seal([]), [], false);
   }
 
-  /** From now on there are keys; `maxBytes` may be written until `allowAll`. */
+  /** From now on there are keys; `maxBytes` may be written, and what `allow` adds. */
   begin(sealer: RecordSealer, maxBytes: number): void {
     this.#sealer = sealer;
     this.#allowed = maxBytes;
     this.#flush();
   }
 
-  allowAll(): void {
-    this.#allowed = Number.POSITIVE_INFINITY;
+  /** So many bytes more may be written. */
+  allow(bytes: number): void {
+    this.#allowed += bytes;
     this.#flush();
   }
 
@@ -106,15 +107,19 @@ export class SealedWrites {
     this.#leg.post(this.#sealer.seal([]));
   }
 
-  /** Whether the sealer may be lent: all that was written is with the leg, and nothing holds back what comes. */
-  get isFree(): boolean {
-    const isHeld = this.#corks > 0 || this.#allowed < Number.POSITIVE_INFINITY;
+  /** Whether the sealer may be lent for `bytes`: all that was written is with the leg, and nothing holds back what comes. */
+  isFreeFor(bytes: number): boolean {
+    const isHeld = this.#corks > 0 || this.#allowed < bytes;
     return this.#sealer !== undefined && this.isIdle && !isHeld && !this.#failure;
   }
 
-  /** Lends the sealer to whoever sends records past the leg; until `takeBack`, what is written waits. Throws `INTERNAL` unless `isFree`. */
-  lend(): RecordSealer {
-    if (!this.#sealer || !this.isFree) throw new HoplineError('INTERNAL', 'a sealer was lent that is in use');
+  /**
+   * Lends the sealer to whoever sends records of `bytes` past the leg; until `takeBack`, what is written waits. Throws `INTERNAL`
+   * unless `isFreeFor` them.
+   */
+  lend(bytes: number): RecordSealer {
+    if (!this.#sealer || !this.isFreeFor(bytes)) throw new HoplineError('INTERNAL', 'a sealer was lent that is in use');
+    this.#allowed -= bytes;
     this.#isOut = true;
     return this.#sealer;
   }

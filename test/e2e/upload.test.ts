@@ -279,7 +279,9 @@ test('a piece that is damaged every time is an error that names it', async (t) =
 });
 
 test('a header that was damaged on the way costs a circuit, and not the upload', async (t) => {
-  const { root, home, origin } = await startWritable(t, 1);
+  // The next circuit waits until the one before it has synced what it has, however long that takes.
+  const limits = { headMs: 600_000, stallMs: 600_000, connectMs: 600_000, probeMs: 600_000 };
+  const { root, home, origin } = await startWritable(t, 1, { limits });
   const content = await home.writeRandom('data.bin', 8 * mib);
   let headers = 0;
   const via = await startTamperer(t, origin.address.port, {
@@ -292,7 +294,7 @@ test('a header that was damaged on the way costs a circuit, and not the upload',
     },
   });
   const route = parseVia(via, 'new.bin');
-  const { reroutes } = await upload({ source: path.join(home.path, 'data.bin'), route, retry: 5 });
+  const { reroutes } = await upload({ source: path.join(home.path, 'data.bin'), route, retry: 5, limits });
   assert.equal(reroutes, 1);
   assert.deepEqual(await readFile(path.join(root.path, 'new.bin')), content);
 });

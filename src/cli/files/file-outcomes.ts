@@ -156,9 +156,10 @@ export function rowsOfContent(outcomes: readonly MovedOutcome[], elapsedMs: numb
   const movedBytes = moved.reduce((sum, result) => sum + result.size - result.resumedBytes, 0);
   const perSecond = moved.length / Math.max(elapsedMs / 1000, 0.001);
   const seconds = (elapsedMs / 1000).toFixed(2);
+  const rate = formatRate(movedBytes, elapsedMs);
   return [
     rowOfSize(size),
-    ['speed', `${formatRate(movedBytes, elapsedMs)}, ${formatPerSecond(perSecond)}, ${seconds} s`],
+    ...(moved.length > 0 ? [['speed', `${rate}, ${formatPerSecond(perSecond)}, ${seconds} s`] as const] : []),
     results.length === 0
       ? ['arrived', 'no file']
       : moved.length > 0

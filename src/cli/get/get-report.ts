@@ -55,7 +55,7 @@ function formatDownload(routes: RoutePlan['routes'], result: DownloadResult, has
       : ['saved', `${where}${describeReplacement(result)}`],
     rowOfSize(result.size, result.alreadyHere ? 0 : result.resumedBytes),
     ...rowsOfDigest(result),
-    rowOfSpeed(result),
+    ...(result.alreadyHere ? [] : [rowOfSpeed(result)]),
     result.verified
       ? rowOfProof(describePieces(result), [result], { wasThere: result.alreadyHere })
       : ['verified', `${hasChecksum ? 'by --checksum alone' : 'no'}, the classic dialect has no digests`],

@@ -47,7 +47,7 @@ function formatUpload(source: string, routes: RoutePlan['routes'], result: Uploa
       : ['sent', `${source} as ${result.file}${describeReplacement(result)}`],
     rowOfSize(result.size, result.alreadyThere ? 0 : result.resumedBytes),
     ...rowsOfDigest(result),
-    rowOfSpeed(result),
+    ...(result.alreadyThere ? [] : [rowOfSpeed(result)]),
     rowOfProof(describePieces(result), [result], { wasThere: result.alreadyThere }),
   ]);
 }

@@ -97,6 +97,14 @@ for (const [files, ms, words] of [
   });
 }
 
+test('files that were here already have no speed', () => {
+  const outcomes = [{ file: 'a', result: { size: 9, resumedBytes: 9, alreadyHere: true } }];
+  assert.deepEqual(
+    rowsOfContent(outcomes as never, 1000).map(([label]) => label),
+    ['size', 'compared'],
+  );
+});
+
 test('the speed of several files is that of what came in this run', () => {
   const outcomes = [
     { file: 'a', result: { size: 9 * 1024 ** 2, resumedBytes: 8 * 1024 ** 2 } },

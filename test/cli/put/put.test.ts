@@ -115,7 +115,7 @@ test('put of a file that is there already says so and exits with 0, again with -
   assert.equal(again.code, 0, again.stderr);
   assert.match(
     again.stdout,
-    /\nthere +data\.bin \(already there, the same as data\.bin; nothing was sent\)\nsize +10 B \(10 bytes\)\n/,
+    /\nthere +data\.bin \(already there, the same as data\.bin; nothing was sent\)\nsize +10 B \(10 bytes\)\ndigest .*\ncompared /,
   );
   const json = await runProgram(t, [...put, '--json'], { cwd: home.path });
   assert.deepEqual([json.code, json.stderr], [0, '']);

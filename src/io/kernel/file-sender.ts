@@ -3,14 +3,14 @@
  *
  * Owns the socket that it is given, a duplicate. What else is written to the
  * connection must have left before a range is begun.
- * A range goes out in slices, one for each time the event loop comes round, so
- * that a file that is not in memory holds nobody up for longer than one slice.
+ * What goes out each time the event loop comes round is bounded, so that neither
+ * a quick peer nor a file that is not in memory holds others up for long.
  * Invariant: at most one range is being sent; closed, it holds no descriptor.
  */
 
 import { constants } from 'node:os';
 import { getSystemErrorName } from 'node:util';
-import { HoplineError } from '../../core/errors.ts';
+import { asHoplineError, HoplineError } from '../../core/errors.ts';
 import { lost } from '../legs/loss.ts';
 import type { RateLimit } from '../rates/rate.ts';
 import { Allowance } from './allowance.ts';
@@ -18,7 +18,8 @@ import type { Libc } from './libc.ts';
 import type { KernelSocket } from './socket.ts';
 import type { PollEvents } from './watches.ts';
 
-const sliceBytes = 1024 * 1024;
+/** Each time the event loop comes round. */
+const turnBytes = 2 * 1024 * 1024;
 const room: PollEvents = { readable: false, writable: true };
 
 export interface OpenRange {
@@ -39,14 +40,25 @@ interface SenderOptions {
   readonly onClose: () => void;
 }
 
+/**
+ * Says which range of the file follows one that has left whole; none at the end. What it throws is what sending throws.
+ * `isNewTurn`: whether that is the first since the event loop came round.
+ */
+type NextRange = (isNewTurn: boolean) => Omit<OpenRange, 'file'> | undefined;
+
 interface Sending {
   /** None where there are only bytes to send. */
-  readonly range: OpenRange | undefined;
+  readonly file: OpenRange['file'] | undefined;
+  offset: number;
+  length: number;
   readonly onSlice: (bytes: number) => void;
+  readonly next: NextRange | undefined;
   head: Buffer | undefined;
   /** Whether something follows the head at once. */
   readonly hasMore: boolean;
+  /** Of the range. */
   sent: number;
+  isNewTurn: boolean;
   settle(failure?: HoplineError): void;
 }
 
@@ -67,13 +79,15 @@ export class FileSender {
   }
 
   /**
-   * Settles with how many bytes the kernel has taken: all of the range, or fewer if the file ended before
+   * Sends a range, and those that `next` says follow it: with no promise between them, and no turn of the event loop.
+   * Settles with how many bytes of the last one the kernel has taken: all of it, or fewer if the file ended before
    * or could not be read.
-   * `onSlice` is called with how many whenever some have gone. Throws `PEER_LOST`, and `INTERNAL` where the file was
-   * closed meanwhile or another range is under way.
+   * `onSlice` is called with how many whenever some have gone. Throws `PEER_LOST`, what `next` throws, and `INTERNAL` where
+   * the file was closed meanwhile or another range is under way.
    */
-  send(range: OpenRange, onSlice: (bytes: number) => void): Promise<number> {
-    return this.#begin({ range, onSlice, head: range.head, hasMore: true });
+  send(range: OpenRange, onSlice: (bytes: number) => void, next?: NextRange): Promise<number> {
+    const { file, offset, length, head } = range;
+    return this.#begin({ file, offset, length, onSlice, next, head, hasMore: true });
   }
 
   /**
@@ -84,7 +98,8 @@ export class FileSender {
     const isFree = this.#socket.isOpen && !this.#sending;
     const taken = isFree ? Math.max(0, this.#libc.send(this.#socket.fd, bytes, hasMore)) : 0;
     if (taken === bytes.length) return undefined;
-    return this.#begin({ range: undefined, onSlice: () => {}, head: bytes.subarray(taken), hasMore });
+    const head = bytes.subarray(taken);
+    return this.#begin({ file: undefined, offset: 0, length: 0, onSlice: () => {}, next: undefined, head, hasMore });
   }
 
   /** Ends a range that is under way; the socket itself stays as it is. */
@@ -96,11 +111,12 @@ export class FileSender {
     this.#onClose();
   }
 
-  #begin(what: Pick<Sending, 'range' | 'onSlice' | 'head' | 'hasMore'>): Promise<number> {
+  #begin(what: Omit<Sending, 'sent' | 'isNewTurn' | 'settle'>): Promise<number> {
     return new Promise((resolve, reject) => {
       const sending: Sending = {
         ...what,
         sent: 0,
+        isNewTurn: true,
         settle: (failure) => {
           this.#sending = undefined;
           this.#socket.rest();
@@ -119,38 +135,72 @@ export class FileSender {
   #turn(): void {
     const sending = this.#sending;
     if (!sending) return;
-    const { range } = sending;
-    // The number that it had may be another file's by now.
-    if (range && range.file.fd < 0) {
-      sending.settle(new HoplineError('INTERNAL', 'the file was closed while it was sent'));
-      return;
+    sending.isNewTurn = true;
+    for (let left = turnBytes; left > 0; ) {
+      const sent = this.#sendSome(sending, left);
+      // It has ended, or waits already.
+      if (sent === 0) return;
+      left -= sent;
     }
-    if (sending.head && !this.#sendHead(sending, sending.head)) return;
-    if (range) this.#sendSlice(sending, range);
-    else sending.settle();
+    this.#awaitRoom(sending);
   }
 
-  #sendSlice(sending: Sending, range: OpenRange): void {
-    const { sent } = sending;
-    const { fd } = range.file;
-    const wanted = Math.min(range.length - sent, sliceBytes);
+  /** How many bytes of content have gone, at most `most`; 0 where no more will in this turn. */
+  #sendSome(sending: Sending, most: number): number {
+    const { file } = sending;
+    // The number that it had may be another file's by now.
+    if (file && file.fd < 0) {
+      sending.settle(new HoplineError('INTERNAL', 'the file was closed while it was sent'));
+      return 0;
+    }
+    if (sending.head && !this.#sendHead(sending, sending.head)) return 0;
+    if (file) return this.#sendSlice(sending, file.fd, most);
+    sending.settle();
+    return 0;
+  }
+
+  #sendSlice(sending: Sending, file: number, most: number): number {
+    const { offset, length, sent } = sending;
+    const wanted = Math.min(length - sent, most);
     const slice = this.#allowance && wanted > 0 ? this.#allowance.take(wanted) : wanted;
     if (this.#allowance?.isWaiting) {
       this.#socket.rest();
-      return;
+      return 0;
     }
-    const result = slice === 0 ? 0 : this.#libc.sendFile(this.#socket.fd, fd, range.offset + sent, slice);
+    const result = slice === 0 ? 0 : this.#libc.sendFile(this.#socket.fd, file, offset + sent, slice);
     this.#allowance?.spend(result);
     if (result > 0) {
       sending.sent += result;
       sending.onSlice(result);
-      if (sending.sent < range.length) this.#awaitRoom(sending);
-      else sending.settle();
+      if (sending.sent === length) return this.#goOn(sending) ? result : 0;
+      // The socket is full: what little is free by the next call is not worth it.
+      if (result === slice) return result;
+      this.#awaitRoom(sending);
     } else if (result === 0 || result === -constants.errno.EIO) {
       sending.settle();
     } else {
       this.#retry(sending, result, 'sendfile');
     }
+    return 0;
+  }
+
+  /** Whether another range follows. */
+  #goOn(sending: Sending): boolean {
+    try {
+      const range = sending.next?.(sending.isNewTurn);
+      sending.isNewTurn = false;
+      if (range) {
+        sending.offset = range.offset;
+        sending.length = range.length;
+        sending.head = range.head;
+        sending.sent = 0;
+        return true;
+      }
+      sending.settle();
+    } catch (error) {
+      sending.settle(asHoplineError(error));
+    }
+    return false;
   }
 
   /** Whether all of it has left. */

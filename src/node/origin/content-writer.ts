@@ -22,6 +22,11 @@ import type { Outbox } from './outbox.ts';
 /** Bytes below which a copy costs less than the calls that would save it. */
 const minKernelBytes = 64 * 1024;
 
+/** A range, and the frames that go ahead of it. */
+export interface FramedRange extends FileRange {
+  readonly head: Buffer;
+}
+
 interface ContentWriterOptions {
   readonly kernel: KernelEngine | undefined;
   readonly rate: RateLimit | undefined;
@@ -58,19 +63,32 @@ export class ContentWriter {
     return this.#bytes;
   }
 
-  /** Sends a range that nobody needs to see. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, or what broke the leg. */
-  async send(served: VersionedFile, range: FileRange): Promise<void> {
+  /**
+   * Sends a range that nobody needs to see, and what `next` says follows it, where that can be without another step in between;
+   * the rest is left to the caller. Throws `FILE_CHANGED`, `FILE_UNREADABLE`, what `next` throws, or what broke the leg.
+   */
+  async send(served: VersionedFile, range: FileRange, next: () => FramedRange | undefined): Promise<void> {
     const { offset, length } = range;
     // Frames that nothing is ahead of leave past the outbox too, together with the content.
     const head = length >= minKernelBytes && this.#sender && !this.#rate ? this.#outbox.take() : undefined;
     const sender = head ? this.#sender : length >= minKernelBytes ? await this.#openSender() : undefined;
     if (!sender) return this.sendSeen(served, range, () => {});
-    const sent = await sender.send({ file: served.handle, offset, length, head }, (bytes) => {
+    let last = length;
+    const onSlice = (bytes: number) => {
       this.#leg.touch();
       this.#count('kernel', bytes);
-    });
-    if (sent < length) {
-      await this.sendZeros(length - sent);
+    };
+    const goOn = (isNewTurn: boolean) => {
+      // What leaves in one turn does so within a millisecond or two: to look at the file for each piece costs as much as to send it.
+      if (isNewTurn) served.check();
+      // At a limited rate frames count as well, and go by way of the outbox.
+      const following = this.#rate ? undefined : next();
+      if (following) last = following.length;
+      return following;
+    };
+    const sent = await sender.send({ file: served.handle, offset, length, head }, onSlice, goOn);
+    if (sent < last) {
+      await this.sendZeros(last - sent);
       throw changed();
     }
     served.check();

@@ -13,7 +13,7 @@ import type { FileRange } from '../../io/disk/reading/read-blocks.ts';
 import { changed, type VersionedFile } from '../../io/disk/reading/versioned-file.ts';
 import { encodeMessage, type RequestOf } from '../../wire/native/messages.ts';
 import type { NodeContext } from '../context.ts';
-import type { ContentWriter } from './content-writer.ts';
+import type { ContentWriter, FramedRange } from './content-writer.ts';
 import type { PieceDigests } from './digest-cache.ts';
 import type { Outbox } from './outbox.ts';
 
@@ -31,6 +31,28 @@ interface Range extends FileRange {
   /** The number of the piece that the range is, or undefined if it is not exactly one. */
   readonly piece: number | undefined;
 }
+
+/** The range of one READ. */
+interface ReadRange extends Range {
+  /** That of the piece, where it is known and need not be taken. */
+  readonly digest: string | undefined;
+  /** The frame that goes ahead of it. */
+  readonly data: Buffer;
+  /** The READ behind it, where its own stands for several. */
+  readonly then: RequestOf<'read'> | undefined;
+}
+
+interface KnownRange extends ReadRange {
+  readonly digest: string;
+}
+
+/** A range that follows another; its head is all frames between the two. */
+interface PlannedRange extends FramedRange {
+  readonly range: KnownRange;
+}
+
+/** Frames of so many pieces are made in one go: behind each wake-up, the code that makes them would have to come from memory first. */
+const plannedPieces = 32;
 
 interface FileAnswersOptions {
   readonly node: NodeContext;
@@ -77,26 +99,60 @@ export class FileAnswers {
     await outbox.append(encodeMessage({ type: 'status', ...status }));
   }
 
-  /** Resolves to the READ that comes next where this one stands for several. */
-  async read(request: RequestOf<'read'>): Promise<RequestOf<'read'> | undefined> {
+  /**
+   * Resolves to the READ that comes next where this one stands for several. Pieces behind it whose digests are known may go out
+   * with it, each once `check` has not thrown.
+   */
+  async read(request: RequestOf<'read'>, check: () => void): Promise<RequestOf<'read'> | undefined> {
     const { node, outbox, content } = this.#options;
     const { clock, metrics } = node;
     const began = clock.now();
-    const range = this.#range(request);
-    const { file, offset, length, piece } = range;
-    // A piece that is asked for again did not match: the digest is taken anew, should it be the wrong one.
-    let digest = piece !== undefined && piece >= file.nextPiece ? file.digests.get(piece) : undefined;
-    if (piece !== undefined) file.nextPiece = Math.max(file.nextPiece, piece + 1);
-    const asked = request.more ?? 0;
-    const more = piece === undefined ? 0 : Math.min(asked, file.digests.key.pieces - piece - 1);
-    await outbox.append(encodeMessage({ type: 'data', offset, length, ...(asked > 0 ? { more } : {}) }));
+    const range = this.#readRange(request);
+    await outbox.append(range.data);
     metrics.firstByteSeconds.observe((clock.now() - began) / 1000);
-    if (piece !== undefined) metrics[digest === undefined ? 'piecesHashed' : 'piecesCached'] += 1;
-    if (digest !== undefined) await content.send(file.served, range);
-    else digest = await takeDigest(range, (see) => content.sendSeen(file.served, range, see));
+    if (isKnown(range)) return this.#sendKnown(range, check);
+    const digest = await takeDigest(range, (see) => content.sendSeen(range.file.served, range, see));
+    this.#count(range);
     await outbox.append(encodeMessage({ type: 'end', digest }));
-    this.bytes += length;
-    return more > 0 ? { ...request, offset: offset + length, more: more - 1 } : undefined;
+    return range.then;
+  }
+
+  /** All in one go, as far as digests are known: the next piece begins right behind the last byte of the one before. */
+  async #sendKnown(first: KnownRange, check: () => void): Promise<RequestOf<'read'> | undefined> {
+    const { outbox, content } = this.#options;
+    let range = first;
+    let planned: readonly PlannedRange[] = [];
+    let place = 0;
+    await content.send(first.file.served, first, () => {
+      if (place === planned.length) {
+        planned = this.#plan(range);
+        place = 0;
+      }
+      const following = planned[place];
+      if (!following) return undefined;
+      check();
+      this.#count(range);
+      range = following.range;
+      place += 1;
+      return following;
+    });
+    this.#count(range);
+    await outbox.append(encodeMessage({ type: 'end', digest: range.digest }));
+    return range.then;
+  }
+
+  /** What follows right behind a range, as far as digests are known. */
+  #plan(range: KnownRange): readonly PlannedRange[] {
+    const planned: PlannedRange[] = [];
+    for (let last = range; planned.length < plannedPieces; ) {
+      const following = last.then && this.#readRange(last.then);
+      if (!following || !isKnown(following)) break;
+      const end = encodeMessage({ type: 'end', digest: last.digest });
+      const head = Buffer.concat([end, following.data]);
+      planned.push({ range: following, offset: following.offset, length: following.length, head });
+      last = following;
+    }
+    return planned;
   }
 
   async digest(request: RequestOf<'digest'>): Promise<void> {
@@ -113,6 +169,32 @@ export class FileAnswers {
     await outbox.append(encodeMessage({ type: 'end', digest }));
   }
 
+  /** Throws as `#range`. */
+  #readRange(request: RequestOf<'read'>): ReadRange {
+    const range = this.#range(request);
+    const { file, offset, length, piece } = range;
+    // A piece that is asked for again did not match: the digest is taken anew, should it be the wrong one.
+    const digest = piece !== undefined && piece >= file.nextPiece ? file.digests.get(piece) : undefined;
+    const asked = request.more ?? 0;
+    const more = piece === undefined ? 0 : Math.min(asked, file.digests.key.pieces - piece - 1);
+    const data = encodeMessage(asked > 0 ? { type: 'data', offset, length, more } : { type: 'data', offset, length });
+    const { version } = request;
+    const then: RequestOf<'read'> | undefined =
+      more > 0 ? { type: 'read', offset: offset + length, length: request.length, version, more: more - 1 } : undefined;
+    return { file, offset, length, piece, digest, data, then };
+  }
+
+  /** All of a range has left. */
+  #count(range: ReadRange): void {
+    const { file, piece, length } = range;
+    const { metrics } = this.#options.node;
+    if (piece !== undefined) {
+      file.nextPiece = Math.max(file.nextPiece, piece + 1);
+      metrics[isKnown(range) ? 'piecesCached' : 'piecesHashed'] += 1;
+    }
+    this.bytes += length;
+  }
+
   /** Throws `PEER_PROTOCOL`, `FILE_NOT_FOUND`, `FILE_CHANGED`. */
   #range({ offset, length: asked, version }: RequestOf<'read'> | RequestOf<'digest'>): Range {
     const { maxReadBytes } = this.#options.node.limits;
@@ -127,6 +209,10 @@ export class FileAnswers {
     const isPiece = offset % pieceBytes === 0 && length > 0 && length === Math.min(pieceBytes, size - offset);
     return { file, offset, length, piece: isPiece ? offset / pieceBytes : undefined };
   }
+}
+
+function isKnown(range: ReadRange): range is KnownRange {
+  return range.digest !== undefined;
 }
 
 /** The digest of what `read` shows, remembered where it is that of a piece. */

@@ -198,9 +198,10 @@ class OriginCircuit {
 
   /** One READ or, where it stands for several, each of them; a refusal is the last answer. */
   async #read(request: RequestOf<'read'>): Promise<void> {
-    for (let next = await this.#files.read(request); next; next = await this.#files.read(next)) {
+    const check = () => this.#grant.check();
+    for (let next = await this.#files.read(request, check); next; next = await this.#files.read(next, check)) {
       await this.#takeBreak();
-      this.#grant.check();
+      check();
     }
   }
 

@@ -33,12 +33,14 @@ export function beginsFrame(bytes: Buffer): boolean {
 
 /** Encodes `header`, an object or its JSON, as one frame. */
 export function encodeFrame(header: object | Buffer): Buffer {
-  const json = Buffer.isBuffer(header) ? header : Buffer.from(JSON.stringify(header));
-  const frame = Buffer.allocUnsafe(prefixBytes + json.length);
+  const json = Buffer.isBuffer(header) ? header : JSON.stringify(header);
+  const length = Buffer.byteLength(json);
+  const frame = Buffer.allocUnsafe(prefixBytes + length);
   magic.copy(frame);
   frame[magic.length] = version;
-  frame.writeUInt32BE(json.length, lengthAt);
-  json.copy(frame, prefixBytes);
+  frame.writeUInt32BE(length, lengthAt);
+  if (typeof json === 'string') frame.write(json, prefixBytes);
+  else json.copy(frame, prefixBytes);
   frame.writeUInt32BE(crc32(frame.subarray(prefixBytes)), checksumAt);
   return frame;
 }

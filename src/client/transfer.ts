@@ -12,6 +12,7 @@ import { defaultLimits, type Limits } from '../core/limits.ts';
 import { OwnSignal } from '../core/signal.ts';
 import { openReadersLater } from '../io/kernel/engine.ts';
 import { loadSetUserTimeout } from '../io/kernel/libc.ts';
+import { PieceBlocks } from '../io/kernel/piece-blocks.ts';
 import type { Resolver } from '../io/names/resolve.ts';
 import { createSystemResolver } from '../io/names/system-resolver.ts';
 import { checkRate, RateLimit } from '../io/rates/rate.ts';
@@ -75,7 +76,8 @@ export async function withClient<Result>(
 ): Promise<Result> {
   const { client, end } = startClient(options);
   try {
-    return await work(client);
+    // As many as were needed at once may be needed again before the call is over, by whichever circuit.
+    return await work({ ...client, blocks: new PieceBlocks(Number.POSITIVE_INFINITY) });
   } catch (error) {
     client.signal.throwIfAborted();
     throw asHoplineError(error);

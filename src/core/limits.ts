@@ -26,6 +26,8 @@ const defaults = {
   maxReadBytes: 16 * 1024 * 1024,
   /** READs, or WRITEs, that a client sends ahead of the answers. */
   maxReadsAhead: 32,
+  /** Bytes of pieces that have come to a client and are not written yet, over all circuits of a transfer. */
+  maxUnwrittenBytes: 128 * 1024 * 1024,
   /** Files that a client asks for, or sends, ahead of the answers. */
   maxFilesAhead: 32,
   /** Bytes that one PROBE may send, and that it may ask for. */

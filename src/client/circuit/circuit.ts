@@ -51,7 +51,7 @@ export class Circuit {
   /** Milliseconds from its first request to its first answer; 0 until then, and for one that was resumed. */
   answerMs = 0;
   /** What pieces are received into. */
-  readonly blocks = new PieceBlocks();
+  readonly blocks: PieceBlocks;
   readonly #hops: Hop[];
   readonly #leg: LegLike;
   readonly #client: ClientContext;
@@ -75,14 +75,14 @@ export class Circuit {
     this.trace = trace;
     this.#hops = taken;
     this.#client = client;
+    this.blocks = client.blocks ?? new PieceBlocks();
     this.#intake = new LegIntake(leg, nameHop(1, hops), client);
     this.#writer = limitWrites(leg, client.rate);
     this.#sentMs = client.clock.now();
-    const { signal } = client;
     const close = () => void this.close();
-    signal.addEventListener('abort', close, { once: true });
-    void leg.closed.then(() => signal.removeEventListener('abort', close));
-    if (signal.aborted) close();
+    client.signal.addEventListener('abort', close, { once: true });
+    void leg.closed.then(() => client.signal.removeEventListener('abort', close));
+    if (client.signal.aborted) close();
   }
 
   /** Opens the first leg and sends OPEN and `requests` behind it in one go; nothing is waited for. */

@@ -11,6 +11,7 @@ import { eitherOf, type Signal } from '../../core/signal.ts';
 import { type Hop, isPoolHop } from '../../wire/address.ts';
 import type { Message } from '../../wire/native/messages.ts';
 import type { RoutePlan } from '../../wire/route.ts';
+import { UnwrittenBytes } from '../pieces/unwritten-bytes.ts';
 import { alongRoute } from '../trace/route-steps.ts';
 import type { TransferOptions } from '../transfer.ts';
 import type { Reroute, RerouteEvent } from '../transfer-events.ts';
@@ -37,6 +38,8 @@ const finalCodes =
 export type Failed = Pick<Reroute, 'failure' | 'from'>;
 
 export class Circuits {
+  /** What has come over all of them and waits to be written. */
+  readonly unwritten: UnwrittenBytes;
   readonly #client: ClientContext;
   readonly #chooser: RouteChooser;
   readonly #options: CircuitsOptions;
@@ -57,6 +60,7 @@ export class Circuits {
   private constructor(chooser: RouteChooser, client: ClientContext, options: CircuitsOptions) {
     this.#chooser = chooser;
     this.#client = client;
+    this.unwritten = new UnwrittenBytes(client.limits.maxUnwrittenBytes);
     this.#options = options;
   }
 

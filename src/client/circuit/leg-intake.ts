@@ -8,6 +8,7 @@ import type { Clock } from '../../core/clock.ts';
 import type { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
 import type { Signal } from '../../core/signal.ts';
+import type { PieceBlocks } from '../../io/kernel/piece-blocks.ts';
 import { readHead, readHeadNow } from '../../io/legs/head.ts';
 import type { LegLike } from '../../io/legs/leg-like.ts';
 import { readWithin } from '../../io/rates/limited-leg.ts';
@@ -23,6 +24,8 @@ export interface LegIntakeOptions {
   readonly rate?: RateLimit | undefined;
   /** Bytes of content a second that a circuit must bring. @default any */
   readonly minRate?: number | undefined;
+  /** What pieces are received into, by all circuits. @default some for each circuit */
+  readonly blocks?: PieceBlocks | undefined;
 }
 
 export class LegIntake {

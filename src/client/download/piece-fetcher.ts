@@ -75,7 +75,8 @@ export class PieceFetcher implements Fetcher {
     const { limits, clock } = task.client;
     this.#window = new PieceWindow(limits.maxReadsAhead, limits);
     this.#startedMs = clock.now();
-    this.#writes = new GatheredWrites({ target: task.target, clock, onFailure: task.end });
+    const { target, circuits, end } = task;
+    this.#writes = new GatheredWrites({ target, clock, unwritten: circuits.unwritten, onFailure: end });
   }
 
   get asked(): readonly number[] {

@@ -2,7 +2,8 @@
  * Memory for whole pieces: what a socket is read into is what is hashed, and what the disk is written from.
  *
  * Knows nothing about pieces but that they are of one size, or smaller at the end of a file.
- * Invariant: a block is handed out again only after it was released; few that nobody has are kept.
+ * Invariant: a block is handed out again only after it was released; no other is made while one is free, and no more are
+ * kept than were said.
  */
 
 import type { Chunk } from '../legs/blocks.ts';
@@ -14,13 +15,19 @@ const alignment = 4096;
 const minHugeBytes = 1024 * 1024;
 /** Smaller ones come many at a time and cost little. */
 const minKeptBytes = 64 * 1024;
-/** Four that are written, and as many that are filled meanwhile. */
-const maxFree = 8;
+/** Of one circuit: four that are written, and as many that are filled meanwhile. */
+const usualFree = 8;
 
 export class PieceBlocks {
+  readonly #maxFree: number;
   readonly #free: Buffer[] = [];
   #bytes = 0;
   #memory: AlignedMemory | null | undefined;
+
+  /** Keeps at most `maxFree` blocks that nobody has. */
+  constructor(maxFree = usualFree) {
+    this.#maxFree = maxFree;
+  }
 
   /** Memory of exactly `length` bytes, which hold anything. */
   take(length: number): Chunk {
@@ -46,6 +53,6 @@ export class PieceBlocks {
   }
 
   #recycle(block: Buffer): void {
-    if (block.length === this.#bytes && this.#free.length < maxFree) this.#free.push(block);
+    if (block.length === this.#bytes && this.#free.length < this.#maxFree) this.#free.push(block);
   }
 }

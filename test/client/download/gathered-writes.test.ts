@@ -3,13 +3,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { GatheredWrites } from '../../../src/client/download/gathered-writes.ts';
+import { UnwrittenBytes } from '../../../src/client/pieces/unwritten-bytes.ts';
 import type { Piece } from '../../../src/io/disk/writing/target.ts';
 import { FakeClock } from '../../support/legs.ts';
 
-const pieceOf = (index: number): Piece => ({ index, position: index * 10, chunks: [], vouched: undefined });
+const pieceOf = (index: number): Piece => {
+  const chunks = [{ bytes: Buffer.alloc(10), release: () => {} }];
+  return { index, position: index * 10, chunks, vouched: undefined };
+};
 
 /** A target that takes `piecesAtOnce`, and writes once it is told to. */
-function begin(piecesAtOnce?: number) {
+function begin(piecesAtOnce?: number, unwritten = new UnwrittenBytes(1000)) {
   const clock = new FakeClock();
   const given: number[][] = [];
   const failures: unknown[] = [];
@@ -19,7 +23,7 @@ function begin(piecesAtOnce?: number) {
     return new Promise<void>((resolve, reject) => ends.push({ resolve, reject }));
   };
   const target = { write, ...(piecesAtOnce === undefined ? {} : { piecesAtOnce }) };
-  const writes = new GatheredWrites({ target, clock, onFailure: (failure) => failures.push(failure) });
+  const writes = new GatheredWrites({ target, clock, unwritten, onFailure: (failure) => failures.push(failure) });
   return { clock, given, failures, ends, writes };
 }
 
@@ -139,4 +143,29 @@ test('it has settled once what waits is written, be it in vain', async () => {
   assert.equal(await isSettled(settled), true);
   assert.deepEqual(failures, ['a full disk']);
   assert.equal(clock.waiting, 0);
+});
+
+test('while all circuits hold too much, each has its own pieces written before it takes another, and waits for nobody else', async () => {
+  const unwritten = new UnwrittenBytes(30);
+  const [one, other] = [begin(4, unwritten), begin(4, unwritten)];
+  for (const index of [0, 1]) await one.writes.add(pieceOf(index), true);
+  await other.writes.add(pieceOf(10), true);
+  assert.equal(unwritten.isOver, false);
+  const over = other.writes.add(pieceOf(11), true);
+  assert.equal(await isSettled(over), false);
+  assert.deepEqual([one.given, other.given], [[], [[10, 11]]], 'what waited for others does so no longer');
+  other.ends[0]?.resolve();
+  assert.equal(await isSettled(over), true, 'though the first circuit still holds what it held');
+  await one.writes.add(pieceOf(2), true);
+  assert.deepEqual(one.given, [], 'below the limit pieces are gathered as ever');
+});
+
+test('what could not be written is not held any more', async () => {
+  const unwritten = new UnwrittenBytes(5);
+  const { writes, ends, failures } = begin(4, unwritten);
+  const adding = writes.add(pieceOf(0), true);
+  await turn();
+  ends[0]?.reject(new Error('full'));
+  await adding;
+  assert.deepEqual([failures.length, unwritten.isOver], [1, false]);
 });

@@ -34,3 +34,14 @@ test('a smaller piece at the end of a file has the beginning of a block', () => 
   const last = blocks.take(100_000);
   assert.deepEqual([last.bytes.length, last.bytes.buffer], [100_000, whole.bytes.buffer]);
 });
+
+for (const maxFree of [undefined, 20, Number.POSITIVE_INFINITY]) {
+  test(`of 40 blocks that were released at once as many are kept as were said: ${maxFree}`, () => {
+    const blocks = new PieceBlocks(maxFree);
+    const taken = Array.from({ length: 40 }, () => blocks.take(64 * 1024));
+    for (const { release } of taken) release();
+    const before = new Set(taken.map(({ bytes }) => bytes));
+    const again = Array.from({ length: 40 }, () => blocks.take(64 * 1024));
+    assert.equal(again.filter(({ bytes }) => before.has(bytes)).length, Math.min(40, maxFree ?? 8));
+  });
+}

@@ -283,6 +283,11 @@ test('a COMMIT is answered once more to whoever asks under the same number, and 
   assert.deepEqual(await again.receive('committed'), { type: 'committed', replaced: false });
   const stranger = await open([{ ...put, upload: '1'.repeat(32) }]);
   await assert.rejects(stranger.receive('ready'), { code: 'DISK_EXISTS' });
+  // Nothing of these has come, whatever their number says.
+  for (const another of [{ size: bytes.length + 1 }, { size: 2 ** 40, pieceBytes: 16 * 2 ** 20 }, { version: 'v2' }]) {
+    const other = await open([{ ...put, ...another }]);
+    await assert.rejects(other.receive('ready'), { code: 'DISK_EXISTS' }, JSON.stringify(another));
+  }
   const elsewhere = await open([{ ...put, name: 'b.bin' }]);
   assert.deepEqual((await elsewhere.receive('ready')).missing, [[0, 4]]);
 });

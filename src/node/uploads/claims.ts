@@ -15,6 +15,7 @@ import type { Limits } from '../../core/limits.ts';
 import { Budget, type GiveBack, limitNamed } from '../../core/work/budget.ts';
 import { freeBytes } from '../../io/disk/reserve.ts';
 import { NewFiles } from '../../io/disk/whole/new-files.ts';
+import type { Voucher } from '../../io/disk/writing/target.ts';
 import { type DiskCalls, loadDiskCalls } from '../../io/kernel/libc.ts';
 import { type EndUpload, type UploadSlot, UploadSlots } from './upload-slots.ts';
 
@@ -45,6 +46,10 @@ export interface Claim {
 export interface FinishedUpload {
   /** Whether there was a file of that name. */
   readonly replaced: boolean;
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Whose word they are. */
+  readonly voucher: Voucher;
 }
 
 interface Holder {

@@ -8,6 +8,7 @@
 import { createHash } from 'node:crypto';
 import type { Target, TargetContent, Voucher } from '../../io/disk/writing/target.ts';
 import type { RequestOf } from '../../wire/native/messages.ts';
+import type { FinishedUpload } from './claims.ts';
 
 /** Whose word the pieces of a PUT are; `sealedBy` is that of its leg. */
 export function voucherOf(
@@ -20,17 +21,26 @@ export function voucherOf(
 }
 
 /** The pieces that count: those of an earlier circuit, if it was the same client's, and its file has not changed since. */
-export async function beginTarget(
-  target: Target,
-  content: TargetContent,
-  { version, key }: Voucher,
-): Promise<Iterable<number>> {
+export async function beginTarget(target: Target, content: TargetContent, voucher: Voucher): Promise<Iterable<number>> {
   try {
     const { left } = await target.begin(content);
-    const isSame = [...left.values()].every((vouched) => vouched.version === version && vouched.key === key);
+    const isSame = [...left.values()].every((vouched) => isSameWord(vouched, voucher));
     return isSame ? left.keys() : (await target.begin(content, true)).left.keys();
   } catch (error) {
     await target.keep();
     throw error;
   }
+}
+
+/** Whether it was the same client's, and of the same file: a number alone can be another's, or used again. */
+export function isSameUpload(
+  finished: FinishedUpload,
+  { size }: Pick<RequestOf<'put'>, 'size'>,
+  voucher: Voucher,
+): boolean {
+  return finished.size === size && isSameWord(finished.voucher, voucher);
+}
+
+function isSameWord(one: Voucher, other: Voucher): boolean {
+  return one.version === other.version && one.key === other.key;
 }

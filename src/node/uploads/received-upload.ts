@@ -25,7 +25,7 @@ import type { Grant } from '../authority/grant.ts';
 import type { NodeContext } from '../context.ts';
 import { servedRoot } from '../root.ts';
 import type { Claim, Claimant, FinishedUpload } from './claims.ts';
-import { beginTarget, voucherOf } from './earlier-pieces.ts';
+import { beginTarget, isSameUpload, voucherOf } from './earlier-pieces.ts';
 import { MissingPieces } from './missing-pieces.ts';
 import { checkCut, contentOfPut, countPieces, lengthOfPiece, type PutRequest } from './put-request.ts';
 import { checkReplaces, placeUpload, type UploadPlace } from './upload-place.ts';
@@ -128,7 +128,8 @@ export class Upload {
   static async #open(put: PutRequest, { uploads }: NodeContext, placed: Placed): Promise<Upload> {
     const { algorithm, place, claim, grant, gone: signal } = placed;
     const finished = uploads.finished(place.path, put.upload);
-    if (finished) return new Upload(put, placed, { finished, left: [] });
+    const isSame = finished && isSameUpload(finished, put, placed.voucher);
+    if (isSame) return new Upload(put, placed, { finished, left: [] });
     const force = put.force === true && uploads.rules?.force === true && grant.rights.mayReplace;
     const replaces = await checkReplaces(place, force);
     const isSmall = !replaces && isHeldWhole(put);
@@ -197,7 +198,8 @@ export class Upload {
         await this.#placed.remember(this.#target.settled, this.#lastDigest);
       }
     }
-    this.#finished ??= { replaced: this.#target?.replaces ?? false };
+    const replaced = this.#target?.replaces ?? false;
+    this.#finished ??= { replaced, size: this.size, voucher: this.#placed.voucher };
     this.#placed.claim.finish(this.#finished);
     return this.#finished;
   }

@@ -43,13 +43,14 @@ test('of several that take over at once, one gets the claim and the others wait 
 
 test('what was finished is remembered for its number and file, the oldest forgotten first', async () => {
   const uploads = new Uploads({}, defaultLimits, new FakeClock());
+  const finished = (replaced: boolean) => ({ replaced, size: 1, voucher: { version: 'v1' } });
   for (let number = 0; number < 257; number += 1) {
     const claim = await uploads.claim('/a', String(number), { owner: 'peer', end: () => {} });
-    claim.finish({ replaced: number === 256 });
+    claim.finish(finished(number === 256));
     claim.release();
   }
   assert.equal(uploads.finished('/a', '0'), undefined);
-  assert.deepEqual(uploads.finished('/a', '1'), { replaced: false });
-  assert.deepEqual(uploads.finished('/a', '256'), { replaced: true });
+  assert.deepEqual(uploads.finished('/a', '1'), finished(false));
+  assert.deepEqual(uploads.finished('/a', '256'), finished(true));
   assert.equal(uploads.finished('/b', '256'), undefined);
 });

@@ -10,6 +10,7 @@
 import { type Clock, pause } from '../../core/clock.ts';
 import { HoplineError } from '../../core/errors.ts';
 import type { Limits } from '../../core/limits.ts';
+import { OwnSignal } from '../../core/signal.ts';
 import { Budget, limitNamed } from '../../core/work/budget.ts';
 
 /** Ends the circuit of whoever holds a slot. Must not throw. */
@@ -25,7 +26,7 @@ export class UploadSlots {
   readonly #budget: Budget;
   readonly #held = new Set<UploadSlot>();
   /** Aborts when a slot has become free. */
-  #freed = new AbortController();
+  #freed = new OwnSignal();
 
   constructor(limits: Limits, clock: Clock) {
     this.limits = limits;
@@ -51,14 +52,14 @@ export class UploadSlots {
         continue;
       }
       if (now >= untilMs) break;
-      await pause(this.#clock, Math.min(last?.yieldsAtMs ?? untilMs, untilMs) - now, this.#freed.signal);
+      await pause(this.#clock, Math.min(last?.yieldsAtMs ?? untilMs, untilMs) - now, this.#freed);
     }
     const giveBack = this.#budget.take(owner);
     const slot = new UploadSlot(owner, this.limits, this.#clock, end, () => {
       this.#held.delete(slot);
       giveBack();
       this.#freed.abort();
-      this.#freed = new AbortController();
+      this.#freed = new OwnSignal();
     });
     this.#held.add(slot);
     return slot;

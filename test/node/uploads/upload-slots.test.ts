@@ -87,6 +87,26 @@ test('a place that is given back goes to who waits, at once', async () => {
   assert.equal(clock.waiting, 0);
 });
 
+test('many may wait for a place, and Node warns of none of them', async (t) => {
+  const warnings: Error[] = [];
+  const note = (warning: Error) => void warnings.push(warning);
+  process.on('warning', note);
+  t.after(() => process.off('warning', note));
+  const { take, pass, clock } = makeSlots({ maxUploads: 1 });
+  const held = await take('held');
+  const waiting = Array.from({ length: 50 }, (_, index) => take(`w${index}`));
+  await setImmediate();
+  held.release();
+  for (const next of waiting) {
+    const slot = await next;
+    slot.release();
+    await setImmediate();
+  }
+  await pass(yieldMs);
+  assert.deepEqual(warnings, []);
+  assert.equal(clock.waiting, 0);
+});
+
 test('a peer with its whole share takes the place of its own upload, and of no other', async () => {
   const { take, ended, pass } = makeSlots({ maxPeerUploads: 1 });
   await take('other', 'other');

@@ -23,7 +23,7 @@ import {
   type Request,
 } from '../../src/wire/native/messages.ts';
 import { decodeOpen } from '../../src/wire/native/open-message.ts';
-import { startChain, startPeer } from '../support/chain.ts';
+import { startChain, startPeer, until } from '../support/chain.ts';
 import { openCircuit, sha256 } from '../support/circuits.ts';
 import { type Change, flipAt, startTamperer } from '../support/tamper.ts';
 import { makeTempRoot } from '../support/temp-root.ts';
@@ -69,7 +69,10 @@ async function checkReported(
 }
 
 /** An origin that answers each request as `answer` says, once all of it has come. */
-async function startOddOrigin(t: TestContext, answer: (request: Request, send: (answers: Message[]) => void) => void) {
+async function startOddOrigin(
+  t: TestContext,
+  answer: (request: Request, send: (answers: Message[]) => void, cut: () => void) => void,
+) {
   const { address } = await startPeer(t, (socket) => {
     const send = (answers: Message[]) => void socket.write(Buffer.concat(answers.map(encodeMessage)));
     let held: Buffer = Buffer.alloc(0);
@@ -87,7 +90,7 @@ async function startOddOrigin(t: TestContext, answer: (request: Request, send: (
       if (request.value.type === 'put') size = request.value.size;
       const end = request.used + (request.value.type === 'write' ? size : 0);
       if (held.length < end) return 0;
-      answer(request.value, send);
+      answer(request.value, send, () => socket.destroy());
       return end;
     };
     socket.on('data', (bytes: Buffer) => {
@@ -140,10 +143,27 @@ test('an origin that takes files ahead gets many before it answers, and one that
   }
 });
 
+test('a file whose COMMIT was not answered is sent again where the origin denies that there is one', async (t) => {
+  const { send } = await startClient(t, [10]);
+  const asked: string[] = [];
+  const address = await startOddOrigin(t, (request, answer, cut) => {
+    asked.push(request.type);
+    if (request.type === 'stat') answer([{ type: 'refused', code: 'FILE_DENIED', hop: 1 }]);
+    else if (request.type === 'commit' && !asked.includes('stat')) cut();
+    else if (request.type !== 'ping') answer([goodAnswer(request, true)]);
+  });
+  const [outcome] = await send(address, { retry: 3 });
+  assert.equal(outcome?.error, undefined);
+  assert.deepEqual(
+    asked.filter((type) => type !== 'ping'),
+    ['put', 'write', 'commit', 'stat', 'put', 'write', 'commit'],
+  );
+});
+
 const sizes = [700, 1, 0, 3000, 40, 40, 900, 5];
 
 test('wherever a line breaks for once, every file arrives, and each as often as it was reported', async (t) => {
-  const { root, port } = await startOrigin(t);
+  const { root, node, port } = await startOrigin(t);
   for (const [way, end] of [
     ['forward', 'reset'],
     ['forward', 'end'],
@@ -165,10 +185,12 @@ test('wherever a line breaks for once, every file arrives, and each as often as 
       );
     }
   }
+  // What was cut off may still be at work in the directory that is removed.
+  await until(() => node.stats().open === 0);
 });
 
 test('wherever a line breaks for good, what was reported to be there is there, and progress counts nothing else', async (t) => {
-  const { root, port } = await startOrigin(t);
+  const { root, node, port } = await startOrigin(t);
   const { send, contents, names, home, events } = await startClient(t, sizes);
   for (let at = 400; at < 5000; at += 463) {
     const directory = `d${at}`;
@@ -183,6 +205,7 @@ test('wherever a line breaks for good, what was reported to be there is there, a
     assert.ok(counted >= reported && counted <= all, `${counted} counted, ${reported} reported`);
     assert.ok(outcomes.some(({ error }) => error) || at > 4000);
   }
+  await until(() => node.stats().open === 0);
 });
 
 test('files that are refused, each for a reason of its own, leave those ahead and behind alone', async (t) => {

@@ -21,8 +21,9 @@ interface OwnFile extends Pick<SendFileOptions, 'file' | 'source' | 'client'> {
 /** The answer to a STAT is due. Throws what the circuit fails with, and `SourceFile.readPiece`. */
 export async function isThere(circuit: Circuit, { file, source, client, cut, offered }: OwnFile): Promise<boolean> {
   const status = await circuit.receive('status', file).catch((error) => {
-    // Who may not read what he has sent asks again: an origin remembers what was completed.
-    if (/^(FILE_NOT_FOUND|AUTH_DENIED)$/.test(asHoplineError(error).code)) return undefined;
+    // Who may not read what he has sent asks again: an origin remembers what was completed. What is denied may only be on its
+    // way out of a directory that the circuit before had made; PUT says what is so.
+    if (/^(FILE_NOT_FOUND|FILE_DENIED|AUTH_DENIED)$/.test(asHoplineError(error).code)) return undefined;
     throw error;
   });
   if (status?.size !== source.size) return false;

@@ -87,6 +87,9 @@ function tlsError(address: Address, cause: unknown): HoplineError {
 
 /** Which names a certificate is for, where that is what is wrong with it. They are the server's words. */
 function namesIn(cause: unknown): string {
-  const { cert } = cause as { readonly cert?: { readonly subjectaltname?: string } };
-  return cert?.subjectaltname ? `: ${cert.subjectaltname.slice(0, maxNamesShown)}` : '';
+  const { cert } = cause as {
+    readonly cert?: { readonly subjectaltname?: string; readonly subject?: { CN?: unknown } };
+  };
+  const names = cert?.subjectaltname ?? (cert?.subject?.CN ? `CN=${cert.subject.CN}` : '');
+  return names === '' ? '' : `: ${names.slice(0, maxNamesShown)}`;
 }

@@ -62,11 +62,13 @@ const known: Readonly<Record<number, PollEvents>> = {
 
 export type Poll = (fd: number, events: PollEvents, callback: PollCallback) => PollHandle;
 
-/** What watches descriptors, one watch each. It throws for one that cannot be watched. */
+/**
+ * What watches descriptors, one watch each. It throws for one that cannot be watched. The set is opened here and now, so that a
+ * process holds as many descriptors before its first watch as after it. Throws where there is none to be had.
+ */
 export function bindPoll(library: Library, told: Told, watchSet: WatchSet): Poll {
-  let set: WatchedSet | undefined;
+  const set = new WatchedSet(library, told, watchSet);
   return (fd, events, callback) => {
-    set ??= new WatchedSet(library, told, watchSet);
     const watch = new Watch(set, fd);
     watch.start(events, callback);
     return watch;

@@ -1,7 +1,7 @@
 /** Watches on descriptors: who is told of what, when many are ready at once and some are closed by the others. */
 
 import assert from 'node:assert/strict';
-import { readSync, writeSync } from 'node:fs';
+import { readdirSync, readSync, writeSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
 import { loadLibc } from '../../../src/io/kernel/libc.ts';
@@ -11,6 +11,15 @@ import { whyNoKernel } from '../../support/kernel.ts';
 const skip = whyNoKernel();
 const readable: PollEvents = { readable: true, writable: false };
 const writable: PollEvents = { readable: false, writable: true };
+
+test('the first watch takes no descriptor that stays', { skip }, (t) => {
+  const { into } = openPipe(t);
+  const before = readdirSync('/proc/self/fd').length;
+  loadLibc()
+    .poll(into, writable, () => {})
+    .close();
+  assert.equal(readdirSync('/proc/self/fd').length, before);
+});
 
 test('each of more descriptors than one turn tells of is told of', { skip }, async (t) => {
   const told = new Set<number>();

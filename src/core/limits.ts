@@ -158,8 +158,8 @@ const defaults = {
   headMs: 10_000,
   /** Milliseconds that the time of a secure circuit's first message may differ from the node's, for requests with it to be answered at once. */
   earlyMs: 10_000,
-  /** Bytes that a client gets over a secure circuit before it has confirmed that it is there. */
-  maxUnconfirmedBytes: 128 * 1024 * 1024,
+  /** Bytes that a client gets over a secure circuit before it has confirmed that it is there: at least a piece, by itself no more. */
+  maxUnconfirmedBytes: 1024 * 1024,
   /** First messages that a node remembers, so that none that comes again is answered at once. */
   maxEarly: 65_536,
   /** Milliseconds without a byte in either direction after which a leg is given up. */

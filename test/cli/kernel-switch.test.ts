@@ -14,8 +14,8 @@ import { startWebServer } from '../support/web-server.ts';
 
 const mib = 1024 * 1024;
 const counter = new URL('test/support/count-native.mjs', repository).href;
-/** Calls that the kernel path is made of. */
-const kernelCalls = ['splice', 'sendfile', 'pipe2', 'fcntl', 'shutdown', 'getsockopt'];
+/** Calls that the kernel path alone makes. */
+const kernelCalls = ['splice', 'sendfile', 'pipe2', 'fcntl', 'shutdown', 'epoll_create1', 'epoll_ctl', 'epoll_wait'];
 
 interface Program {
   readonly ports: readonly number[];
@@ -63,7 +63,14 @@ const useGateway: Use = async ({ t, root, start }) => {
 
 /** Calls by which each process shows that it used the path: a descriptor is duplicated for each file that is sent. */
 const commands = [
-  { command: 'hopline node', use: useNode, shows: [{ splice: 1 }, { fcntl: 2, sendfile: 2 }] },
+  {
+    command: 'hopline node',
+    use: useNode,
+    shows: [
+      { splice: 1, epoll_ctl: 1 },
+      { fcntl: 2, sendfile: 2 },
+    ],
+  },
   { command: 'hopline gateway', use: useGateway, shows: [{ fcntl: 2, sendfile: 2 }] },
 ];
 

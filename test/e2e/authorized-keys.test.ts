@@ -82,6 +82,23 @@ function lineFor(who: KeyPair, options: string): string {
   return `${options} ${who.public.text}`;
 }
 
+/**
+ * Asks for three pieces by a first message of Alice's, which whoever stole the node's key can make as well, and sends nothing
+ * behind it. `bytes` resolves to how many came until the node ended.
+ */
+async function askUnconfirmed(
+  t: TestContext,
+  { node, root }: Pick<Guarded, 'node' | 'root'>,
+): Promise<{ readonly bytes: Promise<number> }> {
+  await writeFile(path.join(root, 'large'), Buffer.alloc(4 * mib));
+  const reads = [0, 1, 2].map((index): Message => ({ type: 'read', offset: index * mib, length: mib }));
+  const stolen = posing(identity, alice.public);
+  const socket = await connectRaw(t, node);
+  const received = receiveAll(socket);
+  socket.write(firstMessage({ hops: [addressOf(node)], requests: [stat('large'), ...reads], ...stolen }).bytes);
+  return { bytes: received.then(({ length }) => length) };
+}
+
 function failsWith(...codes: readonly ErrorCode[]): (error: unknown) => boolean {
   return (error) => {
     assert.ok(error instanceof HoplineError, String(error));
@@ -323,13 +340,7 @@ test('a client whose key has no limits of its own gets as much as the node allow
   const { node, root } = await guard(t, [lineFor(alice, 'all')], {
     limits: { headMs: 3000, maxUnconfirmedBytes: 2 * mib },
   });
-  await writeFile(path.join(root, 'large'), Buffer.alloc(4 * mib));
-  const reads = [0, 1, 2].map((index): Message => ({ type: 'read', offset: index * mib, length: mib }));
-  const stolen = posing(identity, alice.public);
-  const socket = await connectRaw(t, node);
-  const received = receiveAll(socket);
-  socket.write(firstMessage({ hops: [addressOf(node)], requests: [stat('large'), ...reads], ...stolen }).bytes);
-  const bytes = (await received).length;
+  const bytes = await (await askUnconfirmed(t, { node, root })).bytes;
   assert.ok(bytes >= 2 * mib && bytes <= 2 * mib + 4096, `${bytes} bytes`);
 });
 
@@ -337,17 +348,11 @@ test('nothing counts against a key before its client has shown that it is there'
   const { ask, node, root } = await guard(t, [lineFor(alice, 'all,max-circuits="1",limit-rate="1M"')], {
     limits: { headMs: 3000 },
   });
-  await writeFile(path.join(root, 'large'), Buffer.alloc(4 * mib));
-  // A first message of her, which whoever stole the node's key can make as well, and nothing behind it.
-  const reads = [0, 1, 2].map((index): Message => ({ type: 'read', offset: index * mib, length: mib }));
-  const stolen = posing(identity, alice.public);
-  const socket = await connectRaw(t, node);
-  const received = receiveAll(socket);
-  socket.write(firstMessage({ hops: [addressOf(node)], requests: [stat('large'), ...reads], ...stolen }).bytes);
+  const received = await askUnconfirmed(t, { node, root });
   await until(() => node.stats().served === 1);
   // She is let in beside it, though she may have one circuit.
   assert.equal(await outcome(await ask(alice), stat('e.txt')), 'fine');
-  const bytes = (await received).length;
+  const bytes = await received.bytes;
   assert.ok(bytes > 1000 && bytes <= mib + 4096, `${bytes} bytes`);
   await until(() => node.stats().failures.TIMEOUT_HEAD === 1);
 });
